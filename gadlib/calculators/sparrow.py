@@ -1,0 +1,135 @@
+"""SCINE Sparrow: semi-empirical energies, forces and Hessians on one CPU core.
+
+Sparrow holds the interpreter's lock while it computes and ends the whole process on NaN coordinates; so positions are checked here,
+before every call, and parallelism is by process, elsewhere. Floor 3.
+
+References: Husch, Vaucher, Reiher, Int. J. Quantum Chem. 118, e25799 (2018), doi:10.1002/qua.25799; Bosia et al., J. Chem. Phys. 158,
+054118 (2023), doi:10.1063/5.0136404.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+import torch
+
+from gadlib.batch import Batch, Evaluation
+from gadlib.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
+
+METHODS = ("DFTB0", "DFTB2", "DFTB3", "PM6", "AM1", "RM1", "MNDO")
+
+CLOSEST_PAIR_MIN = 0.05
+"""Two atoms closer than this (A) give nonsense or no convergence; such a system is not computed."""
+
+_KEPT_MOLECULES = 256
+_GRADIENT_UNIT = EV_PER_HARTREE / ANGSTROM_PER_BOHR
+_HESSIAN_UNIT = EV_PER_HARTREE / ANGSTROM_PER_BOHR**2
+
+
+class Sparrow:
+    """A calculator of one semi-empirical method; picklable, so that each worker process builds its own.
+
+    Raises:
+        ImportError: when scine-sparrow is not installed.
+        ValueError: when the method is not one of `METHODS`.
+    """
+
+    def __init__(self, functional: str = "DFTB0") -> None:
+        if functional not in METHODS:
+            raise ValueError(f"scine functional {functional!r}: expected one of {', '.join(METHODS)}")
+        _import_scine()
+        self.functional = functional
+        self._calculators: OrderedDict[bytes, Any] = OrderedDict()
+
+    def __reduce__(self) -> tuple:
+        return Sparrow, (self.functional,)
+
+    def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
+        """Energies, forces and, where asked for, Hessians of the batch, one molecule after the other."""
+        size, width = batch.positions.shape[:2]
+        energy = np.full(size, np.nan)
+        forces = np.zeros((size, width, 3))
+        second = np.zeros((size, 3 * width, 3 * width)) if hessian else None
+        failures: dict[int, str] = {}
+        closest = batch.closest_pair
+        for i in range(size):
+            numbers, positions = batch.system(i)
+            n = len(numbers)
+            try:
+                _require_sane(positions, float(closest[i]))
+                result = self._compute(numbers, positions, hessian)
+            except (RuntimeError, ValueError) as error:  # Sparrow's own errors are RuntimeErrors
+                failures[i] = f"{self.functional}: {error}"
+                forces[i, :n] = np.nan
+                continue
+            energy[i] = result.energy * EV_PER_HARTREE
+            forces[i, :n] = result.gradients * -_GRADIENT_UNIT
+            if second is not None:
+                second[i, : 3 * n, : 3 * n] = result.hessian * _HESSIAN_UNIT
+        return Evaluation(
+            torch.from_numpy(energy).to(batch.positions.device),
+            torch.from_numpy(forces).to(batch.positions.device),
+            None if second is None else torch.from_numpy(second).to(batch.positions.device),
+            failures,
+        )
+
+    def unsupported(self, atomic_numbers: set[int]) -> dict[int, str]:
+        """The elements that the method has no parameters for, each with Sparrow's own reason."""
+        reasons = {}
+        for z in sorted(atomic_numbers):
+            try:
+                self._compute(np.array([z, z]), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 2.0]]), hessian=False)
+            except RuntimeError as error:
+                reasons[z] = str(error)
+        return reasons
+
+    def _compute(self, numbers: np.ndarray, positions: np.ndarray, hessian: bool) -> Any:
+        utilities = _import_scine()
+        calculator = self._calculator_for(numbers)
+        wanted = [utilities.Property.Energy, utilities.Property.Gradients]
+        calculator.set_required_properties(wanted + [utilities.Property.Hessian] * hessian)
+        calculator.positions = positions / ANGSTROM_PER_BOHR
+        return calculator.calculate()
+
+    def _calculator_for(self, numbers: np.ndarray) -> Any:
+        """One Sparrow calculator per molecule, reused: building one costs more than a gradient."""
+        key = numbers.tobytes()
+        if key in self._calculators:
+            self._calculators.move_to_end(key)
+            return self._calculators[key]
+        utilities = _import_scine()
+        calculator = utilities.core.ModuleManager.get_instance().get("calculator", self.functional)
+        calculator.log = utilities.core.Log.silent()
+        elements = [utilities.ElementInfo.element_from_symbol(_symbol(z)) for z in numbers]
+        apart = np.arange(3 * len(numbers), dtype=float).reshape(-1, 3)
+        calculator.structure = utilities.AtomCollection(elements, apart)
+        self._calculators[key] = calculator
+        if len(self._calculators) > _KEPT_MOLECULES:
+            self._calculators.popitem(last=False)
+        return calculator
+
+
+def _symbol(atomic_number: int) -> str:
+    from ase.data import chemical_symbols
+
+    return chemical_symbols[int(atomic_number)]
+
+
+def _require_sane(positions: np.ndarray, closest: float) -> None:
+    if not np.isfinite(positions).all():
+        raise ValueError("positions are not finite")
+    if closest < CLOSEST_PAIR_MIN:
+        raise ValueError(f"two atoms are {closest:.3f} A apart, expected at least {CLOSEST_PAIR_MIN} A")
+
+
+def _import_scine() -> Any:
+    try:
+        import scine_sparrow  # noqa: F401 - registers its methods with scine_utilities
+        import scine_utilities
+    except ImportError as error:
+        raise ImportError(
+            "the scine calculator needs scine-sparrow (pip install scine-sparrow; Python 3.10-3.12 on Linux x86-64)"
+        ) from error
+    return scine_utilities

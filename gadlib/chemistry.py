@@ -1,0 +1,39 @@
+"""What is bonded to what: bond graphs and fragments, by covalent radii. Floor 2.
+
+Radii: Cordero et al., Dalton Trans. 2832 (2008), doi:10.1039/b801115j, as tabulated by ASE.
+"""
+
+from __future__ import annotations
+
+import torch
+from ase.data import covalent_radii
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from gadlib.batch import Batch
+
+BOND_SCALE = 1.3
+"""Two atoms are bonded when closer than this many times the sum of their covalent radii."""
+
+_RADII = torch.tensor(covalent_radii, dtype=torch.float64)
+
+
+def bonds(batch: Batch) -> Bool[Tensor, "B N N"]:
+    """The adjacency matrices of the bond graphs; False on the diagonal and where padded."""
+    radii = _RADII.to(batch.positions.device)[batch.atomic_numbers]
+    distance = torch.cdist(batch.positions, batch.positions, compute_mode="donot_use_mm_for_euclid_dist")
+    is_near = distance < BOND_SCALE * (radii[:, :, None] + radii[:, None, :])
+    is_pair = batch.mask[:, :, None] & batch.mask[:, None, :]
+    return is_near & is_pair & ~torch.eye(batch.positions.shape[1], dtype=torch.bool, device=batch.positions.device)
+
+
+def n_fragments(batch: Batch) -> Int[Tensor, " B"]:
+    """The number of connected pieces of each system's bond graph; atoms at unknown (NaN) places are pieces of their own."""
+    width = batch.positions.shape[1]
+    identity = torch.eye(width, dtype=torch.bool, device=batch.positions.device)
+    reach = (bonds(batch) | identity).to(torch.float32)
+    for _ in range(max(1, (width - 1).bit_length())):  # each squaring doubles the path length
+        reach = (reach @ reach > 0).to(torch.float32)
+    first_reached = reach.argmax(-1)  # the lowest atom of the piece
+    is_first = first_reached == torch.arange(width, device=batch.positions.device)
+    return (is_first & batch.mask).sum(-1)

@@ -1,0 +1,118 @@
+"""Normal modes: rigid motions, mass weighting, projection and the spectrum that is left.
+
+The one place where anything is projected. A mass-weighted coordinate is sqrt(m) times the Cartesian one; rigid motions (three
+translations, three rotations about the centre of mass, two for a linear molecule) are removed exactly, by shifting their eigenvalues
+above all others, so that no threshold on eigenvalues is ever needed. Floor 2.
+
+Reference: Miller, Handy, Adams, J. Chem. Phys. 72, 99 (1980), doi:10.1063/1.438959.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from gadlib.batch import Batch
+
+LINEAR_TOL = 1e-3
+"""A rigid motion whose singular value is below this fraction of the largest does not exist (rotation about the axis of a linear
+molecule). A molecule bent by 0.005 A still counts as linear: its bends are vibrations, not a rotation."""
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """The vibrational eigenpairs of a batch, ascending.
+
+    Attributes:
+        eigenvalues: of the projected mass-weighted Hessian in eV/(A^2 amu); +inf where there is no vibration (rigid motions, padding).
+        modes: unit vectors in mass-weighted coordinates, one per column; columns of infinite eigenvalues carry no meaning.
+        rigid: orthonormal basis of the rigid motions in mass-weighted coordinates; zero columns where there are fewer than six.
+    """
+
+    eigenvalues: Float[Tensor, "B D"]
+    modes: Float[Tensor, "B D D"]
+    rigid: Float[Tensor, "B D 6"]
+
+    @property
+    def order(self) -> Int[Tensor, " B"]:
+        """The number of negative vibrational eigenvalues."""
+        return (self.eigenvalues < 0).sum(-1)
+
+    def take(self, index: Tensor) -> Spectrum:
+        """The systems at the given places."""
+        return Spectrum(self.eigenvalues[index], self.modes[index], self.rigid[index])
+
+
+def sqrt_masses(batch: Batch) -> Float[Tensor, "B D"]:
+    """The square root of the mass belonging to each coordinate, in amu^1/2; 0 where padded."""
+    return batch.masses.sqrt().repeat_interleave(3, dim=-1)
+
+
+def mass_weight(hessian: Float[Tensor, "B D D"], batch: Batch) -> Float[Tensor, "B D D"]:
+    """M^-1/2 H M^-1/2 in eV/(A^2 amu), symmetrised; zero where padded."""
+    root = sqrt_masses(batch)
+    inverse = torch.where(root > 0, 1 / root.clamp(min=1e-12), 0.0)
+    weighted = inverse[:, :, None] * hessian * inverse[:, None, :]
+    return (weighted + weighted.mT) / 2
+
+
+def rigid_motions(batch: Batch) -> Float[Tensor, "B D 6"]:
+    """An orthonormal basis of translations and rotations in mass-weighted coordinates; zero columns complete it to six."""
+    size, width = batch.positions.shape[:2]
+    if not batch.is_free:
+        return batch.positions.new_zeros(size, 3 * width, 6)
+    masses = batch.masses[..., None]
+    centre = (masses * batch.positions).sum(1, keepdim=True) / masses.sum(1, keepdim=True)
+    axes = torch.eye(3, dtype=batch.positions.dtype, device=batch.positions.device)
+    turned = torch.linalg.cross(axes[None, None], (batch.positions - centre)[:, :, None, :])  # (B, N, axis, xyz)
+    shifted = axes.expand(size, width, 3, 3)
+    motions = masses.sqrt()[..., None] * torch.cat([shifted, turned], dim=2)
+    motions = motions.transpose(2, 3).reshape(size, 3 * width, 6)
+    basis, strength, _ = torch.linalg.svd(motions, full_matrices=False)
+    if basis.shape[-1] < 6:  # a single atom has three coordinates
+        basis = torch.nn.functional.pad(basis, (0, 6 - basis.shape[-1]))
+        strength = torch.nn.functional.pad(strength, (0, 6 - strength.shape[-1]))
+    return torch.where((strength > LINEAR_TOL * strength[:, :1])[:, None, :], basis, 0.0)
+
+
+def remove_rigid(vectors: Float[Tensor, "B D"], rigid: Float[Tensor, "B D 6"]) -> Float[Tensor, "B D"]:
+    """Mass-weighted vectors without their rigid part."""
+    return vectors - (rigid @ (rigid.mT @ vectors[..., None]))[..., 0]
+
+
+def spectrum(hessian: Float[Tensor, "B D D"], batch: Batch) -> Spectrum:
+    """The vibrational spectrum of Cartesian Hessians in eV/A^2.
+
+    The rigid motions and the padding are shifted above the largest vibrational eigenvalue rather than cut out, which is the same
+    eigenproblem as Q^T H Q in their complement, and keeps one shape for the whole batch.
+    """
+    rigid = rigid_motions(batch)
+    weighted = mass_weight(hessian, batch)
+    along = weighted @ rigid
+    projected = weighted - rigid @ along.mT - along @ rigid.mT + rigid @ (rigid.mT @ along) @ rigid.mT
+    bound = 2 * torch.linalg.matrix_norm(projected, ord=1) + 1
+    shifted = projected + bound[:, None, None] * (rigid @ rigid.mT)
+    shifted = shifted + torch.diag_embed(torch.where(batch.mask.repeat_interleave(3, -1), 0.0, bound[:, None]))
+    eigenvalues, modes = _eigh(shifted, 3 * batch.n_atoms)
+    n_rigid = (rigid.abs().amax(1) > 0).sum(-1)
+    n_vibrations = 3 * batch.n_atoms - n_rigid
+    place = torch.arange(eigenvalues.shape[-1], device=eigenvalues.device)
+    return Spectrum(torch.where(place < n_vibrations[:, None], eigenvalues, torch.inf), modes, rigid)
+
+
+def _eigh(matrices: Float[Tensor, "B D D"], sizes: Int[Tensor, " B"]) -> tuple[Tensor, Tensor]:
+    """Eigenpairs, each matrix cut to its own size on the CPU, where LAPACK takes them one by one and padding is paid in cubes."""
+    if matrices.device.type != "cpu":
+        return torch.linalg.eigh(matrices)
+    values = matrices.new_full(matrices.shape[:2], torch.inf)
+    vectors = torch.zeros_like(matrices)
+    for n in sizes.unique().tolist():
+        where = sizes == n
+        values[where, :n], block = torch.linalg.eigh(matrices[where, :n, :n])
+        rows = vectors[where]
+        rows[:, :n, :n] = block
+        vectors[where] = rows
+    return values, vectors

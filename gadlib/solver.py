@@ -1,0 +1,118 @@
+"""The one loop: begin, judge, step, and let finished systems go.
+
+`search` knows neither how to step (that is the step rule's: `gad`) nor what success is (that is `criteria`). It keeps the batch full:
+a finished system makes room for a waiting one. It is a generator, so that plots, logs and progress bars are the caller's. Floor 3.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple, Protocol
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from gadlib import gad
+from gadlib.batch import Batch, Calculator
+from gadlib.chemistry import n_fragments
+from gadlib.criteria import CRITERIA, Criterion, Verdict, judge
+from gadlib.hyperparameters import Hyperparameters
+from gadlib.state import State, Status, concatenate, take
+
+
+class StepRule(Protocol):
+    """A way to step: two functions in the same order of arguments, in a module of their own."""
+
+    def init(self, calculator: Calculator, batch: Batch, hyperparameters) -> State:
+        """The state at the starting points."""
+        ...
+
+    def step(self, calculator: Calculator, state: State, hyperparameters) -> State:
+        """The state after one step of every system."""
+        ...
+
+
+RULES: dict[str, StepRule] = {"gad": gad}
+"""The step rules by the name of their solver."""
+
+
+class Frame(NamedTuple):
+    """One moment of a search: the state of the active systems, how they stand, and which of them are done."""
+
+    state: State
+    verdict: Verdict
+    status: tuple[Status, ...]
+
+    @property
+    def is_done(self) -> list[int]:
+        """The rows of the systems that have ended with this frame."""
+        return [i for i, status in enumerate(self.status) if status is not Status.RUNNING]
+
+
+def search(
+    calculator: Calculator,
+    batch: Batch,
+    hyperparameters: Hyperparameters,
+    *,
+    criterion: Criterion = "index1",
+    n_steps: int = 800,
+    max_fragments: Int[Tensor, " B"] | None = None,
+    capacity: int = 32,
+) -> Iterator[Frame]:
+    """Frames of a search from every system of the batch, until each has ended.
+
+    The first frame holds the starting points. A system is in the frames until the one that says how it ended, at most `n_steps` moves
+    later; `frame.state.index` tells which system of the batch each row is. Breaking off the iteration is safe at any frame.
+
+    Args:
+        calculator: the potential.
+        batch: starting points; at most `capacity` of them are searched at a time, in their order.
+        hyperparameters: of the step rule to use; their class names the solver.
+        criterion: which one ends a search; all three are judged in every frame.
+        n_steps: moves after which a search ends without success.
+        max_fragments: for `bound`, the fragments of the references; by default those of the starting points.
+        capacity: how many systems step together.
+
+    Raises:
+        ValueError: when the criterion or the solver is unknown or a number is not positive.
+    """
+    if criterion not in CRITERIA:
+        raise ValueError(f"criterion {criterion!r}: expected one of {', '.join(CRITERIA)}")
+    if n_steps < 0 or capacity < 1:
+        raise ValueError(f"n_steps {n_steps}, capacity {capacity}: expected n_steps >= 0 and capacity >= 1")
+    rule = RULES[hyperparameters.solver]
+    allowed = n_fragments(batch) if max_fragments is None else torch.as_tensor(max_fragments)
+    allowed = allowed.to(batch.positions.device)
+    waiting = torch.arange(len(batch), device=batch.positions.device)
+    active: State | None = None
+    while active is not None or len(waiting):
+        started = time.perf_counter()
+        active = None if active is None else rule.step(calculator, active, hyperparameters)
+        room = capacity - (0 if active is None else len(active.batch))
+        if room and len(waiting):
+            new, waiting = waiting[:room], waiting[room:]
+            entered = replace(rule.init(calculator, batch.take(new), hyperparameters), index=new)
+            active = entered if active is None else concatenate([active, entered])
+        assert active is not None
+        verdict = judge(active, allowed[active.index])
+        seconds = (time.perf_counter() - started) / len(active.batch)
+        active = replace(active, elapsed_s=active.elapsed_s + seconds)
+        frame = Frame(active, verdict, _status(active, verdict, criterion, n_steps))
+        yield frame
+        rows = [i for i, status in enumerate(frame.status) if status is Status.RUNNING]
+        active = take(active, torch.tensor(rows, device=active.index.device)) if rows else None
+
+
+def _status(state: State, verdict: Verdict, criterion: Criterion, n_steps: int) -> tuple[Status, ...]:
+    def of(message: str, is_met: bool, steps: int) -> Status:
+        if message:
+            return Status.CALCULATOR_FAILED if steps else Status.BAD_START
+        if is_met:
+            return Status.SADDLE
+        return Status.OUT_OF_STEPS if steps >= n_steps else Status.RUNNING
+
+    met = verdict.meets(criterion).tolist()
+    return tuple(of(*row) for row in zip(state.message, met, state.steps.tolist(), strict=True))

@@ -1,0 +1,215 @@
+"""The state of a search, the ways in which one ends, and the guarded call of a calculator.
+
+A state is a frozen value, batch axis first: systems can be taken out of it and put together again. It knows neither how to step
+(`gad`, `trust`) nor when to stop (`solver`). Floor 2.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from gadlib.batch import Batch, Calculator, Evaluation
+from gadlib.modes import Spectrum, spectrum
+
+T = TypeVar("T")
+
+
+class Status(StrEnum):
+    """Where one system's search stands; `sentence` says it in words."""
+
+    RUNNING = "running"
+    SADDLE = "saddle"
+    OUT_OF_STEPS = "out_of_steps"
+    CALCULATOR_FAILED = "calculator_failed"
+    PROCESS_ENDED = "process_ended"
+    BAD_START = "bad_start"
+
+    @property
+    def sentence(self) -> str:
+        """The status in words."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    Status.RUNNING: "The search is still running.",
+    Status.SADDLE: "The criterion is met.",
+    Status.OUT_OF_STEPS: "The steps ran out before the criterion was met.",
+    Status.CALCULATOR_FAILED: "The calculator could not compute a point of the search.",
+    Status.PROCESS_ENDED: "The process that computed this molecule ended.",
+    Status.BAD_START: "The starting geometry cannot be computed.",
+}
+
+
+@dataclass(frozen=True)
+class State:
+    """B searches at their current points, where everything is known exactly.
+
+    Attributes:
+        batch: the molecules where they are now.
+        index: which of the searched systems each row is.
+        energy: in eV.
+        forces: in eV/A, as the calculator gave them.
+        spectrum: of the exact Hessian here.
+        memory: what the step rule carries along, a frozen dataclass of tensors.
+        steps: moves made, escapes included.
+        escapes: escapes made.
+        n_gradient: gradients (with their energies) computed; those inside a Hessian are not counted.
+        n_hessian: Hessians computed.
+        elapsed_s: wall time, shared evenly among the systems of the batch.
+        calculator_s: the part of it spent in the calculator.
+        message: why a system failed, empty while it has not.
+    """
+
+    batch: Batch
+    index: Int[Tensor, " B"]
+    energy: Float[Tensor, " B"]
+    forces: Float[Tensor, "B N 3"]
+    spectrum: Spectrum
+    memory: Any
+    steps: Int[Tensor, " B"]
+    escapes: Int[Tensor, " B"]
+    n_gradient: Int[Tensor, " B"]
+    n_hessian: Int[Tensor, " B"]
+    elapsed_s: Float[Tensor, " B"]
+    calculator_s: Float[Tensor, " B"]
+    message: tuple[str, ...]
+
+    @property
+    def max_force(self) -> Float[Tensor, " B"]:
+        """The largest force on any atom, in eV/A."""
+        return self.forces.norm(dim=-1).amax(-1)
+
+    @property
+    def order(self) -> Int[Tensor, " B"]:
+        """The number of negative vibrational eigenvalues."""
+        return self.spectrum.order
+
+
+def take(node: T, index: Tensor) -> T:
+    """The systems at the given places (integers) of any nesting of frozen dataclasses, tensors and tuples."""
+    return _map(lambda leaves: leaves[0][index], lambda parts: tuple(parts[0][i] for i in index.tolist()), [node])
+
+
+def concatenate(nodes: Sequence[T]) -> T:
+    """One node of all systems of the given ones, which have the same width."""
+    return _map(torch.cat, lambda parts: tuple(item for part in parts for item in part), nodes)
+
+
+def _map(on_tensors: Callable, on_tuples: Callable, nodes: Sequence[Any]) -> Any:
+    first = nodes[0]
+    if is_dataclass(first) and not isinstance(first, type):
+        changed = {f.name: _map(on_tensors, on_tuples, [getattr(n, f.name) for n in nodes]) for f in fields(first)}
+        return replace(first, **changed)
+    if isinstance(first, Tensor):
+        return on_tensors(nodes)
+    return on_tuples(nodes) if isinstance(first, tuple) else first
+
+
+def begin(batch: Batch, calculator: Calculator) -> State:
+    """The state at the starting points, exactly evaluated, without memory."""
+    zero = torch.zeros(len(batch), dtype=torch.int64, device=batch.positions.device)
+    evaluation, seconds = evaluate(calculator, batch, hessian=True)
+    return State(
+        batch=batch,
+        index=torch.arange(len(batch), device=batch.positions.device),
+        energy=evaluation.energy,
+        forces=evaluation.forces,
+        spectrum=_spectrum_of(evaluation, batch),
+        memory=None,
+        steps=zero,
+        escapes=zero,
+        n_gradient=zero + 1,
+        n_hessian=zero + 1,
+        elapsed_s=zero.double(),
+        calculator_s=zero + seconds / len(batch),
+        message=tuple(evaluation.failures.get(i, "") for i in range(len(batch))),
+    )
+
+
+def arrive(state: State, positions: Float[Tensor, "B N 3"], calculator: Calculator, **changes: Any) -> State:
+    """The state one step further, at the given positions, exactly evaluated; `changes` replace other fields."""
+    batch = state.batch.moved_to(positions)
+    evaluation, seconds = evaluate(calculator, batch, hessian=True)
+    moved = replace(
+        state,
+        batch=batch,
+        energy=evaluation.energy,
+        forces=evaluation.forces,
+        spectrum=_spectrum_of(evaluation, batch),
+        steps=state.steps + 1,
+        n_gradient=state.n_gradient + 1,
+        n_hessian=state.n_hessian + 1,
+        calculator_s=state.calculator_s + seconds / len(batch),
+        message=tuple(evaluation.failures.get(i, "") for i in range(len(batch))),
+    )
+    return replace(moved, **{k: getattr(moved, k) + v if k in _ADDED else v for k, v in changes.items()})
+
+
+_ADDED = ("n_gradient", "calculator_s")
+
+
+def _spectrum_of(evaluation: Evaluation, batch: Batch) -> Spectrum:
+    if evaluation.hessian is None:
+        raise ValueError("the calculator gave no Hessian although one was asked for")
+    return spectrum(evaluation.hessian, batch)
+
+
+def evaluate(calculator: Calculator, batch: Batch, *, hessian: bool) -> tuple[Evaluation, float]:
+    """The evaluation of a batch and the seconds it took; whatever goes wrong with one system is that system's failure alone.
+
+    A calculator that raises is asked again for each system by itself. Results that are not finite become failures. Failed systems
+    come back with zeros, so that the rest of the batch can go on.
+    """
+    started = time.perf_counter()
+    try:
+        evaluation = calculator(batch, hessian=hessian)
+    except Exception as error:  # a calculator is foreign code: whatever it raises costs one record, not the run
+        evaluation = _one_by_one(calculator, batch, hessian, error)
+    seconds = time.perf_counter() - started
+    return _without_nonsense(evaluation, batch), seconds
+
+
+def _one_by_one(calculator: Calculator, batch: Batch, hessian: bool, error: Exception) -> Evaluation:
+    if len(batch) == 1:
+        width = batch.positions.shape[1]
+        second = batch.positions.new_zeros(1, 3 * width, 3 * width) if hessian else None
+        reason = f"{type(error).__name__}: {error}"
+        return Evaluation(batch.positions.new_full((1,), torch.nan), torch.zeros_like(batch.positions), second, {0: reason})
+    parts = [evaluate(calculator, batch.take(torch.tensor([i])), hessian=hessian)[0] for i in range(len(batch))]
+    failures = {i: part.failures[0] for i, part in enumerate(parts) if part.failures}
+    hessians = [part.hessian for part in parts if part.hessian is not None]
+    return Evaluation(
+        torch.cat([part.energy for part in parts]),
+        torch.cat([part.forces for part in parts]),
+        torch.cat(hessians) if hessian else None,
+        failures,
+    )
+
+
+def _without_nonsense(evaluation: Evaluation, batch: Batch) -> Evaluation:
+    flat = evaluation.forces.flatten(1)
+    is_finite = evaluation.energy.isfinite() & flat.isfinite().all(-1)
+    if evaluation.hessian is not None:
+        is_finite = is_finite & evaluation.hessian.flatten(1).isfinite().all(-1)
+    failures = dict(evaluation.failures)
+    for i in (~is_finite).nonzero().flatten().tolist():
+        failures.setdefault(i, "the calculator returned values that are not finite")
+    if not failures:
+        return evaluation
+    is_good = torch.ones(len(batch), dtype=torch.bool, device=batch.positions.device)
+    is_good[list(failures)] = False
+    hessian = evaluation.hessian
+    return Evaluation(
+        torch.where(is_good, evaluation.energy, torch.nan),
+        torch.where(is_good[:, None, None], evaluation.forces, 0.0),
+        None if hessian is None else torch.where(is_good[:, None, None], hessian, 0.0),
+        failures,
+    )
