@@ -1,7 +1,7 @@
 """Batches of molecules, what a calculator tells about them, and the protocol between the two.
 
-A batch holds B systems of at most N atoms, padded; a padded atom has atomic number 0, mass 0 and sits at the origin. D = 3N
-Cartesian coordinates in the order x1 y1 z1 x2 ... Floor 1.
+A batch holds B systems of at most N atoms, padded; a padded atom has atomic number 0, mass 0 and
+sits at the origin. D = 3N Cartesian coordinates in the order x1 y1 z1 x2 ... Floor 1.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Batch:
     Attributes:
         positions: in angstrom, float64.
         atomic_numbers: 0 marks padding.
-        is_free: whether the systems float in empty space, so that rigid motions carry no energy. False for particles on an
-            external surface; then nothing is projected out.
+        is_free: whether the systems float in empty space, so that rigid motions carry no energy.
+            False for particles on an external surface; then nothing is projected out.
     """
 
     positions: Float[Tensor, "B N 3"]
@@ -46,15 +46,20 @@ class Batch:
         """The batch of the given molecules, padded to the largest.
 
         Raises:
-            ValueError: when a molecule's positions and atomic numbers disagree in length, or there is no molecule.
+            ValueError: when a molecule's positions and atomic numbers disagree in length, or there
+                is no molecule.
         """
         if not len(positions) or len(positions) != len(atomic_numbers):
-            raise ValueError(f"a batch of {len(positions)} positions and {len(atomic_numbers)} atomic_numbers: expected as many, at least one")
+            raise ValueError(
+                f"a batch of {len(positions)} positions and {len(atomic_numbers)} atomic_numbers: expected as many, at least one"
+            )
         coordinates = [torch.as_tensor(p, dtype=torch.float64).reshape(-1, 3) for p in positions]
         numbers = [torch.as_tensor(z, dtype=torch.int64).reshape(-1) for z in atomic_numbers]
         for i, (p, z) in enumerate(zip(coordinates, numbers, strict=True)):
             if len(p) != len(z):
-                raise ValueError(f"molecule {i} has {len(p)} positions and {len(z)} atomic_numbers: expected as many")
+                raise ValueError(
+                    f"molecule {i} has {len(p)} positions and {len(z)} atomic_numbers: expected as many"
+                )
         pad = torch.nn.utils.rnn.pad_sequence
         return cls(pad(coordinates, batch_first=True), pad(numbers, batch_first=True), is_free)
 
@@ -79,7 +84,9 @@ class Batch:
 
     def take(self, index: Tensor) -> Batch:
         """The systems at the given places (integers or a boolean mask), still padded as before."""
-        return replace(self, positions=self.positions[index], atomic_numbers=self.atomic_numbers[index])
+        return replace(
+            self, positions=self.positions[index], atomic_numbers=self.atomic_numbers[index]
+        )
 
     def moved_to(self, positions: Float[Tensor, "B N 3"]) -> Batch:
         """The same molecules at other positions; padding stays at the origin."""
@@ -93,9 +100,13 @@ class Batch:
     @property
     def closest_pair(self) -> Float[Tensor, " B"]:
         """The smallest distance between two atoms of each system, in angstrom; inf for a single atom."""
-        distance = torch.cdist(self.positions, self.positions, compute_mode="donot_use_mm_for_euclid_dist")
+        distance = torch.cdist(
+            self.positions, self.positions, compute_mode="donot_use_mm_for_euclid_dist"
+        )
         is_pair = self.mask[:, :, None] & self.mask[:, None, :]
-        is_pair = is_pair & ~torch.eye(self.positions.shape[1], dtype=torch.bool, device=self.positions.device)
+        is_pair = is_pair & ~torch.eye(
+            self.positions.shape[1], dtype=torch.bool, device=self.positions.device
+        )
         return torch.where(is_pair, distance, torch.inf).amin((-2, -1))
 
 
@@ -107,7 +118,8 @@ class Evaluation:
         energy: in eV.
         forces: in eV/A.
         hessian: in eV/A^2, or None when it was not asked for.
-        failures: one sentence for each system that could not be computed, by its place in the batch.
+        failures: one sentence for each system that could not be computed, by its place in the
+            batch.
     """
 
     energy: Float[Tensor, " B"]

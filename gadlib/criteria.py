@@ -1,8 +1,11 @@
 """What counts as success: three criteria, always all reported, never tuned. Floor 2.
 
-* `index1`: lambda_1 * lambda_2 < -1e-5, one negative vibrational eigenvalue, as published; the point need not be stationary.
-* `strict`: exactly one negative vibrational eigenvalue and every atomic force below 0.01 eV/A, from an exact Hessian.
-* `bound`: strict, an imaginary frequency of at least 50 cm-1, and no more fragments than the reference has.
+* `index1`: lambda_1 * lambda_2 < -1e-5, one negative vibrational eigenvalue, as published; the
+  point need not be stationary.
+* `strict`: exactly one negative vibrational eigenvalue and every atomic force below 0.01 eV/A, from
+  an exact Hessian.
+* `bound`: strict, an imaginary frequency of at least 50 cm-1, and no more fragments than the
+  reference has.
 """
 
 from __future__ import annotations
@@ -31,7 +34,8 @@ class Verdict:
     """How a batch of points stands against the three criteria.
 
     Attributes:
-        imaginary_cm1: wavenumber of the lowest mode where it is negative, as a positive number; 0 where there is none.
+        imaginary_cm1: wavenumber of the lowest mode where it is negative, as a positive number; 0
+            where there is none.
         n_fragments: connected pieces of the bond graph.
     """
 
@@ -51,7 +55,8 @@ def judge(state: State, max_fragments: Int[Tensor, " B"]) -> Verdict:
 
     Args:
         state: exactly evaluated points.
-        max_fragments: fragments of the reference transition state (or of the reactant or molecule started from).
+        max_fragments: fragments of the reference transition state (or of the reactant or molecule
+            started from).
     """
     lowest = state.spectrum.eigenvalues[:, 0]
     second = state.spectrum.eigenvalues[:, 1]

@@ -1,7 +1,8 @@
 """Every knob of every solver, declared once: default, range, scale, unit, meaning.
 
-The solver, the Optuna space, the command line, the notebooks, the JSON files and the table in the README are all derived from
-these declarations. What defines success (the criterion, the budget) is not a knob and lives elsewhere. Floor 0.
+The solver, the Optuna space, the command line, the notebooks, the JSON files and the table in the
+README are all derived from these declarations. What defines success (the criterion, the budget) is
+not a knob and lives elsewhere. Floor 0.
 """
 
 import difflib
@@ -29,7 +30,9 @@ class Knob(NamedTuple):
         return f"{self.low:g} .. {self.high:g}" + (f" {self.unit}" if self.unit else "")
 
 
-def _knob(default: float, low: float, high: float, doc: str, *, unit: str = "", log: bool = False) -> Any:
+def _knob(
+    default: float, low: float, high: float, doc: str, *, unit: str = "", log: bool = False
+) -> Any:
     extra = {"low": low, "high": high, "log": log, "unit": unit}
     return Field(default, description=doc, json_schema_extra=extra)
 
@@ -44,7 +47,13 @@ class Hyperparameters(BaseModel):
     def knobs(cls) -> tuple[Knob, ...]:
         """The declarations, in the order in which they are written."""
         return tuple(
-            Knob(name=name, type=field.annotation, default=field.default, doc=field.description, **field.json_schema_extra)  # type: ignore[arg-type]
+            Knob(
+                name=name,
+                type=field.annotation,
+                default=field.default,
+                doc=field.description,
+                **field.json_schema_extra,
+            )  # type: ignore[arg-type]
             for name, field in cls.model_fields.items()
         )
 
@@ -56,7 +65,9 @@ class Hyperparameters(BaseModel):
             if name not in names:
                 near = difflib.get_close_matches(str(name), names, n=1)
                 hint = f" (did you mean {near[0]}?)" if near else ""
-                raise ValueError(f"{name}: unknown hyperparameter of solver {cls.solver!r}{hint}; known: {', '.join(names)}")
+                raise ValueError(
+                    f"{name}: unknown hyperparameter of solver {cls.solver!r}{hint}; known: {', '.join(names)}"
+                )
         return values
 
     @model_validator(mode="after")
@@ -80,15 +91,30 @@ class GadHyperparameters(Hyperparameters):
     dt_max: float = _knob(0.05, 0.01, 0.1, "largest time step", unit="A^2/eV", log=True)
     plateau_patience: int = _knob(5, 3, 20, "steps of unchanged order before the time step grows")
     plateau_boost: float = _knob(2.0, 1.2, 3.0, "factor by which the time step grows on a plateau")
-    plateau_shrink: float = _knob(0.5, 0.3, 0.7, "factor by which the time step shrinks when the order rises")
+    plateau_shrink: float = _knob(
+        0.5, 0.3, 0.7, "factor by which the time step shrinks when the order rises"
+    )
     escape_disp_threshold: float = _knob(
-        5e-4, 1e-5, 1e-3, "mean atom displacement below which the search counts as stuck", unit="A", log=True
+        5e-4,
+        1e-5,
+        1e-3,
+        "mean atom displacement below which the search counts as stuck",
+        unit="A",
+        log=True,
     )
     escape_window: int = _knob(20, 10, 50, "steps over which being stuck is judged")
-    escape_neg_vib_std: float = _knob(0.5, 0.1, 1.0, "largest standard deviation of the order that counts as stuck")
-    escape_delta: float = _knob(0.1, 0.05, 0.5, "displacement along the second mode at an escape", unit="A")
-    adaptive_delta_scale: float = _knob(1.0, 0.0, 2.0, "scale of the curvature-adapted escape; 0 switches adaptation off")
-    trust_radius_max: float = _knob(0.25, 0.1, 0.5, "largest displacement of one atom in one step", unit="A")
+    escape_neg_vib_std: float = _knob(
+        0.5, 0.1, 1.0, "largest standard deviation of the order that counts as stuck"
+    )
+    escape_delta: float = _knob(
+        0.1, 0.05, 0.5, "displacement along the second mode at an escape", unit="A"
+    )
+    adaptive_delta_scale: float = _knob(
+        1.0, 0.0, 2.0, "scale of the curvature-adapted escape; 0 switches adaptation off"
+    )
+    trust_radius_max: float = _knob(
+        0.25, 0.1, 0.5, "largest displacement of one atom in one step", unit="A"
+    )
 
 
 SOLVERS: dict[str, type[Hyperparameters]] = {kind.solver: kind for kind in (GadHyperparameters,)}

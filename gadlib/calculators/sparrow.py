@@ -1,10 +1,11 @@
 """SCINE Sparrow: semi-empirical energies, forces and Hessians on one CPU core.
 
-Sparrow holds the interpreter's lock while it computes and ends the whole process on NaN coordinates; so positions are checked here,
-before every call, and parallelism is by process, elsewhere. Floor 3.
+Sparrow holds the interpreter's lock while it computes and ends the whole process on NaN
+coordinates; so positions are checked here, before every call, and parallelism is by process,
+elsewhere. Floor 3.
 
-References: Husch, Vaucher, Reiher, Int. J. Quantum Chem. 118, e25799 (2018), doi:10.1002/qua.25799; Bosia et al., J. Chem. Phys. 158,
-054118 (2023), doi:10.1063/5.0136404.
+References: Husch, Vaucher, Reiher, Int. J. Quantum Chem. 118, e25799 (2018), doi:10.1002/qua.25799;
+Bosia et al., J. Chem. Phys. 158, 054118 (2023), doi:10.1063/5.0136404.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ class Sparrow:
 
     def __init__(self, functional: str = "DFTB0") -> None:
         if functional not in METHODS:
-            raise ValueError(f"scine functional {functional!r}: expected one of {', '.join(METHODS)}")
+            raise ValueError(
+                f"scine functional {functional!r}: expected one of {', '.join(METHODS)}"
+            )
         _import_scine()
         self.functional = functional
         self._calculators: OrderedDict[bytes, Any] = OrderedDict()
@@ -80,7 +83,9 @@ class Sparrow:
         reasons = {}
         for z in sorted(atomic_numbers):
             try:
-                self._compute(np.array([z, z]), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 2.0]]), hessian=False)
+                self._compute(
+                    np.array([z, z]), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 2.0]]), hessian=False
+                )
             except RuntimeError as error:
                 reasons[z] = str(error)
         return reasons
@@ -121,7 +126,9 @@ def _require_sane(positions: np.ndarray, closest: float) -> None:
     if not np.isfinite(positions).all():
         raise ValueError("positions are not finite")
     if closest < CLOSEST_PAIR_MIN:
-        raise ValueError(f"two atoms are {closest:.3f} A apart, expected at least {CLOSEST_PAIR_MIN} A")
+        raise ValueError(
+            f"two atoms are {closest:.3f} A apart, expected at least {CLOSEST_PAIR_MIN} A"
+        )
 
 
 def _import_scine() -> Any:
