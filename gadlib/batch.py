@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -67,17 +68,17 @@ class Batch:
         """The number of systems B."""
         return len(self.positions)
 
-    @property
+    @cached_property
     def mask(self) -> Bool[Tensor, "B N"]:
         """True where there is an atom."""
         return self.atomic_numbers > 0
 
-    @property
+    @cached_property
     def n_atoms(self) -> Int[Tensor, " B"]:
         """Atoms in each system."""
         return self.mask.sum(-1)
 
-    @property
+    @cached_property
     def masses(self) -> Float[Tensor, "B N"]:
         """Standard atomic masses in amu (ASE's table), 0 where padded."""
         return _MASSES.to(self.positions.device)[self.atomic_numbers]
@@ -97,7 +98,7 @@ class Batch:
         n = int(self.n_atoms[i])
         return self.atomic_numbers[i, :n].cpu().numpy(), self.positions[i, :n].cpu().numpy()
 
-    @property
+    @cached_property
     def closest_pair(self) -> Float[Tensor, " B"]:
         """The smallest distance between two atoms of each system, in angstrom; inf for a single atom."""
         distance = torch.cdist(

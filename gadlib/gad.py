@@ -78,7 +78,9 @@ def step(calculator: Calculator, state: State, hyperparameters: GadHyperparamete
         calculator_s=seconds / len(state.batch),
     )
     memory = _remember(memory, move, moved)
-    return replace(moved, memory=_where(is_stuck, _fresh(state.batch, hyperparameters), memory))
+    if is_stuck.any():
+        memory = _where(is_stuck, _fresh(state.batch, hyperparameters), memory)
+    return replace(moved, memory=memory)
 
 
 def reflect(forces: Float[Tensor, "B D"], mode: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:

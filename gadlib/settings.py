@@ -95,7 +95,7 @@ class SearchSettings(Settings):
         100, ge=1, description="reactions taken at most, the first of the split"
     )
     workers: int = Field(1, ge=0, description="processes that compute; 0 computes in this one")
-    batch_size: int = Field(4, ge=1, description="molecules that step together in one process")
+    batch_size: int = Field(8, ge=1, description="molecules that step together in one process")
     resume: bool = Field(
         False, description="continue what is there; without it existing results are never touched"
     )

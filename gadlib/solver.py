@@ -108,7 +108,8 @@ def search(
         frame = Frame(active, verdict, _status(active, verdict, criterion, n_steps))
         yield frame
         rows = [i for i, status in enumerate(frame.status) if status is Status.RUNNING]
-        active = take(active, torch.tensor(rows, device=active.index.device)) if rows else None
+        if len(rows) < len(frame.status):
+            active = take(active, torch.tensor(rows, device=active.index.device)) if rows else None
 
 
 def _status(
