@@ -119,3 +119,16 @@ class GadHyperparameters(Hyperparameters):
 
 SOLVERS: dict[str, type[Hyperparameters]] = {kind.solver: kind for kind in (GadHyperparameters,)}
 """Hyperparameter classes by the name of their solver."""
+
+
+def markdown_table(solver: str) -> str:
+    """The knobs of a solver as the table that stands in the README."""
+    rows = ["| knob | default | range | unit | scale | what it is |", "|---|---|---|---|---|---|"]
+    for knob in SOLVERS[solver].knobs():
+        scale = "log" if knob.log else "linear"
+        span = f"{knob.low:g} .. {knob.high:g}"
+        unit = knob.unit or "-"
+        rows.append(
+            f"| `{knob.name}` | {knob.default:g} | {span} | {unit} | {scale} | {knob.doc} |"
+        )
+    return "\n".join(rows)
