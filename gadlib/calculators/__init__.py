@@ -4,7 +4,7 @@
 must keep). Floor 3.
 """
 
-from gadlib.calculators.contract import check
+from gadlib.calculators.contract import ContractError, check
 from gadlib.calculators.registry import NAMES, get, require_elements
 
-__all__ = ["NAMES", "check", "get", "require_elements"]
+__all__ = ["NAMES", "ContractError", "check", "get", "require_elements"]

@@ -9,9 +9,10 @@ from ase.data import chemical_symbols
 
 from gadlib.batch import Calculator
 from gadlib.calculators.sparrow import Sparrow
+from gadlib.calculators.surfaces import SURFACES
 from gadlib.settings import InputError
 
-NAMES = ("scine",)
+NAMES = ("scine", "surface")
 
 
 def get(name: str, *, functional: str = "DFTB0") -> Calculator:
@@ -19,7 +20,7 @@ def get(name: str, *, functional: str = "DFTB0") -> Calculator:
 
     Args:
         name: one of `NAMES`.
-        functional: the method of the scine calculator.
+        functional: the method of the scine calculator; of an analytic surface its name.
 
     Raises:
         ValueError: when the name or the functional is unknown.
@@ -27,11 +28,15 @@ def get(name: str, *, functional: str = "DFTB0") -> Calculator:
     """
     if name == "scine":
         return Sparrow(functional)
-    raise ValueError(f"calculator {name!r}: expected one of {', '.join(NAMES)}")
+    if name != "surface":
+        raise ValueError(f"calculator {name!r}: expected one of {', '.join(NAMES)}")
+    if functional not in SURFACES:
+        raise ValueError(f"surface {functional!r}: expected one of {', '.join(SURFACES)}")
+    return SURFACES[functional]
 
 
 def require_elements(calculator: Calculator, molecules: Mapping[str, np.ndarray]) -> None:
-    """Nothing, when the calculator knows the elements of all molecules, or has no `unsupported` to ask.
+    """Nothing, when the calculator knows all elements, or has no `unsupported` to ask.
 
     Raises:
         InputError: naming the element, a molecule that has it, and the calculator's reason.
