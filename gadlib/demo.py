@@ -6,6 +6,7 @@ are chosen here, so that two cores are busy for some minutes. Floor 5.5.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -27,13 +28,14 @@ NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
 NAMES = ("01_screen", "02_tune", "03_results")
 
+INTERRUPTED = 130
+
 # A kernel draws into the notebook, takes one thread, and is this interpreter's own.
 _ENVIRONMENT = {
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "JUPYTER_PREFER_ENV_PATH": "1",
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
-    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
 }
 
 
@@ -61,6 +63,11 @@ def run(out_dir: Path, workers: int) -> int:
         except PapermillExecutionError as error:
             print(f"failed: {error.ename}: {error.evalue}\nsee {out_dir / name}.ipynb")
             return 1
+        except KeyboardInterrupt:
+            # The interrupted cell's task is never awaited; its traceback is in the notebook.
+            logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+            print(f"interrupted; what was done is in {out_dir}")
+            return INTERRUPTED
         finally:
             to_html(out_dir / f"{name}.ipynb")
         print(f"{time.perf_counter() - before:.0f} s", flush=True)
@@ -70,35 +77,21 @@ def run(out_dir: Path, workers: int) -> int:
 
 
 def parameters(out_dir: Path, workers: int) -> dict[str, dict[str, Any]]:
-    """The parameters of each notebook, by its name.
+    """The parameters of each notebook that differ from its own, by its name.
 
     Tuning sees the difficult half of the train split only; val and test are searched once, at the
     end, and nothing is chosen by them.
     """
     common = {"out_dir": str(out_dir), "workers": workers, "resume": False}
-    start = {"start_from": "midpoint_rt_noise0.5A", "noise_seed": 42}
+    study = {"screening": str(out_dir / "screening.json"), "n_trials": 20, "n_startup_trials": 8}
+    tuned = {
+        "best": str(out_dir / "hpo_results.json"),
+        "storage": f"sqlite:///{out_dir / 'scine_hpo_study.db'}",
+    }
     return {
-        "01_screen": common | start | {"split": "all", "n_steps_per_sample": 200},
-        "02_tune": common
-        | start
-        | {
-            "split": "train",
-            "screening": str(out_dir / "screening.json"),
-            "screening_steps": 200,
-            "difficulty_threshold": 0.5,
-            "n_samples": 10,
-            "n_steps_per_sample": 200,
-            "n_trials": 20,
-            "n_startup_trials": 8,
-        },
-        "03_results": common
-        | start
-        | {
-            "split": "val,test",
-            "best": str(out_dir / "hpo_results.json"),
-            "storage": f"sqlite:///{out_dir / 'scine_hpo_study.db'}",
-            "n_steps_per_sample": 200,
-        },
+        "01_screen": common | {"split": "all"},
+        "02_tune": common | {"split": "train"} | study,
+        "03_results": common | {"split": "val,test"} | tuned,
     }
 
 

@@ -13,7 +13,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+import signal
+import threading
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from typing import Any
 import optuna
 import sqlalchemy as sa
 import sqlalchemy.exc
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 from tqdm.auto import tqdm
 
@@ -180,8 +183,8 @@ def sqlite_path(storage: str) -> Path | None:
     return Path(storage.removeprefix("sqlite:///")) if storage.startswith("sqlite:///") else None
 
 
-def require_storage(settings: TuneSettings) -> str:
-    """The storage URL, after it was asked whether the study may be begun or continued there.
+def open_storage(settings: TuneSettings) -> BaseStorage:
+    """The storage, after it was asked whether the study may be begun or continued there.
 
     Raises:
         InputError: when the study is there and `resume` is not set, or the storage can't be used.
@@ -192,26 +195,31 @@ def require_storage(settings: TuneSettings) -> str:
     if (path := sqlite_path(url)) is not None:
         require_writable(path.parent)
     with _storage_errors(url):
-        names = optuna.get_all_study_names(url)
+        storage = optuna.storages.get_storage(url)
+        names = optuna.get_all_study_names(storage)
     if settings.study_name in names and not settings.resume:
         raise InputError(
             f"study {settings.study_name!r} exists in {without_password(url)}:"
             " continue it with --resume, or choose another --study-name"
         )
-    return url
+    return storage
 
 
-def open_study(settings: TuneSettings, samples: Sequence[Start]) -> optuna.Study:
-    """The study to tune in: a new one, or with `resume` the one that is there.
+def open_study(
+    storage: BaseStorage, settings: TuneSettings, samples: Sequence[Start]
+) -> optuna.Study:
+    """The study to tune in: the one that is there, or a new one.
 
     Raises:
-        InputError: when there is one and `resume` is not set, when it is about something else, or
-            the storage can't be used.
+        InputError: when the one that is there is about something else, or none can be made.
     """
-    url, now = require_storage(settings), about(settings, samples)
-    with _storage_errors(url):
+    now = about(settings, samples)
+    with _storage_errors(default_storage(settings)):
         study = optuna.create_study(
-            study_name=settings.study_name, storage=url, direction="maximize", load_if_exists=True
+            study_name=settings.study_name,
+            storage=storage,
+            direction="maximize",
+            load_if_exists=True,
         )
     if _ABOUT in study.user_attrs or study.get_trials(deepcopy=False):
         _require_same_study(study, now)
@@ -283,28 +291,50 @@ def tune(settings: TuneSettings, *, on_trial: Any = None) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     _require_settings(settings)
     out = require_writable(settings.out_dir)
-    require_storage(settings)
+    storage = open_storage(settings)
     results = out / "hpo_results.json"
     _require_own_results(results, settings)
     screened, samples = difficult_samples(settings)
     chosen = samples[: settings.n_samples]
     calculator = calculator_of(settings, chosen)
-    study = open_study(settings, chosen)
+    study = open_study(storage, settings, chosen)
     loop = _Loop(study, settings, calculator, tuple(chosen))
     with tqdm(
         total=settings.n_trials, initial=loop.n_completed, desc="tuning", unit="trial"
     ) as bar:
         try:
-            for _ in loop:
-                bar.update(loop.n_completed - bar.n)
-                if loop.n_completed:
-                    bar.set_postfix(best=f"{study.best_value:.3f}", refresh=False)
-                write_json(results, collect_results(study, screened))
-                if on_trial is not None:
-                    on_trial(study)
+            with contextlib.closing(iter(loop)) as told:
+                for _ in told:
+                    with undisturbed():
+                        bar.update(loop.n_completed - bar.n)
+                        bar.set_postfix(best=f"{study.best_value:.3f}", refresh=False)
+                        write_json(results, collect_results(study, screened))
+                    if on_trial is not None:
+                        on_trial(study)
         finally:
-            write_json(results, collect_results(study, screened))
+            with undisturbed():
+                write_json(results, collect_results(study, screened))
     return study
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait until the block is done, so that nothing is stored by half."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+    for number in came[:1]:
+        signal.raise_signal(number)
 
 
 def _require_settings(settings: TuneSettings) -> None:
@@ -393,7 +423,7 @@ class _Loop:
         """Completed trials in the study, whoever completed them."""
         return len(self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
 
-    def __iter__(self) -> Iterator[int]:
+    def __iter__(self) -> Generator[int, None, None]:
         try:
             with contextlib.closing(run(self._jobs(), self.settings.workers)) as results:
                 for job, records in results:
@@ -402,19 +432,18 @@ class _Loop:
                         continue
                     self.found[number].update(zip(places, records, strict=True))
                     if len(self.found[number]) == len(self.samples):
-                        self._tell(number)
+                        with undisturbed():
+                            self._tell(number)
                         yield number
         finally:
-            for trial in self.running.values():
-                with contextlib.suppress(Exception):  # the storage may be what failed
-                    self.study.tell(trial, state=TrialState.FAIL)
+            with undisturbed():
+                for trial in self.running.values():
+                    with contextlib.suppress(Exception):  # the storage may be what failed
+                        self.study.tell(trial, state=TrialState.FAIL)
 
     def _jobs(self) -> Iterator[Job]:
-        while self.n_completed + len(self.running) < self.settings.n_trials:
-            trial = self.study.ask()
-            self.running[trial.number] = trial
-            self.found[trial.number] = {}
-            hyperparameters = suggest(trial, self.settings.solver)
+        while (asked := self._ask()) is not None:
+            number, hyperparameters = asked
             size = self.settings.batch_size
             for first in range(0, len(self.samples), size):
                 places = range(first, min(first + size, len(self.samples)))
@@ -424,8 +453,18 @@ class _Loop:
                     hyperparameters,
                     self.settings.criterion,  # type: ignore[arg-type]
                     self.settings.n_steps_per_sample,
-                    tag=(trial.number, places),
+                    tag=(number, places),
                 )
+
+    def _ask(self) -> tuple[int, Hyperparameters] | None:
+        """The number and the values of another trial; None when there are enough."""
+        with undisturbed():
+            if self.n_completed + len(self.running) >= self.settings.n_trials:
+                return None
+            trial = self.study.ask()
+            self.running[trial.number] = trial
+            self.found[trial.number] = {}
+            return trial.number, suggest(trial, self.settings.solver)
 
     def _tell(self, number: int) -> None:
         trial, found = self.running.pop(number), self.found.pop(number)

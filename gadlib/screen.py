@@ -131,7 +131,7 @@ def _outcome(job: Job, future: Future) -> tuple[Job, list[Record]]:
         return job, future.result()
     if isinstance(error, PicklingError):
         raise error
-    return job, [_search_isolated(replace(job, starts=(start,))) for start in job.starts]
+    return job, _search_apart(job)
 
 
 def _executor(workers: int) -> Any:
@@ -148,21 +148,27 @@ def _quiet_worker() -> None:
     torch.set_num_threads(1)
 
 
-def _search_isolated(job: Job) -> Record:
-    """The record of the job's one start, whatever becomes of the process of its own."""
-    with ProcessPoolExecutor(max_workers=1, initializer=_quiet_worker, env=_THREADS) as alone:
-        try:
-            return alone.submit(search_starts, job).result()[0]
-        except BrokenProcessPool as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            return failed(
-                job.starts[0], Status.PROCESS_ENDED, f"{Status.PROCESS_ENDED.sentence} ({reason})"
-            )
-        except Exception as error:  # a failed molecule is a record, whatever failed
-            reason = f"{type(error).__name__}: {error}"
-            return failed(
-                job.starts[0], Status.SOLVER_FAILED, f"{Status.SOLVER_FAILED.sentence} {reason}"
-            )
+def _search_apart(job: Job) -> list[Record]:
+    """The records of the job's starts, one by one in a process of their own, or what befell it."""
+    single = [replace(job, starts=(start,)) for start in job.starts]
+    found: list[Record] = []
+    while len(found) < len(single):
+        with ProcessPoolExecutor(max_workers=1, initializer=_quiet_worker, env=_THREADS) as alone:
+            for one in single[len(found) :]:
+                found.append(_search_in(alone, one))
+                if found[-1].status == Status.PROCESS_ENDED:
+                    break
+    return found
+
+
+def _search_in(alone: ProcessPoolExecutor, job: Job) -> Record:
+    try:
+        return alone.submit(search_starts, job).result()[0]
+    except BrokenProcessPool as error:
+        status, reason = Status.PROCESS_ENDED, f"({str(error).partition(chr(10))[0]})"
+    except Exception as error:  # a failed molecule is a record, whatever failed
+        status, reason = Status.SOLVER_FAILED, f"{type(error).__name__}: {error}"
+    return failed(job.starts[0], status, f"{status.sentence} {reason}")
 
 
 def failed(start: Start, status: Status, message: str) -> Record:

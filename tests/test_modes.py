@@ -45,6 +45,12 @@ def test_nearly_linear_is_linear_and_bent_is_not():
     assert n_vibrations("CO2", bend=0.02) == 3
 
 
+def test_linear_is_linear_far_from_the_origin_too():
+    atoms = molecule("CO2")
+    batch = Batch.pack([atoms.positions + 1e4], [atoms.numbers])
+    assert int(spectrum(hessian_of_ones(batch), batch).eigenvalues.isfinite().sum()) == 4
+
+
 def test_an_atom_has_no_vibrations():
     batch = Batch.pack([np.ones((1, 3))], [[6]])
     assert spectrum(hessian_of_ones(batch), batch).eigenvalues.isinf().all()

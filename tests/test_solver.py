@@ -144,6 +144,12 @@ def test_fragments_are_compared_with_the_start_unless_told():
         assert frame.verdict.max_fragments.tolist() == expected
 
 
+def test_every_system_keeps_its_own_reference_when_others_have_ended():
+    references = torch.tensor([3, 1, 4, 2, 5])
+    for frame in frames(max_fragments=references, capacity=2):
+        assert torch.equal(frame.verdict.max_fragments, references[frame.state.index])
+
+
 # Failures
 
 

@@ -10,6 +10,7 @@ from gadlib.report.comparison import (
     comparison_table,
     draw_comparison,
 )
+from gadlib.report.landscape import draw_contours, draw_parallel, draw_slices
 from gadlib.report.screening import (
     collect_endings,
     collect_steps,
@@ -23,11 +24,8 @@ from gadlib.report.study import (
     best_table,
     collect_importances,
     collect_trials,
-    draw_contours,
     draw_history,
     draw_importances,
-    draw_parallel,
-    draw_slices,
     live_history,
 )
 from gadlib.report.trajectory import collect_trajectory, draw_trajectory, repeat_search

@@ -16,7 +16,7 @@ from scipy.stats import binomtest
 
 from gadlib.criteria import CRITERIA
 from gadlib.records import Record
-from gadlib.report.style import BLUE, GREY, ORANGE, VERMILLION, panels, say
+from gadlib.report.style import BLUE, GREY, LEGEND, ORANGE, VERMILLION, panels, say
 from gadlib.settings import InputError
 
 SIGNIFICANT = 0.05
@@ -187,9 +187,9 @@ def draw_comparison(comparison: Comparison) -> Figure:
         x = np.arange(len(rates)) + shift
         left.bar(x, heights, 0.38, yerr=error, color=colour, label=side, capsize=3, ecolor="black")
     left.set_xticks(range(len(comparison.criteria)), [p.criterion for p in comparison.criteria])
-    left.set(ylim=(0, 1.0), ylabel="fraction of the searches")
+    left.set(ylim=(0, 1.18), yticks=np.linspace(0, 1, 6), ylabel="fraction of the searches")
     left.set_title(f"{comparison.converged.default.n} reactions, 95 % Wilson intervals")
-    left.legend(loc="upper right", **LEGEND)
+    left.legend(loc="upper center", ncols=2, **LEGEND)
     if not comparison.steps.any():
         say(right, "No search made a step.")
         return figure

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from gadlib.records import Record
-from gadlib.report.style import BLUE, VERMILLION, axes_or_new, panels, say
+from gadlib.report.style import BLUE, LEGEND, VERMILLION, axes_or_new, panels, say
 from gadlib.screen import difficult, difficulty
 from gadlib.settings import ScreenSettings
 
@@ -123,7 +123,8 @@ def draw_endings(endings: Endings) -> Figure:
         say(right, "Every search converged." if endings.messages else NO_RECORD)
         return figure
     names = ["unknown" if order is None else str(order) for order in endings.orders]
-    bars = right.bar(names, list(endings.orders.values()), color=VERMILLION)
+    bars = right.bar(range(len(names)), list(endings.orders.values()), color=VERMILLION)
+    right.set_xticks(range(len(names)), names)
     right.bar_label(bars, padding=2, fontsize=8)
     right.margins(y=0.15)
     right.yaxis.set_major_locator(MaxNLocator(integer=True))

@@ -12,7 +12,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from gadlib.records import Record
-from gadlib.report.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILLION, panels, say
+from gadlib.report.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    LEGEND,
+    ORANGE,
+    PURPLE,
+    VERMILLION,
+    panels,
+    say,
+)
 from gadlib.screen import Job, calculator_of, hyperparameters_of, search_starts, starts_of
 from gadlib.settings import InputError, SearchSettings
 from gadlib.solver import Frame

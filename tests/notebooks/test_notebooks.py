@@ -1,0 +1,146 @@
+"""The notebooks are thin, stripped and declared; run small, they write down the right numbers."""
+
+from __future__ import annotations
+
+import ast
+import json
+
+import nbformat
+import optuna
+import papermill
+import pytest
+
+from gadlib import demo, reactions
+from gadlib.records import read_records
+from gadlib.settings import ScreenSettings, TuneSettings, ValidateSettings
+
+SETTINGS = {
+    "01_screen": (ScreenSettings,),
+    "02_tune": (TuneSettings,),
+    "03_results": (ValidateSettings, TuneSettings),  # where the study is, besides
+}
+TINY = {"start_from": "midpoint_rt_noise0.1A", "n_steps_per_sample": 12, "max_samples": 6}
+
+
+def cells(name: str, kind: str = "code") -> list:
+    found = nbformat.read(demo.notebook(name), as_version=4)
+    return [cell for cell in found.cells if cell.cell_type == kind]
+
+
+def test_all_notebooks_are_tested():
+    assert {path.stem for path in demo.NOTEBOOKS.glob("*.ipynb")} == set(SETTINGS)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+class TestThin:
+    def test_stripped(self, name):
+        for cell in cells(name):
+            assert cell.outputs == []
+            assert cell.execution_count is None
+
+    def test_opens_with_a_title_and_a_question(self, name):
+        title, *_ = cells(name, "markdown")[0].source.splitlines()
+        assert title.startswith("# ")
+        assert title.endswith("?")
+
+    def test_second_cell_holds_the_parameters(self, name):
+        tagged = [cell for cell in cells(name) if "parameters" in cell.metadata.get("tags", [])]
+        assert tagged == cells(name)[:1]
+
+    def test_parameters_are_annotated_literals_with_comments(self, name):
+        source = cells(name)[0].source
+        for node, line in zip(ast.parse(source).body, source.splitlines(), strict=True):
+            assert isinstance(node, ast.AnnAssign)
+            assert isinstance(node.value, ast.Constant)
+            assert "  # " in line
+
+    def test_few_short_cells_without_definitions(self, name):
+        assert len(cells(name)) <= 15
+        for cell in cells(name)[1:]:
+            assert len(cell.source.splitlines()) <= 8
+            forbidden = (ast.FunctionDef, ast.ClassDef, ast.Try, ast.Lambda)
+            assert not any(isinstance(n, forbidden) for n in ast.walk(ast.parse(cell.source)))
+
+    def test_papermill_knows_every_parameter_by_the_name_of_a_setting(self, name):
+        fields = {field for kind in SETTINGS[name] for field in kind.model_fields}
+        found = papermill.inspect_notebook(str(demo.notebook(name)))
+        assert len(found) == len(cells(name)[0].source.splitlines())
+        assert set(found) <= fields
+
+    def test_defaults_can_be_followed(self, name):
+        namespace: dict = {}
+        exec(cells(name)[0].source, namespace)
+        kind = SETTINGS[name][0]
+        settings = kind.from_namespace(namespace)
+        assert all(
+            getattr(settings, n) == namespace[n] for n in kind.model_fields if n in namespace
+        )
+
+
+def test_notebooks_agree_on_what_is_searched():
+    shared = ("calculator", "scine_functional", "solver", "start_from", "noise_seed", "criterion")
+    values: list[dict] = [{}, {}, {}]
+    for namespace, name in zip(values, SETTINGS, strict=True):
+        exec(cells(name)[0].source, namespace)
+    for name in shared:
+        assert len({namespace[name] for namespace in values}) == 1
+    assert values[0]["n_steps_per_sample"] == values[1]["screening_steps"]
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """A folder in which the three notebooks were run, small."""
+    out = tmp_path_factory.mktemp("executed")
+    small = {
+        "01_screen": TINY | {"split": "train"},
+        "02_tune": TINY | {"screening_steps": 12, "n_samples": 2, "n_trials": 3, "batch_size": 2},
+        "03_results": TINY,
+    }
+    for name, values in demo.parameters(out, 1).items():
+        demo.require_parameters(demo.notebook(name), small[name])
+        demo.execute(demo.notebook(name), out / f"{name}.ipynb", values | small[name])
+        demo.to_html(out / f"{name}.ipynb")
+    return out
+
+
+@pytest.mark.slow
+class TestExecuted:
+    def test_screening_holds_a_record_per_reaction(self, executed):
+        settings, records = read_records(executed / "screening.json")
+        wanted = reactions.read(split="train", max_samples=6)
+        assert [r.name for r in records] == [r.name for r in wanted]
+        assert settings["n_steps_per_sample"] == 12
+        assert all(r.steps == 12 or r.converged for r in records)
+
+    def test_study_is_in_the_database_and_in_the_results(self, executed):
+        storage = f"sqlite:///{executed / 'scine_hpo_study.db'}"
+        study = optuna.load_study(study_name="gad_hpo", storage=storage)
+        results = json.loads((executed / "hpo_results.json").read_text())
+        assert [t.value for t in study.trials] == [t["score"] for t in results["trials"]]
+        assert results["best_score"] == max(t.value for t in study.trials)
+        assert results["n_trials"]["complete"] >= 3
+        for trial in results["trials"]:
+            rate, mean_steps = trial["convergence_rate"], trial["mean_steps"]
+            assert trial["score"] == pytest.approx(rate - 0.01 * mean_steps / 12)
+
+    def test_comparison_is_of_reactions_that_tuning_never_saw(self, executed):
+        results = json.loads((executed / "hpo_results.json").read_text())
+        default, tuned = (read_records(executed / f"{s}.json")[1] for s in ("default", "tuned"))
+        assert [r.name for r in default] == [r.name for r in tuned]
+        assert {r.split for r in default} <= {"val", "test"}
+        assert not {r.name for r in default} & set(results["about"]["reactions"])
+        comparison = json.loads((executed / "comparison.json").read_text())
+        index1 = comparison["criteria"][0]
+        assert index1["n"] == len(default) == 6
+        assert index1["tuned"].startswith(f"{sum(r.index1 for r in tuned)} (")
+        assert index1["gained"] - index1["lost"] == sum(r.index1 for r in tuned) - sum(
+            r.index1 for r in default
+        )
+
+    def test_every_figure_is_in_the_executed_notebooks(self, executed):
+        for name, n_figures in (("01_screen", 3), ("02_tune", 1), ("03_results", 6)):
+            notebook = nbformat.read(executed / f"{name}.ipynb", as_version=4)
+            outputs = [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs]
+            assert sum("image/png" in o.get("data", {}) for o in outputs) == n_figures, name
+            assert "<img" in (executed / f"{name}.html").read_text(encoding="utf-8")
+            assert not [o for o in outputs if o.get("name") == "stderr" and "Warn" in o.text]

@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+from faulty import Springs
+from little_reactions import geometries, write_h5, write_xyz
+
+from gadlib import reactions, screen
+from gadlib.hyperparameters import GadHyperparameters
+from gadlib.reactions import Start
+from gadlib.settings import InputError, ScreenSettings, SearchSettings
+from gadlib.state import Status
+
+TIMES = ("elapsed_s", "calculator_s")
+PROMISED = """
+    name formula status message index1 strict bound imaginary_cm1 n_fragments steps escapes order
+    fmax energy eigenvalues n_energy n_gradient n_hessian elapsed_s positions
+"""
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return SearchSettings(
+        h5_path=str(write_h5(tmp_path / "little.h5")),
+        split="all",
+        start_from="midpoint_rt_noise0.3A",
+        n_steps_per_sample=15,
+        workers=0,
+    )
+
+
+def start_of(molecule: str, **changes) -> Start:
+    numbers, (positions, *_) = geometries(molecule)
+    return replace(
+        Start(molecule, molecule, "test", "reactant", None, numbers, positions, 1), **changes
+    )
+
+
+STARTS = [start_of(name) for name in ("HCN", "H2O", "H2CO", "CO2")]
+SPRINGS = SearchSettings(n_steps_per_sample=2, workers=0, batch_size=1)
+
+
+def timeless(records):
+    return [{k: v for k, v in asdict(r).items() if k not in TIMES} for r in records]
+
+
+def test_parallel_and_serial_give_the_same_records(settings):
+    pytest.importorskip("scine_sparrow")
+    serial = screen.screen(settings)
+    parallel = screen.screen(settings.model_copy(update={"workers": 2, "batch_size": 2}))
+    assert len(serial) == 6
+    assert {r.status for r in serial} == {"saddle", "out_of_steps"}
+    for one, other in zip(timeless(serial), timeless(parallel), strict=True):
+        assert one.pop("positions") == pytest.approx(np.array(other.pop("positions")), abs=1e-8)
+        for name in ("energy", "fmax", "imaginary_cm1", "eigenvalues"):
+            assert one.pop(name) == pytest.approx(other.pop(name), rel=1e-6, abs=1e-8)
+        assert one == other
+
+
+def test_records_come_in_the_order_of_the_starts_whatever_their_size(settings):
+    pytest.importorskip("scine_sparrow")
+    found = screen.screen(settings.model_copy(update={"n_steps_per_sample": 1, "batch_size": 1}))
+    assert [r.name for r in found] == [s.name for s in screen.starts_of(settings)]
+
+
+def test_result_file_has_settings_and_records_with_all_promised_fields(settings, tmp_path):
+    pytest.importorskip("scine_sparrow")
+    screen.screen(settings, out=tmp_path / "search.json")
+    content = json.loads((tmp_path / "search.json").read_text())
+    assert {"settings", "records"} <= set(content)
+    assert content["settings"]["noise_seed"] == 42
+    for record in content["records"]:
+        assert set(PROMISED.split()) <= set(record)
+        assert len(record["eigenvalues"]) == 2
+        assert len(record["positions"]) == len(record["atomic_numbers"])
+        assert record["n_hessian"] == record["steps"] + 1
+
+
+def test_converged_record_says_what_it_converged_to(settings):
+    pytest.importorskip("scine_sparrow")
+    found = [r for r in screen.screen(settings) if r.converged]
+    assert found
+    for record in found:
+        assert record.status == "saddle"
+        assert record.index1
+        assert record.order == 1
+        assert record.eigenvalues[0] < 0 < record.eigenvalues[1]
+        assert record.imaginary_cm1 == pytest.approx(521.47 * (-record.eigenvalues[0]) ** 0.5, 1e-4)
+
+
+def test_start_with_atoms_on_each_other_is_a_record_and_never_computed(tmp_path):
+    flat = start_of("NH3", positions=np.zeros((4, 3)))
+    diary = tmp_path / "diary"
+    found = screen.screen(
+        SPRINGS, starts=[STARTS[0], flat, STARTS[1]], calculator=Springs(diary=diary)
+    )
+    assert [r.status for r in found] == ["out_of_steps", "bad_start", "out_of_steps"]
+    assert "atoms 0 (N) and 1 (H) of NH3 are 0.000 A apart" in found[1].message
+    assert found[1].message.startswith(Status.BAD_START.sentence)
+    assert "4" not in diary.read_text().split()
+
+
+def test_batch_of_bad_starts_alone_is_only_records():
+    flat = start_of("NH3", positions=np.zeros((4, 3)))
+    job = screen.Job(Springs(), (flat, flat), GadHyperparameters(), "index1", 2)
+    assert [r.status for r in screen.search_starts(job)] == ["bad_start"] * 2
+
+
+def test_frames_are_shown_to_the_caller_as_they_come():
+    seen = []
+    job = screen.Job(Springs(), tuple(STARTS[:2]), GadHyperparameters(), "index1", 3)
+    screen.search_starts(job, on_frame=seen.append)
+    assert [int(f.state.steps[0]) for f in seen] == [0, 1, 2, 3]
+
+
+def test_broken_off_screening_computes_only_what_is_missing(tmp_path):
+    out, diary = tmp_path / "s.json", tmp_path / "diary"
+    screen.screen(SPRINGS, starts=STARTS[:2], calculator=Springs(), out=out)
+    on = SPRINGS.model_copy(update={"resume": True})
+    found = screen.screen(on, starts=STARTS, calculator=Springs(diary=diary), out=out)
+    assert [r.name for r in found] == ["HCN", "H2O", "H2CO", "CO2"]
+    assert sorted(diary.read_text().split()) == ["3"] * 3 + ["4"] * 3  # CO2, H2CO: 3 points each
+    assert len(json.loads(out.read_text())["records"]) == 4
+
+
+def test_existing_result_is_not_touched_without_resume(tmp_path):
+    out = tmp_path / "s.json"
+    screen.screen(SPRINGS, starts=STARTS[:2], calculator=Springs(), out=out)
+    before = out.read_text()
+    with pytest.raises(InputError, match=f"^{out} exists; resume it .--resume."):
+        screen.screen(SPRINGS, starts=STARTS, calculator=Springs(), out=out)
+    assert out.read_text() == before
+
+
+def test_resuming_with_other_settings_is_refused_with_the_difference(tmp_path):
+    out = tmp_path / "s.json"
+    screen.screen(SPRINGS, starts=STARTS[:2], calculator=Springs(), out=out)
+    other = SPRINGS.model_copy(update={"resume": True, "criterion": "strict"})
+    with pytest.raises(InputError, match="made with other settings: criterion was 'index1', now"):
+        screen.screen(other, starts=STARTS, calculator=Springs(), out=out)
+
+
+@pytest.mark.parametrize(
+    "starts", [STARTS[:1], [STARTS[0], start_of("H2O", formula="D2O")], STARTS[2:]]
+)
+def test_resuming_with_fewer_or_other_starts_loses_no_record(tmp_path, starts):
+    out = tmp_path / "s.json"
+    screen.screen(SPRINGS, starts=STARTS[:2], calculator=Springs(), out=out)
+    before = out.read_text()
+    on = SPRINGS.model_copy(update={"resume": True})
+    with pytest.raises(InputError, match=r"records of other starts than these .*, such as"):
+        screen.screen(on, starts=starts, calculator=Springs(), out=out)
+    assert out.read_text() == before
+
+
+def test_starts_of_one_name_keep_a_record_each_when_resumed(tmp_path):
+    out = tmp_path / "s.json"
+    twins = [STARTS[0], STARTS[0]]
+    screen.screen(SPRINGS, starts=twins, calculator=Springs(), out=out)
+    on = SPRINGS.model_copy(update={"resume": True})
+    assert len(screen.screen(on, starts=twins, calculator=Springs("raises"), out=out)) == 2
+
+
+def test_folder_as_result_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"a folder; expected the name of a result file"):
+        screen.screen(SPRINGS, starts=STARTS, calculator=Springs(), out=tmp_path)
+
+
+def test_geometry_file_is_searched_in_the_order_of_its_frames(tmp_path):
+    pytest.importorskip("scine_sparrow")
+    starts = reactions.read_geometries(write_xyz(tmp_path / "a.extxyz", ("H2O", "H2CO", "HCN")))
+    found = screen.screen(SPRINGS, starts=starts)
+    assert [r.name for r in found] == ["start of H2O", "start of H2CO", "start of HCN"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"solver": "newton"}, "solver 'newton': expected one of gad"),
+        ({"hyperparameters": {"dt_mn": 1e-6}}, r"dt_mn: unknown .* \(did you mean dt_min\?\)"),
+        ({"hyperparameters": {"dt_min": 1.0}}, "dt_min = 1: expected 1e-07 .. 1e-05 A\\^2/eV"),
+        ({"criterion": "best"}, "criterion 'best': expected one of index1, strict, bound"),
+        ({"calculator": "vasp"}, "calculator 'vasp': expected one of scine"),
+        ({"scine_functional": "B3LYP"}, "scine functional 'B3LYP': expected one of DFTB0"),
+    ],
+)
+def test_unknown_choice_is_refused_with_the_known_ones(settings, changes, told):
+    pytest.importorskip("scine_sparrow")
+    with pytest.raises(InputError, match=f"^{told}"):
+        screen.screen(settings.model_copy(update=changes))
+
+
+def test_element_that_the_method_lacks_is_refused_with_its_molecule():
+    pytest.importorskip("scine_sparrow")
+    xenon = start_of("H2O", name="noble", atomic_numbers=np.array([54, 1, 1]))
+    with pytest.raises(InputError, match=r"^noble: .* does not know element Xe"):
+        screen.screen(SPRINGS, starts=[STARTS[0], xenon])
+
+
+def test_split_without_a_reaction_is_refused_with_the_file(tmp_path):
+    path = write_h5(tmp_path / "l.h5", {"train": {"H2O": ("rxn", "H2O")}})
+    with pytest.raises(InputError, match=f"{path}: no reaction in split 'val'"):
+        screen.starts_of(SearchSettings(h5_path=str(path), split="val"))
+
+
+def test_jobs_are_drawn_only_when_they_can_run():
+    drawn = []
+
+    def jobs():
+        for i in range(3):
+            drawn.append(i)
+            yield screen.Job(Springs(), (STARTS[0],), GadHyperparameters(), "index1", 1, tag=i)
+
+    for job, _ in screen.run(jobs(), workers=0):
+        assert drawn[-1] == job.tag
+
+
+def test_large_molecules_go_first():
+    assert screen.chunks([0, 1, 2, 3], STARTS, 3) == [[2, 0, 1], [3]]
+
+
+def record_of(steps: int, *, converged: bool = True):
+    record = screen.failed(STARTS[0], Status.OUT_OF_STEPS, "")
+    return replace(record, steps=steps, converged=converged, name=f"{steps}")
+
+
+def test_difficulty_is_the_steps_or_a_thousand():
+    assert screen.difficulty(record_of(17)) == 17
+    assert screen.difficulty(record_of(200, converged=False)) == 1000
+
+
+@pytest.mark.parametrize(
+    ("n", "threshold", "n_samples", "kept"),
+    [(10, 0.5, 1, 5), (10, 0.5, 4, 8), (10, 1.0, 1, 10), (9, 0.5, 1, 4), (3, 0.5, 15, 3)],
+)
+def test_hardest_fraction_is_kept_but_at_least_twice_the_samples(n, threshold, n_samples, kept):
+    records = [record_of(steps) for steps in range(n)]
+    found = screen.difficult(records, ScreenSettings(difficulty_threshold=threshold), n_samples)
+    assert [r.steps for r in found] == list(range(n - 1, n - 1 - kept, -1))
