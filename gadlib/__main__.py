@@ -1,4 +1,4 @@
-"""The command line: `python -m gadlib search | screen | tune | validate | demo`.
+"""The command line: `python -m gadlib search | screen | tune | validate | calculators | demo`.
 
 Every flag is derived from the settings and the hyperparameters, so none is declared here. Exit
 status: 0 done, 2 unusable input (one sentence on stderr says what was expected), 130 interrupted
@@ -19,6 +19,7 @@ from typing import Any
 from gadlib import __version__
 from gadlib.hyperparameters import SOLVERS
 from gadlib.settings import (
+    CalculatorSettings,
     InputError,
     ScreenSettings,
     SearchSettings,
@@ -106,6 +107,13 @@ def _validate(options: argparse.Namespace) -> int:
     return 0
 
 
+def _calculators(options: argparse.Namespace) -> int:
+    from gadlib import calculators
+
+    print(calculators.table(_settings(CalculatorSettings, options)))
+    return 0
+
+
 def _demo(options: argparse.Namespace) -> int:
     from gadlib import demo
 
@@ -152,6 +160,13 @@ def _parser() -> argparse.ArgumentParser:
         ValidateSettings,
         "compare defaults and tuned values on other reactions",
     )
+    _add(
+        commands,
+        "calculators",
+        _calculators,
+        CalculatorSettings,
+        "list the potentials, what each needs, and which are usable here",
+    )
     demo = commands.add_parser(
         "demo", help="screen, tune and prove the gain on the embedded reactions, in the notebooks"
     )
@@ -189,13 +204,15 @@ def _add(
                 metavar="X",
                 help=shown,
             )
+    parser.set_defaults(command=command)
+    if "hyperparameters" not in kind.model_fields:
+        return parser
     knobs = parser.add_argument_group("hyperparameters")
     for knob in {
         knob.name: knob for solver in SOLVERS.values() for knob in solver.knobs()
     }.values():
         shown = f"{knob.doc}; {knob.range_text} (default {knob.default:g})"
         knobs.add_argument(_flag(knob.name), type=knob.type, default=None, metavar="X", help=shown)
-    parser.set_defaults(command=command)
     return parser
 
 
@@ -204,6 +221,8 @@ def _flag(name: str) -> str:
 
 
 def _type(annotation: Any) -> type:
+    if typing.get_origin(annotation) is dict:
+        return str  # JSON, which the settings read
     plain = [
         kind for kind in typing.get_args(annotation) or (annotation,) if kind is not type(None)
     ]
@@ -215,7 +234,7 @@ def _settings(kind: type[Settings], options: argparse.Namespace) -> Any:
     names = {knob.name for solver in SOLVERS.values() for knob in solver.knobs()}
     values = {name: given[name] for name in kind.model_fields if name in given}
     knobs = {name: given[name] for name in names if name in given}
-    return kind.read(values | {"hyperparameters": knobs})
+    return kind.read(values | ({"hyperparameters": knobs} if knobs else {}))
 
 
 if __name__ == "__main__":

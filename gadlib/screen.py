@@ -55,6 +55,7 @@ def search_starts(job: Job, *, on_frame: Callable[[Frame], None] | None = None) 
         on_frame: called with every frame, for plots and logs.
     """
     batch = Batch.pack([s.positions for s in job.starts], [s.atomic_numbers for s in job.starts])
+    batch = batch.to(getattr(job.calculator, "device", batch.positions.device))
     frames = search(
         job.calculator,
         batch,
@@ -241,7 +242,7 @@ def calculator_of(settings: SearchSettings, starts: Sequence[Start]) -> Calculat
     if settings.criterion not in CRITERIA:
         raise InputError(f"criterion {settings.criterion!r}: expected one of {', '.join(CRITERIA)}")
     try:
-        calculator = calculators.get(settings.calculator, functional=settings.scine_functional)
+        calculator = calculators.build(settings)
     except (ValueError, ImportError) as error:
         raise InputError(str(error)) from None
     calculators.require_elements(calculator, {s.name: s.atomic_numbers for s in starts})
@@ -358,10 +359,11 @@ def require_same(before: dict[str, Any], settings: SearchSettings, where: str) -
         InputError: naming the settings that differ.
     """
     now = settings.model_dump()
+    irrelevant = {*_IRRELEVANT, *settings.irrelevant()}
     differing = [
         name
         for name in now
-        if name not in _IRRELEVANT and name in before and before[name] != now[name]
+        if name not in irrelevant and name in before and before[name] != now[name]
     ]
     if differing:
         told = "; ".join(f"{name} was {before[name]!r}, now {now[name]!r}" for name in differing)

@@ -5,6 +5,6 @@ must keep). Floor 3.
 """
 
 from gadlib.calculators.contract import check
-from gadlib.calculators.registry import NAMES, get, require_elements
+from gadlib.calculators.registry import NAMES, build, get, identity, require_elements, table
 
-__all__ = ["NAMES", "check", "get", "require_elements"]
+__all__ = ["NAMES", "build", "check", "get", "identity", "require_elements", "table"]
