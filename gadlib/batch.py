@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -137,6 +137,7 @@ class Evaluation:
     failures: Mapping[int, str] = field(default_factory=dict)
 
 
+@runtime_checkable
 class Calculator(Protocol):
     """A potential: a callable from a batch to its energies, forces and, where asked for, Hessians."""
 

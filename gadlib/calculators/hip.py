@@ -26,7 +26,7 @@ from gadlib.settings import InputError
 ELEMENTS = (1, 6, 7, 8)
 """What HIP was trained on; it takes any other element too, and returns nonsense."""
 
-__all__ = ["ELEMENTS", "Hip", "digest", "missing"]
+__all__ = ["ELEMENTS", "Hip", "digest", "find_checkpoint", "missing"]
 
 
 class Hip:
@@ -180,7 +180,7 @@ def _loaded(
 
 def _graph(batch: Batch, device: torch.device) -> Any:
     """The batch as HIP's model takes it: float32, molecules one after the other, centred."""
-    from torch_geometric.data import Batch as Graphs
+    from torch_geometric.data import Batch as Graphs  # type: ignore[import-not-found]
 
     mask, sizes = batch.mask, batch.n_atoms
     centre = batch.positions.sum(1) / sizes[:, None]

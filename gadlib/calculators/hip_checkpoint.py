@@ -103,7 +103,12 @@ def _refused(path: Path) -> str:
 
 def _allowed() -> list[Any]:
     """The globals that HIP's checkpoints need: containers of configurations."""
-    from omegaconf import DictConfig, ListConfig, base, nodes
+    from omegaconf import (  # type: ignore[import-not-found]
+        DictConfig,
+        ListConfig,
+        base,
+        nodes,
+    )
 
     typed = ("AnyNode", "StringNode", "IntegerNode", "FloatNode", "BooleanNode")
     kinds = [DictConfig, ListConfig, base.ContainerMetadata, base.Metadata]
@@ -112,7 +117,7 @@ def _allowed() -> list[Any]:
 
 
 def _plain(configuration: Any, path: Path) -> dict[str, Any]:
-    from omegaconf import DictConfig, OmegaConf
+    from omegaconf import DictConfig, OmegaConf  # type: ignore[import-not-found]
 
     if isinstance(configuration, DictConfig):
         configuration = OmegaConf.to_container(configuration, resolve=True)

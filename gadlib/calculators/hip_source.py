@@ -91,7 +91,7 @@ def _importable(source: Path) -> Iterator[None]:
 
     Models of its source that are not used here import that function, which SciPy 1.17 removed.
     """
-    from scipy import special
+    special: Any = importlib.import_module("scipy.special")
 
     is_gone = not hasattr(special, "sph_harm")
     sys.path.insert(0, str(source))
@@ -156,7 +156,7 @@ def _replace_graph_functions() -> None:
 
 
 def _has_radius_graph() -> bool:
-    from torch_geometric.nn import radius_graph as compiled
+    from torch_geometric.nn import radius_graph as compiled  # type: ignore[import-not-found]
 
     try:
         compiled(torch.zeros(2, 3), 1.0, torch.zeros(2, dtype=torch.int64))
