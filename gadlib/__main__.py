@@ -1,4 +1,4 @@
-"""The command line: `python -m gadlib search | screen | tune | validate | calculators | demo`.
+"""The command line: `python -m gadlib search | screen | tune | validate | ... | demo`.
 
 Every flag is derived from the settings and the hyperparameters, so none is declared here. Exit
 status: 0 done, 2 unusable input (one sentence on stderr says what was expected), 130 interrupted
@@ -11,6 +11,7 @@ import argparse
 import json
 import signal
 import sys
+import tempfile
 import typing
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 from gadlib import __version__
 from gadlib.hyperparameters import SOLVERS
 from gadlib.settings import (
+    BenchmarkSettings,
     CalculatorSettings,
     InputError,
     ScreenSettings,
@@ -114,6 +116,23 @@ def _calculators(options: argparse.Namespace) -> int:
     return 0
 
 
+def _benchmark(options: argparse.Namespace) -> int:
+    import torch
+
+    from gadlib import benchmark
+
+    settings = _settings(BenchmarkSettings, options)
+    with tempfile.TemporaryDirectory() as folder:
+        calculator, note = benchmark.calculator_of(settings, Path(folder))
+        where = getattr(calculator, "device", "cpu")
+        n = settings.threads or torch.get_num_threads()
+        print(f"{settings.calculator} on {where}, {n} threads; {note}".rstrip("; "))
+        print(benchmark.HEAD)
+        for row in benchmark.rows(calculator, settings):
+            print(benchmark.told(row), flush=True)
+    return 0
+
+
 def _demo(options: argparse.Namespace) -> int:
     from gadlib import demo
 
@@ -166,6 +185,13 @@ def _parser() -> argparse.ArgumentParser:
         _calculators,
         CalculatorSettings,
         "list the potentials, what each needs, and which are usable here",
+    )
+    _add(
+        commands,
+        "benchmark",
+        _benchmark,
+        BenchmarkSettings,
+        "time a step with made-up molecules; hip without a checkpoint has random weights",
     )
     demo = commands.add_parser(
         "demo", help="screen, tune and prove the gain on the embedded reactions, in the notebooks"

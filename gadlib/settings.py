@@ -253,3 +253,11 @@ class ValidateSettings(SearchSettings):
         "val,test", description="train, val, test, several with commas between, or all"
     )
     out_dir: str = Field("runs/validate", description="folder for results")
+
+
+class BenchmarkSettings(CalculatorSettings):
+    """What a benchmark measures."""
+
+    atoms: str = Field("8,16,23", description="atoms of the molecules, with commas between")
+    batches: str = Field("1,8,32,128", description="molecules in a batch, with commas between")
+    n_steps: int = Field(3, ge=1, description="steps that are timed, after one that is not")

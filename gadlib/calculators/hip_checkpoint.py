@@ -23,7 +23,9 @@ from gadlib.settings import InputError
 TRAINING_MEAN_ATOMS = 13.919938540433833
 """Mean number of atoms in HIP's training set (configs/equiformer_v2.yaml of its source)."""
 
-_PREFIX = "potential."
+PREFIX = "potential."
+"""What the names of the weights begin with."""
+
 _GET_CHECKPOINT = (
     "get hip_v2.ckpt (222 MB) from huggingface.co/andreasburger/heigen (ckpt/hip_v2.ckpt)"
 )
@@ -67,13 +69,13 @@ def read_checkpoint(path: Path, *, trust: bool) -> tuple[dict[str, Any], dict[st
             f"checkpoint {path}: expected a Lightning file"
             " with state_dict and hyper_parameters.model_config"
         ) from None
-    odd = [key for key, _ in items if not str(key).startswith(_PREFIX)]
+    odd = [key for key, _ in items if not str(key).startswith(PREFIX)]
     if odd:
         raise InputError(
             f"checkpoint {path}: weights {', '.join(map(str, odd[:3]))},"
-            f" expected names that begin with {_PREFIX}"
+            f" expected names that begin with {PREFIX}"
         )
-    return _plain(configuration, path), {key[len(_PREFIX) :]: value for key, value in items}
+    return _plain(configuration, path), {key[len(PREFIX) :]: value for key, value in items}
 
 
 def _unpickled(path: Path, trust: bool) -> Any:
