@@ -37,7 +37,10 @@ _THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREAD
 
 @dataclass(frozen=True)
 class Job:
-    """Searches that run together in one process; `tag` comes back with their records."""
+    """Searches that run together in one process; `tag` comes back with their records.
+
+    At most `capacity` of them step together, all where it is None; as one ends, the next one enters.
+    """
 
     calculator: Calculator
     starts: tuple[Start, ...]
@@ -45,6 +48,7 @@ class Job:
     criterion: Criterion
     n_steps: int
     tag: Any = None
+    capacity: int | None = None
 
 
 def search_starts(job: Job, *, on_frame: Callable[[Frame], None] | None = None) -> list[Record]:
@@ -63,7 +67,7 @@ def search_starts(job: Job, *, on_frame: Callable[[Frame], None] | None = None) 
         criterion=job.criterion,
         n_steps=job.n_steps,
         max_fragments=torch.tensor([s.max_fragments for s in job.starts]),
-        capacity=len(job.starts),
+        capacity=job.capacity or len(job.starts),
     )
     found: dict[int, Record] = {}
     for frame in frames:
@@ -297,8 +301,9 @@ def screen(
             settings.criterion,  # type: ignore[arg-type]
             settings.n_steps_per_sample,
             tag=chunk,
+            capacity=settings.batch_size,
         )
-        for chunk in chunks(todo, starts, settings.batch_size)
+        for chunk in chunks(todo, starts, job_size(calculator, settings.batch_size))
     ]
     with (
         tqdm(total=len(starts), initial=len(done), desc="searching", unit="molecule") as bar,
@@ -323,6 +328,21 @@ def _place(records: Sequence[Record], starts: Sequence[Start]) -> dict[int, Reco
             placed[i] = record
             waiting.remove(record)
     return placed
+
+
+_BATCHES_IN_A_JOB = 4
+
+
+def job_size(calculator: Calculator, batch_size: int) -> int:
+    """How many molecules a process is given at a time.
+
+    On a GPU several batches, so that a molecule that ends makes room for one that waits: there a
+    half empty batch costs as much as a full one. On a CPU it costs half, and small jobs keep all
+    processes busy to the end.
+    """
+    device = getattr(calculator, "device", None)
+    is_gpu = device is not None and device.type != "cpu"
+    return batch_size * _BATCHES_IN_A_JOB if is_gpu else batch_size
 
 
 def chunks(places: Sequence[int], starts: Sequence[Start], size: int) -> list[list[int]]:
