@@ -75,9 +75,8 @@ def _screen(options: argparse.Namespace) -> int:
     records = screen.screen(settings, out=out)
     print(f"{'reaction':<14}{'formula':<12}{'difficulty':>10}  status")
     for record in screen.difficult(records, settings):
-        print(
-            f"{record.name:<14}{record.formula:<12}{screen.difficulty(record):>10}  {record.message}"
-        )
+        told = f"{screen.difficulty(record):>10}  {record.message}"
+        print(f"{record.name:<14}{record.formula:<12}{told}")
     return _report(records, out)
 
 
@@ -98,14 +97,10 @@ def _validate(options: argparse.Namespace) -> int:
 
     settings = _settings(ValidateSettings, options)
     validation = hpo.validate(settings)
-    print(
-        report.comparison_table(
-            report.collect_comparison(validation.default, validation.tuned)
-        ).to_string(index=False)
-    )
-    print(
-        f"records: {Path(settings.out_dir) / 'default.json'}, {Path(settings.out_dir) / 'tuned.json'}"
-    )
+    comparison = report.collect_comparison(validation.default, validation.tuned)
+    print(report.comparison_table(comparison).to_string(index=False))
+    out = Path(settings.out_dir)
+    print(f"records: {out / 'default.json'}, {out / 'tuned.json'}")
     return 0
 
 

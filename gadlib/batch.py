@@ -52,14 +52,16 @@ class Batch:
         """
         if not len(positions) or len(positions) != len(atomic_numbers):
             raise ValueError(
-                f"a batch of {len(positions)} positions and {len(atomic_numbers)} atomic_numbers: expected as many, at least one"
+                f"a batch of {len(positions)} positions and {len(atomic_numbers)} atomic_numbers:"
+                " expected as many, at least one"
             )
         coordinates = [torch.as_tensor(p, dtype=torch.float64).reshape(-1, 3) for p in positions]
         numbers = [torch.as_tensor(z, dtype=torch.int64).reshape(-1) for z in atomic_numbers]
         for i, (p, z) in enumerate(zip(coordinates, numbers, strict=True)):
             if len(p) != len(z):
                 raise ValueError(
-                    f"molecule {i} has {len(p)} positions and {len(z)} atomic_numbers: expected as many"
+                    f"molecule {i} has {len(p)} positions and {len(z)} atomic_numbers:"
+                    " expected as many"
                 )
         pad = torch.nn.utils.rnn.pad_sequence
         return cls(pad(coordinates, batch_first=True), pad(numbers, batch_first=True), is_free)
@@ -108,7 +110,7 @@ class Batch:
 
     @cached_property
     def closest_pair(self) -> Float[Tensor, " B"]:
-        """The smallest distance between two atoms of each system, in angstrom; inf for a single atom."""
+        """The smallest distance between two atoms of a system, in angstrom; inf for an atom."""
         distance = torch.cdist(
             self.positions, self.positions, compute_mode="donot_use_mm_for_euclid_dist"
         )
@@ -121,7 +123,9 @@ class Batch:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a calculator says about a batch: detached, Cartesian, unprojected; 0 where padded, NaN where a system failed.
+    """What a calculator says about a batch: detached, Cartesian, unprojected.
+
+    Values are 0 where padded, and NaN where a system failed.
 
     Attributes:
         energy: in eV.
@@ -139,7 +143,7 @@ class Evaluation:
 
 @runtime_checkable
 class Calculator(Protocol):
-    """A potential: a callable from a batch to its energies, forces and, where asked for, Hessians."""
+    """A potential: from a batch to its energies, forces and, where asked for, Hessians."""
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """The evaluation of the batch; a system that fails is named in `failures`, never raised."""

@@ -41,7 +41,8 @@ class Row(NamedTuple):
     """One measurement.
 
     Attributes:
-        ms: wall time of the fastest step (energy, forces, Hessian, spectrum, move, verdict) of one molecule.
+        ms: wall time of the fastest step (energy, forces, Hessian, spectrum, move, verdict), by
+            molecule.
         outside: the part of it that is not the calculator's.
         memory_gb: of the GPU, the most since the start of this row; else of this process, the most
             since its own start.

@@ -34,7 +34,7 @@ def bonds(batch: Batch) -> Bool[Tensor, "B N N"]:
 
 
 def n_fragments(batch: Batch) -> Int[Tensor, " B"]:
-    """The number of connected pieces of each system's bond graph; atoms at unknown (NaN) places are pieces of their own."""
+    """The connected pieces of each bond graph; an atom at an unknown (NaN) place is one."""
     width = batch.positions.shape[1]
     identity = torch.eye(width, dtype=torch.bool, device=batch.positions.device)
     reach = (bonds(batch) | identity).to(torch.float32)

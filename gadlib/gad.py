@@ -1,4 +1,4 @@
-"""Multi-mode Eckart mass-weighted gentlest-ascent dynamics, the step rule that users know, reproduced exactly.
+"""Multi-mode Eckart mass-weighted gentlest-ascent dynamics, the published step rule, exactly.
 
 Every step climbs along one vibrational mode of the exact Hessian and descends in all others, with a
 time step that adapts to the order of the point (its number of negative vibrational eigenvalues); a
@@ -59,7 +59,7 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: GadHyperparamete
 
 
 def step(calculator: Calculator, state: State, hyperparameters: GadHyperparameters) -> State:
-    """The state after one step of every system: an escape where the search is stuck, else a step of the dynamics."""
+    """The state after one step of every system: an escape where it is stuck, else the dynamics."""
     is_stuck = _is_stuck(state, hyperparameters)
     memory = _adapt(_follow(state.memory, state.spectrum), state.order, hyperparameters)
     move = _gentlest_ascent(state, memory, hyperparameters)
@@ -105,14 +105,13 @@ def _fresh(batch: Batch, hyperparameters: GadHyperparameters) -> GadMemory:
 
 
 def _follow(memory: GadMemory, spectrum: Spectrum) -> GadMemory:
-    """The memory with the mode to climb: of the eight lowest the one most like the previous one, at first the lowest."""
+    """The memory with the mode to climb: the lowest, then the one most like the previous one."""
     candidates = spectrum.modes[:, :, :_N_CANDIDATE_MODES]
     overlaps = (candidates.mT @ memory.mode[..., None])[..., 0]
     is_mode = spectrum.eigenvalues[:, :_N_CANDIDATE_MODES].isfinite()
     likeness = torch.where(is_mode, overlaps.abs(), -1.0)
-    best = torch.where(
-        memory.best_order < 0, 0, likeness.argmax(-1)
-    )  # argmax of zeros need not be the first
+    # There is no previous mode at first, and the argmax of zeros need not be the lowest.
+    best = torch.where(memory.best_order < 0, 0, likeness.argmax(-1))
     rows = torch.arange(len(best), device=best.device)
     sign = torch.where(overlaps[rows, best] < 0, -1.0, 1.0)
     return replace(memory, mode=sign[:, None] * candidates[rows, :, best])
@@ -144,20 +143,16 @@ def _adapt(
 def _gentlest_ascent(
     state: State, memory: GadMemory, hyperparameters: GadHyperparameters
 ) -> Float[Tensor, "B N 3"]:
-    """The displacement along the gentlest-ascent field, shortened so that no atom moves farther than the trust radius."""
+    """The displacement along the gentlest-ascent field, of each atom at most the trust radius."""
     direction = reflect(state.forces.flatten(1), memory.mode)
     move = (memory.time_step[:, None] * direction).unflatten(1, (-1, 3))
+    radius = hyperparameters.trust_radius_max
     farthest = move.norm(dim=-1).amax(-1)
-    return (
-        move
-        * (hyperparameters.trust_radius_max / farthest.clamp(min=hyperparameters.trust_radius_max))[
-            :, None, None
-        ]
-    )
+    return move * (radius / farthest.clamp(min=radius))[:, None, None]
 
 
 def _remember(memory: GadMemory, move: Float[Tensor, "B N 3"], moved: State) -> GadMemory:
-    """The memory with the newest displacement and the order it led to appended to the history."""
+    """The memory with the newest displacement, and the order it led to, in its history."""
     displacement = move.norm(dim=-1).sum(-1) / moved.batch.n_atoms
     return replace(
         memory,
@@ -167,7 +162,7 @@ def _remember(memory: GadMemory, move: Float[Tensor, "B N 3"], moved: State) -> 
 
 
 def _is_stuck(state: State, hyperparameters: GadHyperparameters) -> Bool[Tensor, " B"]:
-    """Whether the search hardly moved over the whole window, at an order that hardly changed and is above one."""
+    """Whether the search hardly moved, at an order above one that hardly changed, for a window."""
     memory: GadMemory = state.memory
     return (
         (memory.displacements.mean(-1) < hyperparameters.escape_disp_threshold)
@@ -179,7 +174,7 @@ def _is_stuck(state: State, hyperparameters: GadHyperparameters) -> Bool[Tensor,
 def _escape(
     calculator: Calculator, state: State, hyperparameters: GadHyperparameters
 ) -> tuple[Float[Tensor, "B N 3"], Int[Tensor, " B"], float]:
-    """Displacements along the second mode to the lower of both sides, the energies they cost, and the seconds."""
+    """Displacements along the second mode to its lower side, the energies computed, the seconds."""
     move = torch.zeros_like(state.batch.positions)
     n_tries, seconds = torch.zeros_like(state.steps), 0.0
     delta = _escape_delta(state.spectrum.eigenvalues[:, 1], hyperparameters)
@@ -211,7 +206,7 @@ def _escape(
 def _escape_delta(
     eigenvalue: Float[Tensor, " B"], hyperparameters: GadHyperparameters
 ) -> Float[Tensor, " B"]:
-    """The length of the escape in A, adapted to the curvature of the second mode where the scale is above zero."""
+    """The length of the escape in A, adapted to the second mode's curvature if so scaled."""
     scale = hyperparameters.adaptive_delta_scale
     delta = torch.full_like(
         eigenvalue, hyperparameters.escape_delta * (scale if scale > 0 else 1.0)

@@ -1,4 +1,4 @@
-"""Tuning: a study of hyperparameters on the difficult reactions, and the proof of the gain on others.
+"""Tuning: a study of hyperparameters on difficult reactions, and the gain proved on others.
 
 Optuna owns the study and its storage; this module says what the space is, what a trial computes,
 and what a study is about, so that another one is never mixed into it. Every finished trial is in
@@ -20,12 +20,13 @@ from typing import Any
 
 import optuna
 import sqlalchemy as sa
+import sqlalchemy.exc
 from optuna.trial import FrozenTrial, Trial, TrialState
 from tqdm.auto import tqdm
 
 from gadlib import calculators
 from gadlib.hyperparameters import SOLVERS, Hyperparameters
-from gadlib.reactions import Start
+from gadlib.reactions import Start, split_names
 from gadlib.records import Record, read_json, read_records, require_writable, versions, write_json
 from gadlib.screen import (
     Job,
@@ -33,6 +34,7 @@ from gadlib.screen import (
     difficult,
     difficulty,
     hyperparameters_of,
+    key,
     require_same,
     run,
     screen,
@@ -100,7 +102,7 @@ def suggest(trial: Trial, solver: str) -> Hyperparameters:
 
 
 def default_storage(settings: TuneSettings) -> str:
-    """The storage URL: the given one, or an SQLite file in the output folder, named after the calculator."""
+    """The storage URL: the given one, or an SQLite file in the output folder."""
     if settings.storage:
         return settings.storage
     return f"sqlite:///{Path(settings.out_dir) / f'{settings.calculator}_hpo_study.db'}"
@@ -109,8 +111,8 @@ def default_storage(settings: TuneSettings) -> str:
 def without_password(url: str) -> str:
     """The storage URL as it may be shown."""
     try:
-        return sa.make_url(url).render_as_string(hide_password=True)
-    except sa.exc.ArgumentError:
+        return sa.make_url(url).set(query={}).render_as_string(hide_password=True)
+    except sqlalchemy.exc.ArgumentError:
         return url.split("@")[-1]
 
 
@@ -135,13 +137,14 @@ def _storage_errors(url: str) -> Iterator[None]:
     shown = without_password(url)
     try:
         yield
-    except sa.exc.DatabaseError as error:
+    except sqlalchemy.exc.DatabaseError as error:
         raise InputError(f"storage {shown}: not a usable database ({error.orig})") from None
-    except (sa.exc.ArgumentError, ModuleNotFoundError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except (sqlalchemy.exc.ArgumentError, ImportError, ValueError) as error:
         raise InputError(
-            f"storage {shown}: not a usable storage URL ({type(error).__name__}); expected e.g. sqlite:///study.db"
+            f"storage {shown}: not a usable storage URL ({type(error).__name__});"
+            " expected e.g. sqlite:///study.db"
         ) from None
 
 
@@ -160,7 +163,8 @@ def load(storage: str, study_name: str | None = None) -> optuna.Study:
         if study_name not in names:
             there = ", ".join(names) or "none"
             raise InputError(
-                f"storage {without_password(storage)}: no study {study_name!r}; studies there: {there}"
+                f"storage {without_password(storage)}: no study {study_name!r};"
+                f" studies there: {there}"
             )
         return optuna.load_study(study_name=study_name, storage=storage)
 
@@ -176,6 +180,27 @@ def sqlite_path(storage: str) -> Path | None:
     return Path(storage.removeprefix("sqlite:///")) if storage.startswith("sqlite:///") else None
 
 
+def require_storage(settings: TuneSettings) -> str:
+    """The storage URL, after it was asked whether the study may be begun or continued there.
+
+    Raises:
+        InputError: when the study is there and `resume` is not set, or the storage can't be used.
+    """
+    url = default_storage(settings)
+    if url in ("sqlite://", "sqlite:///:memory:"):
+        raise InputError(f"storage {url}: kept in memory only, expected a file or a server")
+    if (path := sqlite_path(url)) is not None:
+        require_writable(path.parent)
+    with _storage_errors(url):
+        names = optuna.get_all_study_names(url)
+    if settings.study_name in names and not settings.resume:
+        raise InputError(
+            f"study {settings.study_name!r} exists in {without_password(url)}:"
+            " continue it with --resume, or choose another --study-name"
+        )
+    return url
+
+
 def open_study(settings: TuneSettings, samples: Sequence[Start]) -> optuna.Study:
     """The study to tune in: a new one, or with `resume` the one that is there.
 
@@ -183,29 +208,28 @@ def open_study(settings: TuneSettings, samples: Sequence[Start]) -> optuna.Study
         InputError: when there is one and `resume` is not set, when it is about something else, or
             the storage can't be used.
     """
-    url, now = default_storage(settings), about(settings, samples)
-    if (path := sqlite_path(url)) is not None:
-        require_writable(path.parent)
+    url, now = require_storage(settings), about(settings, samples)
     with _storage_errors(url):
-        names = optuna.get_all_study_names(url)
-        is_there = settings.study_name in names
-        if is_there and not settings.resume:
-            raise InputError(
-                f"study {settings.study_name!r} exists in {without_password(url)}: continue it with --resume,"
-                " or choose another --study-name"
-            )
         study = optuna.create_study(
             study_name=settings.study_name, storage=url, direction="maximize", load_if_exists=True
         )
-    if is_there:
+    if _ABOUT in study.user_attrs or study.get_trials(deepcopy=False):
         _require_same_study(study, now)
-    else:
+    else:  # new, or begun by another worker a moment ago
         study.set_user_attr(_ABOUT, now)
         study.set_user_attr("settings", settings.model_dump(exclude={"storage"}))
         study.set_user_attr("versions", versions())
-        study.enqueue_trial({k.name: k.default for k in SOLVERS[settings.solver].knobs()})
+    _enqueue_defaults(study, settings.solver)
     _sampler(study, settings)
     return study
+
+
+def _enqueue_defaults(study: optuna.Study, solver: str) -> None:
+    """The defaults are tried first, and again where the trial of them was broken off."""
+    defaults = {knob.name: knob.default for knob in SOLVERS[solver].knobs()}
+    trials = [t for t in study.get_trials(deepcopy=False) if t.state is not TrialState.FAIL]
+    if defaults not in [t.system_attrs.get("fixed_params", t.params) for t in trials]:
+        study.enqueue_trial(defaults)
 
 
 def _require_same_study(study: optuna.Study, now: dict[str, Any]) -> None:
@@ -218,7 +242,8 @@ def _require_same_study(study: optuna.Study, now: dict[str, Any]) -> None:
     if differing:
         told = "; ".join(_difference(name, before.get(name), now[name]) for name in differing)
         raise InputError(
-            f"study {study.study_name!r} is about something else: {told}; choose another --study-name"
+            f"study {study.study_name!r} is about something else: {told};"
+            " choose another --study-name"
         )
 
 
@@ -230,7 +255,7 @@ def _difference(name: str, before: Any, now: Any) -> str:
 
 
 def _sampler(study: optuna.Study, settings: TuneSettings) -> None:
-    """TPE as published: independent, ten random trials first; a resumed study draws on with another seed."""
+    """TPE as published: independent, random trials first; a resumed study has another seed."""
     study.sampler = optuna.samplers.TPESampler(
         seed=settings.seed + len(study.get_trials(deepcopy=False, states=_ENDED)),
         n_startup_trials=settings.n_startup_trials,
@@ -255,15 +280,16 @@ def tune(settings: TuneSettings, *, on_trial: Any = None) -> optuna.Study:
     Raises:
         InputError: when the settings can't be followed; nothing has been computed then.
     """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     _require_settings(settings)
     out = require_writable(settings.out_dir)
+    require_storage(settings)
+    results = out / "hpo_results.json"
+    _require_own_results(results, settings)
     screened, samples = difficult_samples(settings)
     chosen = samples[: settings.n_samples]
     calculator = calculator_of(settings, chosen)
-    results = out / "hpo_results.json"
-    _require_own_results(results, settings)
     study = open_study(settings, chosen)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     loop = _Loop(study, settings, calculator, tuple(chosen))
     with tqdm(
         total=settings.n_trials, initial=loop.n_completed, desc="tuning", unit="trial"
@@ -290,10 +316,14 @@ def _require_settings(settings: TuneSettings) -> None:
 
 
 def _require_own_results(results: Path, settings: TuneSettings) -> None:
-    if results.exists() and (name := read_json(results).get("study_name")) != settings.study_name:
+    if not results.exists():
+        return
+    content = read_json(results)
+    name = content.get("study_name") if isinstance(content, dict) else None
+    if name != settings.study_name:
         raise InputError(
-            f"{results} holds the results of study {name!r}, not {settings.study_name!r}: choose another --out-dir,"
-            " nothing is overwritten"
+            f"{results} holds the results of study {name!r}, not {settings.study_name!r}:"
+            " choose another --out-dir, nothing is overwritten"
         )
 
 
@@ -321,30 +351,35 @@ def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]
             wanted,
             settings.screening,
         )
-        splits = before["split"] if settings.split == "all" else settings.split
         widest = wanted.model_copy(
             update={"split": before["split"], "max_samples": before["max_samples"]}
         )
         starts = starts_of(widest)
-        records = [r for r in records if splits == "all" or r.split in splits.split(",")][
-            : settings.max_samples
-        ]
+        wanted_splits = split_names(settings.split)
+        records = [r for r in records if r.split in wanted_splits][: settings.max_samples]
         _require_enough(settings, len(records))
-    by_name = {(s.name, s.noise_seed): s for s in starts}
+    by_key = {key(start): start for start in starts}
     hardest = difficult(records, settings, settings.n_samples)
-    return records, [by_name[r.name, r.noise_seed] for r in hardest]
+    missing = [r.name for r in hardest if key(r) not in by_key]
+    if missing:
+        raise InputError(
+            f"{settings.screening}: {settings.h5_path or 'the embedded set'} has no {missing[0]}"
+            f" in split {settings.split!r}; expected a screening of these reactions"
+        )
+    return records, [by_key[key(r)] for r in hardest]
 
 
 def _require_enough(settings: TuneSettings, n: int) -> None:
     if settings.n_samples > n:
         raise InputError(
-            f"n_samples {settings.n_samples}: larger than the set, expected at most {n} (split {settings.split!r})"
+            f"n_samples {settings.n_samples}: larger than the set,"
+            f" expected at most {n} (split {settings.split!r})"
         )
 
 
 @dataclass
 class _Loop:
-    """Trials asked for as processes become free, told as their last sample comes in; iterating yields after each one told."""
+    """Trials, asked for as processes become free, told with their last sample, then yielded."""
 
     study: optuna.Study
     settings: TuneSettings
@@ -377,9 +412,9 @@ class _Loop:
     def _jobs(self) -> Iterator[Job]:
         while self.n_completed + len(self.running) < self.settings.n_trials:
             trial = self.study.ask()
-            hyperparameters = suggest(trial, self.settings.solver)
             self.running[trial.number] = trial
             self.found[trial.number] = {}
+            hyperparameters = suggest(trial, self.settings.solver)
             size = self.settings.batch_size
             for first in range(0, len(self.samples), size):
                 places = range(first, min(first + size, len(self.samples)))
@@ -428,7 +463,7 @@ def sample_summary(record: Record) -> dict[str, Any]:
 
 
 def collect_results(study: optuna.Study, screened: Sequence[Record]) -> dict[str, Any]:
-    """The content of `hpo_results.json`: the best trial, all trials, the screening set, all derived from the study."""
+    """The content of `hpo_results.json`: the best trial, all trials, the screening set."""
     trials = study.get_trials(deepcopy=False)
     completed = [t for t in trials if t.state is TrialState.COMPLETE]
     best = max(completed, key=lambda t: t.value, default=None)  # type: ignore[arg-type,return-value]
@@ -475,7 +510,7 @@ def _trial(trial: FrozenTrial) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Validation:
-    """The same starting points searched with the defaults and with the tuned values, in the same order."""
+    """The same starting points, in the same order, searched with the defaults and tuned."""
 
     hyperparameters: dict[str, float]
     default: list[Record]
@@ -483,7 +518,7 @@ class Validation:
 
 
 def validate(settings: ValidateSettings) -> Validation:
-    """Defaults and tuned values on reactions that tuning never saw; each set of records is resumable on its own.
+    """Defaults and tuned values on reactions that tuning never saw; both sets are resumable.
 
     Raises:
         InputError: when the tuned values can't be read, or the reactions are among those that
@@ -493,8 +528,9 @@ def validate(settings: ValidateSettings) -> Validation:
     starts = starts_of(settings)
     known = sorted({s.name for s in starts} & seen)
     if known:
+        told = ", ".join(known[:5]) + (", ..." if len(known) > 5 else "")
         raise InputError(
-            f"split {settings.split!r} has reactions that tuning saw ({', '.join(known[:5])}{', ...' if len(known) > 5 else ''});"
+            f"split {settings.split!r} has reactions that tuning saw ({told});"
             " expected a split of others"
         )
     out = require_writable(settings.out_dir)

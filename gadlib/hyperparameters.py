@@ -7,7 +7,7 @@ not a knob and lives elsewhere. Floor 0.
 
 import difflib
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -38,7 +38,7 @@ def _knob(
 
 
 class Hyperparameters(BaseModel):
-    """A frozen set of knobs; unknown names and values out of range are refused with the allowed range."""
+    """A frozen set of knobs; unknown names and values out of their range are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     solver: ClassVar[str]
@@ -49,11 +49,11 @@ class Hyperparameters(BaseModel):
         return tuple(
             Knob(
                 name=name,
-                type=field.annotation,
+                type=cast(type, field.annotation),
                 default=field.default,
-                doc=field.description,
-                **field.json_schema_extra,
-            )  # type: ignore[arg-type]
+                doc=field.description or "",
+                **cast(dict[str, Any], field.json_schema_extra),
+            )
             for name, field in cls.model_fields.items()
         )
 
@@ -66,7 +66,8 @@ class Hyperparameters(BaseModel):
                 near = difflib.get_close_matches(str(name), names, n=1)
                 hint = f" (did you mean {near[0]}?)" if near else ""
                 raise ValueError(
-                    f"{name}: unknown hyperparameter of solver {cls.solver!r}{hint}; known: {', '.join(names)}"
+                    f"{name}: unknown hyperparameter of solver {cls.solver!r}{hint};"
+                    f" known: {', '.join(names)}"
                 )
         return values
 
@@ -83,7 +84,7 @@ class Hyperparameters(BaseModel):
 
 
 class GadHyperparameters(Hyperparameters):
-    """Knobs of multi-mode Eckart mass-weighted GAD; ranges and defaults as published with the research code."""
+    """Knobs of multi-mode Eckart mass-weighted GAD, with the published ranges and defaults."""
 
     solver: ClassVar[str] = "gad"
 

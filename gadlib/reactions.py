@@ -13,11 +13,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import cast
 
 import h5py
 import numpy as np
 import torch
 from ase import Atoms
+from ase.data import chemical_symbols
 from ase.formula import Formula
 from jaxtyping import Float, Int
 
@@ -95,39 +97,58 @@ def read(
             disagree.
     """
     path = EMBEDDED if path is None else Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; expected an HDF5 file in the Transition1x layout")
+    _require_file(path, "an HDF5 file in the Transition1x layout")
     if not h5py.is_hdf5(path):
-        raise InputError(f"{path}: not an HDF5 file")
-    with h5py.File(path) as file:
-        return list(islice(_walk(file, path, _splits(split)), max_samples))
+        raise InputError(f"{path}: not an HDF5 file; expected one in the Transition1x layout")
+    splits = split_names(split)
+    try:
+        with h5py.File(path) as file:
+            return list(islice(_walk(file, path, splits), max_samples))
+    except (OSError, RuntimeError) as error:  # what h5py raises on a damaged file
+        raise InputError(f"{path}: damaged, or not readable ({error})") from None
 
 
-def _splits(split: str) -> list[str]:
+def _require_file(path: Path, expected: str) -> None:
+    if not path.is_file():
+        wrong = "a folder" if path.is_dir() else "no such file"
+        raise InputError(f"{path}: {wrong}; expected {expected}")
+
+
+def split_names(split: str) -> list[str]:
+    """The splits that a setting such as `val,test` or `all` names.
+
+    Raises:
+        InputError: when one is unknown.
+    """
     names = list(SPLITS) if split == "all" else [name.strip() for name in split.split(",")]
     for name in names:
         if name not in SPLITS:
             raise InputError(
-                f"split {name!r}: expected one of {', '.join(SPLITS)}, several with commas between, or all"
+                f"split {name!r}: expected one of {', '.join(SPLITS)},"
+                " several with commas between, or all"
             )
     return list(dict.fromkeys(names))
 
 
 def _walk(file: h5py.File, path: Path, splits: Sequence[str]) -> Iterator[Reaction]:
     for split in splits:
-        if not isinstance(file.get(split), h5py.Group):
-            there = ", ".join(file) or "nothing"
-            raise InputError(
-                f"{path}: no group {split!r}; expected the Transition1x groups data, train, val, test, found {there}"
-            )
-        for formula in file[split]:
-            group = file[split].get(formula)
-            if not isinstance(group, h5py.Group):
-                raise InputError(
-                    f"{path}: {split}/{formula} leads nowhere; expected a link to data/{formula}"
-                )
-            for name in group:
-                yield _reaction(group[name], name, formula, split, path)
+        there = ", ".join(file) or "nothing"
+        expected = f"expected the Transition1x groups data, train, val, test, found {there}"
+        formulas = _group(file, split, f"{path}: no group {split!r}; {expected}")
+        for formula in map(str, formulas):
+            where = f"{path}: {split}/{formula}"
+            expected = f"expected a link to data/{formula}"
+            group = _group(formulas, formula, f"{where} leads nowhere; {expected}")
+            for name in map(str, group):
+                reaction = _group(group, name, f"{where}/{name}: expected a group of {_PARTS}")
+                yield _reaction(reaction, name, formula, split, path)
+
+
+def _group(parent: h5py.Group, name: str, message: str) -> h5py.Group:
+    found = parent.get(name)
+    if not isinstance(found, h5py.Group):
+        raise InputError(message)
+    return found
 
 
 def _reaction(group: h5py.Group, name: str, formula: str, split: str, path: Path) -> Reaction:
@@ -135,26 +156,38 @@ def _reaction(group: h5py.Group, name: str, formula: str, split: str, path: Path
     numbers, positions = [], []
     for part in _PARTS:
         try:
-            z = np.asarray(group[part]["atomic_numbers"], dtype=np.int64).reshape(-1)
-            r = np.asarray(group[part]["positions"], dtype=np.float64)
+            geometry = cast(h5py.Group, group[part])
+            z = np.asarray(geometry["atomic_numbers"], dtype=np.int64).reshape(-1)
+            r = np.asarray(geometry["positions"], dtype=np.float64)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"{where}: {part} lacks atomic_numbers or positions ({error})"
             ) from None
         if r.shape not in ((1, len(z), 3), (len(z), 3)):
             raise InputError(
-                f"{where}: {part} has {len(z)} atomic_numbers and positions of shape {r.shape}; expected (1, {len(z)}, 3)"
+                f"{where}: {part} has {len(z)} atomic_numbers and positions of shape {r.shape};"
+                f" expected (1, {len(z)}, 3)"
             )
-        if not np.isfinite(r).all():
-            raise InputError(f"{where}: {part} has positions that are not finite")
+        _require_atoms(f"{where}: {part}", z, r)
         numbers.append(z)
         positions.append(r.reshape(-1, 3))
     for part, z in zip(_PARTS[1:], numbers[1:], strict=True):
         if not np.array_equal(z, numbers[0]):
             raise InputError(
-                f"{where}: {part} is {_formula(z)} in its order of atoms, the reactant {_formula(numbers[0])}; expected the same atoms"
+                f"{where}: {part} is {_formula(z)} in its order of atoms, the reactant"
+                f" {_formula(numbers[0])}; expected the same atoms"
             )
     return Reaction(name, formula, split, numbers[0], *positions)
+
+
+def _require_atoms(where: str, numbers: np.ndarray, positions: np.ndarray) -> None:
+    if not len(numbers) or not np.isfinite(positions).all():
+        raise InputError(f"{where} has no atoms, or positions that are not finite")
+    if not ((numbers > 0) & (numbers < len(chemical_symbols))).all():
+        raise InputError(
+            f"{where} has atomic_numbers {numbers.tolist()};"
+            f" expected 1 .. {len(chemical_symbols) - 1}"
+        )
 
 
 def _formula(numbers: np.ndarray) -> str:
@@ -174,11 +207,10 @@ def starts(reactions: Sequence[Reaction], start_from: str, noise_seed: int = 42)
             each other.
     """
     anchor, noise = parse_start(start_from)
-    weights = _ANCHORS[anchor]
+    r, t, p = _ANCHORS[anchor]
     found = []
     for i, reaction in enumerate(reactions):
-        parts = (reaction.reactant, reaction.transition_state, reaction.product)
-        positions = sum(w * p for w, p in zip(weights, parts, strict=True) if w)
+        positions = r * reaction.reactant + t * reaction.transition_state + p * reaction.product
         if noise:
             generator = torch.Generator().manual_seed(noise_seed + i)
             drawn = torch.randn(positions.shape, generator=generator, dtype=torch.float32)
@@ -207,19 +239,22 @@ def parse_start(start_from: str) -> tuple[str, float]:
         InputError: when it is not such a recipe.
     """
     match = re.fullmatch(r"([a-z_]+?)(?:_noise(\d+(?:\.\d+)?)A)?", start_from)
-    expected = f"expected one of {', '.join(_ANCHORS)}, with an optional _noise<A>A, as in midpoint_rt_noise1.0A"
     if match is None or match[1] not in _ANCHORS:
-        raise InputError(f"start {start_from!r}: {expected}")
+        raise InputError(
+            f"start {start_from!r}: expected one of {', '.join(_ANCHORS)},"
+            " with an optional _noise<A>A, as in midpoint_rt_noise1.0A"
+        )
     noise = float(match[2] or 0.0)
     if noise > MAX_NOISE:
         raise InputError(
-            f"start {start_from!r}: expected noise of at most {MAX_NOISE} A, else nothing of the molecule is left"
+            f"start {start_from!r}: expected noise of at most {MAX_NOISE} A,"
+            " else nothing of the molecule is left"
         )
     return match[1], noise
 
 
 def read_geometries(path: str | Path) -> list[Start]:
-    """Starting points from a file of geometries (xyz, extxyz, or whatever ASE reads), in the order of its frames.
+    """Starting points from the frames of a file (xyz, extxyz, or whatever ASE reads), in order.
 
     A frame's name is the `name` in its info, else the file's name and the frame's number.
 
@@ -230,10 +265,9 @@ def read_geometries(path: str | Path) -> list[Start]:
     import ase.io
 
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; expected starting geometries in xyz or extxyz")
+    _require_file(path, "starting geometries in xyz or extxyz")
     try:
-        frames = ase.io.read(path, index=":")
+        frames = cast(list[Atoms], ase.io.read(path, index=":"))
     except Exception as error:  # ASE's readers raise whatever their parsing trips over
         raise InputError(
             f"{path}: not readable as geometries ({type(error).__name__}: {error})"
@@ -241,11 +275,8 @@ def read_geometries(path: str | Path) -> list[Start]:
     found = []
     for i, atoms in enumerate(frames):
         name = str(atoms.info.get("name", f"{path.stem}-{i}"))
-        if not len(atoms) or not np.isfinite(atoms.positions).all():
-            raise InputError(
-                f"{path}: frame {i} ({name}) has no atoms, or positions that are not finite"
-            )
         numbers = atoms.numbers.astype(np.int64)
+        _require_atoms(f"{path}: frame {i} ({name})", numbers, atoms.positions)
         pieces = int(n_fragments(Batch.pack([atoms.positions], [numbers]))[0])
         start = Start(
             name, hill_formula(numbers), "", path.name, None, numbers, atoms.positions, pieces
@@ -266,13 +297,13 @@ def too_close(start: Start) -> str:
     i, j = sorted(np.unravel_index(distance.argmin(), distance.shape))
     symbols = Atoms(start.atomic_numbers).get_chemical_symbols()
     return (
-        f"atoms {i} ({symbols[i]}) and {j} ({symbols[j]}) of {start.name} are {distance.min():.3f} A apart at {start.start};"
-        f" expected at least {CLOSEST_PAIR_MIN} A"
+        f"atoms {i} ({symbols[i]}) and {j} ({symbols[j]}) of {start.name} are"
+        f" {distance.min():.3f} A apart at {start.start}; expected at least {CLOSEST_PAIR_MIN} A"
     )
 
 
 def require_some_apart(found: Sequence[Start]) -> None:
-    """Nothing, when there is a geometry to compute; single ones that cannot be become records, not errors.
+    """Nothing, when one geometry can be computed; those that can't become records, not errors.
 
     Raises:
         InputError: when all starting geometries have atoms on each other.

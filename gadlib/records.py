@@ -1,4 +1,4 @@
-"""What is kept of a search: one Record per molecule, read and written as JSON, atomically. Floor 3."""
+"""What is kept of a search: one Record per molecule, as JSON that is replaced whole. Floor 3."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def payload(settings: Settings, records: Iterable[Record], **more: Any) -> dict[
 
 
 def write_json(path: str | Path, content: Any) -> Path:
-    """The path, after the file was replaced as a whole: a reader sees the old file or the new one, never a part.
+    """The path, after the file was replaced: a reader sees the old one or the new, never a part.
 
     Numbers that are not finite are written as null.
 

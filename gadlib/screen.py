@@ -1,4 +1,4 @@
-"""Many molecules: one Record each, on several processes, resumable; and which of them are difficult.
+"""Many molecules: one Record each, on several processes, resumable; which ones are difficult.
 
 A process that the calculator brings down costs the molecule that did it one record, and nobody else
 anything. Floor 4.
@@ -7,7 +7,7 @@ anything. Floor 4.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -17,13 +17,14 @@ from typing import Any
 
 import torch
 from loky import ProcessPoolExecutor, get_reusable_executor
+from pydantic import ValidationError
 from tqdm.auto import tqdm
 
 from gadlib import calculators, reactions
 from gadlib.batch import Batch, Calculator
 from gadlib.criteria import CRITERIA, Criterion
 from gadlib.hyperparameters import SOLVERS, Hyperparameters
-from gadlib.reactions import Start
+from gadlib.reactions import Start, too_close
 from gadlib.records import Record, payload, read_records, write_json
 from gadlib.settings import InputError, ScreenSettings, SearchSettings, explain
 from gadlib.solver import Frame, search
@@ -39,7 +40,7 @@ _THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREAD
 class Job:
     """Searches that run together in one process; `tag` comes back with their records.
 
-    At most `capacity` of them step together, all where it is None; as one ends, the next one enters.
+    At most `capacity` of them step together, all where it is None; as one ends, the next enters.
     """
 
     calculator: Calculator
@@ -54,10 +55,24 @@ class Job:
 def search_starts(job: Job, *, on_frame: Callable[[Frame], None] | None = None) -> list[Record]:
     """One record per start, in their order, computed in this process.
 
+    A start with atoms on each other is a record at once; the calculator never sees it.
+
     Args:
         job: what to search.
         on_frame: called with every frame, for plots and logs.
     """
+    reasons = [too_close(start) for start in job.starts]
+    sane = tuple(s for s, reason in zip(job.starts, reasons, strict=True) if not reason)
+    searched = iter(_search(replace(job, starts=sane), on_frame) if sane else ())
+    return [
+        failed(start, Status.BAD_START, f"{Status.BAD_START.sentence} {reason}")
+        if reason
+        else next(searched)
+        for start, reason in zip(job.starts, reasons, strict=True)
+    ]
+
+
+def _search(job: Job, on_frame: Callable[[Frame], None] | None) -> list[Record]:
     batch = Batch.pack([s.positions for s in job.starts], [s.atomic_numbers for s in job.starts])
     batch = batch.to(getattr(job.calculator, "device", batch.positions.device))
     frames = search(
@@ -79,7 +94,7 @@ def search_starts(job: Job, *, on_frame: Callable[[Frame], None] | None = None) 
     return [found[i] for i in range(len(job.starts))]
 
 
-def run(jobs: Iterable[Job], workers: int = 1) -> Iterator[tuple[Job, list[Record]]]:
+def run(jobs: Iterable[Job], workers: int = 1) -> Generator[tuple[Job, list[Record]], None, None]:
     """Each job with its records, in the order in which they end.
 
     Jobs are taken from the iterable only when a process is free for them, so what a job is may
@@ -139,7 +154,7 @@ def _quiet_worker() -> None:
 
 
 def _search_isolated(job: Job) -> Record:
-    """The record of the job's one start, computed in a process of its own, whatever becomes of that."""
+    """The record of the job's one start, whatever becomes of the process of its own."""
     with ProcessPoolExecutor(max_workers=1, initializer=_quiet_worker, env=_THREADS) as alone:
         try:
             return alone.submit(search_starts, job).result()[0]
@@ -232,8 +247,8 @@ def hyperparameters_of(settings: SearchSettings) -> Hyperparameters:
         raise InputError(f"solver {settings.solver!r}: expected one of {', '.join(SOLVERS)}")
     try:
         return SOLVERS[settings.solver](**settings.hyperparameters)
-    except ValueError as error:
-        raise InputError(explain(error) if hasattr(error, "errors") else str(error)) from None  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise InputError(explain(error)) from None
 
 
 def calculator_of(settings: SearchSettings, starts: Sequence[Start]) -> Calculator:
@@ -291,7 +306,7 @@ def screen(
     starts = starts_of(settings) if starts is None else list(starts)
     hyperparameters = hyperparameters_of(settings)
     calculator = calculator_of(settings, starts) if calculator is None else calculator
-    done = {} if out is None else _place(earlier_records(out, settings), starts)
+    done = {} if out is None else _place(earlier_records(out, settings), starts, out)
     todo = [i for i in range(len(starts)) if i not in done]
     jobs = [
         Job(
@@ -318,15 +333,27 @@ def screen(
     return [done[i] for i in sorted(done)]
 
 
-def _place(records: Sequence[Record], starts: Sequence[Start]) -> dict[int, Record]:
-    """Earlier records by the place of their start; of equal names each start takes one."""
+def key(of: Start | Record) -> tuple[Any, ...]:
+    """What a start and its record have in common, and two starts of a set have not."""
+    return of.name, of.formula, of.split, of.start, of.noise_seed
+
+
+def _place(
+    records: Sequence[Record], starts: Sequence[Start], out: str | Path
+) -> dict[int, Record]:
+    """Earlier records by the place of their start; of equal keys each start takes one."""
     waiting = list(records)
     placed = {}
     for i, start in enumerate(starts):
-        like = (r for r in waiting if (r.name, r.noise_seed) == (start.name, start.noise_seed))
+        like = (r for r in waiting if key(r) == key(start))
         if (record := next(like, None)) is not None:
             placed[i] = record
             waiting.remove(record)
+    if waiting:
+        raise InputError(
+            f"{out} has {len(waiting)} records of other starts than these {len(starts)}, such as"
+            f" {waiting[0].name}: choose another output, nothing is overwritten"
+        )
     return placed
 
 
@@ -346,7 +373,7 @@ def job_size(calculator: Calculator, batch_size: int) -> int:
 
 
 def chunks(places: Sequence[int], starts: Sequence[Start], size: int) -> list[list[int]]:
-    """The places in batches of `size`, large molecules first, so that no process is left alone with them at the end."""
+    """The places in batches, large molecules first, lest one process end up alone with them."""
     ordered = sorted(places, key=lambda i: -len(starts[i].atomic_numbers))
     return [ordered[i : i + size] for i in range(0, len(ordered), size)]
 
@@ -361,6 +388,8 @@ def earlier_records(out: str | Path, settings: SearchSettings) -> list[Record]:
         InputError: when there is one and `resume` is not set, or it was made with other settings.
     """
     path = Path(out)
+    if path.is_dir():
+        raise InputError(f"{path}: a folder; expected the name of a result file")
     if not path.exists() or not path.stat().st_size:
         return []
     if not settings.resume:
@@ -398,7 +427,7 @@ def difficulty(record: Record) -> int:
 def difficult(
     records: Sequence[Record], settings: ScreenSettings, n_samples: int = 1
 ) -> list[Record]:
-    """The most difficult records, hardest first: the top fraction, but at least twice `n_samples` of them."""
+    """The difficult records, hardest first: the top fraction, at least twice `n_samples`."""
     hardest_first = sorted(records, key=lambda record: -difficulty(record))
     kept = max(int(len(records) * settings.difficulty_threshold), 2 * n_samples)
     return hardest_first[:kept]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -22,9 +22,11 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
+S = TypeVar("S", bound="Settings")
+
 
 class InputError(ValueError):
-    """Something that the user gave cannot be used; the message names it, its value and what was expected."""
+    """What the user gave cannot be used; the message names it and says what was expected."""
 
 
 def explain(error: ValidationError) -> str:
@@ -57,7 +59,7 @@ class Settings(BaseModel):
         return values
 
     @classmethod
-    def read(cls, values: Mapping[str, Any]) -> Self:
+    def read(cls: type[S], values: Mapping[str, Any]) -> S:
         """The settings from a mapping.
 
         Raises:
@@ -69,14 +71,15 @@ class Settings(BaseModel):
             raise InputError(explain(error)) from None
 
     @classmethod
-    def from_namespace(cls, namespace: Mapping[str, Any]) -> Self:
-        """The settings whose values are variables of a notebook: `ScreenSettings.from_namespace(globals())`."""
+    def from_namespace(cls: type[S], namespace: Mapping[str, Any]) -> S:
+        """The settings whose values are variables of a notebook, as `globals()` holds them."""
         return cls.read({name: namespace[name] for name in cls.model_fields if name in namespace})
 
 
 _SCINE: JsonDict = {"of": "scine"}
 _HIP: JsonDict = {"of": "hip"}
 _ASE: JsonDict = {"of": "ase"}
+_SURFACE: JsonDict = {"of": "surface"}
 _WHERE: JsonDict = {"changes_results": False}
 
 
@@ -114,6 +117,11 @@ class CalculatorSettings(Settings):
     )
     hip_seed: int = Field(
         0, ge=0, description="seed of HIP's random edge frames", json_schema_extra=_HIP
+    )
+    surface_name: str = Field(
+        "muller_brown",
+        description="analytic surface of the surface calculator",
+        json_schema_extra=_SURFACE,
     )
     device: str = Field(
         "auto",
@@ -192,7 +200,8 @@ class SearchSettings(CalculatorSettings):
     split: str = Field("test", description="train, val, test, several with commas between, or all")
     start_from: str = Field(
         "midpoint_rt_noise1.0A",
-        description="reactant, ts, product, midpoint_rt, three_quarter_rt or midpoint_rp, each with an optional _noise<A>A",
+        description="reactant, ts, product, midpoint_rt, three_quarter_rt or midpoint_rp,"
+        " each with an optional _noise<A>A",
     )
     noise_seed: int = Field(
         42, ge=0, description="seed of the start noise; sample i draws with noise_seed + i"
@@ -247,7 +256,8 @@ class ValidateSettings(SearchSettings):
 
     best: str | None = Field(
         None,
-        description="hpo_results.json with the tuned values; none: `hyperparameters` are the tuned ones",
+        description="hpo_results.json with the tuned values;"
+        " none: `hyperparameters` are the tuned ones",
     )
     split: str = Field(
         "val,test", description="train, val, test, several with commas between, or all"

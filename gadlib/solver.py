@@ -41,7 +41,7 @@ RULES: dict[str, StepRule] = {"gad": gad}
 
 
 class Frame(NamedTuple):
-    """One moment of a search: the state of the active systems, how they stand, and which of them are done."""
+    """One moment of a search: the active systems, how they stand, and which of them are done."""
 
     state: State
     verdict: Verdict

@@ -97,7 +97,7 @@ class State:
 
 
 def take(node: T, index: Tensor) -> T:
-    """The systems at the given places (integers) of any nesting of frozen dataclasses, tensors and tuples."""
+    """The systems at the given places of a nesting of frozen dataclasses, tensors and tuples."""
     return _map(
         lambda leaves: leaves[0][index],
         lambda parts: tuple(parts[0][i] for i in index.tolist()),
@@ -147,7 +147,7 @@ def begin(batch: Batch, calculator: Calculator) -> State:
 def arrive(
     state: State, positions: Float[Tensor, "B N 3"], calculator: Calculator, **changes: Any
 ) -> State:
-    """The state one step further, at the given positions, exactly evaluated; `changes` replace other fields."""
+    """The state at the given positions, exactly evaluated, one step on, with other `changes`."""
     batch = state.batch.moved_to(positions)
     evaluation, seconds = evaluate(calculator, batch, hessian=True)
     moved = replace(
@@ -173,11 +173,13 @@ _ADDED = ("n_gradient", "calculator_s")
 def _spectrum_of(evaluation: Evaluation, batch: Batch) -> Spectrum:
     if evaluation.hessian is None:
         raise ValueError("the calculator gave no Hessian although one was asked for")
+    if not batch.positions.isfinite().all():  # a failed start, of which no spectrum can be taken
+        batch = batch.moved_to(torch.where(batch.positions.isfinite(), batch.positions, 0.0))
     return spectrum(evaluation.hessian, batch)
 
 
 def evaluate(calculator: Calculator, batch: Batch, *, hessian: bool) -> tuple[Evaluation, float]:
-    """The evaluation of a batch and the seconds it took; whatever goes wrong with one system is that system's failure alone.
+    """The evaluation of a batch, where what goes wrong with one system is its alone; the seconds.
 
     A calculator that raises is asked again for each system by itself. Results that are not finite
     become failures. Failed systems come back with zeros, so that the rest of the batch can go on.
@@ -185,9 +187,7 @@ def evaluate(calculator: Calculator, batch: Batch, *, hessian: bool) -> tuple[Ev
     started = time.perf_counter()
     try:
         evaluation = calculator(batch, hessian=hessian)
-    except (
-        Exception
-    ) as error:  # a calculator is foreign code: whatever it raises costs one record, not the run
+    except Exception as error:  # foreign code: whatever it raises costs one record, not the run
         evaluation = _one_by_one(calculator, batch, hessian, error)
     seconds = time.perf_counter() - started
     return _without_nonsense(evaluation, batch), seconds

@@ -1,23 +1,29 @@
 """Large sets: a GPU's batch is kept full, and records stay in the order of the input."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 from ase.build import molecule
 
 from gadlib import calculators
+from gadlib.batch import Batch, Evaluation
 from gadlib.hyperparameters import GadHyperparameters
 from gadlib.reactions import Start
 from gadlib.screen import Job, job_size, search_starts
 
 
+class Somewhere:
+    def __init__(self, name: str) -> None:
+        self.device = torch.device(name)
+
+    def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
+        raise NotImplementedError
+
+
 def test_a_gpu_is_given_several_batches_at_a_time_and_a_cpu_one():
-    gpu = SimpleNamespace(device=torch.device("cuda", 0))
-    assert job_size(gpu, 64) == 256  # type: ignore[arg-type]
-    assert job_size(SimpleNamespace(device=torch.device("cpu")), 64) == 64  # type: ignore[arg-type]
-    assert job_size(lambda batch, hessian=True: None, 64) == 64  # type: ignore[arg-type,return-value]
+    assert job_size(Somewhere("cuda:0"), 64) == 256
+    assert job_size(Somewhere("cpu"), 64) == 64
+    assert job_size(calculators.get("surface"), 64) == 64
 
 
 def test_records_come_in_the_order_of_the_starts_however_few_step_together():

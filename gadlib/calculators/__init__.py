@@ -4,7 +4,16 @@
 must keep). Floor 3.
 """
 
-from gadlib.calculators.contract import check
+from gadlib.calculators.contract import ContractError, check
 from gadlib.calculators.registry import NAMES, build, get, identity, require_elements, table
 
-__all__ = ["NAMES", "build", "check", "get", "identity", "require_elements", "table"]
+__all__ = [
+    "NAMES",
+    "ContractError",
+    "build",
+    "check",
+    "get",
+    "identity",
+    "require_elements",
+    "table",
+]

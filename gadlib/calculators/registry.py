@@ -11,6 +11,7 @@ from ase.data import chemical_symbols
 
 from gadlib.batch import Calculator
 from gadlib.calculators import ase, hip, sparrow
+from gadlib.calculators.surfaces import SURFACES
 from gadlib.settings import CalculatorSettings, InputError
 
 
@@ -33,6 +34,14 @@ class Kind:
 
 def _scine(settings: CalculatorSettings) -> Calculator:
     return sparrow.Sparrow(settings.scine_functional)
+
+
+def _surface(settings: CalculatorSettings) -> Calculator:
+    if settings.surface_name not in SURFACES:
+        raise InputError(
+            f"surface {settings.surface_name!r}: expected one of {', '.join(SURFACES)}"
+        )
+    return SURFACES[settings.surface_name]
 
 
 def _hip(settings: CalculatorSettings) -> Calculator:
@@ -92,11 +101,17 @@ KINDS: dict[str, Kind] = {
         _ase,
         lambda settings: _refusal(_ase)(settings) if settings.ase_calculator else [],
     ),
+    "surface": Kind(
+        f"analytic surfaces with known saddles: {', '.join(SURFACES)} (--surface-name)",
+        "nothing",
+        _surface,
+        _refusal(_surface),
+    ),
 }
 NAMES = tuple(KINDS)
 
 
-def get(name: str, **options: Any) -> Calculator:
+def get(name: str, /, **options: Any) -> Calculator:
     """The calculator of that name, e.g. `get("ase", calculator="tblite.ase:TBLite")`.
 
     Args:

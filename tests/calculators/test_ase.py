@@ -16,7 +16,7 @@ from gadlib.settings import CalculatorSettings, InputError
 
 OTHERS = "calculators_of_others"
 TBLITE = "tblite.ase:TBLite"
-PAIR = Batch.pack([[[0.0, 0, 0], [0.3, 0.4, 1.2]]], [[1, 1]])
+PAIR = Batch.pack([torch.tensor([[0.0, 0, 0], [0.3, 0.4, 1.2]]).double()], [[1, 1]])
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +83,7 @@ def test_energy_is_the_one_that_forces_derive_from():
 
 
 def test_calculation_that_fails_costs_one_molecule():
-    three = [[0.0, 0, 0], [0, 0, 1], [0, 0, 2]]
+    three = torch.tensor([[0.0, 0, 0], [0, 0, 1], [0, 0, 2]])
     batch = Batch.pack([three, PAIR.positions[0]], [[1, 1, 1], [1, 1]])
     told = Ase(f"{OTHERS}:Spring")(batch)
     assert told.failures == {0: f"{OTHERS}:Spring: RuntimeError: two atoms wanted"}
@@ -94,7 +94,8 @@ def test_calculation_that_fails_costs_one_molecule():
 
 @pytest.mark.parametrize("second", [[0.0, 0, 0], [0, 0, float("inf")]])
 def test_impossible_positions_are_not_computed(second: list[float]):
-    batch = Batch.pack([[[0.0, 0, 0], second], PAIR.positions[0]], [[1, 1], [1, 1]])
+    odd = torch.tensor([[0.0, 0, 0], second])
+    batch = Batch.pack([odd, PAIR.positions[0]], [[1, 1], [1, 1]])
     told = Ase(f"{OTHERS}:Spring")(batch)
     assert list(told.failures) == [0] and told.energy[1].isfinite()
 
@@ -154,5 +155,5 @@ def test_files_go_to_a_folder_of_the_process(tmp_path: Path):
 def test_options_are_read_from_json():
     settings = CalculatorSettings.read({"ase_options": '{"method": "GFN1-xTB"}'})
     assert settings.ase_options == {"method": "GFN1-xTB"}
-    with pytest.raises(InputError, match="ase_options.*not JSON"):
+    with pytest.raises(InputError, match=r"ase_options.*not JSON"):
         CalculatorSettings.read({"ase_options": "{method}"})

@@ -18,7 +18,7 @@ def no_source(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_missing_source_is_told_with_where_to_get_it():
-    with pytest.raises(InputError, match="git clone.*HIP_SOURCE"):
+    with pytest.raises(InputError, match=r"git clone.*HIP_SOURCE"):
         calculators.get("hip", checkpoint_path="hip_v2.ckpt")
 
 

@@ -8,7 +8,7 @@ from gadlib.settings import CalculatorSettings, InputError, TuneSettings
 
 
 def test_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(InputError, match="scine, hip, ase"):
+    with pytest.raises(InputError, match="scine, hip, ase, surface"):
         calculators.get("orca")
 
 
