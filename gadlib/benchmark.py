@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -184,7 +184,7 @@ def _eigh_ms(size: int, count: int, device: torch.device) -> tuple[float, float]
     return here / count, cpu / count
 
 
-def _timed_ms(call, device: torch.device) -> float:
+def _timed_ms(call: Callable[[], object], device: torch.device) -> float:
     call()
     if device.type == "cuda":
         torch.cuda.synchronize(device)

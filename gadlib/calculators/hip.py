@@ -65,7 +65,7 @@ class Hip:
         self.seed = seed
         self._arguments = (str(checkpoint), str(folder), str(self.device), trust, mean_atoms)
         self._capacity = _NO_LIMIT
-        self._model()
+        self._model = _loaded(*self._arguments)
 
     def __reduce__(self) -> tuple:
         return _again, (*self._arguments, self.threads, self.seed)
@@ -99,12 +99,9 @@ class Hip:
         """The elements that HIP was not trained on."""
         return dict.fromkeys(sorted(atomic_numbers - set(ELEMENTS)), _UNKNOWN_ELEMENT)
 
-    def _model(self) -> torch.nn.Module:
-        return _loaded(*self._arguments)
-
     def _outside(self, batch: Batch) -> dict[int, str]:
         """A sentence for each system that HIP's model is not made for."""
-        cutoff = float(self._model().cutoff)  # type: ignore[arg-type]
+        cutoff = float(self._model.cutoff)  # type: ignore[arg-type]
         known = torch.tensor((0, *ELEMENTS), device=batch.positions.device)
         is_known = torch.isin(batch.atomic_numbers, known).all(-1).tolist()
         reasons = {}
@@ -129,10 +126,10 @@ class Hip:
         return None, reason
 
     def _predict(self, batch: Batch, hessian: bool) -> Evaluation:
-        model, mask = self._model(), batch.mask
+        mask = batch.mask
         graph = _graph(batch, self.device)
         with torch.no_grad(), quiet(), threads(self.threads), seeded(self.seed, self.device):
-            energy, forces, more = model(graph, hessian=hessian, otf_graph=True)
+            energy, forces, more = self._model(graph, hessian=hessian, otf_graph=True)
         like = batch.positions  # its device and float64
         padded = torch.zeros_like(like)
         padded[mask] = forces.to(like)
