@@ -43,10 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"gadlib {options.name}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(
-            f"gadlib {options.name}: interrupted; what was done is kept, --resume goes on",
-            file=sys.stderr,
-        )
+        kept = "; what was done is kept, --resume goes on" if hasattr(options, "resume") else ""
+        print(f"gadlib {options.name}: interrupted{kept}", file=sys.stderr)
         return INTERRUPTED
 
 
