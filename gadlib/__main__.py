@@ -1,4 +1,4 @@
-"""The command line: `python -m gadlib search | screen | tune | validate | demo`.
+"""The command line: `python -m gadlib search | screen | tune | validate | ... | demo`.
 
 Every flag is derived from the settings and the hyperparameters, so none is declared here. Exit
 status: 0 done, 2 unusable input (one sentence on stderr says what was expected), 130 interrupted
@@ -11,6 +11,7 @@ import argparse
 import json
 import signal
 import sys
+import tempfile
 import typing
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ from typing import Any
 from gadlib import __version__
 from gadlib.hyperparameters import SOLVERS
 from gadlib.settings import (
+    BenchmarkSettings,
+    CalculatorSettings,
     InputError,
     ScreenSettings,
     SearchSettings,
@@ -40,10 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"gadlib {options.name}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(
-            f"gadlib {options.name}: interrupted; what was done is kept, --resume goes on",
-            file=sys.stderr,
-        )
+        kept = "; what was done is kept, --resume goes on" if hasattr(options, "resume") else ""
+        print(f"gadlib {options.name}: interrupted{kept}", file=sys.stderr)
         return INTERRUPTED
 
 
@@ -101,6 +102,30 @@ def _validate(options: argparse.Namespace) -> int:
     return 0
 
 
+def _calculators(options: argparse.Namespace) -> int:
+    from gadlib import calculators
+
+    print(calculators.table(_settings(CalculatorSettings, options)))
+    return 0
+
+
+def _benchmark(options: argparse.Namespace) -> int:
+    import torch
+
+    from gadlib import benchmark
+
+    settings = _settings(BenchmarkSettings, options)
+    with tempfile.TemporaryDirectory() as folder:
+        calculator, note = benchmark.calculator_of(settings, Path(folder))
+        where = getattr(calculator, "device", "cpu")
+        n = settings.threads or torch.get_num_threads()
+        print(f"{settings.calculator} on {where}, {n} threads; {note}".rstrip("; "))
+        print(benchmark.HEAD)
+        for row in benchmark.rows(calculator, settings):
+            print(benchmark.told(row), flush=True)
+    return 0
+
+
 def _demo(options: argparse.Namespace) -> int:
     from gadlib import demo
 
@@ -147,6 +172,20 @@ def _parser() -> argparse.ArgumentParser:
         ValidateSettings,
         "compare defaults and tuned values on other reactions",
     )
+    _add(
+        commands,
+        "calculators",
+        _calculators,
+        CalculatorSettings,
+        "list the potentials, what each needs, and which are usable here",
+    )
+    _add(
+        commands,
+        "benchmark",
+        _benchmark,
+        BenchmarkSettings,
+        "time a step with made-up molecules; hip without a checkpoint has random weights",
+    )
     demo = commands.add_parser(
         "demo", help="screen, tune and prove the gain on the embedded reactions, in the notebooks"
     )
@@ -184,13 +223,15 @@ def _add(
                 metavar="X",
                 help=shown,
             )
+    parser.set_defaults(command=command)
+    if "hyperparameters" not in kind.model_fields:
+        return parser
     knobs = parser.add_argument_group("hyperparameters")
     for knob in {
         knob.name: knob for solver in SOLVERS.values() for knob in solver.knobs()
     }.values():
         shown = f"{knob.doc}; {knob.range_text} (default {knob.default:g})"
         knobs.add_argument(_flag(knob.name), type=knob.type, default=None, metavar="X", help=shown)
-    parser.set_defaults(command=command)
     return parser
 
 
@@ -199,6 +240,8 @@ def _flag(name: str) -> str:
 
 
 def _type(annotation: Any) -> type:
+    if typing.get_origin(annotation) is dict:
+        return str  # JSON, which the settings read
     plain = [
         kind for kind in typing.get_args(annotation) or (annotation,) if kind is not type(None)
     ]
@@ -210,7 +253,7 @@ def _settings(kind: type[Settings], options: argparse.Namespace) -> Any:
     names = {knob.name for solver in SOLVERS.values() for knob in solver.knobs()}
     values = {name: given[name] for name in kind.model_fields if name in given}
     knobs = {name: given[name] for name in names if name in given}
-    return kind.read(values | {"hyperparameters": knobs})
+    return kind.read(values | ({"hyperparameters": knobs} if knobs else {}))
 
 
 if __name__ == "__main__":

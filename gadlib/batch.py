@@ -91,6 +91,14 @@ class Batch:
             self, positions=self.positions[index], atomic_numbers=self.atomic_numbers[index]
         )
 
+    def to(self, device: torch.device | str) -> Batch:
+        """The same molecules on another device."""
+        return replace(
+            self,
+            positions=self.positions.to(device),
+            atomic_numbers=self.atomic_numbers.to(device),
+        )
+
     def moved_to(self, positions: Float[Tensor, "B N 3"]) -> Batch:
         """The same molecules at other positions; padding stays at the origin."""
         return replace(self, positions=torch.where(self.mask[..., None], positions, 0.0))

@@ -27,6 +27,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 from tqdm.auto import tqdm
 
+from gadlib import calculators
 from gadlib.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.reactions import Start, split_names
 from gadlib.records import Record, read_json, read_records, require_writable, versions, write_json
@@ -125,8 +126,7 @@ def about(settings: TuneSettings, samples: Sequence[Start]) -> dict[str, Any]:
         "solver": settings.solver,
         "space": {k.name: [k.low, k.high, k.log] for k in SOLVERS[settings.solver].knobs()},
         "criterion": settings.criterion,
-        "calculator": settings.calculator,
-        "functional": settings.scine_functional,
+        **calculators.identity(settings),
         "start_from": settings.start_from,
         "noise_seed": settings.noise_seed,
         "n_steps_per_sample": settings.n_steps_per_sample,

@@ -82,10 +82,16 @@ class Record:
         return cls(**{name: values[name] for name in names})
 
 
+_RELEVANT_PACKAGES = (
+    *("torch", "numpy", "ase", "optuna", "scine-sparrow", "scine-utilities", "tblite"),
+    *("e3nn", "torch-geometric"),
+)
+
+
 def versions() -> dict[str, str]:
     """The versions that a result depends on."""
     found = {"gadlib": __version__, "python": platform.python_version()}
-    for name in ("torch", "numpy", "ase", "optuna", "scine-sparrow", "scine-utilities", "tblite"):
+    for name in _RELEVANT_PACKAGES:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

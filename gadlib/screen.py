@@ -38,7 +38,10 @@ _THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREAD
 
 @dataclass(frozen=True)
 class Job:
-    """Searches that run together in one process; `tag` comes back with their records."""
+    """Searches that run together in one process; `tag` comes back with their records.
+
+    At most `capacity` of them step together, all where it is None; as one ends, the next enters.
+    """
 
     calculator: Calculator
     starts: tuple[Start, ...]
@@ -46,6 +49,7 @@ class Job:
     criterion: Criterion
     n_steps: int
     tag: Any = None
+    capacity: int | None = None
 
 
 def search_starts(job: Job, *, on_frame: Callable[[Frame], None] | None = None) -> list[Record]:
@@ -70,6 +74,7 @@ def search_starts(job: Job, *, on_frame: Callable[[Frame], None] | None = None) 
 
 def _search(job: Job, on_frame: Callable[[Frame], None] | None) -> list[Record]:
     batch = Batch.pack([s.positions for s in job.starts], [s.atomic_numbers for s in job.starts])
+    batch = batch.to(getattr(job.calculator, "device", batch.positions.device))
     frames = search(
         job.calculator,
         batch,
@@ -77,7 +82,7 @@ def _search(job: Job, on_frame: Callable[[Frame], None] | None) -> list[Record]:
         criterion=job.criterion,
         n_steps=job.n_steps,
         max_fragments=torch.tensor([s.max_fragments for s in job.starts]),
-        capacity=len(job.starts),
+        capacity=job.capacity or len(job.starts),
     )
     found: dict[int, Record] = {}
     for frame in frames:
@@ -262,7 +267,7 @@ def calculator_of(settings: SearchSettings, starts: Sequence[Start]) -> Calculat
     if settings.criterion not in CRITERIA:
         raise InputError(f"criterion {settings.criterion!r}: expected one of {', '.join(CRITERIA)}")
     try:
-        calculator = calculators.get(settings.calculator, functional=settings.scine_functional)
+        calculator = calculators.build(settings)
     except (ValueError, ImportError) as error:
         raise InputError(str(error)) from None
     calculators.require_elements(calculator, {s.name: s.atomic_numbers for s in starts})
@@ -317,8 +322,9 @@ def screen(
             settings.criterion,  # type: ignore[arg-type]
             settings.n_steps_per_sample,
             tag=chunk,
+            capacity=settings.batch_size,
         )
-        for chunk in chunks(todo, starts, settings.batch_size)
+        for chunk in chunks(todo, starts, job_size(calculator, settings.batch_size))
     ]
     with (
         tqdm(total=len(starts), initial=len(done), desc="searching", unit="molecule") as bar,
@@ -357,6 +363,21 @@ def _place(
     return placed
 
 
+_BATCHES_IN_A_JOB = 4
+
+
+def job_size(calculator: Calculator, batch_size: int) -> int:
+    """How many molecules a process is given at a time.
+
+    On a GPU several batches, so that a molecule that ends makes room for one that waits: there a
+    half empty batch costs as much as a full one. On a CPU it costs half, and small jobs keep all
+    processes busy to the end.
+    """
+    device = getattr(calculator, "device", None)
+    is_gpu = device is not None and device.type != "cpu"
+    return batch_size * _BATCHES_IN_A_JOB if is_gpu else batch_size
+
+
 def chunks(places: Sequence[int], starts: Sequence[Start], size: int) -> list[list[int]]:
     """The places in batches, large molecules first, lest one process end up alone with them."""
     ordered = sorted(places, key=lambda i: -len(starts[i].atomic_numbers))
@@ -393,10 +414,11 @@ def require_same(before: dict[str, Any], settings: SearchSettings, where: str) -
         InputError: naming the settings that differ.
     """
     now = settings.model_dump()
+    irrelevant = {*_IRRELEVANT, *settings.irrelevant()}
     differing = [
         name
         for name in now
-        if name not in _IRRELEVANT and name in before and before[name] != now[name]
+        if name not in irrelevant and name in before and before[name] != now[name]
     ]
     if differing:
         told = "; ".join(f"{name} was {before[name]!r}, now {now[name]!r}" for name in differing)

@@ -8,10 +8,19 @@ file are derived from these classes. Knobs of a solver are hyperparameters and l
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic.config import JsonDict
 
 S = TypeVar("S", bound="Settings")
 
@@ -67,11 +76,114 @@ class Settings(BaseModel):
         return cls.read({name: namespace[name] for name in cls.model_fields if name in namespace})
 
 
-class SearchSettings(Settings):
+_SCINE: JsonDict = {"of": "scine"}
+_HIP: JsonDict = {"of": "hip"}
+_ASE: JsonDict = {"of": "ase"}
+_SURFACE: JsonDict = {"of": "surface"}
+_WHERE: JsonDict = {"changes_results": False}
+
+
+class CalculatorSettings(Settings):
+    """Which potential, and its options.
+
+    An option belongs to one calculator, or says only where and how fast it computes.
+    """
+
+    calculator: str = Field(
+        "scine", description="potential; `python -m gadlib calculators` lists them"
+    )
+    scine_functional: str = Field(
+        "DFTB0", description="method of the scine calculator", json_schema_extra=_SCINE
+    )
+    checkpoint_path: str | None = Field(
+        None, description="checkpoint of the hip calculator (hip_v2.ckpt)", json_schema_extra=_HIP
+    )
+    hip_source: str | None = Field(
+        None,
+        description="folder of HIP's source; none: the environment variable HIP_SOURCE",
+        json_schema_extra=_HIP | _WHERE,
+    )
+    trust_checkpoint: bool = Field(
+        False,
+        description="load a checkpoint that may run code of its own; only from a source you trust",
+        json_schema_extra=_HIP | _WHERE,
+    )
+    hip_mean_atoms: float | None = Field(
+        None,
+        gt=0,
+        description="atoms that HIP's energies are divided by; none: the checkpoint's, else the"
+        " mean of its training set",
+        json_schema_extra=_HIP,
+    )
+    hip_seed: int = Field(
+        0, ge=0, description="seed of HIP's random edge frames", json_schema_extra=_HIP
+    )
+    surface_name: str = Field(
+        "muller_brown",
+        description="analytic surface of the surface calculator",
+        json_schema_extra=_SURFACE,
+    )
+    device: str = Field(
+        "auto",
+        description="auto, cpu, cuda or cuda:N; where hip computes",
+        json_schema_extra=_WHERE,
+    )
+    threads: int | None = Field(
+        None, ge=1, description="threads of hip on the CPU; none: torch's", json_schema_extra=_WHERE
+    )
+    ase_calculator: str | None = Field(
+        None,
+        description="import path of an ASE calculator, MODULE:NAME, such as tblite.ase:TBLite",
+        json_schema_extra=_ASE,
+    )
+    ase_options: dict[str, Any] = Field(
+        {}, description="its options, as JSON", json_schema_extra=_ASE
+    )
+    ase_displacement: float = Field(
+        0.01,
+        gt=0,
+        le=0.1,
+        description="displacement (A) of the differences that give a Hessian where it has none",
+        json_schema_extra=_ASE,
+    )
+
+    @field_validator("ase_options", mode="before")
+    @classmethod
+    def _read_json(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            raise ValueError(f"not JSON ({error})") from None
+
+    @classmethod
+    def options_of(cls, calculator: str) -> list[str]:
+        """The settings that belong to the calculator of that name."""
+        return [name for name in cls.model_fields if cls._extra(name).get("of") == calculator]
+
+    def calculator_options(self) -> dict[str, Any]:
+        """The options of the chosen calculator that its results depend on."""
+        return {
+            name: getattr(self, name)
+            for name in self.options_of(self.calculator)
+            if self._extra(name).get("changes_results", True)
+        }
+
+    def irrelevant(self) -> set[str]:
+        """The settings that no result depends on: others' options, and where it is computed."""
+        other = {name for name in type(self).model_fields if self._extra(name)}
+        return other - self.calculator_options().keys()
+
+    @classmethod
+    def _extra(cls, name: str) -> Mapping[str, Any]:
+        extra = cls.model_fields[name].json_schema_extra
+        return extra if isinstance(extra, Mapping) else {}
+
+
+class SearchSettings(CalculatorSettings):
     """How one set of saddle searches is run."""
 
-    calculator: str = Field("scine", description="potential")
-    scine_functional: str = Field("DFTB0", description="method of the scine calculator")
     solver: str = Field("gad", description="step rule")
     hyperparameters: dict[str, float] = Field(
         {}, description="knobs of the solver that differ from their defaults"
@@ -151,3 +263,11 @@ class ValidateSettings(SearchSettings):
         "val,test", description="train, val, test, several with commas between, or all"
     )
     out_dir: str = Field("runs/validate", description="folder for results")
+
+
+class BenchmarkSettings(CalculatorSettings):
+    """What a benchmark measures."""
+
+    atoms: str = Field("8,16,23", description="atoms of the molecules, with commas between")
+    batches: str = Field("1,8,32,128", description="molecules in a batch, with commas between")
+    n_steps: int = Field(3, ge=1, description="steps that are timed, after one that is not")

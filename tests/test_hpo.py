@@ -58,7 +58,7 @@ def hurried_sqlite():
 @pytest.fixture
 def springs(monkeypatch):
     """No quantum chemistry: all calculators are springs."""
-    monkeypatch.setattr("gadlib.calculators.get", lambda name, functional: Springs())
+    monkeypatch.setattr("gadlib.calculators.build", lambda settings: Springs())
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def finished(tmp_path_factory, h5_path):
     """The output folder of a study of two trials."""
     out = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gadlib.calculators.get", lambda name, functional: Springs())
+        patch.setattr("gadlib.calculators.build", lambda settings: Springs())
         settings = settings_of(h5_path, out)
         hpo.tune(settings.model_copy(update={"n_trials": 2}))
     return out

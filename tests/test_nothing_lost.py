@@ -116,7 +116,7 @@ def test_stopped_study_keeps_its_completed_trials_and_resumes_to_the_same_total(
 
 
 def test_exception_in_a_trial_keeps_the_completed_ones_and_resumes(tmp_path, monkeypatch):
-    monkeypatch.setattr("gadlib.calculators.get", lambda name, functional: Springs())
+    monkeypatch.setattr("gadlib.calculators.build", lambda settings: Springs())
     write_h5(tmp_path / "little.h5")
     suggest, asked = hpo.suggest, []
 
@@ -136,7 +136,7 @@ def test_exception_in_a_trial_keeps_the_completed_ones_and_resumes(tmp_path, mon
 
 
 def test_trial_is_in_the_database_before_the_next_begins(tmp_path, monkeypatch):
-    monkeypatch.setattr("gadlib.calculators.get", lambda name, functional: Springs())
+    monkeypatch.setattr("gadlib.calculators.build", lambda settings: Springs())
     write_h5(tmp_path / "little.h5")
     database, seen = tmp_path / "out" / "scine_hpo_study.db", []
     hpo.tune(
@@ -174,7 +174,7 @@ def test_faulty_calculator_costs_one_record_with_the_reason(
 
 
 def test_faulty_calculator_costs_a_trial_one_sample(tmp_path, monkeypatch):
-    monkeypatch.setattr("gadlib.calculators.get", lambda name, functional: Springs("raises"))
+    monkeypatch.setattr("gadlib.calculators.build", lambda settings: Springs("raises"))
     write_h5(tmp_path / "little.h5")
     study = hpo.tune(settings_of(tmp_path, n_trials=1, n_samples=3))
     (trial,) = study.get_trials(states=(TrialState.COMPLETE,))

@@ -5,6 +5,15 @@ must keep). Floor 3.
 """
 
 from gadlib.calculators.contract import ContractError, check
-from gadlib.calculators.registry import NAMES, get, require_elements
+from gadlib.calculators.registry import NAMES, build, get, identity, require_elements, table
 
-__all__ = ["NAMES", "ContractError", "check", "get", "require_elements"]
+__all__ = [
+    "NAMES",
+    "ContractError",
+    "build",
+    "check",
+    "get",
+    "identity",
+    "require_elements",
+    "table",
+]

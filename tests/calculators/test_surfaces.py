@@ -159,12 +159,12 @@ def test_surfaces_are_pickled_for_worker_processes(name):
 @pytest.mark.parametrize("name", SURFACES)
 def test_surfaces_are_found_by_name_and_have_a_source(name):
     assert "surface" in NAMES
-    assert get("surface", functional=name) is SURFACES[name]
+    assert get("surface", name=name) is SURFACES[name]
     assert SURFACES[name].source
 
 
 def test_unknown_names_are_refused_with_the_known_ones():
     with pytest.raises(ValueError, match=r"surface 'DFTB0': expected one of muller_brown, "):
-        get("surface")
+        get("surface", name="DFTB0")
     with pytest.raises(ValueError, match=r"calculator 'vasp': expected one of .*surface"):
         get("vasp")

@@ -1,0 +1,54 @@
+"""Large sets: a GPU's batch is kept full, and records stay in the order of the input."""
+
+import numpy as np
+import pytest
+import torch
+from ase.build import molecule
+
+from gadlib import calculators
+from gadlib.batch import Batch, Evaluation
+from gadlib.hyperparameters import GadHyperparameters
+from gadlib.reactions import Start
+from gadlib.screen import Job, job_size, search_starts
+
+
+class Somewhere:
+    def __init__(self, name: str) -> None:
+        self.device = torch.device(name)
+
+    def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
+        raise NotImplementedError
+
+
+def test_a_gpu_is_given_several_batches_at_a_time_and_a_cpu_one():
+    assert job_size(Somewhere("cuda:0"), 64) == 256
+    assert job_size(Somewhere("cpu"), 64) == 64
+    assert job_size(calculators.get("surface"), 64) == 64
+
+
+def test_records_come_in_the_order_of_the_starts_however_few_step_together():
+    pytest.importorskip("scine_sparrow")
+    scine = calculators.get("scine")
+    starts = tuple(start_of(name) for name in ("CH4", "H2O", "HCN", "NH3", "CO2"))
+    job = Job(scine, starts, GadHyperparameters(), "strict", n_steps=3)
+    together = search_starts(job)
+    in_turn = search_starts(Job(scine, starts, GadHyperparameters(), "strict", 3, capacity=2))
+    assert [r.name for r in in_turn] == [r.name for r in together] == [s.name for s in starts]
+    for one, other in zip(in_turn, together, strict=True):
+        np.testing.assert_allclose(one.positions, other.positions, atol=1e-9)
+        assert (one.steps, one.status) == (other.steps, other.status)
+
+
+def start_of(name: str) -> Start:
+    atoms = molecule(name)
+    atoms.rattle(0.1, seed=1)
+    return Start(
+        name=name,
+        formula=name,
+        split="test",
+        start="given",
+        noise_seed=None,
+        atomic_numbers=atoms.numbers,
+        positions=atoms.positions,
+        max_fragments=1,
+    )
