@@ -47,15 +47,15 @@ class Verdict:
 
 
 def judge(state: State, max_fragments: Int[Tensor, " B"]) -> Verdict:
-    """The verdict on every system at its current point; a failed system meets nothing.
+    """The verdict on every system at its current point; a failed system and one without an exact Hessian meet nothing.
 
     Args:
-        state: exactly evaluated points.
+        state: the points.
         max_fragments: fragments of the reference transition state (or of the reactant or molecule started from).
     """
     lowest = state.spectrum.eigenvalues[:, 0]
     second = state.spectrum.eigenvalues[:, 1]
-    is_known = torch.tensor([not message for message in state.message], device=lowest.device)
+    is_known = state.is_exact & torch.tensor([not message for message in state.message], device=lowest.device)
     pieces = n_fragments(state.batch)
     imaginary = CM1_PER_SQRT_EIGENVALUE * (-lowest).clamp(min=0).sqrt()
     strict = is_known & (state.order == 1) & (state.max_force < FORCE_TOL)

@@ -91,5 +91,20 @@ class GadHyperparameters(Hyperparameters):
     trust_radius_max: float = _knob(0.25, 0.1, 0.5, "largest displacement of one atom in one step", unit="A")
 
 
-SOLVERS: dict[str, type[Hyperparameters]] = {kind.solver: kind for kind in (GadHyperparameters,)}
+class TrustHyperparameters(Hyperparameters):
+    """Knobs of the trust-region solver on the image surface."""
+
+    solver: ClassVar[str] = "trust"
+
+    radius_start: float = _knob(0.15, 0.02, 0.5, "trust radius at the start: largest displacement of one atom", unit="A")
+    radius_min: float = _knob(0.01, 0.001, 0.05, "smallest trust radius", unit="A", log=True)
+    radius_max: float = _knob(0.3, 0.1, 0.8, "largest trust radius", unit="A")
+    radius_grow: float = _knob(1.5, 1.1, 3.0, "factor by which the radius grows after a well predicted step")
+    radius_shrink: float = _knob(0.5, 0.2, 0.8, "factor by which the radius shrinks after a poorly predicted step")
+    hessian_every: int = _knob(10, 1, 1000, "steps from one exact Hessian to the next within a try", log=True)
+    try_steps: int = _knob(100, 20, 400, "steps after which a try is given up", log=True)
+    torn_steps: int = _knob(10, 2, 50, "steps in more pieces than allowed after which a climb is given up")
+
+
+SOLVERS: dict[str, type[Hyperparameters]] = {kind.solver: kind for kind in (GadHyperparameters, TrustHyperparameters)}
 """Hyperparameter classes by the name of their solver."""

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from gadlib import gad
+from gadlib import gad, trust
 from gadlib.batch import Batch, Calculator
 from gadlib.chemistry import n_fragments
 from gadlib.criteria import CRITERIA, Criterion, Verdict, judge
@@ -35,7 +35,7 @@ class StepRule(Protocol):
         ...
 
 
-RULES: dict[str, StepRule] = {"gad": gad}
+RULES: dict[str, StepRule] = {"gad": gad, "trust": trust}
 """The step rules by the name of their solver."""
 
 
@@ -94,7 +94,8 @@ def search(
         room = capacity - (0 if active is None else len(active.batch))
         if room and len(waiting):
             new, waiting = waiting[:room], waiting[room:]
-            entered = replace(rule.init(calculator, batch.take(new), hyperparameters), index=new)
+            entered = rule.init(calculator, batch.take(new), hyperparameters)
+            entered = replace(entered, index=new, max_fragments=allowed[new])
             active = entered if active is None else concatenate([active, entered])
         assert active is not None
         verdict = judge(active, allowed[active.index])

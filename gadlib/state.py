@@ -13,10 +13,11 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gadlib.batch import Batch, Calculator, Evaluation
+from gadlib.chemistry import n_fragments
 from gadlib.modes import Spectrum, spectrum
 
 T = TypeVar("T")
@@ -50,14 +51,17 @@ _SENTENCES = {
 
 @dataclass(frozen=True)
 class State:
-    """B searches at their current points, where everything is known exactly.
+    """B searches at their current points, where energy and forces are known exactly.
 
     Attributes:
         batch: the molecules where they are now.
         index: which of the searched systems each row is.
         energy: in eV.
         forces: in eV/A, as the calculator gave them.
-        spectrum: of the exact Hessian here.
+        hessian: in eV/A^2, the calculator's own where `is_exact`, else the step rule's model of it.
+        spectrum: of that Hessian (and of what the step rule adds to the surface, where it is not exact).
+        is_exact: whether the spectrum is the calculator's at this very point; no saddle is claimed without.
+        max_fragments: pieces that the molecule may have at a bound saddle.
         memory: what the step rule carries along, a frozen dataclass of tensors.
         steps: moves made, escapes included.
         escapes: escapes made.
@@ -72,7 +76,10 @@ class State:
     index: Int[Tensor, " B"]
     energy: Float[Tensor, " B"]
     forces: Float[Tensor, "B N 3"]
+    hessian: Float[Tensor, "B D D"]
     spectrum: Spectrum
+    is_exact: Bool[Tensor, " B"]
+    max_fragments: Int[Tensor, " B"]
     memory: Any
     steps: Int[Tensor, " B"]
     escapes: Int[Tensor, " B"]
@@ -122,7 +129,10 @@ def begin(batch: Batch, calculator: Calculator) -> State:
         index=torch.arange(len(batch), device=batch.positions.device),
         energy=evaluation.energy,
         forces=evaluation.forces,
-        spectrum=_spectrum_of(evaluation, batch),
+        hessian=_hessian_of(evaluation),
+        spectrum=spectrum(_hessian_of(evaluation), batch),
+        is_exact=torch.ones_like(zero, dtype=torch.bool),
+        max_fragments=n_fragments(batch),
         memory=None,
         steps=zero,
         escapes=zero,
@@ -143,7 +153,8 @@ def arrive(state: State, positions: Float[Tensor, "B N 3"], calculator: Calculat
         batch=batch,
         energy=evaluation.energy,
         forces=evaluation.forces,
-        spectrum=_spectrum_of(evaluation, batch),
+        hessian=_hessian_of(evaluation),
+        spectrum=spectrum(_hessian_of(evaluation), batch),
         steps=state.steps + 1,
         n_gradient=state.n_gradient + 1,
         n_hessian=state.n_hessian + 1,
@@ -156,10 +167,10 @@ def arrive(state: State, positions: Float[Tensor, "B N 3"], calculator: Calculat
 _ADDED = ("n_gradient", "calculator_s")
 
 
-def _spectrum_of(evaluation: Evaluation, batch: Batch) -> Spectrum:
+def _hessian_of(evaluation: Evaluation) -> Tensor:
     if evaluation.hessian is None:
         raise ValueError("the calculator gave no Hessian although one was asked for")
-    return spectrum(evaluation.hessian, batch)
+    return evaluation.hessian
 
 
 def evaluate(calculator: Calculator, batch: Batch, *, hessian: bool) -> tuple[Evaluation, float]:

@@ -1,0 +1,140 @@
+"""A soft wall that keeps the pieces of a molecule together, and a floor under the distances of atoms. Floor 3.
+
+The wall is exactly zero wherever the bond graph (`chemistry`) has no more pieces than allowed, so it moves no stationary point
+of a bound molecule; beyond, it pulls on the shortest links that would join the pieces, as a spanning tree. The idea of joining
+fragments by an artificial force: Maeda, Morokuma, J. Chem. Theory Comput. 7, 2335 (2011), doi:10.1021/ct200290m.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from ase.data import covalent_radii
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from gadlib.batch import Batch
+from gadlib.chemistry import BOND_SCALE, n_fragments
+
+FLOOR = 0.6
+"""Two atoms are never brought closer than this many times the sum of their covalent radii (N2: 0.77, H2: 1.2)."""
+
+_STIFFNESS = 45.0  # eV, per squared scaled distance: 3 eV/A on C-C at a scaled distance of 1.4
+_HARMONIC = 0.3  # scaled distance beyond the edge after which the pull is constant
+_PUSHES = 200
+_RADII = torch.tensor(covalent_radii, dtype=torch.float64)
+
+
+class Wall(NamedTuple):
+    """The wall's part of the energy (eV), the gradient (eV/A), the Hessian (eV/A^2); `is_active` where it is not zero."""
+
+    energy: Float[Tensor, " B"]
+    gradient: Float[Tensor, "B D"]
+    hessian: Float[Tensor, "B D D"]
+    is_active: Bool[Tensor, " B"]
+
+
+def wall(batch: Batch, max_fragments: Int[Tensor, " B"]) -> Wall:
+    """The wall around molecules that may have so many pieces."""
+    size, width = batch.positions.shape[:2]
+    new = batch.positions.new_zeros
+    result = Wall(new(size), new(size, 3 * width), new(size, 3 * width, 3 * width), n_fragments(batch) > max_fragments)
+    rows = result.is_active.nonzero().flatten()
+    if len(rows):
+        part = batch.take(rows)
+        first, second, strength = _links(part, max_fragments[rows])
+        result.energy[rows], result.gradient[rows], result.hessian[rows] = _pull(part, first, second, strength)
+    return result
+
+
+def _radii_sum(batch: Batch) -> Float[Tensor, "B N N"]:
+    radii = _RADII.to(batch.positions.device)[batch.atomic_numbers]
+    return radii[:, :, None] + radii[:, None, :]
+
+
+def scaled_distances(batch: Batch) -> Float[Tensor, "B N N"]:
+    """Distances over sums of covalent radii; inf on the diagonal and where padded."""
+    distance = torch.cdist(batch.positions, batch.positions, compute_mode="donot_use_mm_for_euclid_dist")
+    is_pair = batch.mask[:, :, None] & batch.mask[:, None, :]
+    is_pair = is_pair & ~torch.eye(batch.positions.shape[1], dtype=torch.bool, device=batch.positions.device)
+    return torch.where(is_pair, distance / _radii_sum(batch), torch.inf)
+
+
+def _links(batch: Batch, max_fragments: Int[Tensor, " B"]) -> tuple[Tensor, Tensor, Tensor]:
+    """The edges (B, N-1) of a minimal spanning tree by Prim's algorithm, and 1 for those that the wall pulls on."""
+    scaled = scaled_distances(batch)
+    size, width = scaled.shape[:2]
+    rows = torch.arange(size, device=scaled.device)
+    near, parent = scaled[:, 0].clone(), torch.zeros(size, width, dtype=torch.int64, device=scaled.device)
+    is_outside = batch.mask.clone()
+    is_outside[:, 0] = False
+    first, second, length = [], [], []
+    for _ in range(width - 1):
+        reach = torch.where(is_outside, near, torch.inf)
+        j = reach.argmin(-1)
+        first.append(parent[rows, j])
+        second.append(j)
+        length.append(torch.where(reach[rows, j].isfinite(), reach[rows, j], 0.0))
+        is_outside[rows, j] = False
+        is_closer = scaled[rows, j] < near
+        near = torch.where(is_closer, scaled[rows, j], near)
+        parent = torch.where(is_closer, j[:, None], parent)
+    lengths = torch.stack(length, 1)
+    rank = lengths.argsort(-1, descending=True).argsort(-1)  # the longest links may stay open
+    strength = (lengths > BOND_SCALE) & (rank >= max_fragments[:, None] - 1)
+    return torch.stack(first, 1), torch.stack(second, 1), strength.to(lengths.dtype)
+
+
+def _pull(batch: Batch, first: Tensor, second: Tensor, strength: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Energy, gradient and Hessian of k (s - s0)^2 / 2 on the links, going over into a straight line."""
+    size, width = batch.positions.shape[:2]
+    rows = torch.arange(size, device=first.device)[:, None]
+    apart = batch.positions[rows, first] - batch.positions[rows, second]
+    distance = apart.norm(dim=-1).clamp(min=1e-3)
+    unit = apart / distance[..., None]
+    radii = _radii_sum(batch)[rows, first, second].clamp(min=1e-3)
+    excess = (distance / radii - BOND_SCALE).clamp(min=0)
+    bent = excess.clamp(max=_HARMONIC)
+    energy = strength * _STIFFNESS * bent * (excess - bent / 2)
+    slope = strength * _STIFFNESS * bent / radii
+    curvature = torch.where(excess < _HARMONIC, strength * _STIFFNESS / radii**2, 0.0)
+    gradient = torch.zeros_like(batch.positions)
+    gradient.index_put_((rows, first), slope[..., None] * unit, accumulate=True)
+    gradient.index_put_((rows, second), -slope[..., None] * unit, accumulate=True)
+    outer = unit[..., :, None] * unit[..., None, :]
+    across = torch.eye(3, dtype=unit.dtype, device=unit.device) - outer
+    block = curvature[..., None, None] * outer + (slope / distance)[..., None, None] * across
+    hessian = batch.positions.new_zeros(size, width, width, 3, 3)
+    for a, b, sign in ((first, first, 1), (second, second, 1), (first, second, -1), (second, first, -1)):
+        hessian.index_put_((rows, a, b), sign * block, accumulate=True)
+    flat = hessian.transpose(2, 3).reshape(size, 3 * width, 3 * width)
+    return energy.sum(-1), gradient.flatten(1), flat
+
+
+def untangle(batch: Batch, floor: float) -> Batch:
+    """The molecules with every pair of atoms pushed apart to the floor (a scaled distance), without a calculator.
+
+    Pairs below it are moved along their axis, both halves alike, again and again until none is left.
+    """
+    positions, radii = batch.positions, _radii_sum(batch)
+    for _ in range(_PUSHES):
+        lack = (floor - scaled_distances(batch.moved_to(positions))).clamp(min=0)
+        if not (lack > 1e-6).any():
+            break
+        apart = positions[:, :, None] - positions[:, None, :]
+        unit = apart / apart.norm(dim=-1, keepdim=True).clamp(min=1e-6)
+        positions = positions + (0.35 * (lack * radii)[..., None] * unit).sum(2)
+    return batch.moved_to(positions)
+
+
+def shorten(batch: Batch, move: Float[Tensor, "B N 3"], floor: float) -> Float[Tensor, "B N 3"]:
+    """The moves, halved until no pair of atoms comes below the floor, unless it was there and gets no closer."""
+    before = scaled_distances(batch)
+    for _ in range(6):
+        after = scaled_distances(batch.moved_to(batch.positions + move))
+        is_bad = ((after < floor) & (after < before)).any(-1).any(-1)
+        if not is_bad.any():
+            break
+        move = torch.where(is_bad[:, None, None], move / 2, move)
+    return move

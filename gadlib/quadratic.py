@@ -1,0 +1,96 @@
+"""The quadratic model of a surface: the trust-region step on it, the change it predicts and the update of its Hessian.
+
+Everything here is batched linear algebra in one set of coordinates; it knows no molecules and calls no calculator. Floor 1.
+
+References: Helgaker, Chem. Phys. Lett. 182, 503 (1991), doi:10.1016/0009-2614(91)90115-P (the image step, TRIM); Conn, Gould, Toint,
+Trust-Region Methods, SIAM (2000), chapter 7 (the subproblem); Bofill, J. Comput. Chem. 15, 1 (1994), doi:10.1002/jcc.540150102.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+_BISECTIONS = 40
+_TINY = 1e-14
+
+
+def trust_step(
+    gradient: Float[Tensor, "B K"], curvature: Float[Tensor, "B K"], radius: Float[Tensor, " B"]
+) -> Float[Tensor, "B K"]:
+    """The step that minimises g.d + d.(curvature d)/2 with |d| <= radius, in the eigenbasis of the Hessian.
+
+    d_k = -g_k / (lambda_k + mu) with the smallest mu >= 0 that makes every lambda_k + mu positive and the step no longer than the
+    radius. In the hard case, where the gradient has no component along a negative lowest curvature, the step is filled up to the
+    radius along that component, towards positive coordinates. Directions of infinite curvature are left out.
+    """
+    is_free = curvature.isfinite()
+    g = torch.where(is_free, gradient, 0.0)
+    c = torch.where(is_free, curvature, 1.0)
+    lowest = torch.where(is_free, curvature, torch.inf).amin(-1)
+    lowest = torch.where(lowest.isfinite(), lowest, 1.0)
+
+    def length(mu: Tensor) -> Tensor:
+        return (g / (c + mu[:, None]).clamp(min=_TINY)).norm(dim=-1)
+
+    low = (-lowest).clamp(min=0)  # here the step is longest: at the edge of the pole or the Newton step
+    high = low + g.norm(dim=-1) / radius + _TINY  # here it is shorter than the radius
+    fits = (low == 0) & (lowest > 0) & (length(low) <= radius)
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        is_short = length(middle) < radius
+        high = torch.where(is_short, middle, high)
+        low = torch.where(is_short, low, middle)
+    mu = torch.where(fits, 0.0, high)
+    step = torch.where(is_free, -g / (c + mu[:, None]).clamp(min=_TINY), 0.0)
+    missing = (radius**2 - step.square().sum(-1)).clamp(min=0).sqrt()
+    is_hard = ~fits & (lowest < 0) & (missing > 1e-3 * radius)
+    at_lowest = torch.nn.functional.one_hot(torch.where(is_free, curvature, torch.inf).argmin(-1), c.shape[-1])
+    along = (step * at_lowest).sum(-1)
+    fill = torch.where(along < 0, -missing, missing)
+    return torch.where(is_hard[:, None], step + fill[:, None] * at_lowest, step)
+
+
+def image_step(
+    gradient: Float[Tensor, "B K"],
+    eigenvalues: Float[Tensor, "B K"],
+    climbed: Float[Tensor, "B K"],
+    radius: Float[Tensor, " B"],
+) -> Float[Tensor, "B K"]:
+    """The trust-region step on the image surface, where gradient and curvature of the climbed modes (1, else 0) change sign.
+
+    Helgaker, Chem. Phys. Lett. 182, 503 (1991). With nothing climbed it is the step of a minimisation.
+    """
+    sign = 1 - 2 * climbed
+    return trust_step(sign * gradient, torch.where(eigenvalues.isfinite(), sign * eigenvalues, torch.inf), radius)
+
+
+def predicted_change(
+    gradient: Float[Tensor, "B K"], eigenvalues: Float[Tensor, "B K"], step: Float[Tensor, "B K"]
+) -> Float[Tensor, " B"]:
+    """The energy change of a step on the quadratic model, g.d + d.(lambda d)/2."""
+    curvature = torch.where(eigenvalues.isfinite(), eigenvalues, 0.0)
+    return (gradient * step + curvature * step.square() / 2).sum(-1)
+
+
+def bofill(
+    hessian: Float[Tensor, "B D D"], step: Float[Tensor, "B D"], change: Float[Tensor, "B D"]
+) -> Float[Tensor, "B D D"]:
+    """The Hessian updated so that it maps the step to the change of the gradient (the secant condition).
+
+    Bofill's mixture of the symmetric rank-one (Murtagh-Sargent) and the Powell symmetric Broyden update, which lets eigenvalues
+    change sign. A step of no length changes nothing.
+    """
+    error = change - (hessian @ step[..., None])[..., 0]
+    square = step.square().sum(-1)
+    along = (error * step).sum(-1)
+    mixture = along.square() / (error.square().sum(-1) * square).clamp(min=_TINY**2)
+    is_safe = along.abs() > 1e-8 * error.norm(dim=-1) * square.sqrt()
+    rank_one = error[:, :, None] * error[:, None, :] / torch.where(is_safe, along, 1.0)[:, None, None]
+    length = square.clamp(min=_TINY)[:, None, None]
+    crossed = error[:, :, None] * step[:, None, :]
+    powell = (crossed + crossed.mT) / length - (along[:, None, None] / length**2) * step[:, :, None] * step[:, None, :]
+    weight = torch.where(is_safe, mixture, 0.0)[:, None, None]
+    updated = hessian + weight * rank_one + (1 - weight) * powell
+    return torch.where((square > _TINY)[:, None, None], updated, hessian)
