@@ -15,13 +15,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gadlib.batch import Batch
-from gadlib.chemistry import BOND_SCALE, n_fragments
+from gadlib.chemistry import n_fragments
 
 FLOOR = 0.6
 """Two atoms are never brought closer than this many times the sum of their covalent radii (N2: 0.77, H2: 1.2)."""
 
 _STIFFNESS = 45.0  # eV, per squared scaled distance: 3 eV/A on C-C at a scaled distance of 1.4
 _HARMONIC = 0.3  # scaled distance beyond the edge after which the pull is constant
+_SPRING = 30.0  # eV/A^2 between bonded atoms
 _PUSHES = 200
 _RADII = torch.tensor(covalent_radii, dtype=torch.float64)
 
@@ -35,17 +36,21 @@ class Wall(NamedTuple):
     is_active: Bool[Tensor, " B"]
 
 
-def wall(batch: Batch, max_fragments: Int[Tensor, " B"]) -> Wall:
-    """The wall around molecules that may have so many pieces."""
+def wall(batch: Batch, max_fragments: Int[Tensor, " B"], edge: Float[Tensor, " B"], is_firm: Bool[Tensor, " B"]) -> Wall:
+    """The wall around molecules that may have so many pieces, pulling on links longer than the edge, a scaled distance.
+
+    A firm wall joins the heavy atoms to one another and each hydrogen to a heavy atom, so that no hydrogen molecule can leave; else
+    it joins pieces by whatever atoms are nearest, and is zero where there are no more of them than allowed.
+    """
     size, width = batch.positions.shape[:2]
     new = batch.positions.new_zeros
-    result = Wall(new(size), new(size, 3 * width), new(size, 3 * width, 3 * width), n_fragments(batch) > max_fragments)
-    rows = result.is_active.nonzero().flatten()
+    energy, gradient, hessian = new(size), new(size, 3 * width), new(size, 3 * width, 3 * width)
+    rows = (is_firm | (n_fragments(batch) > max_fragments)).nonzero().flatten()
     if len(rows):
         part = batch.take(rows)
-        first, second, strength = _links(part, max_fragments[rows])
-        result.energy[rows], result.gradient[rows], result.hessian[rows] = _pull(part, first, second, strength)
-    return result
+        links = _links(part, max_fragments[rows], edge[rows], is_firm[rows])
+        energy[rows], gradient[rows], hessian[rows] = _pull(part, links, edge[rows])
+    return Wall(energy, gradient, hessian, energy > 0)
 
 
 def _radii_sum(batch: Batch) -> Float[Tensor, "B N N"]:
@@ -61,40 +66,60 @@ def scaled_distances(batch: Batch) -> Float[Tensor, "B N N"]:
     return torch.where(is_pair, distance / _radii_sum(batch), torch.inf)
 
 
-def _links(batch: Batch, max_fragments: Int[Tensor, " B"]) -> tuple[Tensor, Tensor, Tensor]:
-    """The edges (B, N-1) of a minimal spanning tree by Prim's algorithm, and 1 for those that the wall pulls on."""
+class _Links(NamedTuple):
+    """Pairs of atoms, and 1 for those that the wall pulls on, else 0."""
+
+    first: Int[Tensor, "B L"]
+    second: Int[Tensor, "B L"]
+    strength: Float[Tensor, "B L"]
+
+
+def _links(batch: Batch, max_fragments: Tensor, edge: Tensor, is_firm: Tensor) -> _Links:
+    """The minimal spanning tree (Prim's algorithm) of all atoms, or of the heavy ones with every hydrogen hung on the nearest."""
     scaled = scaled_distances(batch)
     size, width = scaled.shape[:2]
     rows = torch.arange(size, device=scaled.device)
-    near, parent = scaled[:, 0].clone(), torch.zeros(size, width, dtype=torch.int64, device=scaled.device)
-    is_outside = batch.mask.clone()
-    is_outside[:, 0] = False
-    first, second, length = [], [], []
+    is_heavy = batch.atomic_numbers > 1
+    is_inner = torch.where((is_firm & is_heavy.any(-1))[:, None], is_heavy, batch.mask)
+    root = is_inner.to(torch.int8).argmax(-1)
+    near, parent = scaled[rows, root].clone(), root[:, None].expand(size, width).clone()
+    is_outside = is_inner.clone()
+    is_outside[rows, root] = False
+    first, second, lengths = [], [], []
     for _ in range(width - 1):
         reach = torch.where(is_outside, near, torch.inf)
         j = reach.argmin(-1)
         first.append(parent[rows, j])
         second.append(j)
-        length.append(torch.where(reach[rows, j].isfinite(), reach[rows, j], 0.0))
+        lengths.append(reach[rows, j])
         is_outside[rows, j] = False
         is_closer = scaled[rows, j] < near
         near = torch.where(is_closer, scaled[rows, j], near)
         parent = torch.where(is_closer, j[:, None], parent)
-    lengths = torch.stack(length, 1)
-    rank = lengths.argsort(-1, descending=True).argsort(-1)  # the longest links may stay open
-    strength = (lengths > BOND_SCALE) & (rank >= max_fragments[:, None] - 1)
-    return torch.stack(first, 1), torch.stack(second, 1), strength.to(lengths.dtype)
+    hung, nearest = torch.where(is_inner[:, None, :], scaled, torch.inf).min(-1)
+    hung = torch.where(is_inner | ~batch.mask, torch.inf, hung)
+    length = torch.cat([torch.stack(lengths, 1), hung], 1)
+    length = torch.where(length.isfinite(), length, 0.0)
+    atoms = torch.arange(width, device=scaled.device).expand(size, width)
+    rank = length.argsort(-1, descending=True, stable=True).argsort(-1)  # the longest links may stay open
+    is_pulled = (length > edge[:, None]) & (rank >= max_fragments[:, None] - 1)
+    return _Links(
+        torch.cat([torch.stack(first, 1), atoms], 1),
+        torch.cat([torch.stack(second, 1), nearest], 1),
+        is_pulled.to(scaled.dtype),
+    )
 
 
-def _pull(batch: Batch, first: Tensor, second: Tensor, strength: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _pull(batch: Batch, links: _Links, edge: Float[Tensor, " B"]) -> tuple[Tensor, Tensor, Tensor]:
     """Energy, gradient and Hessian of k (s - s0)^2 / 2 on the links, going over into a straight line."""
     size, width = batch.positions.shape[:2]
+    first, second, strength = links
     rows = torch.arange(size, device=first.device)[:, None]
     apart = batch.positions[rows, first] - batch.positions[rows, second]
     distance = apart.norm(dim=-1).clamp(min=1e-3)
     unit = apart / distance[..., None]
     radii = _radii_sum(batch)[rows, first, second].clamp(min=1e-3)
-    excess = (distance / radii - BOND_SCALE).clamp(min=0)
+    excess = (distance / radii - edge[:, None]).clamp(min=0)
     bent = excess.clamp(max=_HARMONIC)
     energy = strength * _STIFFNESS * bent * (excess - bent / 2)
     slope = strength * _STIFFNESS * bent / radii
@@ -108,8 +133,26 @@ def _pull(batch: Batch, first: Tensor, second: Tensor, strength: Tensor) -> tupl
     hessian = batch.positions.new_zeros(size, width, width, 3, 3)
     for a, b, sign in ((first, first, 1), (second, second, 1), (first, second, -1), (second, first, -1)):
         hessian.index_put_((rows, a, b), sign * block, accumulate=True)
-    flat = hessian.transpose(2, 3).reshape(size, 3 * width, 3 * width)
-    return energy.sum(-1), gradient.flatten(1), flat
+    return energy.sum(-1), gradient.flatten(1), hessian.transpose(2, 3).reshape(size, 3 * width, 3 * width)
+
+
+def model_hessian(batch: Batch) -> Float[Tensor, "B D D"]:
+    """A positive guess of the Hessian in eV/A^2: a spring between every two atoms that fades with their scaled distance s.
+
+    k exp(-3 (s^2 - 1)), a tenth of it across the axis, and half an eV/A^2 for every coordinate. In the manner of Lindh, Bernhardsson,
+    Karlstrom, Malmqvist, Chem. Phys. Lett. 241, 423 (1995), doi:10.1016/0009-2614(95)00646-L, without its bends and torsions.
+    """
+    scaled = scaled_distances(batch).clamp(min=0.8)
+    spring = torch.where(scaled.isfinite(), _SPRING * torch.exp(-3 * (scaled**2 - 1)), 0.0)
+    apart = batch.positions[:, :, None] - batch.positions[:, None, :]
+    unit = apart / apart.norm(dim=-1, keepdim=True).clamp(min=1e-6)
+    identity = torch.eye(3, dtype=unit.dtype, device=unit.device)
+    block = spring[..., None, None] * (0.9 * unit[..., :, None] * unit[..., None, :] + 0.1 * identity)
+    hessian = -block
+    atoms = torch.arange(scaled.shape[1], device=unit.device)
+    hessian[:, atoms, atoms] = block.sum(2)
+    hessian = hessian.transpose(2, 3).reshape(len(scaled), 3 * len(atoms), 3 * len(atoms))
+    return hessian + 0.5 * torch.diag_embed(batch.mask.repeat_interleave(3, -1).to(hessian.dtype))
 
 
 def untangle(batch: Batch, floor: float) -> Batch:

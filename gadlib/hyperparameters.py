@@ -102,7 +102,9 @@ class TrustHyperparameters(Hyperparameters):
     radius_grow: float = _knob(1.5, 1.1, 3.0, "factor by which the radius grows after a well predicted step")
     radius_shrink: float = _knob(0.5, 0.2, 0.8, "factor by which the radius shrinks after a poorly predicted step")
     hessian_every: int = _knob(10, 1, 1000, "steps from one exact Hessian to the next within a try", log=True)
-    try_steps: int = _knob(100, 20, 400, "steps after which a try is given up", log=True)
+    try_steps: int = _knob(150, 20, 400, "steps after which a try is given up", log=True)
+    press_steps: int = _knob(30, 1, 100, "steps of a relaxation in which the wall presses the pieces together", log=True)
+    branches: int = _knob(12, 1, 40, "climbs from one minimum, along both sides of one mode after the other")
     torn_steps: int = _knob(10, 2, 50, "steps in more pieces than allowed after which a climb is given up")
 
 

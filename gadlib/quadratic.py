@@ -94,3 +94,22 @@ def bofill(
     weight = torch.where(is_safe, mixture, 0.0)[:, None, None]
     updated = hessian + weight * rank_one + (1 - weight) * powell
     return torch.where((square > _TINY)[:, None, None], updated, hessian)
+
+
+def bfgs(
+    hessian: Float[Tensor, "B D D"], step: Float[Tensor, "B D"], change: Float[Tensor, "B D"]
+) -> Float[Tensor, "B D D"]:
+    """A positive Hessian updated by BFGS, damped so that it stays positive where the surface curves down along the step.
+
+    Powell's damping: Nocedal, Wright, Numerical Optimization, Springer (2006), procedure 18.2.
+    """
+    mapped = (hessian @ step[..., None])[..., 0]
+    expected, found = (step * mapped).sum(-1), (step * change).sum(-1)
+    is_low = found < 0.2 * expected
+    share = torch.where(is_low, 0.8 * expected / (expected - found).clamp(min=_TINY), 1.0)[:, None]
+    damped = share * change + (1 - share) * mapped
+    along = (step * damped).sum(-1)
+    is_safe = (expected > _TINY) & (along > _TINY)
+    new = damped[:, :, None] * damped[:, None, :] / torch.where(is_safe, along, 1.0)[:, None, None]
+    old = mapped[:, :, None] * mapped[:, None, :] / torch.where(is_safe, expected, 1.0)[:, None, None]
+    return torch.where(is_safe[:, None, None], hessian + new - old, hessian)

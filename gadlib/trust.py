@@ -20,16 +20,20 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gadlib.batch import Batch, Calculator
-from gadlib.confine import FLOOR, shorten, untangle, wall
+from gadlib.chemistry import BOND_SCALE
+from gadlib.confine import FLOOR, model_hessian, shorten, untangle, wall
 from gadlib.criteria import FORCE_TOL
 from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.modes import spectrum, sqrt_masses
-from gadlib.quadratic import bofill, image_step
+from gadlib.quadratic import bfgs, bofill, image_step
 from gadlib.state import State, begin, concatenate, evaluate, take
 
 _START_FLOOR = 0.65
 _RELAXED_TOL = 0.03
 _MAX_POOR = 3
+_PRESS_EDGE = 1.0
+_KICK = 0.3
+_MAX_KICKED = 1000
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,10 @@ class TrustMemory:
         attempt: tries begun before this one.
         branch: climbs from the present minimum before this one; it tells the mode and its sign.
         try_steps, torn_steps: steps of this try, and those in a row in more pieces than allowed.
-        home, home_energy, home_gradient, home_hessian: where tries begin: the start, later the last minimum of the whole molecule.
-        is_minimum: whether home is such a minimum.
+        relaxations: relaxations begun.
+        start: the starting point in A.
+        home, home_energy, home_gradient, home_hessian: the last minimum of the whole molecule; the start while there is none.
+        is_minimum: whether home is a minimum with modes yet to be climbed.
     """
 
     wall_energy: Float[Tensor, " B"]
@@ -62,6 +68,8 @@ class TrustMemory:
     branch: Int[Tensor, " B"]
     try_steps: Int[Tensor, " B"]
     torn_steps: Int[Tensor, " B"]
+    relaxations: Int[Tensor, " B"]
+    start: Float[Tensor, "B N 3"]
     home: Float[Tensor, "B N 3"]
     home_energy: Float[Tensor, " B"]
     home_gradient: Float[Tensor, "B D"]
@@ -88,6 +96,8 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparame
         branch=zero,
         try_steps=zero,
         torn_steps=zero,
+        relaxations=zero,
+        start=batch.positions,
         home=batch.positions,
         home_energy=state.energy,
         home_gradient=gradient,
@@ -108,74 +118,96 @@ def step(calculator: Calculator, state: State, hyperparameters: TrustHyperparame
     move = shorten(state.batch, move.unflatten(1, (-1, 3)), FLOOR)
     flat = move.flatten(1)
     predicted = (surface_gradient * flat).sum(-1) + (flat * (curvature @ flat[..., None])[..., 0]).sum(-1) / 2
+    is_jump = memory.is_relaxing & (memory.try_steps == 0)  # the first point of a relaxation is not known yet
+    move = torch.where(is_jump[:, None, None], 0.0, move)
     state = replace(state, memory=replace(memory, mode=mode))
     return _arrive(calculator, state, move, predicted, hyperparameters)
 
 
 def _turn(state: State, h: TrustHyperparameters) -> State:
-    """The searches with finished tries put back home, where the next try begins."""
+    """The searches whose tries are over, put where the next try begins."""
     memory: TrustMemory = state.memory
     is_walled = memory.wall_energy > 0
-    force = _max_force(memory.wall_gradient - state.forces.flatten(1))
-    is_flat = (force < FORCE_TOL) & (state.is_exact | is_walled)
+    force = _longest(memory.wall_gradient - state.forces.flatten(1))
     is_long = memory.try_steps >= h.try_steps
-    is_down = memory.is_relaxing & (
-        ((force < _RELAXED_TOL) & (state.order == 0) & (state.is_exact | is_walled)) | is_long
-    )
-    is_lost = ~memory.is_relaxing & (
-        (is_flat & ((state.order == 1) | is_walled)) | (memory.torn_steps >= h.torn_steps) | is_long
-    )
+    is_rest = (force < _RELAXED_TOL) & (memory.try_steps > h.press_steps)
+    is_down = memory.is_relaxing & (is_rest & state.is_exact & (state.order == 0))
+    is_stuck = memory.is_relaxing & ((is_rest & is_walled) | is_long)
+    is_found = (force < FORCE_TOL) & ((state.is_exact & (state.order == 1)) | is_walled)
+    is_lost = ~memory.is_relaxing & (is_found | (memory.torn_steps >= h.torn_steps) | is_long)
+    branch = torch.where(is_down, 0, memory.branch + is_lost)
+    is_minimum = is_down | (memory.is_minimum & (branch < h.branches))
+    goes_home = is_down | (is_lost & is_minimum)
+    goes_back = is_stuck | (is_lost & ~is_minimum)
     memory = replace(
         memory,
         home=_pick(is_down, state.batch.positions, memory.home),
         home_energy=_pick(is_down, state.energy, memory.home_energy),
         home_gradient=_pick(is_down, -state.forces.flatten(1), memory.home_gradient),
         home_hessian=_pick(is_down, state.hessian, memory.home_hessian),
-        is_minimum=memory.is_minimum | is_down,
-        branch=torch.where(is_down, 0, memory.branch + (is_lost & memory.is_minimum)),
+        is_minimum=is_minimum,
+        branch=branch,
     )
-    is_back = is_down | is_lost
     state = replace(state, memory=memory)
-    if not is_back.any():
-        return state
-    return _put(state, is_back.nonzero().flatten(), lambda part: _go_home(part, h))
+    for rows, change in ((goes_home, _go_home), (goes_back, _go_back)):
+        if rows.any():
+            state = _put(state, rows.nonzero().flatten(), lambda part, change=change: change(part, h))
+    return state
 
 
 def _go_home(state: State, h: TrustHyperparameters) -> State:
-    """The searches at home, about to relax where home is no minimum yet, else about to climb along the next mode."""
+    """The searches at their minima, about to climb along the next mode."""
     memory: TrustMemory = state.memory
     batch = state.batch.moved_to(memory.home)
-    barrier = wall(batch, state.max_fragments)
-    here = spectrum(memory.home_hessian + barrier.hessian, batch)
-    n_modes = here.eigenvalues.isfinite().sum(-1)
-    number = torch.minimum(memory.branch // 2, n_modes - 1)
-    rows = torch.arange(len(number), device=number.device)
+    here = spectrum(memory.home_hessian, batch)
+    rows = torch.arange(len(batch), device=memory.home.device)
+    number = torch.minimum(memory.branch // 2, here.eigenvalues.isfinite().sum(-1) - 1)
     sign = 1.0 - 2.0 * (memory.branch % 2)
-    mode = torch.where(memory.is_minimum[:, None], sign[:, None] * here.modes[rows, :, number], 0.0)
-    zero = torch.zeros_like(memory.age)
     memory = replace(
+        _new_try(memory, h), mode=sign[:, None] * here.modes[rows, :, number], is_relaxing=torch.zeros_like(memory.is_relaxing)
+    )
+    gradient = memory.home_gradient.unflatten(1, (-1, 3))
+    return replace(
+        state, batch=batch, energy=memory.home_energy, forces=-gradient, hessian=memory.home_hessian, spectrum=here, memory=memory
+    )
+
+
+def _go_back(state: State, h: TrustHyperparameters) -> State:
+    """The searches at their starting points, from the second time on somewhat disturbed, about to relax within the wall."""
+    memory: TrustMemory = state.memory
+    kicks = [_kick(state.batch.positions[i], int(n)) for i, n in enumerate(memory.relaxations)]
+    batch = untangle(state.batch.moved_to(memory.start + torch.stack(kicks)), _START_FLOOR)
+    model = model_hessian(batch)
+    memory = replace(
+        _new_try(memory, h),
+        mode=torch.zeros_like(memory.mode),
+        is_relaxing=torch.ones_like(memory.is_relaxing),
+        relaxations=memory.relaxations + 1,
+    )
+    return replace(state, batch=batch, hessian=model, spectrum=spectrum(model, batch), memory=memory)
+
+
+def _new_try(memory: TrustMemory, h: TrustHyperparameters) -> TrustMemory:
+    zero = torch.zeros_like(memory.age)
+    return replace(
         memory,
-        wall_energy=barrier.energy,
-        wall_gradient=barrier.gradient,
-        wall_hessian=barrier.hessian,
+        wall_energy=torch.zeros_like(memory.wall_energy),
+        wall_gradient=torch.zeros_like(memory.wall_gradient),
+        wall_hessian=torch.zeros_like(memory.wall_hessian),
         radius=torch.full_like(memory.radius, h.radius_start),
-        mode=mode,
         age=zero,
         poor=zero,
-        is_relaxing=~memory.is_minimum,
         attempt=memory.attempt + 1,
         try_steps=zero,
         torn_steps=zero,
     )
-    return replace(
-        state,
-        batch=batch,
-        energy=memory.home_energy,
-        forces=-memory.home_gradient.unflatten(1, (-1, 3)),
-        hessian=memory.home_hessian,
-        spectrum=here,
-        memory=memory,
-    )
+
+
+def _kick(positions: Float[Tensor, "N 3"], number: int) -> Float[Tensor, "N 3"]:
+    """The disturbance of the numbered relaxation, the same for every system; none for the first."""
+    generator = torch.Generator().manual_seed(number)
+    kick = torch.randn(_MAX_KICKED, 3, generator=generator, dtype=torch.float64)[: len(positions)]
+    return (_KICK * min(number, 1) * kick).to(positions)
 
 
 def _climbed(state: State) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]:
@@ -207,7 +239,7 @@ def _trust_move(state: State, gradient: Float[Tensor, "B D"], climbed: Float[Ten
     for _ in range(3):  # the radius in mass-weighted coordinates at which the farthest atom moves by the one in A
         step = image_step(components, eigenvalues, climbed, radius)
         move = inverse * (modes @ step[..., None])[..., 0]
-        farthest = _max_force(move)
+        farthest = _longest(move)
         radius = radius * torch.where(farthest > 1e-12, memory.radius / farthest.clamp(min=1e-12), 1.0).clamp(0.1, 10.0)
     return move * (memory.radius / farthest.clamp(min=1e-12)).clamp(max=1.0)[:, None]
 
@@ -220,27 +252,29 @@ def _arrive(
     batch = state.batch.moved_to(state.batch.positions + move)
     is_due = ((memory.age + 1 >= h.hessian_every) | (memory.poor >= _MAX_POOR)) & ~memory.is_relaxing
     moved = _evaluated(calculator, replace(state, batch=batch, steps=state.steps + 1), is_due)
-    change = state.forces.flatten(1) - moved.forces.flatten(1)
-    updated = bofill(state.hessian, move.flatten(1), change)
-    barrier = wall(batch, state.max_fragments)
-    hessian = torch.where(is_due[:, None, None], moved.hessian, updated)
+    step, change = move.flatten(1), state.forces.flatten(1) - moved.forces.flatten(1)
+    updated = _pick(memory.is_relaxing, bfgs(state.hessian, step, change), bofill(state.hessian, step, change))
+    hessian = _pick(is_due, moved.hessian, updated)
+    edge = torch.where(memory.is_relaxing & (memory.try_steps + 1 < h.press_steps), _PRESS_EDGE, BOND_SCALE)
+    barrier = wall(batch, state.max_fragments, edge.to(move.dtype), memory.is_relaxing)
     moved = replace(moved, hessian=hessian, spectrum=spectrum(hessian + barrier.hessian, batch))
-    force = _max_force(barrier.gradient - moved.forces.flatten(1))
+    force = _longest(barrier.gradient - moved.forces.flatten(1))
     tolerance = torch.where(memory.is_relaxing, _RELAXED_TOL, FORCE_TOL)
     is_claim = (force < tolerance) & ~is_due & ~barrier.is_active
     if is_claim.any():
         moved = _put(moved, is_claim.nonzero().flatten(), lambda part: _certified(calculator, part))
     is_exact = is_due | is_claim
     actual = moved.energy + barrier.energy - state.energy - memory.wall_energy
-    radius, is_poor = _adapted(memory.radius, actual / predicted, _max_force(move.flatten(1)), h)
+    radius, is_poor = _adapted(memory.radius, actual / predicted, _longest(step), h)
+    is_jump = step.square().sum(-1) == 0
     memory = replace(
         memory,
         wall_energy=barrier.energy,
         wall_gradient=barrier.gradient,
         wall_hessian=barrier.hessian,
-        radius=radius,
+        radius=_pick(is_jump, memory.radius, radius),
         age=torch.where(is_exact, 0, memory.age + 1),
-        poor=torch.where(is_poor & ~is_exact, memory.poor + 1, 0),
+        poor=torch.where(is_poor & ~is_exact & ~is_jump, memory.poor + 1, 0),
         try_steps=memory.try_steps + 1,
         torn_steps=torch.where(barrier.is_active, memory.torn_steps + 1, 0),
     )
@@ -288,7 +322,7 @@ def _adapted(
     return radius.clamp(h.radius_min, h.radius_max), is_poor
 
 
-def _max_force(vector: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
+def _longest(vector: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
     """The longest of the atoms' parts of a vector."""
     return vector.unflatten(1, (-1, 3)).norm(dim=-1).amax(-1)
 
