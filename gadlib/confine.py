@@ -101,7 +101,7 @@ def _links(batch: Batch, max_fragments: Tensor, edge: Tensor, is_firm: Tensor) -
     length = torch.cat([torch.stack(lengths, 1), hung], 1)
     length = torch.where(length.isfinite(), length, 0.0)
     atoms = torch.arange(width, device=scaled.device).expand(size, width)
-    rank = length.argsort(-1, descending=True, stable=True).argsort(-1)  # the longest links may stay open
+    rank = (-length).argsort(dim=-1, stable=True).argsort(dim=-1)  # the longest links may stay open
     is_pulled = (length > edge[:, None]) & (rank >= max_fragments[:, None] - 1)
     return _Links(
         torch.cat([torch.stack(first, 1), atoms], 1),

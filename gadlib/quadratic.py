@@ -101,6 +101,8 @@ def bfgs(
 ) -> Float[Tensor, "B D D"]:
     """A positive Hessian updated by BFGS, damped so that it stays positive where the surface curves down along the step.
 
+    Where the Hessian itself curves down along the step, Bofill's update takes its place.
+
     Powell's damping: Nocedal, Wright, Numerical Optimization, Springer (2006), procedure 18.2.
     """
     mapped = (hessian @ step[..., None])[..., 0]
@@ -109,7 +111,7 @@ def bfgs(
     share = torch.where(is_low, 0.8 * expected / (expected - found).clamp(min=_TINY), 1.0)[:, None]
     damped = share * change + (1 - share) * mapped
     along = (step * damped).sum(-1)
-    is_safe = (expected > _TINY) & (along > _TINY)
+    is_safe = expected > 1e-8 * step.norm(dim=-1) * mapped.norm(dim=-1)
     new = damped[:, :, None] * damped[:, None, :] / torch.where(is_safe, along, 1.0)[:, None, None]
     old = mapped[:, :, None] * mapped[:, None, :] / torch.where(is_safe, expected, 1.0)[:, None, None]
-    return torch.where(is_safe[:, None, None], hessian + new - old, hessian)
+    return torch.where(is_safe[:, None, None], hessian + new - old, bofill(hessian, step, change))

@@ -27,12 +27,17 @@ from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.modes import spectrum, sqrt_masses
 from gadlib.quadratic import bfgs, bofill, image_step
 from gadlib.state import State, begin, concatenate, evaluate, take
+from gadlib.units import CM1_PER_SQRT_EIGENVALUE
 
 _START_FLOOR = 0.65
 _RELAXED_TOL = 0.03
 _MAX_POOR = 3
 _PRESS_EDGE = 1.0
 _KICK = 0.3
+_PRESSES = 3
+_NEAR = 0.3
+_MAX_AGE = 20
+_SOFT_CM1 = 100.0
 _MAX_KICKED = 1000
 
 
@@ -131,8 +136,9 @@ def _turn(state: State, h: TrustHyperparameters) -> State:
     force = _longest(memory.wall_gradient - state.forces.flatten(1))
     is_long = memory.try_steps >= h.try_steps
     is_rest = (force < _RELAXED_TOL) & (memory.try_steps > h.press_steps)
-    is_down = memory.is_relaxing & (is_rest & state.is_exact & (state.order == 0))
-    is_stuck = memory.is_relaxing & ((is_rest & is_walled) | is_long)
+    is_down = memory.is_relaxing & is_rest & ~is_walled & (state.order == 0)
+    is_apart = (memory.try_steps > h.press_steps + h.torn_steps) & (memory.torn_steps >= h.torn_steps)
+    is_stuck = memory.is_relaxing & ((is_rest & is_walled) | is_apart | is_long)
     is_found = (force < FORCE_TOL) & ((state.is_exact & (state.order == 1)) | is_walled)
     is_lost = ~memory.is_relaxing & (is_found | (memory.torn_steps >= h.torn_steps) | is_long)
     branch = torch.where(is_down, 0, memory.branch + is_lost)
@@ -161,7 +167,9 @@ def _go_home(state: State, h: TrustHyperparameters) -> State:
     batch = state.batch.moved_to(memory.home)
     here = spectrum(memory.home_hessian, batch)
     rows = torch.arange(len(batch), device=memory.home.device)
-    number = torch.minimum(memory.branch // 2, here.eigenvalues.isfinite().sum(-1) - 1)
+    n_modes = here.eigenvalues.isfinite().sum(-1)
+    n_soft = (here.eigenvalues < (_SOFT_CM1 / CM1_PER_SQRT_EIGENVALUE) ** 2).sum(-1)  # these lead to flat saddles: last
+    number = (n_soft + memory.branch // 2) % n_modes
     sign = 1.0 - 2.0 * (memory.branch % 2)
     memory = replace(
         _new_try(memory, h), mode=sign[:, None] * here.modes[rows, :, number], is_relaxing=torch.zeros_like(memory.is_relaxing)
@@ -173,10 +181,15 @@ def _go_home(state: State, h: TrustHyperparameters) -> State:
 
 
 def _go_back(state: State, h: TrustHyperparameters) -> State:
-    """The searches at their starting points, from the second time on somewhat disturbed, about to relax within the wall."""
+    """The searches at their starting points, from the second time on somewhat disturbed, about to relax within the wall.
+
+    Pieces that came apart in spite of it are pressed together again where they are, a few times.
+    """
     memory: TrustMemory = state.memory
     kicks = [_kick(state.batch.positions[i], int(n)) for i, n in enumerate(memory.relaxations)]
-    batch = untangle(state.batch.moved_to(memory.start + torch.stack(kicks)), _START_FLOOR)
+    is_again = memory.is_relaxing & (memory.relaxations % _PRESSES > 0)
+    base = torch.where(is_again[:, None, None], state.batch.positions, memory.start)
+    batch = untangle(state.batch.moved_to(base + torch.stack(kicks)), _START_FLOOR)
     model = model_hessian(batch)
     memory = replace(
         _new_try(memory, h),
@@ -256,11 +269,12 @@ def _arrive(
     updated = _pick(memory.is_relaxing, bfgs(state.hessian, step, change), bofill(state.hessian, step, change))
     hessian = _pick(is_due, moved.hessian, updated)
     edge = torch.where(memory.is_relaxing & (memory.try_steps + 1 < h.press_steps), _PRESS_EDGE, BOND_SCALE)
-    barrier = wall(batch, state.max_fragments, edge.to(move.dtype), memory.is_relaxing)
+    pieces = torch.where(memory.is_relaxing, 1, state.max_fragments)
+    barrier = wall(batch, pieces, edge.to(move.dtype), memory.is_relaxing)
     moved = replace(moved, hessian=hessian, spectrum=spectrum(hessian + barrier.hessian, batch))
     force = _longest(barrier.gradient - moved.forces.flatten(1))
-    tolerance = torch.where(memory.is_relaxing, _RELAXED_TOL, FORCE_TOL)
-    is_claim = (force < tolerance) & ~is_due & ~barrier.is_active
+    is_near = memory.is_relaxing & (force < _NEAR) & (memory.age >= _MAX_AGE) & (memory.try_steps >= h.press_steps)
+    is_claim = (is_near | (~memory.is_relaxing & (force < FORCE_TOL))) & ~is_due & ~barrier.is_active
     if is_claim.any():
         moved = _put(moved, is_claim.nonzero().flatten(), lambda part: _certified(calculator, part))
     is_exact = is_due | is_claim
