@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-_BISECTIONS = 40
+_NEWTON_STEPS = 8
 _TINY = 1e-14
 
 
@@ -27,29 +27,25 @@ def trust_step(
     """
     is_free = curvature.isfinite()
     g = torch.where(is_free, gradient, 0.0)
-    c = torch.where(is_free, curvature, 1.0)
-    lowest = torch.where(is_free, curvature, torch.inf).amin(-1)
+    lowest, place = curvature.min(-1)
     lowest = torch.where(lowest.isfinite(), lowest, 1.0)
-
-    def length(mu: Tensor) -> Tensor:
-        return (g / (c + mu[:, None]).clamp(min=_TINY)).norm(dim=-1)
-
-    low = (-lowest).clamp(min=0)  # here the step is longest: at the edge of the pole or the Newton step
-    high = low + g.norm(dim=-1) / radius + _TINY  # here it is shorter than the radius
-    fits = (low == 0) & (lowest > 0) & (length(low) <= radius)
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
-        is_short = length(middle) < radius
-        high = torch.where(is_short, middle, high)
-        low = torch.where(is_short, low, middle)
-    mu = torch.where(fits, 0.0, high)
-    step = torch.where(is_free, -g / (c + mu[:, None]).clamp(min=_TINY), 0.0)
-    missing = (radius**2 - step.square().sum(-1)).clamp(min=0).sqrt()
-    is_hard = ~fits & (lowest < 0) & (missing > 1e-3 * radius)
-    at_lowest = torch.nn.functional.one_hot(torch.where(is_free, curvature, torch.inf).argmin(-1), c.shape[-1])
-    along = (step * at_lowest).sum(-1)
-    fill = torch.where(along < 0, -missing, missing)
-    return torch.where(is_hard[:, None], step + fill[:, None] * at_lowest, step)
+    at_lowest = g.gather(1, place[:, None])[:, 0].abs()
+    mu = torch.maximum(-lowest, at_lowest / radius - lowest).clamp(min=0)  # the shift is at least this
+    for _ in range(_NEWTON_STEPS):  # on 1 / |d|, from the left, where it converges monotonically
+        shifted = (curvature + mu[:, None]).clamp(min=_TINY)
+        squares = (g / shifted).square()
+        square = squares.sum(-1)
+        slope = (squares / shifted).sum(-1).clamp(min=_TINY)
+        correction = (square / slope) * (square.sqrt() / radius - 1)
+        mu = mu + torch.where(square > radius**2, correction, 0.0)
+    step = -g / (curvature + mu[:, None]).clamp(min=_TINY)
+    length = step.norm(dim=-1)
+    step = step * (radius / length.clamp(min=_TINY)).clamp(max=1.0)[:, None]
+    missing = (radius**2 - length**2).clamp(min=0).sqrt()
+    is_hard = (lowest < 0) & (missing > 1e-3 * radius)
+    along = step.gather(1, place[:, None])
+    fill = torch.where(is_hard[:, None], torch.where(along < 0, -1.0, 1.0) * missing[:, None], 0.0)
+    return step.scatter_add(1, place[:, None], fill)
 
 
 def image_step(
