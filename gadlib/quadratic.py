@@ -111,3 +111,37 @@ def bfgs(
     new = damped[:, :, None] * damped[:, None, :] / torch.where(is_safe, along, 1.0)[:, None, None]
     old = mapped[:, :, None] * mapped[:, None, :] / torch.where(is_safe, expected, 1.0)[:, None, None]
     return torch.where(is_safe[:, None, None], hessian + new - old, bofill(hessian, step, change))
+
+
+def ts_bfgs(
+    hessian: Float[Tensor, "B D D"],
+    step: Float[Tensor, "B D"],
+    change: Float[Tensor, "B D"],
+    weighted: Float[Tensor, "B D"],
+) -> Float[Tensor, "B D D"]:
+    """The Hessian of a surface near a saddle updated to meet the secant condition; it may stay indefinite.
+
+    The correction is spread along u = (y.s) y + (s.w) w with y the change of the gradient and w the step mapped by the Hessian with
+    its negative eigenvalues turned round: Bofill, Int. J. Quantum Chem. 94, 324 (2003), doi:10.1002/qua.10709, as used in Sella by
+    Hermes, Sargsyan, Najm, Zador, J. Chem. Theory Comput. 15, 6536 (2019), doi:10.1021/acs.jctc.9b00869.
+    """
+    error = change - (hessian @ step[..., None])[..., 0]
+    spread = (change * step).sum(-1, keepdim=True) * change + (step * weighted).sum(-1, keepdim=True) * weighted
+    along = (spread * step).sum(-1, keepdim=True)
+    is_safe = along > 1e-8 * spread.norm(dim=-1, keepdim=True) * step.norm(dim=-1, keepdim=True)
+    spread = spread / torch.where(is_safe, along, 1.0)
+    crossed = error[:, :, None] * spread[:, None, :]
+    rest = (error * step).sum(-1)[:, None, None] * spread[:, :, None] * spread[:, None, :]
+    return torch.where(is_safe[..., None], hessian + crossed + crossed.mT - rest, hessian)
+
+
+def probe(
+    hessian: Float[Tensor, "B D D"], directions: Float[Tensor, "B D K"], changes: Float[Tensor, "B D K"]
+) -> Float[Tensor, "B D D"]:
+    """The Hessian corrected so that it maps orthonormal directions to the given vectors, as far as these are symmetric.
+
+    The Powell symmetric update for many directions at once.
+    """
+    error = changes - hessian @ directions
+    crossed = error @ directions.mT
+    return hessian + crossed + crossed.mT - directions @ (directions.mT @ error) @ directions.mT

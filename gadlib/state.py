@@ -120,24 +120,25 @@ def _map(on_tensors: Callable, on_tuples: Callable, nodes: Sequence[Any]) -> Any
     return on_tuples(nodes) if isinstance(first, tuple) else first
 
 
-def begin(batch: Batch, calculator: Calculator) -> State:
-    """The state at the starting points, exactly evaluated, without memory."""
+def begin(batch: Batch, calculator: Calculator, model: Float[Tensor, "B D D"] | None = None) -> State:
+    """The state at the starting points, without memory: with exact Hessians, or with the given model of them."""
     zero = torch.zeros(len(batch), dtype=torch.int64, device=batch.positions.device)
-    evaluation, seconds = evaluate(calculator, batch, hessian=True)
+    evaluation, seconds = evaluate(calculator, batch, hessian=model is None)
+    hessian = _hessian_of(evaluation) if model is None else model
     return State(
         batch=batch,
         index=torch.arange(len(batch), device=batch.positions.device),
         energy=evaluation.energy,
         forces=evaluation.forces,
-        hessian=_hessian_of(evaluation),
-        spectrum=spectrum(_hessian_of(evaluation), batch),
-        is_exact=torch.ones_like(zero, dtype=torch.bool),
+        hessian=hessian,
+        spectrum=spectrum(hessian, batch),
+        is_exact=torch.full_like(zero, model is None, dtype=torch.bool),
         max_fragments=n_fragments(batch),
         memory=None,
         steps=zero,
         escapes=zero,
         n_gradient=zero + 1,
-        n_hessian=zero + 1,
+        n_hessian=zero + int(model is None),
         elapsed_s=zero.double(),
         calculator_s=zero + seconds / len(batch),
         message=tuple(evaluation.failures.get(i, "") for i in range(len(batch))),

@@ -25,7 +25,7 @@ from gadlib.confine import FLOOR, model_hessian, shorten, untangle, wall
 from gadlib.criteria import FORCE_TOL
 from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.modes import spectrum, sqrt_masses
-from gadlib.quadratic import bfgs, bofill, image_step
+from gadlib.quadratic import bfgs, image_step, probe, ts_bfgs
 from gadlib.state import State, begin, concatenate, evaluate, take
 from gadlib.units import CM1_PER_SQRT_EIGENVALUE
 
@@ -37,6 +37,10 @@ _KICK = 0.3
 _PRESSES = 3
 _NEAR = 0.3
 _MAX_AGE = 20
+_DEAR_S = 0.03
+_PROBE = 0.01
+_PROBES_AT_ONCE = 8
+_PROBES_START = 11
 _SOFT_CM1 = 100.0
 _MAX_KICKED = 1000
 
@@ -46,6 +50,7 @@ class TrustMemory:
     """What a search carries from step to step.
 
     Attributes:
+        is_thrifty: whether Hessians are spared: modelled, probed along soft modes, updated.
         wall_energy, wall_gradient, wall_hessian: the wall here.
         radius: the trust radius in A.
         mode: the climbed mode; zero where the lowest is to be taken.
@@ -61,6 +66,7 @@ class TrustMemory:
         is_minimum: whether home is a minimum with modes yet to be climbed.
     """
 
+    is_thrifty: Bool[Tensor, " B"]
     wall_energy: Float[Tensor, " B"]
     wall_gradient: Float[Tensor, "B D"]
     wall_hessian: Float[Tensor, "B D D"]
@@ -85,10 +91,14 @@ class TrustMemory:
 def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparameters) -> State:
     """The state at the starting points, atoms that sit upon each other pushed apart."""
     batch = untangle(batch, _START_FLOOR)
-    state = begin(batch, calculator)
+    is_thrifty = hyperparameters.dear == "calls" or (hyperparameters.dear == "auto" and _gradient_s(calculator, batch) > _DEAR_S)
+    state = begin(batch, calculator, model_hessian(batch) if is_thrifty else None)
+    if is_thrifty:
+        state = _probed(calculator, state, _PROBES_START)
     zero, no = torch.zeros_like(state.steps), torch.zeros_like(state.is_exact)
     gradient = -state.forces.flatten(1)
     memory = TrustMemory(
+        is_thrifty=no | is_thrifty,
         wall_energy=torch.zeros_like(state.energy),
         wall_gradient=torch.zeros_like(gradient),
         wall_hessian=torch.zeros_like(state.hessian),
@@ -116,6 +126,12 @@ def step(calculator: Calculator, state: State, hyperparameters: TrustHyperparame
     """The state after one step of every system, from home where its try is over, else from where it is."""
     state = _turn(state, hyperparameters)
     memory: TrustMemory = state.memory
+    is_first = memory.is_minimum & (memory.branch == 0) & (memory.try_steps == 0)
+    is_later = (memory.age + 1) % hyperparameters.probe_every == 0
+    for rows, number in ((is_first, _PROBES_START), (is_later & ~is_first, 1)):
+        rows = rows & memory.is_thrifty & ~memory.is_relaxing
+        if rows.any():
+            state = _put(state, rows.nonzero().flatten(), lambda part, number=number: _probed(calculator, part, number))
     surface_gradient = memory.wall_gradient - state.forces.flatten(1)
     curvature = state.hessian + memory.wall_hessian
     climbed, mode = _climbed(state)
@@ -263,17 +279,18 @@ def _arrive(
     """The state after the move: evaluated, its Hessian updated or computed, its trust radius and counters adapted."""
     memory: TrustMemory = state.memory
     batch = state.batch.moved_to(state.batch.positions + move)
-    is_due = ((memory.age + 1 >= h.hessian_every) | (memory.poor >= _MAX_POOR)) & ~memory.is_relaxing
+    is_due = (memory.age + 1 >= h.hessian_every) | (memory.poor >= _MAX_POOR)
+    is_due = is_due & ~memory.is_relaxing & ~memory.is_thrifty
     moved = _evaluated(calculator, replace(state, batch=batch, steps=state.steps + 1), is_due)
     step, change = move.flatten(1), state.forces.flatten(1) - moved.forces.flatten(1)
-    updated = _pick(memory.is_relaxing, bfgs(state.hessian, step, change), bofill(state.hessian, step, change))
+    updated = _updated(state, step, change)
     hessian = _pick(is_due, moved.hessian, updated)
     edge = torch.where(memory.is_relaxing & (memory.try_steps + 1 < h.press_steps), _PRESS_EDGE, BOND_SCALE)
     pieces = torch.where(memory.is_relaxing, 1, state.max_fragments)
     barrier = wall(batch, pieces, edge.to(move.dtype), memory.is_relaxing)
     moved = replace(moved, hessian=hessian, spectrum=spectrum(hessian + barrier.hessian, batch))
     force = _longest(barrier.gradient - moved.forces.flatten(1))
-    is_near = memory.is_relaxing & (force < _NEAR) & (memory.age >= _MAX_AGE) & (memory.try_steps >= h.press_steps)
+    is_near = memory.is_relaxing & (force < _NEAR) & (memory.age >= _MAX_AGE) & ~memory.is_thrifty & (memory.try_steps >= h.press_steps)
     is_claim = (is_near | (~memory.is_relaxing & (force < FORCE_TOL))) & ~is_due & ~barrier.is_active
     if is_claim.any():
         moved = _put(moved, is_claim.nonzero().flatten(), lambda part: _certified(calculator, part))
@@ -293,6 +310,52 @@ def _arrive(
         torn_steps=torch.where(barrier.is_active, memory.torn_steps + 1, 0),
     )
     return replace(moved, memory=memory, is_exact=is_exact & ~barrier.is_active)
+
+
+def _updated(state: State, step: Float[Tensor, "B D"], change: Float[Tensor, "B D"]) -> Float[Tensor, "B D D"]:
+    """The Hessian updated from a step and the change of the gradient: by BFGS on the way down, by TS-BFGS on the way up."""
+    root = sqrt_masses(state.batch)
+    positive = torch.where(state.spectrum.eigenvalues.isfinite(), state.spectrum.eigenvalues.abs(), 0.0)
+    modes = state.spectrum.modes
+    mapped = root * (modes @ (positive[..., None] * (modes.mT @ (root * step)[..., None])))[..., 0]
+    up = ts_bfgs(state.hessian, step, change, mapped)
+    return _pick(state.memory.is_relaxing, bfgs(state.hessian, step, change), up)
+
+
+def _probed(calculator: Calculator, state: State, number: int) -> State:
+    """The state with its Hessian corrected along its softest modes by differences of gradients, one after the other.
+
+    Each correction changes what is softest, so that the last ones close in on the lowest mode, as in Davidson's method.
+    """
+    root = sqrt_masses(state.batch)
+    inverse = torch.where(root > 0, 1 / root.clamp(min=1e-12), 0.0)
+    extra = 0.0 if state.memory is None else state.memory.wall_hessian
+    known = torch.zeros_like(inverse[:, :, None])[:, :, :0]
+    found = known
+    block = min(_PROBES_AT_ONCE, number)
+    for size in [block] + [1] * (number - block):
+        vectors = inverse[:, :, None] * state.spectrum.modes[:, :, :size]
+        vectors = torch.linalg.qr(vectors - known @ (known.mT @ vectors)).Q
+        changes = []
+        for vector in vectors.unbind(-1):
+            moved = state.batch.moved_to(state.batch.positions + _PROBE * vector.unflatten(1, (-1, 3)))
+            evaluation, seconds = evaluate(calculator, moved, hessian=False)
+            changes.append((state.forces - evaluation.forces).flatten(1) / _PROBE)
+            spent = state.calculator_s + seconds / len(state.batch)
+            state = replace(state, n_gradient=state.n_gradient + 1, calculator_s=spent)
+        known = torch.cat([known, vectors], -1)
+        found = torch.cat([found, torch.stack(changes, -1)], -1)
+        hessian = probe(state.hessian, known, found)
+        here = spectrum(hessian + extra, state.batch)
+        state = replace(state, hessian=hessian, spectrum=here, is_exact=torch.zeros_like(state.is_exact))
+    return state
+
+
+def _gradient_s(calculator: Calculator, batch: Batch) -> float:
+    """The seconds that the calculator takes for one gradient of one molecule; the first call is not timed."""
+    one = batch.take(torch.tensor([0], device=batch.positions.device))
+    evaluate(calculator, one, hessian=False)
+    return evaluate(calculator, one, hessian=False)[1]
 
 
 def _evaluated(calculator: Calculator, state: State, is_exact: Bool[Tensor, " B"]) -> State:
