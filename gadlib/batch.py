@@ -1,14 +1,15 @@
 """Batches of molecules, what a calculator tells about them, and the protocol between the two.
 
-A batch holds B systems of at most N atoms, padded; a padded atom has atomic number 0, mass 0 and sits at the origin. D = 3N
-Cartesian coordinates in the order x1 y1 z1 x2 ... Floor 1.
+A batch holds B systems of at most N atoms, padded; a padded atom has atomic number 0, mass 0 and
+sits at the origin. D = 3N Cartesian coordinates in the order x1 y1 z1 x2 ... Floor 1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from functools import cached_property
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -27,8 +28,8 @@ class Batch:
     Attributes:
         positions: in angstrom, float64.
         atomic_numbers: 0 marks padding.
-        is_free: whether the systems float in empty space, so that rigid motions carry no energy. False for particles on an
-            external surface; then nothing is projected out.
+        is_free: whether the systems float in empty space, so that rigid motions carry no energy.
+            False for particles on an external surface; then nothing is projected out.
     """
 
     positions: Float[Tensor, "B N 3"]
@@ -46,15 +47,22 @@ class Batch:
         """The batch of the given molecules, padded to the largest.
 
         Raises:
-            ValueError: when a molecule's positions and atomic numbers disagree in length, or there is no molecule.
+            ValueError: when a molecule's positions and atomic numbers disagree in length, or there
+                is no molecule.
         """
         if not len(positions) or len(positions) != len(atomic_numbers):
-            raise ValueError(f"a batch of {len(positions)} positions and {len(atomic_numbers)} atomic_numbers: expected as many, at least one")
+            raise ValueError(
+                f"a batch of {len(positions)} positions and {len(atomic_numbers)} atomic_numbers:"
+                " expected as many, at least one"
+            )
         coordinates = [torch.as_tensor(p, dtype=torch.float64).reshape(-1, 3) for p in positions]
         numbers = [torch.as_tensor(z, dtype=torch.int64).reshape(-1) for z in atomic_numbers]
         for i, (p, z) in enumerate(zip(coordinates, numbers, strict=True)):
             if len(p) != len(z):
-                raise ValueError(f"molecule {i} has {len(p)} positions and {len(z)} atomic_numbers: expected as many")
+                raise ValueError(
+                    f"molecule {i} has {len(p)} positions and {len(z)} atomic_numbers:"
+                    " expected as many"
+                )
         pad = torch.nn.utils.rnn.pad_sequence
         return cls(pad(coordinates, batch_first=True), pad(numbers, batch_first=True), is_free)
 
@@ -62,24 +70,26 @@ class Batch:
         """The number of systems B."""
         return len(self.positions)
 
-    @property
+    @cached_property
     def mask(self) -> Bool[Tensor, "B N"]:
         """True where there is an atom."""
         return self.atomic_numbers > 0
 
-    @property
+    @cached_property
     def n_atoms(self) -> Int[Tensor, " B"]:
         """Atoms in each system."""
         return self.mask.sum(-1)
 
-    @property
+    @cached_property
     def masses(self) -> Float[Tensor, "B N"]:
         """Standard atomic masses in amu (ASE's table), 0 where padded."""
         return _MASSES.to(self.positions.device)[self.atomic_numbers]
 
     def take(self, index: Tensor) -> Batch:
         """The systems at the given places (integers or a boolean mask), still padded as before."""
-        return replace(self, positions=self.positions[index], atomic_numbers=self.atomic_numbers[index])
+        return replace(
+            self, positions=self.positions[index], atomic_numbers=self.atomic_numbers[index]
+        )
 
     def moved_to(self, positions: Float[Tensor, "B N 3"]) -> Batch:
         """The same molecules at other positions; padding stays at the origin."""
@@ -90,24 +100,31 @@ class Batch:
         n = int(self.n_atoms[i])
         return self.atomic_numbers[i, :n].cpu().numpy(), self.positions[i, :n].cpu().numpy()
 
-    @property
+    @cached_property
     def closest_pair(self) -> Float[Tensor, " B"]:
-        """The smallest distance between two atoms of each system, in angstrom; inf for a single atom."""
-        distance = torch.cdist(self.positions, self.positions, compute_mode="donot_use_mm_for_euclid_dist")
+        """The smallest distance between two atoms of a system, in angstrom; inf for an atom."""
+        distance = torch.cdist(
+            self.positions, self.positions, compute_mode="donot_use_mm_for_euclid_dist"
+        )
         is_pair = self.mask[:, :, None] & self.mask[:, None, :]
-        is_pair = is_pair & ~torch.eye(self.positions.shape[1], dtype=torch.bool, device=self.positions.device)
+        is_pair = is_pair & ~torch.eye(
+            self.positions.shape[1], dtype=torch.bool, device=self.positions.device
+        )
         return torch.where(is_pair, distance, torch.inf).amin((-2, -1))
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a calculator says about a batch: detached, Cartesian, unprojected; 0 where padded, NaN where a system failed.
+    """What a calculator says about a batch: detached, Cartesian, unprojected.
+
+    Values are 0 where padded, and NaN where a system failed.
 
     Attributes:
         energy: in eV.
         forces: in eV/A.
         hessian: in eV/A^2, or None when it was not asked for.
-        failures: one sentence for each system that could not be computed, by its place in the batch.
+        failures: one sentence for each system that could not be computed, by its place in the
+            batch.
     """
 
     energy: Float[Tensor, " B"]
@@ -116,8 +133,9 @@ class Evaluation:
     failures: Mapping[int, str] = field(default_factory=dict)
 
 
+@runtime_checkable
 class Calculator(Protocol):
-    """A potential: a callable from a batch to its energies, forces and, where asked for, Hessians."""
+    """A potential: from a batch to its energies, forces and, where asked for, Hessians."""
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """The evaluation of the batch; a system that fails is named in `failures`, never raised."""

@@ -21,14 +21,20 @@ _RADII = torch.tensor(covalent_radii, dtype=torch.float64)
 def bonds(batch: Batch) -> Bool[Tensor, "B N N"]:
     """The adjacency matrices of the bond graphs; False on the diagonal and where padded."""
     radii = _RADII.to(batch.positions.device)[batch.atomic_numbers]
-    distance = torch.cdist(batch.positions, batch.positions, compute_mode="donot_use_mm_for_euclid_dist")
+    distance = torch.cdist(
+        batch.positions, batch.positions, compute_mode="donot_use_mm_for_euclid_dist"
+    )
     is_near = distance < BOND_SCALE * (radii[:, :, None] + radii[:, None, :])
     is_pair = batch.mask[:, :, None] & batch.mask[:, None, :]
-    return is_near & is_pair & ~torch.eye(batch.positions.shape[1], dtype=torch.bool, device=batch.positions.device)
+    return (
+        is_near
+        & is_pair
+        & ~torch.eye(batch.positions.shape[1], dtype=torch.bool, device=batch.positions.device)
+    )
 
 
 def n_fragments(batch: Batch) -> Int[Tensor, " B"]:
-    """The number of connected pieces of each system's bond graph; atoms at unknown (NaN) places are pieces of their own."""
+    """The connected pieces of each bond graph; an atom at an unknown (NaN) place is one."""
     width = batch.positions.shape[1]
     identity = torch.eye(width, dtype=torch.bool, device=batch.positions.device)
     reach = (bonds(batch) | identity).to(torch.float32)

@@ -1,8 +1,9 @@
-"""A soft wall that keeps the pieces of a molecule together, and a floor under the distances of atoms. Floor 3.
+"""A soft wall that keeps the pieces of a molecule together, and a floor under atoms' distances.
 
-The wall is exactly zero wherever the bond graph (`chemistry`) has no more pieces than allowed, so it moves no stationary point
-of a bound molecule; beyond, it pulls on the shortest links that would join the pieces, as a spanning tree. The idea of joining
-fragments by an artificial force: Maeda, Morokuma, J. Chem. Theory Comput. 7, 2335 (2011), doi:10.1021/ct200290m.
+The wall is exactly zero wherever the bond graph (`chemistry`) has no more pieces than allowed, so
+it moves no stationary point of a bound molecule; beyond, it pulls on the shortest links that would
+join the pieces, as a spanning tree. The idea of joining fragments by an artificial force: Maeda,
+Morokuma, J. Chem. Theory Comput. 7, 2335 (2011), doi:10.1021/ct200290m. Floor 2.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from gadlib.batch import Batch
 from gadlib.chemistry import n_fragments
 
 FLOOR = 0.6
-"""Two atoms are never brought closer than this many times the sum of their covalent radii (N2: 0.77, H2: 1.2)."""
+"""Two atoms are never brought closer than this many times the sum of their covalent radii (N2:
+0.77, H2: 1.2)."""
 
 _STIFFNESS = 45.0  # eV, per squared scaled distance: 3 eV/A on C-C at a scaled distance of 1.4
 _HARMONIC = 0.3  # scaled distance beyond the edge after which the pull is constant
@@ -28,7 +30,7 @@ _RADII = torch.tensor(covalent_radii, dtype=torch.float64)
 
 
 class Wall(NamedTuple):
-    """The wall's part of the energy (eV), the gradient (eV/A), the Hessian (eV/A^2); `is_active` where it is not zero."""
+    """The wall's energy (eV), gradient (eV/A), Hessian (eV/A^2), and where it is not zero."""
 
     energy: Float[Tensor, " B"]
     gradient: Float[Tensor, "B D"]
@@ -36,11 +38,18 @@ class Wall(NamedTuple):
     is_active: Bool[Tensor, " B"]
 
 
-def wall(batch: Batch, max_fragments: Int[Tensor, " B"], edge: Float[Tensor, " B"], is_firm: Bool[Tensor, " B"]) -> Wall:
-    """The wall around molecules that may have so many pieces, pulling on links longer than the edge, a scaled distance.
+def wall(
+    batch: Batch,
+    max_fragments: Int[Tensor, " B"],
+    edge: Float[Tensor, " B"],
+    is_firm: Bool[Tensor, " B"],
+) -> Wall:
+    """The wall around molecules that may have so many pieces; links beyond the edge are pulled.
 
-    A firm wall joins the heavy atoms to one another and each hydrogen to a heavy atom, so that no hydrogen molecule can leave; else
-    it joins pieces by whatever atoms are nearest, and is zero where there are no more of them than allowed.
+    The edge is a scaled distance.
+    A firm wall joins the heavy atoms to one another and each hydrogen to a heavy atom, so that no
+    hydrogen molecule can leave; else it joins pieces by whatever atoms are nearest, and is zero
+    where there are no more of them than allowed.
     """
     size, width = batch.positions.shape[:2]
     new = batch.positions.new_zeros
@@ -60,9 +69,13 @@ def _radii_sum(batch: Batch) -> Float[Tensor, "B N N"]:
 
 def scaled_distances(batch: Batch) -> Float[Tensor, "B N N"]:
     """Distances over sums of covalent radii; inf on the diagonal and where padded."""
-    distance = torch.cdist(batch.positions, batch.positions, compute_mode="donot_use_mm_for_euclid_dist")
+    distance = torch.cdist(
+        batch.positions, batch.positions, compute_mode="donot_use_mm_for_euclid_dist"
+    )
     is_pair = batch.mask[:, :, None] & batch.mask[:, None, :]
-    is_pair = is_pair & ~torch.eye(batch.positions.shape[1], dtype=torch.bool, device=batch.positions.device)
+    is_pair = is_pair & ~torch.eye(
+        batch.positions.shape[1], dtype=torch.bool, device=batch.positions.device
+    )
     return torch.where(is_pair, distance / _radii_sum(batch), torch.inf)
 
 
@@ -75,7 +88,10 @@ class _Links(NamedTuple):
 
 
 def _links(batch: Batch, max_fragments: Tensor, edge: Tensor, is_firm: Tensor) -> _Links:
-    """The minimal spanning tree (Prim's algorithm) of all atoms, or of the heavy ones with every hydrogen hung on the nearest."""
+    """The minimal spanning tree of all atoms, or of the heavy ones with the hydrogens hung on.
+
+    Prim, Bell Syst. Tech. J. 36, 1389 (1957), doi:10.1002/j.1538-7305.1957.tb01515.x.
+    """
     scaled = scaled_distances(batch)
     size, width = scaled.shape[:2]
     rows = torch.arange(size, device=scaled.device)
@@ -111,7 +127,7 @@ def _links(batch: Batch, max_fragments: Tensor, edge: Tensor, is_firm: Tensor) -
 
 
 def _pull(batch: Batch, links: _Links, edge: Float[Tensor, " B"]) -> tuple[Tensor, Tensor, Tensor]:
-    """Energy, gradient and Hessian of k (s - s0)^2 / 2 on the links, going over into a straight line."""
+    """Energy, gradient and Hessian of k (s - s0)^2 / 2 on the links, linear farther out."""
     size, width = batch.positions.shape[:2]
     first, second, strength = links
     rows = torch.arange(size, device=first.device)[:, None]
@@ -131,23 +147,35 @@ def _pull(batch: Batch, links: _Links, edge: Float[Tensor, " B"]) -> tuple[Tenso
     across = torch.eye(3, dtype=unit.dtype, device=unit.device) - outer
     block = curvature[..., None, None] * outer + (slope / distance)[..., None, None] * across
     hessian = batch.positions.new_zeros(size, width, width, 3, 3)
-    for a, b, sign in ((first, first, 1), (second, second, 1), (first, second, -1), (second, first, -1)):
+    for a, b, sign in (
+        (first, first, 1),
+        (second, second, 1),
+        (first, second, -1),
+        (second, first, -1),
+    ):
         hessian.index_put_((rows, a, b), sign * block, accumulate=True)
-    return energy.sum(-1), gradient.flatten(1), hessian.transpose(2, 3).reshape(size, 3 * width, 3 * width)
+    return (
+        energy.sum(-1),
+        gradient.flatten(1),
+        hessian.transpose(2, 3).reshape(size, 3 * width, 3 * width),
+    )
 
 
 def model_hessian(batch: Batch) -> Float[Tensor, "B D D"]:
-    """A positive guess of the Hessian in eV/A^2: a spring between every two atoms that fades with their scaled distance s.
+    """A positive guess of the Hessian in eV/A^2: springs that fade with the scaled distance s.
 
-    k exp(-3 (s^2 - 1)), a tenth of it across the axis, and half an eV/A^2 for every coordinate. In the manner of Lindh, Bernhardsson,
-    Karlstrom, Malmqvist, Chem. Phys. Lett. 241, 423 (1995), doi:10.1016/0009-2614(95)00646-L, without its bends and torsions.
+    k exp(-3 (s^2 - 1)), a tenth of it across the axis, and half an eV/A^2 for every coordinate. In
+    the manner of Lindh, Bernhardsson, Karlstrom, Malmqvist, Chem. Phys. Lett. 241, 423 (1995),
+    doi:10.1016/0009-2614(95)00646-L, without its bends and torsions.
     """
     scaled = scaled_distances(batch).clamp(min=0.8)
     spring = torch.where(scaled.isfinite(), _SPRING * torch.exp(-3 * (scaled**2 - 1)), 0.0)
     apart = batch.positions[:, :, None] - batch.positions[:, None, :]
     unit = apart / apart.norm(dim=-1, keepdim=True).clamp(min=1e-6)
     identity = torch.eye(3, dtype=unit.dtype, device=unit.device)
-    block = spring[..., None, None] * (0.9 * unit[..., :, None] * unit[..., None, :] + 0.1 * identity)
+    block = spring[..., None, None] * (
+        0.9 * unit[..., :, None] * unit[..., None, :] + 0.1 * identity
+    )
     hessian = -block
     atoms = torch.arange(scaled.shape[1], device=unit.device)
     hessian[:, atoms, atoms] = block.sum(2)
@@ -156,9 +184,10 @@ def model_hessian(batch: Batch) -> Float[Tensor, "B D D"]:
 
 
 def untangle(batch: Batch, floor: float) -> Batch:
-    """The molecules with every pair of atoms pushed apart to the floor (a scaled distance), without a calculator.
+    """The molecules with every pair of atoms pushed apart to the floor (a scaled distance).
 
-    Pairs below it are moved along their axis, both halves alike, again and again until none is left.
+    Pairs below it are moved along their axis, both halves alike, again and again until none is
+    left.
     """
     positions, radii = batch.positions, _radii_sum(batch)
     for _ in range(_PUSHES):
@@ -172,7 +201,10 @@ def untangle(batch: Batch, floor: float) -> Batch:
 
 
 def shorten(batch: Batch, move: Float[Tensor, "B N 3"], floor: float) -> Float[Tensor, "B N 3"]:
-    """The moves, halved until no pair of atoms comes below the floor, unless it was there and gets no closer."""
+    """The moves, halved until no pair comes below the floor that was not there before.
+
+    A pair that is below it already may go where it gets no closer.
+    """
     before = scaled_distances(batch)
     for _ in range(6):
         after = scaled_distances(batch.moved_to(batch.positions + move))

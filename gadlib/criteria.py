@@ -1,13 +1,17 @@
 """What counts as success: three criteria, always all reported, never tuned. Floor 2.
 
-* `index1`: lambda_1 * lambda_2 < -1e-5, one negative vibrational eigenvalue, as published; the point need not be stationary.
-* `strict`: exactly one negative vibrational eigenvalue and every atomic force below 0.01 eV/A, from an exact Hessian.
-* `bound`: strict, an imaginary frequency of at least 50 cm-1, and no more fragments than the reference has.
+* `index1`: lambda_1 * lambda_2 < -1e-5, one negative vibrational eigenvalue, as published; the
+  point need not be stationary.
+* `strict`: exactly one negative vibrational eigenvalue and every atomic force below 0.01 eV/A, from
+  an exact Hessian.
+* `bound`: strict, an imaginary frequency of at least 50 cm-1, and no more fragments than the
+  reference has.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, get_args
 
 import torch
@@ -28,18 +32,51 @@ IMAGINARY_MIN_CM1 = 50.0
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a batch of points stands against the three criteria.
+    """How a batch of points stands against the three criteria; what nobody asks is not computed.
 
     Attributes:
-        imaginary_cm1: wavenumber of the lowest mode where it is negative, as a positive number; 0 where there is none.
-        n_fragments: connected pieces of the bond graph.
+        state: the points; only what is exact there can meet a criterion.
+        max_fragments: fragments of the reference transition state (or of the reactant or molecule
+            started from).
     """
 
-    index1: Bool[Tensor, " B"]
-    strict: Bool[Tensor, " B"]
-    bound: Bool[Tensor, " B"]
-    imaginary_cm1: Float[Tensor, " B"]
-    n_fragments: Int[Tensor, " B"]
+    state: State
+    max_fragments: Int[Tensor, " B"]
+
+    @cached_property
+    def index1(self) -> Bool[Tensor, " B"]:
+        """One negative vibrational eigenvalue, as published."""
+        lowest, second = self.state.spectrum.eigenvalues[:, :2].unbind(-1)
+        return self._is_known & (lowest * second < INDEX1_TOL)
+
+    @cached_property
+    def strict(self) -> Bool[Tensor, " B"]:
+        """A stationary point with exactly one negative vibrational eigenvalue."""
+        return self._is_known & (self.state.order == 1) & (self.state.max_force < FORCE_TOL)
+
+    @cached_property
+    def bound(self) -> Bool[Tensor, " B"]:
+        """A strict saddle that is neither flat nor in more pieces than the reference."""
+        if not self.strict.any():
+            return self.strict
+        is_whole = self.n_fragments <= self.max_fragments
+        return self.strict & is_whole & (self.imaginary_cm1 >= IMAGINARY_MIN_CM1)
+
+    @cached_property
+    def imaginary_cm1(self) -> Float[Tensor, " B"]:
+        """Wavenumber of the lowest mode where its eigenvalue is negative, else 0."""
+        lowest = self.state.spectrum.eigenvalues[:, 0]
+        return CM1_PER_SQRT_EIGENVALUE * (-lowest).clamp(min=0).sqrt()
+
+    @cached_property
+    def n_fragments(self) -> Int[Tensor, " B"]:
+        """Connected pieces of the bond graphs."""
+        return n_fragments(self.state.batch)
+
+    @cached_property
+    def _is_known(self) -> Bool[Tensor, " B"]:
+        known = [not message for message in self.state.message]
+        return self.state.is_exact & torch.tensor(known, device=self.max_fragments.device)
 
     def meets(self, criterion: Criterion) -> Bool[Tensor, " B"]:
         """Whether each system meets the named criterion."""
@@ -47,22 +84,5 @@ class Verdict:
 
 
 def judge(state: State, max_fragments: Int[Tensor, " B"]) -> Verdict:
-    """The verdict on every system at its current point; a failed system and one without an exact Hessian meet nothing.
-
-    Args:
-        state: the points.
-        max_fragments: fragments of the reference transition state (or of the reactant or molecule started from).
-    """
-    lowest = state.spectrum.eigenvalues[:, 0]
-    second = state.spectrum.eigenvalues[:, 1]
-    is_known = state.is_exact & torch.tensor([not message for message in state.message], device=lowest.device)
-    pieces = n_fragments(state.batch)
-    imaginary = CM1_PER_SQRT_EIGENVALUE * (-lowest).clamp(min=0).sqrt()
-    strict = is_known & (state.order == 1) & (state.max_force < FORCE_TOL)
-    return Verdict(
-        index1=is_known & (lowest * second < INDEX1_TOL),
-        strict=strict,
-        bound=strict & (imaginary >= IMAGINARY_MIN_CM1) & (pieces <= max_fragments),
-        imaginary_cm1=imaginary,
-        n_fragments=pieces,
-    )
+    """The verdict on every system where it is; one that failed or is not exact meets nothing."""
+    return Verdict(state, max_fragments)

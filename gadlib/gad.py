@@ -1,8 +1,9 @@
-"""Multi-mode Eckart mass-weighted gentlest-ascent dynamics, the step rule that users know, reproduced exactly.
+"""Multi-mode Eckart mass-weighted gentlest-ascent dynamics, the published step rule, exactly.
 
-Every step climbs along one vibrational mode of the exact Hessian and descends in all others, with a time step that adapts to the
-order of the point (its number of negative vibrational eigenvalues); a search that is stuck at a higher order escapes along the second
-mode. `init` and `step` take a calculator, a batch or state and hyperparameters; neither knows when to stop. Floor 2.
+Every step climbs along one vibrational mode of the exact Hessian and descends in all others, with a
+time step that adapts to the order of the point (its number of negative vibrational eigenvalues); a
+search that is stuck at a higher order escapes along the second mode. `init` and `step` take a
+calculator, a batch or state and hyperparameters; neither knows when to stop. Floor 2.
 
 References: E, Zhou, Nonlinearity 24, 1831 (2011), doi:10.1088/0951-7715/24/6/008.
 """
@@ -39,7 +40,8 @@ class GadMemory:
         best_order: the lowest order since the last escape; -1 before the first step.
         stalled: steps at the best order since the time step last changed.
         mode: the climbed mode, zero before the first step.
-        displacements: mean atom displacements of the last `escape_window` steps in A, newest last; inf where there is none yet.
+        displacements: mean atom displacements of the last `escape_window` steps in A, newest last;
+            inf where there is none yet.
         orders: the orders reached by those steps.
     """
 
@@ -57,14 +59,16 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: GadHyperparamete
 
 
 def step(calculator: Calculator, state: State, hyperparameters: GadHyperparameters) -> State:
-    """The state after one step of every system: an escape where the search is stuck, else a step of the dynamics."""
+    """The state after one step of every system: an escape where it is stuck, else the dynamics."""
     is_stuck = _is_stuck(state, hyperparameters)
     memory = _adapt(_follow(state.memory, state.spectrum), state.order, hyperparameters)
     move = _gentlest_ascent(state, memory, hyperparameters)
     n_tries, seconds = torch.zeros_like(state.steps), 0.0
     if is_stuck.any():
         stuck = is_stuck.nonzero().flatten()
-        move[stuck], n_tries[stuck], seconds = _escape(calculator, take(state, stuck), hyperparameters)
+        move[stuck], n_tries[stuck], seconds = _escape(
+            calculator, take(state, stuck), hyperparameters
+        )
     moved = arrive(
         state,
         state.batch.positions + move,
@@ -74,7 +78,9 @@ def step(calculator: Calculator, state: State, hyperparameters: GadHyperparamete
         calculator_s=seconds / len(state.batch),
     )
     memory = _remember(memory, move, moved)
-    return replace(moved, memory=_where(is_stuck, _fresh(state.batch, hyperparameters), memory))
+    if is_stuck.any():
+        memory = _where(is_stuck, _fresh(state.batch, hyperparameters), memory)
+    return replace(moved, memory=memory)
 
 
 def reflect(forces: Float[Tensor, "B D"], mode: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
@@ -99,18 +105,21 @@ def _fresh(batch: Batch, hyperparameters: GadHyperparameters) -> GadMemory:
 
 
 def _follow(memory: GadMemory, spectrum: Spectrum) -> GadMemory:
-    """The memory with the mode to climb: of the eight lowest the one most like the previous one, at first the lowest."""
+    """The memory with the mode to climb: the lowest, then the one most like the previous one."""
     candidates = spectrum.modes[:, :, :_N_CANDIDATE_MODES]
     overlaps = (candidates.mT @ memory.mode[..., None])[..., 0]
     is_mode = spectrum.eigenvalues[:, :_N_CANDIDATE_MODES].isfinite()
     likeness = torch.where(is_mode, overlaps.abs(), -1.0)
-    best = torch.where(memory.best_order < 0, 0, likeness.argmax(-1))  # argmax of zeros need not be the first
+    # There is no previous mode at first, and the argmax of zeros need not be the lowest.
+    best = torch.where(memory.best_order < 0, 0, likeness.argmax(-1))
     rows = torch.arange(len(best), device=best.device)
     sign = torch.where(overlaps[rows, best] < 0, -1.0, 1.0)
     return replace(memory, mode=sign[:, None] * candidates[rows, :, best])
 
 
-def _adapt(memory: GadMemory, order: Int[Tensor, " B"], hyperparameters: GadHyperparameters) -> GadMemory:
+def _adapt(
+    memory: GadMemory, order: Int[Tensor, " B"], hyperparameters: GadHyperparameters
+) -> GadMemory:
     """The memory with the time step adapted to the order reached."""
     h, time_step = hyperparameters, memory.time_step
     is_first = memory.best_order < 0
@@ -120,7 +129,9 @@ def _adapt(memory: GadMemory, order: Int[Tensor, " B"], hyperparameters: GadHype
     time_step = torch.where(is_better, time_step.clamp(max=FIRST_TIME_STEP), time_step)
     time_step = torch.where(is_worse, (time_step * h.plateau_shrink).clamp(min=h.dt_min), time_step)
     is_plateau = stalled >= h.plateau_patience
-    time_step = torch.where(is_plateau, (time_step * h.plateau_boost).clamp(max=h.dt_max), time_step)
+    time_step = torch.where(
+        is_plateau, (time_step * h.plateau_boost).clamp(max=h.dt_max), time_step
+    )
     return replace(
         memory,
         best_order=torch.where(is_first | is_better, order, memory.best_order),
@@ -129,16 +140,19 @@ def _adapt(memory: GadMemory, order: Int[Tensor, " B"], hyperparameters: GadHype
     )
 
 
-def _gentlest_ascent(state: State, memory: GadMemory, hyperparameters: GadHyperparameters) -> Float[Tensor, "B N 3"]:
-    """The displacement along the gentlest-ascent field, shortened so that no atom moves farther than the trust radius."""
+def _gentlest_ascent(
+    state: State, memory: GadMemory, hyperparameters: GadHyperparameters
+) -> Float[Tensor, "B N 3"]:
+    """The displacement along the gentlest-ascent field, of each atom at most the trust radius."""
     direction = reflect(state.forces.flatten(1), memory.mode)
     move = (memory.time_step[:, None] * direction).unflatten(1, (-1, 3))
+    radius = hyperparameters.trust_radius_max
     farthest = move.norm(dim=-1).amax(-1)
-    return move * (hyperparameters.trust_radius_max / farthest.clamp(min=hyperparameters.trust_radius_max))[:, None, None]
+    return move * (radius / farthest.clamp(min=radius))[:, None, None]
 
 
 def _remember(memory: GadMemory, move: Float[Tensor, "B N 3"], moved: State) -> GadMemory:
-    """The memory with the newest displacement and the order it led to appended to the history."""
+    """The memory with the newest displacement, and the order it led to, in its history."""
     displacement = move.norm(dim=-1).sum(-1) / moved.batch.n_atoms
     return replace(
         memory,
@@ -148,7 +162,7 @@ def _remember(memory: GadMemory, move: Float[Tensor, "B N 3"], moved: State) -> 
 
 
 def _is_stuck(state: State, hyperparameters: GadHyperparameters) -> Bool[Tensor, " B"]:
-    """Whether the search hardly moved over the whole window, at an order that hardly changed and is above one."""
+    """Whether the search hardly moved, at an order above one that hardly changed, for a window."""
     memory: GadMemory = state.memory
     return (
         (memory.displacements.mean(-1) < hyperparameters.escape_disp_threshold)
@@ -160,7 +174,7 @@ def _is_stuck(state: State, hyperparameters: GadHyperparameters) -> Bool[Tensor,
 def _escape(
     calculator: Calculator, state: State, hyperparameters: GadHyperparameters
 ) -> tuple[Float[Tensor, "B N 3"], Int[Tensor, " B"], float]:
-    """Displacements along the second mode to the lower of both sides, the energies they cost, and the seconds."""
+    """Displacements along the second mode to its lower side, the energies computed, the seconds."""
     move = torch.zeros_like(state.batch.positions)
     n_tries, seconds = torch.zeros_like(state.steps), 0.0
     delta = _escape_delta(state.spectrum.eigenvalues[:, 1], hyperparameters)
@@ -168,7 +182,10 @@ def _escape(
     waiting = torch.arange(len(state.batch), device=move.device)
     for _ in range(_MAX_HALVINGS + 1):
         trials = delta[waiting, None, None] * direction[waiting]
-        sides = [take(state.batch, waiting).moved_to(state.batch.positions[waiting] + sign * trials) for sign in (1, -1)]
+        sides = [
+            take(state.batch, waiting).moved_to(state.batch.positions[waiting] + sign * trials)
+            for sign in (1, -1)
+        ]
         energies = []
         for side in sides:
             evaluation, spent = evaluate(calculator, side, hessian=False)
@@ -186,10 +203,14 @@ def _escape(
     return move, n_tries, seconds
 
 
-def _escape_delta(eigenvalue: Float[Tensor, " B"], hyperparameters: GadHyperparameters) -> Float[Tensor, " B"]:
-    """The length of the escape in A, adapted to the curvature of the second mode where the scale is above zero."""
+def _escape_delta(
+    eigenvalue: Float[Tensor, " B"], hyperparameters: GadHyperparameters
+) -> Float[Tensor, " B"]:
+    """The length of the escape in A, adapted to the second mode's curvature if so scaled."""
     scale = hyperparameters.adaptive_delta_scale
-    delta = torch.full_like(eigenvalue, hyperparameters.escape_delta * (scale if scale > 0 else 1.0))
+    delta = torch.full_like(
+        eigenvalue, hyperparameters.escape_delta * (scale if scale > 0 else 1.0)
+    )
     if scale <= 0:
         return delta
     adapted = (delta / eigenvalue.abs().sqrt()).clamp(max=_MAX_ADAPTED_DELTA)

@@ -1,12 +1,13 @@
 """Every knob of every solver, declared once: default, range, scale, unit, meaning.
 
-The solver, the Optuna space, the command line, the notebooks, the JSON files and the table in the README are all derived from
-these declarations. What defines success (the criterion, the budget) is not a knob and lives elsewhere. Floor 0.
+The solver, the Optuna space, the command line, the notebooks, the JSON files and the table in the
+README are all derived from these declarations. What defines success (the criterion, the budget) is
+not a knob and lives elsewhere. Floor 0.
 """
 
 import difflib
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -29,13 +30,15 @@ class Knob(NamedTuple):
         return f"{self.low:g} .. {self.high:g}" + (f" {self.unit}" if self.unit else "")
 
 
-def _knob(default: float, low: float, high: float, doc: str, *, unit: str = "", log: bool = False) -> Any:
+def _knob(
+    default: float, low: float, high: float, doc: str, *, unit: str = "", log: bool = False
+) -> Any:
     extra = {"low": low, "high": high, "log": log, "unit": unit}
     return Field(default, description=doc, json_schema_extra=extra)
 
 
 class Hyperparameters(BaseModel):
-    """A frozen set of knobs; unknown names and values out of range are refused with the allowed range."""
+    """A frozen set of knobs; unknown names and values out of their range are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     solver: ClassVar[str]
@@ -44,7 +47,13 @@ class Hyperparameters(BaseModel):
     def knobs(cls) -> tuple[Knob, ...]:
         """The declarations, in the order in which they are written."""
         return tuple(
-            Knob(name=name, type=field.annotation, default=field.default, doc=field.description, **field.json_schema_extra)  # type: ignore[arg-type]
+            Knob(
+                name=name,
+                type=cast(type, field.annotation),
+                default=field.default,
+                doc=field.description or "",
+                **cast(dict[str, Any], field.json_schema_extra),
+            )
             for name, field in cls.model_fields.items()
             if field.json_schema_extra
         )
@@ -57,7 +66,10 @@ class Hyperparameters(BaseModel):
             if name not in names:
                 near = difflib.get_close_matches(str(name), names, n=1)
                 hint = f" (did you mean {near[0]}?)" if near else ""
-                raise ValueError(f"{name}: unknown hyperparameter of solver {cls.solver!r}{hint}; known: {', '.join(names)}")
+                raise ValueError(
+                    f"{name}: unknown hyperparameter of solver {cls.solver!r}{hint};"
+                    f" known: {', '.join(names)}"
+                )
         return values
 
     @model_validator(mode="after")
@@ -73,7 +85,7 @@ class Hyperparameters(BaseModel):
 
 
 class GadHyperparameters(Hyperparameters):
-    """Knobs of multi-mode Eckart mass-weighted GAD; ranges and defaults as published with the research code."""
+    """Knobs of multi-mode Eckart mass-weighted GAD, with the published ranges and defaults."""
 
     solver: ClassVar[str] = "gad"
 
@@ -81,15 +93,30 @@ class GadHyperparameters(Hyperparameters):
     dt_max: float = _knob(0.05, 0.01, 0.1, "largest time step", unit="A^2/eV", log=True)
     plateau_patience: int = _knob(5, 3, 20, "steps of unchanged order before the time step grows")
     plateau_boost: float = _knob(2.0, 1.2, 3.0, "factor by which the time step grows on a plateau")
-    plateau_shrink: float = _knob(0.5, 0.3, 0.7, "factor by which the time step shrinks when the order rises")
+    plateau_shrink: float = _knob(
+        0.5, 0.3, 0.7, "factor by which the time step shrinks when the order rises"
+    )
     escape_disp_threshold: float = _knob(
-        5e-4, 1e-5, 1e-3, "mean atom displacement below which the search counts as stuck", unit="A", log=True
+        5e-4,
+        1e-5,
+        1e-3,
+        "mean atom displacement below which the search counts as stuck",
+        unit="A",
+        log=True,
     )
     escape_window: int = _knob(20, 10, 50, "steps over which being stuck is judged")
-    escape_neg_vib_std: float = _knob(0.5, 0.1, 1.0, "largest standard deviation of the order that counts as stuck")
-    escape_delta: float = _knob(0.1, 0.05, 0.5, "displacement along the second mode at an escape", unit="A")
-    adaptive_delta_scale: float = _knob(1.0, 0.0, 2.0, "scale of the curvature-adapted escape; 0 switches adaptation off")
-    trust_radius_max: float = _knob(0.25, 0.1, 0.5, "largest displacement of one atom in one step", unit="A")
+    escape_neg_vib_std: float = _knob(
+        0.5, 0.1, 1.0, "largest standard deviation of the order that counts as stuck"
+    )
+    escape_delta: float = _knob(
+        0.1, 0.05, 0.5, "displacement along the second mode at an escape", unit="A"
+    )
+    adaptive_delta_scale: float = _knob(
+        1.0, 0.0, 2.0, "scale of the curvature-adapted escape; 0 switches adaptation off"
+    )
+    trust_radius_max: float = _knob(
+        0.25, 0.1, 0.5, "largest displacement of one atom in one step", unit="A"
+    )
 
 
 class TrustHyperparameters(Hyperparameters):
@@ -98,21 +125,52 @@ class TrustHyperparameters(Hyperparameters):
     solver: ClassVar[str] = "trust"
 
     dear: Literal["auto", "calls", "wall"] = "auto"
-    """What to save: calculator calls (no Hessian but the one that proves a saddle) or wall time; by default calls where one gradient
-    takes longer than some hundredths of a second."""
+    """What to save: calculator calls (no Hessian but the one that proves a saddle) or wall time; by
+    default calls where one gradient takes longer than some hundredths of a second."""
 
-    radius_start: float = _knob(0.15, 0.02, 0.5, "trust radius at the start: largest displacement of one atom", unit="A")
+    radius_start: float = _knob(
+        0.15, 0.02, 0.5, "trust radius at the start: largest displacement of one atom", unit="A"
+    )
     radius_min: float = _knob(0.01, 0.001, 0.05, "smallest trust radius", unit="A", log=True)
     radius_max: float = _knob(0.3, 0.1, 0.8, "largest trust radius", unit="A")
-    radius_grow: float = _knob(1.5, 1.1, 3.0, "factor by which the radius grows after a well predicted step")
-    radius_shrink: float = _knob(0.5, 0.2, 0.8, "factor by which the radius shrinks after a poorly predicted step")
-    hessian_every: int = _knob(10, 1, 1000, "steps from one exact Hessian to the next within a try", log=True)
-    probe_every: int = _knob(3, 1, 20, "where calls are dear: steps from one probe of the climbed mode to the next")
+    radius_grow: float = _knob(
+        1.5, 1.1, 3.0, "factor by which the radius grows after a well predicted step"
+    )
+    radius_shrink: float = _knob(
+        0.5, 0.2, 0.8, "factor by which the radius shrinks after a poorly predicted step"
+    )
+    hessian_every: int = _knob(
+        2, 1, 1000, "steps from one exact Hessian to the next within a try", log=True
+    )
+    probe_every: int = _knob(
+        3, 1, 20, "where calls are dear: steps from one probe of the climbed mode to the next"
+    )
     try_steps: int = _knob(150, 20, 400, "steps after which a try is given up", log=True)
-    press_steps: int = _knob(30, 1, 100, "steps of a relaxation in which the wall presses the pieces together", log=True)
-    branches: int = _knob(12, 1, 40, "climbs from one minimum, along both sides of one mode after the other")
-    torn_steps: int = _knob(10, 2, 50, "steps in more pieces than allowed after which a climb is given up")
+    press_steps: int = _knob(
+        30, 1, 100, "steps of a relaxation in which the wall presses the pieces together", log=True
+    )
+    branches: int = _knob(
+        12, 1, 40, "climbs from one minimum, along both sides of one mode after the other"
+    )
+    torn_steps: int = _knob(
+        10, 2, 50, "steps in more pieces than allowed after which a climb is given up"
+    )
 
 
-SOLVERS: dict[str, type[Hyperparameters]] = {kind.solver: kind for kind in (GadHyperparameters, TrustHyperparameters)}
+SOLVERS: dict[str, type[Hyperparameters]] = {
+    kind.solver: kind for kind in (GadHyperparameters, TrustHyperparameters)
+}
 """Hyperparameter classes by the name of their solver."""
+
+
+def markdown_table(solver: str) -> str:
+    """The knobs of a solver as the table that stands in the README."""
+    rows = ["| knob | default | range | unit | scale | what it is |", "|---|---|---|---|---|---|"]
+    for knob in SOLVERS[solver].knobs():
+        scale = "log" if knob.log else "linear"
+        span = f"{knob.low:g} .. {knob.high:g}"
+        unit = knob.unit or "-"
+        rows.append(
+            f"| `{knob.name}` | {knob.default:g} | {span} | {unit} | {scale} | {knob.doc} |"
+        )
+    return "\n".join(rows)

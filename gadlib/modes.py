@@ -1,8 +1,9 @@
 """Normal modes: rigid motions, mass weighting, projection and the spectrum that is left.
 
-The one place where anything is projected. A mass-weighted coordinate is sqrt(m) times the Cartesian one; rigid motions (three
-translations, three rotations about the centre of mass, two for a linear molecule) are removed exactly, by shifting their eigenvalues
-above all others, so that no threshold on eigenvalues is ever needed. Floor 2.
+The one place where anything is projected. A mass-weighted coordinate is sqrt(m) times the Cartesian
+one; rigid motions (three translations, three rotations about the centre of mass, two for a linear
+molecule) are removed exactly, by shifting their eigenvalues above all others, so that no threshold
+on eigenvalues is ever needed. Floor 2.
 
 Reference: Miller, Handy, Adams, J. Chem. Phys. 72, 99 (1980), doi:10.1063/1.438959.
 """
@@ -18,8 +19,11 @@ from torch import Tensor
 from gadlib.batch import Batch
 
 LINEAR_TOL = 1e-3
-"""A rigid motion whose singular value is below this fraction of the largest does not exist (rotation about the axis of a linear
-molecule). A molecule bent by 0.005 A still counts as linear: its bends are vibrations, not a rotation."""
+"""Below this fraction of the largest singular value a rigid motion does not exist.
+
+It is the rotation about the axis of a linear molecule. One bent by 0.005 A still counts as linear:
+its bends are vibrations, not a rotation.
+"""
 
 
 @dataclass(frozen=True)
@@ -27,9 +31,12 @@ class Spectrum:
     """The vibrational eigenpairs of a batch, ascending.
 
     Attributes:
-        eigenvalues: of the projected mass-weighted Hessian in eV/(A^2 amu); +inf where there is no vibration (rigid motions, padding).
-        modes: unit vectors in mass-weighted coordinates, one per column; columns of infinite eigenvalues carry no meaning.
-        rigid: orthonormal basis of the rigid motions in mass-weighted coordinates; zero columns where there are fewer than six.
+        eigenvalues: of the projected mass-weighted Hessian in eV/(A^2 amu); +inf where there is no
+            vibration (rigid motions, padding).
+        modes: unit vectors in mass-weighted coordinates, one per column; columns of infinite
+            eigenvalues carry no meaning.
+        rigid: orthonormal basis of the rigid motions in mass-weighted coordinates; zero columns
+            where there are fewer than six.
     """
 
     eigenvalues: Float[Tensor, "B D"]
@@ -60,14 +67,15 @@ def mass_weight(hessian: Float[Tensor, "B D D"], batch: Batch) -> Float[Tensor, 
 
 
 def rigid_motions(batch: Batch) -> Float[Tensor, "B D 6"]:
-    """An orthonormal basis of translations and rotations in mass-weighted coordinates; zero columns complete it to six."""
+    """An orthonormal mass-weighted basis of the rigid motions; zero columns where fewer."""
     size, width = batch.positions.shape[:2]
     if not batch.is_free:
         return batch.positions.new_zeros(size, 3 * width, 6)
     masses = batch.masses[..., None]
     centre = (masses * batch.positions).sum(1, keepdim=True) / masses.sum(1, keepdim=True)
     axes = torch.eye(3, dtype=batch.positions.dtype, device=batch.positions.device)
-    turned = torch.linalg.cross(axes[None, None], (batch.positions - centre)[:, :, None, :])  # (B, N, axis, xyz)
+    arms = (batch.positions - centre)[:, :, None, :]
+    turned = torch.linalg.cross(axes[None, None], arms)  # (B, N, axis, xyz)
     shifted = axes.expand(size, width, 3, 3)
     motions = masses.sqrt()[..., None] * torch.cat([shifted, turned], dim=2)
     motions = motions.transpose(2, 3).reshape(size, 3 * width, 6)
@@ -78,7 +86,9 @@ def rigid_motions(batch: Batch) -> Float[Tensor, "B D 6"]:
     return torch.where((strength > LINEAR_TOL * strength[:, :1])[:, None, :], basis, 0.0)
 
 
-def remove_rigid(vectors: Float[Tensor, "B D"], rigid: Float[Tensor, "B D 6"]) -> Float[Tensor, "B D"]:
+def remove_rigid(
+    vectors: Float[Tensor, "B D"], rigid: Float[Tensor, "B D 6"]
+) -> Float[Tensor, "B D"]:
     """Mass-weighted vectors without their rigid part."""
     return vectors - (rigid @ (rigid.mT @ vectors[..., None]))[..., 0]
 
@@ -86,25 +96,30 @@ def remove_rigid(vectors: Float[Tensor, "B D"], rigid: Float[Tensor, "B D 6"]) -
 def spectrum(hessian: Float[Tensor, "B D D"], batch: Batch) -> Spectrum:
     """The vibrational spectrum of Cartesian Hessians in eV/A^2.
 
-    The rigid motions and the padding are shifted above the largest vibrational eigenvalue rather than cut out, which is the same
-    eigenproblem as Q^T H Q in their complement, and keeps one shape for the whole batch.
+    The rigid motions and the padding are shifted above the largest vibrational eigenvalue rather
+    than cut out, which is the same eigenproblem as Q^T H Q in their complement, and keeps one shape
+    for the whole batch.
     """
     rigid = rigid_motions(batch)
     weighted = mass_weight(hessian, batch)
     along = weighted @ rigid
-    projected = weighted - rigid @ along.mT - along @ rigid.mT + rigid @ (rigid.mT @ along) @ rigid.mT
+    projected = (
+        weighted - rigid @ along.mT - along @ rigid.mT + rigid @ (rigid.mT @ along) @ rigid.mT
+    )
     bound = 2 * torch.linalg.matrix_norm(projected, ord=1) + 1
-    shifted = projected + bound[:, None, None] * (rigid @ rigid.mT)
-    shifted = shifted + torch.diag_embed(torch.where(batch.mask.repeat_interleave(3, -1), 0.0, bound[:, None]))
+    padding = torch.where(batch.mask.repeat_interleave(3, -1), 0.0, bound[:, None])
+    shifted = projected + bound[:, None, None] * (rigid @ rigid.mT) + torch.diag_embed(padding)
     eigenvalues, modes = _eigh(shifted, 3 * batch.n_atoms)
     n_rigid = (rigid.abs().amax(1) > 0).sum(-1)
     n_vibrations = 3 * batch.n_atoms - n_rigid
     place = torch.arange(eigenvalues.shape[-1], device=eigenvalues.device)
-    return Spectrum(torch.where(place < n_vibrations[:, None], eigenvalues, torch.inf), modes, rigid)
+    return Spectrum(
+        torch.where(place < n_vibrations[:, None], eigenvalues, torch.inf), modes, rigid
+    )
 
 
 def _eigh(matrices: Float[Tensor, "B D D"], sizes: Int[Tensor, " B"]) -> tuple[Tensor, Tensor]:
-    """Eigenpairs, each matrix cut to its own size on the CPU, where LAPACK takes them one by one and padding is paid in cubes."""
+    """Eigenpairs; on the CPU of each matrix cut to its own size, since padding is paid in cubes."""
     if matrices.device.type != "cpu":
         return torch.linalg.eigh(matrices)
     values = matrices.new_full(matrices.shape[:2], torch.inf)

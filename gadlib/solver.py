@@ -1,7 +1,8 @@
 """The one loop: begin, judge, step, and let finished systems go.
 
-`search` knows neither how to step (that is the step rule's: `gad`) nor what success is (that is `criteria`). It keeps the batch full:
-a finished system makes room for a waiting one. It is a generator, so that plots, logs and progress bars are the caller's. Floor 3.
+`search` knows neither how to step (that is the step rule's: `gad`) nor what success is (that is
+`criteria`). It keeps the batch full: a finished system makes room for a waiting one. It is a
+generator, so that plots, logs and progress bars are the caller's. Floor 3.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ RULES: dict[str, StepRule] = {"gad": gad, "trust": trust}
 
 
 class Frame(NamedTuple):
-    """One moment of a search: the state of the active systems, how they stand, and which of them are done."""
+    """One moment of a search: the active systems, how they stand, and which of them are done."""
 
     state: State
     verdict: Verdict
@@ -64,8 +65,9 @@ def search(
 ) -> Iterator[Frame]:
     """Frames of a search from every system of the batch, until each has ended.
 
-    The first frame holds the starting points. A system is in the frames until the one that says how it ended, at most `n_steps` moves
-    later; `frame.state.index` tells which system of the batch each row is. Breaking off the iteration is safe at any frame.
+    The first frame holds the starting points. A system is in the frames until the one that says how
+    it ended, at most `n_steps` moves later; `frame.state.index` tells which system of the batch
+    each row is. Breaking off the iteration is safe at any frame.
 
     Args:
         calculator: the potential.
@@ -73,7 +75,8 @@ def search(
         hyperparameters: of the step rule to use; their class names the solver.
         criterion: which one ends a search; all three are judged in every frame.
         n_steps: moves after which a search ends without success.
-        max_fragments: for `bound`, the fragments of the references; by default those of the starting points.
+        max_fragments: for `bound`, the fragments of the references; by default those of the
+            starting points.
         capacity: how many systems step together.
 
     Raises:
@@ -82,7 +85,9 @@ def search(
     if criterion not in CRITERIA:
         raise ValueError(f"criterion {criterion!r}: expected one of {', '.join(CRITERIA)}")
     if n_steps < 0 or capacity < 1:
-        raise ValueError(f"n_steps {n_steps}, capacity {capacity}: expected n_steps >= 0 and capacity >= 1")
+        raise ValueError(
+            f"n_steps {n_steps}, capacity {capacity}: expected n_steps >= 0 and capacity >= 1"
+        )
     rule = RULES[hyperparameters.solver]
     allowed = n_fragments(batch) if max_fragments is None else torch.as_tensor(max_fragments)
     allowed = allowed.to(batch.positions.device)
@@ -104,10 +109,13 @@ def search(
         frame = Frame(active, verdict, _status(active, verdict, criterion, n_steps))
         yield frame
         rows = [i for i, status in enumerate(frame.status) if status is Status.RUNNING]
-        active = take(active, torch.tensor(rows, device=active.index.device)) if rows else None
+        if len(rows) < len(frame.status):
+            active = take(active, torch.tensor(rows, device=active.index.device)) if rows else None
 
 
-def _status(state: State, verdict: Verdict, criterion: Criterion, n_steps: int) -> tuple[Status, ...]:
+def _status(
+    state: State, verdict: Verdict, criterion: Criterion, n_steps: int
+) -> tuple[Status, ...]:
     def of(message: str, is_met: bool, steps: int) -> Status:
         if message:
             return Status.CALCULATOR_FAILED if steps else Status.BAD_START

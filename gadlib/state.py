@@ -1,7 +1,7 @@
 """The state of a search, the ways in which one ends, and the guarded call of a calculator.
 
-A state is a frozen value, batch axis first: systems can be taken out of it and put together again. It knows neither how to step
-(`gad`, `trust`) nor when to stop (`solver`). Floor 2.
+A state is a frozen value, batch axis first: systems can be taken out of it and put together again.
+It knows neither how to step (`gad`, `trust`) nor when to stop (`solver`). Floor 2.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class Status(StrEnum):
     OUT_OF_STEPS = "out_of_steps"
     CALCULATOR_FAILED = "calculator_failed"
     PROCESS_ENDED = "process_ended"
+    SOLVER_FAILED = "solver_failed"
     BAD_START = "bad_start"
 
     @property
@@ -45,6 +46,7 @@ _SENTENCES = {
     Status.OUT_OF_STEPS: "The steps ran out before the criterion was met.",
     Status.CALCULATOR_FAILED: "The calculator could not compute a point of the search.",
     Status.PROCESS_ENDED: "The process that computed this molecule ended.",
+    Status.SOLVER_FAILED: "The search itself failed, which should be reported.",
     Status.BAD_START: "The starting geometry cannot be computed.",
 }
 
@@ -59,13 +61,14 @@ class State:
         energy: in eV.
         forces: in eV/A, as the calculator gave them.
         hessian: in eV/A^2, the calculator's own where `is_exact`, else the step rule's model of it.
-        spectrum: of that Hessian (and of what the step rule adds to the surface, where it is not exact).
-        is_exact: whether the spectrum is the calculator's at this very point; no saddle is claimed without.
+        spectrum: of that Hessian, and, where not exact, of what the step rule adds to the surface.
+        is_exact: whether the spectrum is the calculator's here; no saddle is claimed without.
         max_fragments: pieces that the molecule may have at a bound saddle.
         memory: what the step rule carries along, a frozen dataclass of tensors.
         steps: moves made, escapes included.
         escapes: escapes made.
-        n_gradient: gradients (with their energies) computed; those inside a Hessian are not counted.
+        n_gradient: gradients (with their energies) computed; those inside a Hessian are not
+            counted.
         n_hessian: Hessians computed.
         elapsed_s: wall time, shared evenly among the systems of the batch.
         calculator_s: the part of it spent in the calculator.
@@ -101,8 +104,12 @@ class State:
 
 
 def take(node: T, index: Tensor) -> T:
-    """The systems at the given places (integers) of any nesting of frozen dataclasses, tensors and tuples."""
-    return _map(lambda leaves: leaves[0][index], lambda parts: tuple(parts[0][i] for i in index.tolist()), [node])
+    """The systems at the given places of a nesting of frozen dataclasses, tensors and tuples."""
+    return _map(
+        lambda leaves: leaves[0][index],
+        lambda parts: tuple(parts[0][i] for i in index.tolist()),
+        [node],
+    )
 
 
 def concatenate(nodes: Sequence[T]) -> T:
@@ -113,15 +120,20 @@ def concatenate(nodes: Sequence[T]) -> T:
 def _map(on_tensors: Callable, on_tuples: Callable, nodes: Sequence[Any]) -> Any:
     first = nodes[0]
     if is_dataclass(first) and not isinstance(first, type):
-        changed = {f.name: _map(on_tensors, on_tuples, [getattr(n, f.name) for n in nodes]) for f in fields(first)}
+        changed = {
+            f.name: _map(on_tensors, on_tuples, [getattr(n, f.name) for n in nodes])
+            for f in fields(first)
+        }
         return replace(first, **changed)
     if isinstance(first, Tensor):
         return on_tensors(nodes)
     return on_tuples(nodes) if isinstance(first, tuple) else first
 
 
-def begin(batch: Batch, calculator: Calculator, model: Float[Tensor, "B D D"] | None = None) -> State:
-    """The state at the starting points, without memory: with exact Hessians, or with the given model of them."""
+def begin(
+    batch: Batch, calculator: Calculator, model: Float[Tensor, "B D D"] | None = None
+) -> State:
+    """The state at the starting points, without memory, with exact Hessians or the given model."""
     zero = torch.zeros(len(batch), dtype=torch.int64, device=batch.positions.device)
     evaluation, seconds = evaluate(calculator, batch, hessian=model is None)
     hessian = _hessian_of(evaluation) if model is None else model
@@ -131,7 +143,7 @@ def begin(batch: Batch, calculator: Calculator, model: Float[Tensor, "B D D"] | 
         energy=evaluation.energy,
         forces=evaluation.forces,
         hessian=hessian,
-        spectrum=spectrum(hessian, batch),
+        spectrum=_spectrum_at(hessian, batch),
         is_exact=torch.full_like(zero, model is None, dtype=torch.bool),
         max_fragments=n_fragments(batch),
         memory=None,
@@ -145,8 +157,10 @@ def begin(batch: Batch, calculator: Calculator, model: Float[Tensor, "B D D"] | 
     )
 
 
-def arrive(state: State, positions: Float[Tensor, "B N 3"], calculator: Calculator, **changes: Any) -> State:
-    """The state one step further, at the given positions, exactly evaluated; `changes` replace other fields."""
+def arrive(
+    state: State, positions: Float[Tensor, "B N 3"], calculator: Calculator, **changes: Any
+) -> State:
+    """The state at the given positions, exactly evaluated, one step on, with other `changes`."""
     batch = state.batch.moved_to(positions)
     evaluation, seconds = evaluate(calculator, batch, hessian=True)
     moved = replace(
@@ -155,14 +169,16 @@ def arrive(state: State, positions: Float[Tensor, "B N 3"], calculator: Calculat
         energy=evaluation.energy,
         forces=evaluation.forces,
         hessian=_hessian_of(evaluation),
-        spectrum=spectrum(_hessian_of(evaluation), batch),
+        spectrum=_spectrum_at(_hessian_of(evaluation), batch),
         steps=state.steps + 1,
         n_gradient=state.n_gradient + 1,
         n_hessian=state.n_hessian + 1,
         calculator_s=state.calculator_s + seconds / len(batch),
         message=tuple(evaluation.failures.get(i, "") for i in range(len(batch))),
     )
-    return replace(moved, **{k: getattr(moved, k) + v if k in _ADDED else v for k, v in changes.items()})
+    return replace(
+        moved, **{k: getattr(moved, k) + v if k in _ADDED else v for k, v in changes.items()}
+    )
 
 
 _ADDED = ("n_gradient", "calculator_s")
@@ -174,28 +190,44 @@ def _hessian_of(evaluation: Evaluation) -> Tensor:
     return evaluation.hessian
 
 
-def evaluate(calculator: Calculator, batch: Batch, *, hessian: bool) -> tuple[Evaluation, float]:
-    """The evaluation of a batch and the seconds it took; whatever goes wrong with one system is that system's failure alone.
+def _spectrum_at(hessian: Tensor, batch: Batch) -> Spectrum:
+    if not batch.positions.isfinite().all():  # a failed start, of which no spectrum can be taken
+        batch = batch.moved_to(torch.where(batch.positions.isfinite(), batch.positions, 0.0))
+    return spectrum(hessian.nan_to_num(0.0), batch)
 
-    A calculator that raises is asked again for each system by itself. Results that are not finite become failures. Failed systems
-    come back with zeros, so that the rest of the batch can go on.
+
+def evaluate(calculator: Calculator, batch: Batch, *, hessian: bool) -> tuple[Evaluation, float]:
+    """The evaluation of a batch, where what goes wrong with one system is its alone; the seconds.
+
+    A calculator that raises is asked again for each system by itself. Results that are not finite
+    become failures. Failed systems come back with zeros, so that the rest of the batch can go on.
     """
     started = time.perf_counter()
     try:
         evaluation = calculator(batch, hessian=hessian)
-    except Exception as error:  # a calculator is foreign code: whatever it raises costs one record, not the run
+    except Exception as error:  # foreign code: whatever it raises costs one record, not the run
         evaluation = _one_by_one(calculator, batch, hessian, error)
     seconds = time.perf_counter() - started
     return _without_nonsense(evaluation, batch), seconds
 
 
-def _one_by_one(calculator: Calculator, batch: Batch, hessian: bool, error: Exception) -> Evaluation:
+def _one_by_one(
+    calculator: Calculator, batch: Batch, hessian: bool, error: Exception
+) -> Evaluation:
     if len(batch) == 1:
         width = batch.positions.shape[1]
         second = batch.positions.new_zeros(1, 3 * width, 3 * width) if hessian else None
         reason = f"{type(error).__name__}: {error}"
-        return Evaluation(batch.positions.new_full((1,), torch.nan), torch.zeros_like(batch.positions), second, {0: reason})
-    parts = [evaluate(calculator, batch.take(torch.tensor([i])), hessian=hessian)[0] for i in range(len(batch))]
+        return Evaluation(
+            batch.positions.new_full((1,), torch.nan),
+            torch.zeros_like(batch.positions),
+            second,
+            {0: reason},
+        )
+    parts = [
+        evaluate(calculator, batch.take(torch.tensor([i])), hessian=hessian)[0]
+        for i in range(len(batch))
+    ]
     failures = {i: part.failures[0] for i, part in enumerate(parts) if part.failures}
     hessians = [part.hessian for part in parts if part.hessian is not None]
     return Evaluation(

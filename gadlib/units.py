@@ -1,7 +1,7 @@
 """The house units, and the few factors that lead out of them.
 
-Lengths in angstrom, energies in eV, masses in amu; hence forces in eV/A, Hessians in eV/A^2, eigenvalues of a
-mass-weighted Hessian in eV/(A^2 amu). Floor 0: imports nothing of gadlib.
+Lengths in angstrom, energies in eV, masses in amu; hence forces in eV/A, Hessians in eV/A^2,
+eigenvalues of a mass-weighted Hessian in eV/(A^2 amu). Floor 0: imports nothing of gadlib.
 """
 
 import math
@@ -17,5 +17,5 @@ CM1_PER_SQRT_EIGENVALUE: float = _RAD_PER_S / (2 * math.pi * units._c * 100)
 
 
 def frequency_cm1(eigenvalue: float) -> float:
-    """The harmonic wavenumber of an eigenvalue in eV/(A^2 amu), in cm-1; imaginary ones are returned negative."""
+    """The wavenumber in cm-1 of an eigenvalue in eV/(A^2 amu); an imaginary one is negative."""
     return math.copysign(CM1_PER_SQRT_EIGENVALUE * math.sqrt(abs(eigenvalue)), eigenvalue)

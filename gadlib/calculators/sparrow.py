@@ -1,10 +1,11 @@
 """SCINE Sparrow: semi-empirical energies, forces and Hessians on one CPU core.
 
-Sparrow holds the interpreter's lock while it computes and ends the whole process on NaN coordinates; so positions are checked here,
-before every call, and parallelism is by process, elsewhere. Floor 3.
+Sparrow holds the interpreter's lock while it computes and ends the whole process on NaN
+coordinates; so positions are checked here, before every call, and parallelism is by process,
+elsewhere. Floor 3.
 
-References: Husch, Vaucher, Reiher, Int. J. Quantum Chem. 118, e25799 (2018), doi:10.1002/qua.25799; Bosia et al., J. Chem. Phys. 158,
-054118 (2023), doi:10.1063/5.0136404.
+References: Husch, Vaucher, Reiher, Int. J. Quantum Chem. 118, e25799 (2018), doi:10.1002/qua.25799;
+Bosia et al., J. Chem. Phys. 158, 054118 (2023), doi:10.1063/5.0136404.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from ase.data import chemical_symbols
+from scipy.spatial.transform import Rotation
 
 from gadlib.batch import Batch, Evaluation
 from gadlib.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
@@ -24,12 +27,14 @@ CLOSEST_PAIR_MIN = 0.05
 """Two atoms closer than this (A) give nonsense or no convergence; such a system is not computed."""
 
 _KEPT_MOLECULES = 256
+_NDDO = ("PM6", "AM1", "RM1", "MNDO")
+_APART = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 2.0]])
 _GRADIENT_UNIT = EV_PER_HARTREE / ANGSTROM_PER_BOHR
 _HESSIAN_UNIT = EV_PER_HARTREE / ANGSTROM_PER_BOHR**2
 
 
 class Sparrow:
-    """A calculator of one semi-empirical method; picklable, so that each worker process builds its own.
+    """A calculator of one semi-empirical method; pickled, it is built anew in each process.
 
     Raises:
         ImportError: when scine-sparrow is not installed.
@@ -38,16 +43,20 @@ class Sparrow:
 
     def __init__(self, functional: str = "DFTB0") -> None:
         if functional not in METHODS:
-            raise ValueError(f"scine functional {functional!r}: expected one of {', '.join(METHODS)}")
+            raise ValueError(
+                f"scine functional {functional!r}: expected one of {', '.join(METHODS)}"
+            )
         _import_scine()
         self.functional = functional
+        # Bonds parallel to z have wrong forces in the NDDO methods: these see the molecule turned.
+        self._turn = _turn_off_axes() if functional in _NDDO else np.eye(3)
         self._calculators: OrderedDict[bytes, Any] = OrderedDict()
 
     def __reduce__(self) -> tuple:
         return Sparrow, (self.functional,)
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
-        """Energies, forces and, where asked for, Hessians of the batch, one molecule after the other."""
+        """Energies, forces and, where asked for, Hessians, one molecule after the other."""
         size, width = batch.positions.shape[:2]
         energy = np.full(size, np.nan)
         forces = np.zeros((size, width, 3))
@@ -63,11 +72,14 @@ class Sparrow:
             except (RuntimeError, ValueError) as error:  # Sparrow's own errors are RuntimeErrors
                 failures[i] = f"{self.functional}: {error}"
                 forces[i, :n] = np.nan
+                if second is not None:
+                    second[i, : 3 * n, : 3 * n] = np.nan
                 continue
             energy[i] = result.energy * EV_PER_HARTREE
-            forces[i, :n] = result.gradients * -_GRADIENT_UNIT
+            forces[i, :n] = result.gradients @ self._turn.T * -_GRADIENT_UNIT
             if second is not None:
-                second[i, : 3 * n, : 3 * n] = result.hessian * _HESSIAN_UNIT
+                turn = np.kron(np.eye(n), self._turn)
+                second[i, : 3 * n, : 3 * n] = turn @ result.hessian @ turn.T * _HESSIAN_UNIT
         return Evaluation(
             torch.from_numpy(energy).to(batch.positions.device),
             torch.from_numpy(forces).to(batch.positions.device),
@@ -80,7 +92,7 @@ class Sparrow:
         reasons = {}
         for z in sorted(atomic_numbers):
             try:
-                self._compute(np.array([z, z]), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 2.0]]), hessian=False)
+                self._compute(np.array([z, z]), _APART, hessian=False)
             except RuntimeError as error:
                 reasons[z] = str(error)
         return reasons
@@ -90,7 +102,7 @@ class Sparrow:
         calculator = self._calculator_for(numbers)
         wanted = [utilities.Property.Energy, utilities.Property.Gradients]
         calculator.set_required_properties(wanted + [utilities.Property.Hessian] * hessian)
-        calculator.positions = positions / ANGSTROM_PER_BOHR
+        calculator.positions = positions @ self._turn / ANGSTROM_PER_BOHR
         return calculator.calculate()
 
     def _calculator_for(self, numbers: np.ndarray) -> Any:
@@ -102,7 +114,9 @@ class Sparrow:
         utilities = _import_scine()
         calculator = utilities.core.ModuleManager.get_instance().get("calculator", self.functional)
         calculator.log = utilities.core.Log.silent()
-        elements = [utilities.ElementInfo.element_from_symbol(_symbol(z)) for z in numbers]
+        elements = [
+            utilities.ElementInfo.element_from_symbol(_symbol(int(z))) for z in numbers.tolist()
+        ]
         apart = np.arange(3 * len(numbers), dtype=float).reshape(-1, 3)
         calculator.structure = utilities.AtomCollection(elements, apart)
         self._calculators[key] = calculator
@@ -111,17 +125,22 @@ class Sparrow:
         return calculator
 
 
-def _symbol(atomic_number: int) -> str:
-    from ase.data import chemical_symbols
+def _turn_off_axes() -> np.ndarray:
+    return Rotation.from_rotvec([0.7, -0.4, 0.2]).as_matrix()
 
-    return chemical_symbols[int(atomic_number)]
+
+def _symbol(atomic_number: int) -> str:
+
+    return chemical_symbols[atomic_number]
 
 
 def _require_sane(positions: np.ndarray, closest: float) -> None:
     if not np.isfinite(positions).all():
         raise ValueError("positions are not finite")
     if closest < CLOSEST_PAIR_MIN:
-        raise ValueError(f"two atoms are {closest:.3f} A apart, expected at least {CLOSEST_PAIR_MIN} A")
+        raise ValueError(
+            f"two atoms are {closest:.3f} A apart, expected at least {CLOSEST_PAIR_MIN} A"
+        )
 
 
 def _import_scine() -> Any:
@@ -130,6 +149,7 @@ def _import_scine() -> Any:
         import scine_utilities
     except ImportError as error:
         raise ImportError(
-            "the scine calculator needs scine-sparrow (pip install scine-sparrow; Python 3.10-3.12 on Linux x86-64)"
+            "the scine calculator needs scine-sparrow"
+            " (pip install scine-sparrow; Python 3.10-3.12 on Linux x86-64)"
         ) from error
     return scine_utilities

@@ -1,0 +1,217 @@
+"""The command line: `python -m gadlib search | screen | tune | validate | demo`.
+
+Every flag is derived from the settings and the hyperparameters, so none is declared here. Exit
+status: 0 done, 2 unusable input (one sentence on stderr says what was expected), 130 interrupted
+(what was done is kept). Floor 6.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import typing
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from gadlib import __version__
+from gadlib.hyperparameters import SOLVERS
+from gadlib.settings import (
+    InputError,
+    ScreenSettings,
+    SearchSettings,
+    Settings,
+    TuneSettings,
+    ValidateSettings,
+)
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status of the command line given."""
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return options.command(options)
+    except InputError as error:
+        print(f"gadlib {options.name}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            f"gadlib {options.name}: interrupted; what was done is kept, --resume goes on",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _search(options: argparse.Namespace) -> int:
+    from gadlib import reactions, screen
+    from gadlib.records import require_writable
+
+    settings = _settings(SearchSettings, options)
+    out = Path(options.out) if options.out else Path(settings.out_dir) / "search.json"
+    require_writable(out.parent)
+    starts = reactions.read_geometries(options.geometries) if options.geometries else None
+    records = screen.screen(settings, starts=starts, out=out)
+    return _report(records, out)
+
+
+def _screen(options: argparse.Namespace) -> int:
+    from gadlib import screen
+    from gadlib.records import require_writable
+
+    settings = _settings(ScreenSettings, options)
+    out = require_writable(settings.out_dir) / "screening.json"
+    records = screen.screen(settings, out=out)
+    print(f"{'reaction':<14}{'formula':<12}{'difficulty':>10}  status")
+    for record in screen.difficult(records, settings):
+        told = f"{screen.difficulty(record):>10}  {record.message}"
+        print(f"{record.name:<14}{record.formula:<12}{told}")
+    return _report(records, out)
+
+
+def _tune(options: argparse.Namespace) -> int:
+    from gadlib import hpo
+
+    settings = _settings(TuneSettings, options)
+    study = hpo.tune(settings)
+    print(f"best trial {study.best_trial.number}: score {study.best_value:.4f}")
+    print(json.dumps(study.best_params, indent=1))
+    print(f"results: {Path(settings.out_dir) / 'hpo_results.json'}")
+    print(f"study:   {hpo.without_password(hpo.default_storage(settings))}")
+    return 0
+
+
+def _validate(options: argparse.Namespace) -> int:
+    from gadlib import hpo, report
+
+    settings = _settings(ValidateSettings, options)
+    validation = hpo.validate(settings)
+    comparison = report.collect_comparison(validation.default, validation.tuned)
+    print(report.comparison_table(comparison).to_string(index=False))
+    out = Path(settings.out_dir)
+    print(f"records: {out / 'default.json'}, {out / 'tuned.json'}")
+    return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from gadlib import demo
+
+    return demo.run(Path(options.out_dir), workers=options.workers)
+
+
+def _report(records: Sequence[Any], out: Path) -> int:
+    told = ", ".join(
+        f"{name} {sum(getattr(r, name) for r in records)}/{len(records)}"
+        for name in ("index1", "strict", "bound")
+    )
+    print(told)
+    print(f"records: {out}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gadlib", description="Transition states by gentlest-ascent dynamics."
+    )
+    parser.add_argument("--version", action="version", version=f"gadlib {__version__}")
+    commands = parser.add_subparsers(dest="name", required=True)
+    search = _add(
+        commands,
+        "search",
+        _search,
+        SearchSettings,
+        "search saddle points from reactions or a file of geometries",
+    )
+    search.add_argument(
+        "geometries", nargs="?", metavar="FILE.extxyz", help="starting geometries; none: --h5-path"
+    )
+    search.add_argument(
+        "--out", metavar="FILE.json", help="result file; default search.json in --out-dir"
+    )
+    _add(commands, "screen", _screen, ScreenSettings, "find the difficult reactions of a set")
+    _add(
+        commands, "tune", _tune, TuneSettings, "tune the hyperparameters on the difficult reactions"
+    )
+    _add(
+        commands,
+        "validate",
+        _validate,
+        ValidateSettings,
+        "compare defaults and tuned values on other reactions",
+    )
+    demo = commands.add_parser(
+        "demo", help="screen, tune and prove the gain on the embedded reactions, in the notebooks"
+    )
+    demo.add_argument(
+        "--out-dir",
+        default="runs/demo",
+        help="folder for notebooks and results (default %(default)s)",
+    )
+    demo.add_argument("--workers", type=int, default=2, help="processes (default %(default)s)")
+    demo.set_defaults(command=_demo)
+    return parser
+
+
+def _add(
+    commands: Any,
+    name: str,
+    command: Callable[[argparse.Namespace], int],
+    kind: type[Settings],
+    doc: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=doc, description=f"gadlib {name}: {doc}.")
+    for field_name, field in kind.model_fields.items():
+        if field_name == "hyperparameters":
+            continue
+        flags = [_flag(field_name)] + (["--n-steps"] if field_name == "n_steps_per_sample" else [])
+        shown = f"{field.description} (default {field.default})"
+        if field.annotation is bool:
+            parser.add_argument(*flags, action="store_true", help=field.description)
+        else:
+            parser.add_argument(
+                *flags,
+                dest=field_name,
+                type=_type(field.annotation),
+                default=None,
+                metavar="X",
+                help=shown,
+            )
+    knobs = parser.add_argument_group("hyperparameters")
+    for knob in {
+        knob.name: knob for solver in SOLVERS.values() for knob in solver.knobs()
+    }.values():
+        shown = f"{knob.doc}; {knob.range_text} (default {knob.default:g})"
+        knobs.add_argument(_flag(knob.name), type=knob.type, default=None, metavar="X", help=shown)
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _type(annotation: Any) -> type:
+    plain = [
+        kind for kind in typing.get_args(annotation) or (annotation,) if kind is not type(None)
+    ]
+    return plain[0]
+
+
+def _settings(kind: type[Settings], options: argparse.Namespace) -> Any:
+    given = {k: v for k, v in vars(options).items() if v is not None}
+    names = {knob.name for solver in SOLVERS.values() for knob in solver.knobs()}
+    values = {name: given[name] for name in kind.model_fields if name in given}
+    knobs = {name: given[name] for name in names if name in given}
+    return kind.read(values | {"hyperparameters": knobs})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The embedded reaction set, and the script that made it."""

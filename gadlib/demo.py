@@ -1,0 +1,196 @@
+"""The demonstration: the three notebooks, run headlessly on the embedded reactions.
+
+What `make demo` runs. The notebooks themselves are those that a user opens; only the parameters
+are chosen here, so that two cores are busy for some minutes. Floor 5.5.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from nbconvert import HTMLExporter
+from papermill.exceptions import PapermillExecutionError
+
+from gadlib import report
+from gadlib.records import read_records, require_writable
+from gadlib.settings import InputError
+
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+"""Where a source checkout keeps them."""
+
+NAMES = ("01_screen", "02_tune", "03_results")
+
+# A kernel draws into the notebook, takes one thread, and is this interpreter's own.
+_ENVIRONMENT = {
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "JUPYTER_PREFER_ENV_PATH": "1",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+}
+
+
+def run(out_dir: Path, workers: int) -> int:
+    """The exit status, after the notebooks were executed and their results printed.
+
+    An earlier `out_dir` is renamed to `out_dir.1` (or the next free number), never overwritten.
+
+    Raises:
+        InputError: when the notebooks are missing or the folder can't be written.
+    """
+    started = time.perf_counter()
+    plan = parameters(out_dir, workers)
+    for name, values in plan.items():
+        require_parameters(notebook(name), values)
+    earlier = set_aside(out_dir)
+    require_writable(out_dir)
+    if earlier is not None:
+        print(f"the earlier {out_dir} is now {earlier}")
+    for place, (name, values) in enumerate(plan.items(), start=1):
+        print(f"[{place}/{len(plan)}] {name} ...", end=" ", flush=True)
+        before = time.perf_counter()
+        try:
+            execute(notebook(name), out_dir / f"{name}.ipynb", values)
+        except PapermillExecutionError as error:
+            print(f"failed: {error.ename}: {error.evalue}\nsee {out_dir / name}.ipynb")
+            return 1
+        finally:
+            to_html(out_dir / f"{name}.ipynb")
+        print(f"{time.perf_counter() - before:.0f} s", flush=True)
+    _tell(out_dir)
+    print(f"{time.perf_counter() - started:.0f} s in all")
+    return 0
+
+
+def parameters(out_dir: Path, workers: int) -> dict[str, dict[str, Any]]:
+    """The parameters of each notebook, by its name.
+
+    Tuning sees the difficult half of the train split only; val and test are searched once, at the
+    end, and nothing is chosen by them.
+    """
+    common = {"out_dir": str(out_dir), "workers": workers, "resume": False}
+    start = {"start_from": "midpoint_rt_noise0.5A", "noise_seed": 42}
+    return {
+        "01_screen": common | start | {"split": "all", "n_steps_per_sample": 200},
+        "02_tune": common
+        | start
+        | {
+            "split": "train",
+            "screening": str(out_dir / "screening.json"),
+            "screening_steps": 200,
+            "difficulty_threshold": 0.5,
+            "n_samples": 10,
+            "n_steps_per_sample": 200,
+            "n_trials": 20,
+            "n_startup_trials": 8,
+        },
+        "03_results": common
+        | start
+        | {
+            "split": "val,test",
+            "best": str(out_dir / "hpo_results.json"),
+            "storage": f"sqlite:///{out_dir / 'scine_hpo_study.db'}",
+            "n_steps_per_sample": 200,
+        },
+    }
+
+
+def notebook(name: str) -> Path:
+    """The notebook of that name in the source checkout.
+
+    Raises:
+        InputError: when it is not there.
+    """
+    path = NOTEBOOKS / f"{name}.ipynb"
+    if not path.is_file():
+        raise InputError(
+            f"{path}: no such notebook; expected the notebooks folder beside gadlib, as in a clone"
+        )
+    return path
+
+
+def require_parameters(path: Path, values: Mapping[str, Any]) -> None:
+    """Nothing, when the notebook has all of these parameters; papermill itself would only warn.
+
+    Raises:
+        InputError: naming those that it lacks.
+    """
+    known = papermill.inspect_notebook(str(path))
+    if unknown := [name for name in values if name not in known]:
+        raise InputError(
+            f"{path}: no parameter {', '.join(unknown)}; expected some of {', '.join(known)}"
+        )
+
+
+def set_aside(folder: Path) -> Path | None:
+    """The new name of an earlier folder, the first free one; None where there was none."""
+    if not folder.exists():
+        return None
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
+        number += 1
+    try:
+        return folder.rename(aside)
+    except OSError as error:
+        raise InputError(f"{folder}: can't be renamed ({error.strerror or error})") from None
+
+
+def execute(source: Path, target: Path, values: Mapping[str, Any]) -> None:
+    """Nothing, after the notebook was run with these parameters to its last cell.
+
+    Raises:
+        PapermillExecutionError: when a cell fails; what was done is in the target.
+        RuntimeError: when the last cell did not come to its end.
+    """
+    with environment(_ENVIRONMENT):
+        executed = papermill.execute_notebook(
+            str(source),
+            str(target),
+            parameters=dict(values),
+            kernel_name="python3",
+            progress_bar=False,
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],
+        )
+    if f"{source.stem} complete" not in str(executed.cells[-1].outputs):
+        raise RuntimeError(f"{target}: the last cell did not say that it is complete")
+
+
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """A context in which processes start with these variables."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def to_html(path: Path) -> None:
+    """Nothing, after the executed notebook was written as HTML beside itself, if it is there."""
+    if path.is_file():
+        body, _ = HTMLExporter().from_notebook_node(nbformat.read(path, as_version=4))
+        path.with_suffix(".html").write_text(body, encoding="utf-8")
+
+
+def _tell(out_dir: Path) -> None:
+    default, tuned = (read_records(out_dir / f"{side}.json")[1] for side in ("default", "tuned"))
+    comparison = report.collect_comparison(default, tuned)
+    print("\nDefaults against tuned values, on reactions that tuning never saw:\n")
+    print(report.comparison_table(comparison).to_string(index=False))
+    print(f"\n{comparison.verdict}\n")
+    for name in NAMES:
+        print(f"notebook: {out_dir / name}.ipynb, {out_dir / name}.html")
+    print(f"results:  {out_dir / 'hpo_results.json'}")
+    print(f"study:    {out_dir / 'scine_hpo_study.db'}")

@@ -1,0 +1,184 @@
+"""What is kept of a search: one Record per molecule, as JSON that is replaced whole. Floor 3."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from gadlib import __version__
+from gadlib.settings import InputError, Settings
+
+
+@dataclass(frozen=True)
+class Record:
+    """How the search from one starting point ended; a failed one says why in `message`.
+
+    Attributes:
+        name, formula, split, start, noise_seed: the starting point.
+        status: how the search ended (`gadlib.state.Status`); `message` is the same in a sentence.
+        converged: whether the criterion that was asked for is met.
+        index1, strict, bound: the three criteria at the last point.
+        imaginary_cm1: wavenumber of the imaginary mode, 0 where there is none.
+        n_fragments: pieces of the bond graph at the last point.
+        steps, escapes: moves made, and those of them that were escapes.
+        order: negative vibrational eigenvalues.
+        fmax: largest force on an atom in eV/A.
+        energy: in eV.
+        eigenvalues: the two lowest vibrational ones in eV/(A^2 amu).
+        n_energy, n_gradient, n_hessian: calculator calls; an energy comes with its gradient, those
+            inside a Hessian are not counted.
+        elapsed_s, calculator_s: wall time, and the calculator's share.
+        atomic_numbers, positions: the last point, in angstrom.
+    """
+
+    name: str
+    formula: str
+    split: str
+    start: str
+    noise_seed: int | None
+    status: str
+    message: str
+    converged: bool
+    index1: bool
+    strict: bool
+    bound: bool
+    imaginary_cm1: float | None
+    n_fragments: int | None
+    steps: int
+    escapes: int
+    order: int | None
+    fmax: float | None
+    energy: float | None
+    eigenvalues: list[float | None]
+    n_energy: int
+    n_gradient: int
+    n_hessian: int
+    elapsed_s: float
+    calculator_s: float
+    atomic_numbers: list[int]
+    positions: list[list[float]]
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Record:
+        """The record from its JSON; fields that this version does not know are left out.
+
+        Raises:
+            InputError: when a field is missing.
+        """
+        names = [f.name for f in fields(cls)]
+        missing = [name for name in names if name not in values]
+        if missing:
+            raise InputError(
+                f"a record lacks {', '.join(missing)}; expected the records that gadlib writes"
+            )
+        return cls(**{name: values[name] for name in names})
+
+
+def versions() -> dict[str, str]:
+    """The versions that a result depends on."""
+    found = {"gadlib": __version__, "python": platform.python_version()}
+    for name in ("torch", "numpy", "ase", "optuna", "scine-sparrow", "scine-utilities", "tblite"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def payload(settings: Settings, records: Iterable[Record], **more: Any) -> dict[str, Any]:
+    """Settings, versions and records, as every result file holds them."""
+    return {
+        "settings": settings.model_dump(),
+        "versions": versions(),
+        **more,
+        "records": [asdict(r) for r in records],
+    }
+
+
+def write_json(path: str | Path, content: Any) -> Path:
+    """The path, after the file was replaced: a reader sees the old one or the new, never a part.
+
+    Numbers that are not finite are written as null.
+
+    Raises:
+        InputError: when the file can't be written there.
+    """
+    path = Path(path)
+    text = json.dumps(_finite(content), indent=1, allow_nan=False) + "\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise InputError(f"{path}: can't be written ({error.strerror or error})") from None
+    return path
+
+
+def read_json(path: str | Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        InputError: when it is missing or not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text())
+    except OSError as error:
+        raise InputError(f"{path}: can't be read ({error.strerror or error})") from None
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error})") from None
+
+
+def read_records(path: str | Path) -> tuple[dict[str, Any], list[Record]]:
+    """The settings and the records of a result file.
+
+    Raises:
+        InputError: when it is missing, not JSON, or not such a file.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict) or "settings" not in content or "records" not in content:
+        raise InputError(f"{path}: expected an object with settings and records")
+    return content["settings"], [Record.read(values) for values in content["records"]]
+
+
+def require_writable(folder: str | Path) -> Path:
+    """The folder, made if need be, after a file could be created in it.
+
+    Raises:
+        InputError: when none can be.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise InputError(
+            f"output folder {folder}: can't be written ({error.strerror or error})"
+        ) from None
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, Mapping):
+        return {str(key): _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return content

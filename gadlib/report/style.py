@@ -1,0 +1,68 @@
+"""How every figure looks: one palette, one set of sizes, a sentence where there is nothing to draw.
+
+The palette is that of Okabe and Ito (2008), which colour-blind readers can tell apart.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+SKY, PURPLE, BLACK, GREY = "#56B4E9", "#CC79A7", "#000000", "#8C8C8C"
+
+_STYLE: Any = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.6,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+}
+
+LEGEND: Any = {"frameon": False, "fontsize": 8}
+"""What every legend is given: a legend is styled when it is made, not when its axes are."""
+
+
+def panels(
+    n_rows: int = 1, n_columns: int = 1, *, width: float = 6.4, height: float = 3.4, **options
+) -> tuple[Figure, np.ndarray]:
+    """A figure and its axes as an array of `n_rows` by `n_columns`; the size is in inches."""
+    # The figure outside the context: making the first one sets up the backend, which a context
+    # would undo when it ends.
+    figure = plt.figure(figsize=(width, height), layout="constrained")
+    with plt.rc_context(_STYLE):
+        axes = figure.subplots(n_rows, n_columns, squeeze=False, **options)
+    return figure, axes
+
+
+def axes_or_new(ax: Axes | None, *, width: float = 6.4, height: float = 3.4) -> Axes:
+    """The given axes, or those of a new figure."""
+    return panels(width=width, height=height)[1][0, 0] if ax is None else ax
+
+
+def say(ax: Axes, sentence: str) -> Axes:
+    """The axes, emptied, with a sentence instead of a drawing."""
+    ax.clear()
+    ax.set_axis_off()
+    ax.text(
+        0.5,
+        0.5,
+        textwrap.fill(sentence, 60),
+        ha="center",
+        va="center",
+        fontsize=9,
+        color=GREY,
+        transform=ax.transAxes,
+    )
+    return ax

@@ -1,0 +1,62 @@
+import numpy as np
+import torch
+from ase.build import molecule
+from clusters import SEEDS, backwards, clusters, padded, turned
+from hypothesis import given
+
+from gadlib.batch import Batch
+from gadlib.chemistry import bonds, n_fragments
+
+
+def pair(distance: float) -> Batch:
+    water = molecule("H2O")
+    places = np.concatenate([water.positions, water.positions + np.array([distance, 0, 0])])
+    return Batch.pack([places], [np.tile(water.numbers, 2)])
+
+
+def test_water_has_two_bonds():
+    water = molecule("H2O")
+    expected = [[False, True, True], [True, False, False], [True, False, False]]
+    assert bonds(Batch.pack([water.positions], [water.numbers]))[0].tolist() == expected
+
+
+def test_two_waters_apart_are_two_fragments():
+    assert n_fragments(pair(6.0)).tolist() == [2]
+    assert n_fragments(pair(1.0)).tolist() == [1]
+
+
+def test_a_bond_ends_at_1_3_times_the_covalent_radii():
+    # Cordero et al. (2008): H 0.31, O 0.66 A
+    limit = 1.3 * (0.31 + 0.66)
+    places = [[[0, 0, 0], [0, 0, limit + shift]] for shift in (-1e-6, 1e-6)]
+    batch = Batch.pack([torch.tensor(p) for p in places], [[1, 8]] * 2)
+    assert n_fragments(batch).tolist() == [1, 2]
+
+
+def test_a_long_chain_in_any_order_is_one_fragment():
+    n = 23
+    places = np.zeros((n, 3))
+    places[:, 0] = 1.5 * np.random.default_rng(0).permutation(n)
+    assert n_fragments(Batch.pack([places], [[6] * n])).tolist() == [1]
+
+
+def test_every_lone_atom_is_a_fragment_and_padding_is_none():
+    places = 10 * np.eye(3)
+    batch = padded(Batch.pack([places, places[:1]], [[1, 1, 1], [1]]))
+    assert n_fragments(batch).tolist() == [3, 1]
+
+
+def test_an_atom_nowhere_is_a_fragment_of_its_own():
+    water = molecule("H2O")
+    places = water.positions.copy()
+    places[1] = np.nan
+    assert n_fragments(Batch.pack([places], [water.numbers])).tolist() == [2]
+
+
+@given(SEEDS)
+def test_fragments_do_not_depend_on_orientation_order_or_padding(seed):
+    batch = clusters(seed)
+    batch = batch.moved_to(batch.positions * (1 + seed % 3))
+    expected = n_fragments(batch).tolist()
+    for other in (turned(batch, seed), backwards(batch), padded(batch)):
+        assert n_fragments(other).tolist() == expected
