@@ -49,7 +49,10 @@ def probed(calculator: Calculator, state: State, number: int) -> State:
     block = min(_PROBES_AT_ONCE, number)
     for size in [block] + [1] * (number - block):
         vectors = inverse[:, :, None] * state.spectrum.modes[:, :, :size]
-        vectors = torch.linalg.qr(vectors - known @ (known.mT @ vectors)).Q
+        vectors = vectors - known @ (known.mT @ vectors)
+        is_new = state.spectrum.eigenvalues[:, :size].isfinite() & (vectors.norm(dim=1) > 1e-6)
+        vectors = torch.linalg.qr(torch.where(is_new[:, None, :], vectors, 0.0)).Q
+        vectors = torch.where(is_new[:, None, :], vectors, 0.0)  # a small molecule has fewer modes
         changes = []
         for vector in vectors.unbind(-1):
             moved = state.batch.moved_to(
@@ -58,7 +61,8 @@ def probed(calculator: Calculator, state: State, number: int) -> State:
             evaluation, seconds = evaluate(calculator, moved, hessian=False)
             changes.append((state.forces - evaluation.forces).flatten(1) / _PROBE)
             spent = state.calculator_s + seconds / len(state.batch)
-            state = replace(state, n_gradient=state.n_gradient + 1, calculator_s=spent)
+            state = replace(state, calculator_s=spent)
+        state = replace(state, n_gradient=state.n_gradient + is_new.sum(-1))
         known = torch.cat([known, vectors], -1)
         found = torch.cat([found, torch.stack(changes, -1)], -1)
         hessian = probe(state.hessian, known, found)
