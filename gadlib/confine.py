@@ -55,7 +55,7 @@ def wall(
     new = batch.positions.new_zeros
     energy, gradient, hessian = new(size), new(size, 3 * width), new(size, 3 * width, 3 * width)
     rows = (is_firm | (n_fragments(batch) > max_fragments)).nonzero().flatten()
-    if len(rows):
+    if len(rows) and batch.is_free and width > 1:
         part = batch.take(rows)
         links = _links(part, max_fragments[rows], edge[rows], is_firm[rows])
         energy[rows], gradient[rows], hessian[rows] = _pull(part, links, edge[rows])
@@ -189,6 +189,8 @@ def untangle(batch: Batch, floor: float) -> Batch:
     Pairs below it are moved along their axis, both halves alike, again and again until none is
     left.
     """
+    if not batch.is_free:  # particles on an external surface do not feel each other
+        return batch
     positions, radii = batch.positions, _radii_sum(batch)
     for _ in range(_PUSHES):
         lack = (floor - scaled_distances(batch.moved_to(positions))).clamp(min=0)
@@ -205,6 +207,8 @@ def shorten(batch: Batch, move: Float[Tensor, "B N 3"], floor: float) -> Float[T
 
     A pair that is below it already may go where it gets no closer.
     """
+    if not batch.is_free:
+        return move
     before = scaled_distances(batch)
     for _ in range(6):
         after = scaled_distances(batch.moved_to(batch.positions + move))
