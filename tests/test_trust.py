@@ -147,3 +147,20 @@ def test_where_calls_are_dear_the_only_hessians_are_certificates():
     batch = Batch.pack([flat], [atoms.numbers])
     assert _last(counting, batch, dear="calls")[0][0] is Status.SADDLE
     assert sum(asked) == 1
+
+
+def test_a_search_that_runs_out_ends_at_the_strict_saddle_it_met():
+    surface = muller_brown()
+    impossible = torch.zeros(len(surface.start), dtype=torch.int64)  # nothing has no pieces
+    for frame in search(
+        surface,
+        surface.start,
+        TrustHyperparameters(dear="wall"),
+        criterion="bound",
+        n_steps=60,
+        max_fragments=impossible,
+    ):
+        for i in frame.is_done:
+            assert frame.status[i] is Status.OUT_OF_STEPS
+            assert frame.verdict.strict[i]
+            assert int(frame.state.steps[i]) == 60
