@@ -35,7 +35,7 @@ class Verdict:
     """How a batch of points stands against the three criteria; what nobody asks is not computed.
 
     Attributes:
-        state: exactly evaluated points.
+        state: the points; only what is exact there can meet a criterion.
         max_fragments: fragments of the reference transition state (or of the reactant or molecule
             started from).
     """
@@ -76,7 +76,7 @@ class Verdict:
     @cached_property
     def _is_known(self) -> Bool[Tensor, " B"]:
         known = [not message for message in self.state.message]
-        return torch.tensor(known, device=self.max_fragments.device)
+        return self.state.is_exact & torch.tensor(known, device=self.max_fragments.device)
 
     def meets(self, criterion: Criterion) -> Bool[Tensor, " B"]:
         """Whether each system meets the named criterion."""
@@ -84,5 +84,5 @@ class Verdict:
 
 
 def judge(state: State, max_fragments: Int[Tensor, " B"]) -> Verdict:
-    """The verdict on every system at its current point; a failed system meets nothing."""
+    """The verdict on every system where it is; one that failed or is not exact meets nothing."""
     return Verdict(state, max_fragments)

@@ -7,7 +7,7 @@ not a knob and lives elsewhere. Floor 0.
 
 import difflib
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, Literal, NamedTuple, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -55,6 +55,7 @@ class Hyperparameters(BaseModel):
                 **cast(dict[str, Any], field.json_schema_extra),
             )
             for name, field in cls.model_fields.items()
+            if field.json_schema_extra
         )
 
     @model_validator(mode="before")
@@ -118,7 +119,47 @@ class GadHyperparameters(Hyperparameters):
     )
 
 
-SOLVERS: dict[str, type[Hyperparameters]] = {kind.solver: kind for kind in (GadHyperparameters,)}
+class TrustHyperparameters(Hyperparameters):
+    """Knobs of the trust-region solver on the image surface."""
+
+    solver: ClassVar[str] = "trust"
+
+    dear: Literal["auto", "calls", "wall"] = "auto"
+    """What to save: calculator calls (no Hessian but the one that proves a saddle) or wall time; by
+    default calls where one gradient takes longer than some hundredths of a second."""
+
+    radius_start: float = _knob(
+        0.15, 0.02, 0.5, "trust radius at the start: largest displacement of one atom", unit="A"
+    )
+    radius_min: float = _knob(0.01, 0.001, 0.05, "smallest trust radius", unit="A", log=True)
+    radius_max: float = _knob(0.3, 0.1, 0.8, "largest trust radius", unit="A")
+    radius_grow: float = _knob(
+        1.5, 1.1, 3.0, "factor by which the radius grows after a well predicted step"
+    )
+    radius_shrink: float = _knob(
+        0.5, 0.2, 0.8, "factor by which the radius shrinks after a poorly predicted step"
+    )
+    hessian_every: int = _knob(
+        2, 1, 1000, "steps from one exact Hessian to the next within a try", log=True
+    )
+    probe_every: int = _knob(
+        3, 1, 20, "where calls are dear: steps from one probe of the climbed mode to the next"
+    )
+    try_steps: int = _knob(150, 20, 400, "steps after which a try is given up", log=True)
+    press_steps: int = _knob(
+        30, 1, 100, "steps of a relaxation in which the wall presses the pieces together", log=True
+    )
+    branches: int = _knob(
+        12, 1, 40, "climbs from one minimum, along both sides of one mode after the other"
+    )
+    torn_steps: int = _knob(
+        10, 2, 50, "steps in more pieces than allowed after which a climb is given up"
+    )
+
+
+SOLVERS: dict[str, type[Hyperparameters]] = {
+    kind.solver: kind for kind in (GadHyperparameters, TrustHyperparameters)
+}
 """Hyperparameter classes by the name of their solver."""
 
 

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from gadlib import gad
+from gadlib import gad, trust
 from gadlib.batch import Batch, Calculator
 from gadlib.chemistry import n_fragments
 from gadlib.criteria import CRITERIA, Criterion, Verdict, judge
@@ -36,7 +36,7 @@ class StepRule(Protocol):
         ...
 
 
-RULES: dict[str, StepRule] = {"gad": gad}
+RULES: dict[str, StepRule] = {"gad": gad, "trust": trust}
 """The step rules by the name of their solver."""
 
 
@@ -74,7 +74,8 @@ def search(
         batch: starting points; at most `capacity` of them are searched at a time, in their order.
         hyperparameters: of the step rule to use; their class names the solver.
         criterion: which one ends a search; all three are judged in every frame.
-        n_steps: moves after which a search ends without success.
+        n_steps: moves after which a search ends without success, at the last strict saddle that it
+            met if there was one, else where it is.
         max_fragments: for `bound`, the fragments of the references; by default those of the
             starting points.
         capacity: how many systems step together.
@@ -93,23 +94,60 @@ def search(
     allowed = allowed.to(batch.positions.device)
     waiting = torch.arange(len(batch), device=batch.positions.device)
     active: State | None = None
+    kept: dict[int, State] = {}
     while active is not None or len(waiting):
         started = time.perf_counter()
         active = None if active is None else rule.step(calculator, active, hyperparameters)
         room = capacity - (0 if active is None else len(active.batch))
         if room and len(waiting):
             new, waiting = waiting[:room], waiting[room:]
-            entered = replace(rule.init(calculator, batch.take(new), hyperparameters), index=new)
+            entered = rule.init(calculator, batch.take(new), hyperparameters)
+            entered = replace(entered, index=new, max_fragments=allowed[new])
             active = entered if active is None else concatenate([active, entered])
         assert active is not None
         verdict = judge(active, allowed[active.index])
         seconds = (time.perf_counter() - started) / len(active.batch)
         active = replace(active, elapsed_s=active.elapsed_s + seconds)
-        frame = Frame(active, verdict, _status(active, verdict, criterion, n_steps))
+        status = _status(active, verdict, criterion, n_steps)
+        _keep_strict(kept, active, verdict)
+        active, is_changed = _give_back(kept, active, status)
+        verdict = judge(active, allowed[active.index]) if is_changed else verdict
+        frame = Frame(active, verdict, status)
         yield frame
         rows = [i for i, status in enumerate(frame.status) if status is Status.RUNNING]
         if len(rows) < len(frame.status):
             active = take(active, torch.tensor(rows, device=active.index.device)) if rows else None
+
+
+def _keep_strict(kept: dict[int, State], state: State, verdict: Verdict) -> None:
+    """The latest strict saddle of each system that goes on searching is put aside."""
+    for i in verdict.strict.nonzero().flatten().tolist():
+        kept[int(state.index[i])] = take(state, torch.tensor([i], device=state.index.device))
+
+
+def _give_back(
+    kept: dict[int, State], state: State, status: tuple[Status, ...]
+) -> tuple[State, bool]:
+    """The state with systems out of steps put back to the strict saddle that they met on the way.
+
+    What it cost, to the last step, stays; only the place is the kept one.
+    """
+    is_changed = False
+    for i, ending in enumerate(status):
+        best = kept.pop(int(state.index[i]), None) if ending is not Status.RUNNING else None
+        if best is None or ending is Status.SADDLE:
+            continue
+        now = take(state, torch.tensor([i], device=state.index.device))
+        spent = {name: getattr(now, name) for name in _SPENT}
+        row = replace(best, **spent)
+        state = concatenate([state, row])
+        place = torch.arange(len(state.batch) - 1, device=state.index.device)
+        place[i] = len(state.batch) - 1
+        state, is_changed = take(state, place), True
+    return state, is_changed
+
+
+_SPENT = ("steps", "escapes", "n_gradient", "n_hessian", "elapsed_s", "calculator_s")
 
 
 def _status(

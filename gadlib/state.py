@@ -13,10 +13,11 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gadlib.batch import Batch, Calculator, Evaluation
+from gadlib.chemistry import n_fragments
 from gadlib.modes import Spectrum, spectrum
 
 T = TypeVar("T")
@@ -52,14 +53,17 @@ _SENTENCES = {
 
 @dataclass(frozen=True)
 class State:
-    """B searches at their current points, where everything is known exactly.
+    """B searches at their current points, where energy and forces are known exactly.
 
     Attributes:
         batch: the molecules where they are now.
         index: which of the searched systems each row is.
         energy: in eV.
         forces: in eV/A, as the calculator gave them.
-        spectrum: of the exact Hessian here.
+        hessian: in eV/A^2, the calculator's own where `is_exact`, else the step rule's model of it.
+        spectrum: of that Hessian, and, where not exact, of what the step rule adds to the surface.
+        is_exact: whether the spectrum is the calculator's here; no saddle is claimed without.
+        max_fragments: pieces that the molecule may have at a bound saddle.
         memory: what the step rule carries along, a frozen dataclass of tensors.
         steps: moves made, escapes included.
         escapes: escapes made.
@@ -75,7 +79,10 @@ class State:
     index: Int[Tensor, " B"]
     energy: Float[Tensor, " B"]
     forces: Float[Tensor, "B N 3"]
+    hessian: Float[Tensor, "B D D"]
     spectrum: Spectrum
+    is_exact: Bool[Tensor, " B"]
+    max_fragments: Int[Tensor, " B"]
     memory: Any
     steps: Int[Tensor, " B"]
     escapes: Int[Tensor, " B"]
@@ -123,21 +130,27 @@ def _map(on_tensors: Callable, on_tuples: Callable, nodes: Sequence[Any]) -> Any
     return on_tuples(nodes) if isinstance(first, tuple) else first
 
 
-def begin(batch: Batch, calculator: Calculator) -> State:
-    """The state at the starting points, exactly evaluated, without memory."""
+def begin(
+    batch: Batch, calculator: Calculator, model: Float[Tensor, "B D D"] | None = None
+) -> State:
+    """The state at the starting points, without memory, with exact Hessians or the given model."""
     zero = torch.zeros(len(batch), dtype=torch.int64, device=batch.positions.device)
-    evaluation, seconds = evaluate(calculator, batch, hessian=True)
+    evaluation, seconds = evaluate(calculator, batch, hessian=model is None)
+    hessian = _hessian_of(evaluation) if model is None else model
     return State(
         batch=batch,
         index=torch.arange(len(batch), device=batch.positions.device),
         energy=evaluation.energy,
         forces=evaluation.forces,
-        spectrum=_spectrum_of(evaluation, batch),
+        hessian=hessian,
+        spectrum=_spectrum_at(hessian, batch),
+        is_exact=torch.full_like(zero, model is None, dtype=torch.bool),
+        max_fragments=n_fragments(batch),
         memory=None,
         steps=zero,
         escapes=zero,
         n_gradient=zero + 1,
-        n_hessian=zero + 1,
+        n_hessian=zero + int(model is None),
         elapsed_s=zero.double(),
         calculator_s=zero + seconds / len(batch),
         message=tuple(evaluation.failures.get(i, "") for i in range(len(batch))),
@@ -155,7 +168,8 @@ def arrive(
         batch=batch,
         energy=evaluation.energy,
         forces=evaluation.forces,
-        spectrum=_spectrum_of(evaluation, batch),
+        hessian=_hessian_of(evaluation),
+        spectrum=_spectrum_at(_hessian_of(evaluation), batch),
         steps=state.steps + 1,
         n_gradient=state.n_gradient + 1,
         n_hessian=state.n_hessian + 1,
@@ -170,12 +184,16 @@ def arrive(
 _ADDED = ("n_gradient", "calculator_s")
 
 
-def _spectrum_of(evaluation: Evaluation, batch: Batch) -> Spectrum:
+def _hessian_of(evaluation: Evaluation) -> Tensor:
     if evaluation.hessian is None:
         raise ValueError("the calculator gave no Hessian although one was asked for")
+    return evaluation.hessian
+
+
+def _spectrum_at(hessian: Tensor, batch: Batch) -> Spectrum:
     if not batch.positions.isfinite().all():  # a failed start, of which no spectrum can be taken
         batch = batch.moved_to(torch.where(batch.positions.isfinite(), batch.positions, 0.0))
-    return spectrum(evaluation.hessian, batch)
+    return spectrum(hessian.nan_to_num(0.0), batch)
 
 
 def evaluate(calculator: Calculator, batch: Batch, *, hessian: bool) -> tuple[Evaluation, float]:

@@ -1,0 +1,203 @@
+"""The tries of a trust search: what it remembers, when a try is over, where the next one begins.
+
+The first try climbs straight from the start. When it tears the molecule apart, ends at a saddle
+that does not suffice or takes too long, the search goes back to the start and relaxes within a firm
+wall (`confine`) to a minimum of the whole molecule; from there it climbs along one mode after the
+other. Floor 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from gadlib.confine import model_hessian, untangle
+from gadlib.criteria import FORCE_TOL
+from gadlib.hyperparameters import TrustHyperparameters
+from gadlib.modes import spectrum
+from gadlib.state import State, concatenate, take
+from gadlib.units import CM1_PER_SQRT_EIGENVALUE
+
+START_FLOOR = 0.65
+RELAXED_TOL = 0.03
+_KICK = 0.3
+_PRESSES = 3
+_SOFT_CM1 = 100.0
+_MAX_KICKED = 1000
+
+
+@dataclass(frozen=True)
+class TrustMemory:
+    """What a search carries from step to step.
+
+    Attributes:
+        is_thrifty: whether Hessians are spared: modelled, probed along soft modes, updated.
+        wall_energy, wall_gradient, wall_hessian: the wall here.
+        radius: the trust radius in A.
+        mode: the climbed mode; zero where the lowest is to be taken.
+        age: steps since the last exact Hessian.
+        poor: badly predicted steps in a row.
+        is_relaxing: whether the system goes down to a minimum instead of climbing.
+        attempt: tries begun before this one.
+        branch: climbs from the present minimum before this one; it tells the mode and its sign.
+        try_steps, torn_steps: steps of this try, and those in a row in more pieces than allowed.
+        relaxations: relaxations begun.
+        start: the starting point in A.
+        home, home_energy, home_gradient, home_hessian: the last minimum of the whole molecule; the
+            start while there is none.
+        is_minimum: whether home is a minimum with modes yet to be climbed.
+    """
+
+    is_thrifty: Bool[Tensor, " B"]
+    wall_energy: Float[Tensor, " B"]
+    wall_gradient: Float[Tensor, "B D"]
+    wall_hessian: Float[Tensor, "B D D"]
+    radius: Float[Tensor, " B"]
+    mode: Float[Tensor, "B D"]
+    age: Int[Tensor, " B"]
+    poor: Int[Tensor, " B"]
+    is_relaxing: Bool[Tensor, " B"]
+    attempt: Int[Tensor, " B"]
+    branch: Int[Tensor, " B"]
+    try_steps: Int[Tensor, " B"]
+    torn_steps: Int[Tensor, " B"]
+    relaxations: Int[Tensor, " B"]
+    start: Float[Tensor, "B N 3"]
+    home: Float[Tensor, "B N 3"]
+    home_energy: Float[Tensor, " B"]
+    home_gradient: Float[Tensor, "B D"]
+    home_hessian: Float[Tensor, "B D D"]
+    is_minimum: Bool[Tensor, " B"]
+
+
+def turn(state: State, h: TrustHyperparameters) -> State:
+    """The searches whose tries are over, put where the next try begins."""
+    memory: TrustMemory = state.memory
+    is_walled = memory.wall_energy > 0
+    force = longest(memory.wall_gradient - state.forces.flatten(1))
+    is_long = memory.try_steps >= h.try_steps
+    is_rest = (force < RELAXED_TOL) & (memory.try_steps > h.press_steps)
+    is_down = memory.is_relaxing & is_rest & ~is_walled & (state.order == 0)
+    is_apart = (memory.try_steps > h.press_steps + h.torn_steps) & (
+        memory.torn_steps >= h.torn_steps
+    )
+    is_stuck = memory.is_relaxing & ((is_rest & is_walled) | is_apart | is_long)
+    is_found = (force < FORCE_TOL) & ((state.is_exact & (state.order == 1)) | is_walled)
+    is_lost = ~memory.is_relaxing & (is_found | (memory.torn_steps >= h.torn_steps) | is_long)
+    branch = torch.where(is_down, 0, memory.branch + is_lost)
+    is_minimum = is_down | (memory.is_minimum & (branch < h.branches))
+    goes_home = is_down | (is_lost & is_minimum)
+    goes_back = is_stuck | (is_lost & ~is_minimum)
+    memory = replace(
+        memory,
+        home=pick(is_down, state.batch.positions, memory.home),
+        home_energy=pick(is_down, state.energy, memory.home_energy),
+        home_gradient=pick(is_down, -state.forces.flatten(1), memory.home_gradient),
+        home_hessian=pick(is_down, state.hessian, memory.home_hessian),
+        is_minimum=is_minimum,
+        branch=branch,
+    )
+    state = replace(state, memory=memory)
+    for rows, change in ((goes_home, _go_home), (goes_back, _go_back)):
+        if rows.any():
+            state = put(
+                state, rows.nonzero().flatten(), lambda part, change=change: change(part, h)
+            )
+    return state
+
+
+def _go_home(state: State, h: TrustHyperparameters) -> State:
+    """The searches at their minima, about to climb along the next mode."""
+    memory: TrustMemory = state.memory
+    batch = state.batch.moved_to(memory.home)
+    here = spectrum(memory.home_hessian, batch)
+    rows = torch.arange(len(batch), device=memory.home.device)
+    n_modes = here.eigenvalues.isfinite().sum(-1)
+    n_soft = (here.eigenvalues < (_SOFT_CM1 / CM1_PER_SQRT_EIGENVALUE) ** 2).sum(
+        -1
+    )  # these lead to flat saddles: last
+    number = (n_soft + memory.branch // 2) % n_modes
+    sign = 1.0 - 2.0 * (memory.branch % 2)
+    memory = replace(
+        _new_try(memory, h),
+        mode=sign[:, None] * here.modes[rows, :, number],
+        is_relaxing=torch.zeros_like(memory.is_relaxing),
+    )
+    gradient = memory.home_gradient.unflatten(1, (-1, 3))
+    return replace(
+        state,
+        batch=batch,
+        energy=memory.home_energy,
+        forces=-gradient,
+        hessian=memory.home_hessian,
+        spectrum=here,
+        memory=memory,
+    )
+
+
+def _go_back(state: State, h: TrustHyperparameters) -> State:
+    """The searches at their starting points, about to relax within the wall.
+
+    From the second time on the starting point is somewhat disturbed. Pieces that came apart all the
+    same are pressed together again where they are, a few times.
+    """
+    memory: TrustMemory = state.memory
+    kicks = [_kick(state.batch.positions[i], int(n)) for i, n in enumerate(memory.relaxations)]
+    is_again = memory.is_relaxing & (memory.relaxations % _PRESSES > 0)
+    base = torch.where(is_again[:, None, None], state.batch.positions, memory.start)
+    batch = untangle(state.batch.moved_to(base + torch.stack(kicks)), START_FLOOR)
+    model = model_hessian(batch)
+    memory = replace(
+        _new_try(memory, h),
+        mode=torch.zeros_like(memory.mode),
+        is_relaxing=torch.ones_like(memory.is_relaxing),
+        relaxations=memory.relaxations + 1,
+    )
+    return replace(
+        state, batch=batch, hessian=model, spectrum=spectrum(model, batch), memory=memory
+    )
+
+
+def _new_try(memory: TrustMemory, h: TrustHyperparameters) -> TrustMemory:
+    zero = torch.zeros_like(memory.age)
+    return replace(
+        memory,
+        wall_energy=torch.zeros_like(memory.wall_energy),
+        wall_gradient=torch.zeros_like(memory.wall_gradient),
+        wall_hessian=torch.zeros_like(memory.wall_hessian),
+        radius=torch.full_like(memory.radius, h.radius_start),
+        age=zero,
+        poor=zero,
+        attempt=memory.attempt + 1,
+        try_steps=zero,
+        torn_steps=zero,
+    )
+
+
+def _kick(positions: Float[Tensor, "N 3"], number: int) -> Float[Tensor, "N 3"]:
+    """The disturbance of the numbered relaxation, the same for every system; none for the first."""
+    generator = torch.Generator().manual_seed(number)
+    kick = torch.randn(_MAX_KICKED, 3, generator=generator, dtype=torch.float64)[: len(positions)]
+    return (_KICK * min(number, 1) * kick).to(positions)
+
+
+def longest(vector: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
+    """The longest of the atoms' parts of a vector."""
+    return vector.unflatten(1, (-1, 3)).norm(dim=-1).amax(-1)
+
+
+def pick(condition: Bool[Tensor, " B"], yes: Tensor, no: Tensor) -> Tensor:
+    """For each system the one or the other."""
+    return torch.where(condition.reshape(-1, *[1] * (yes.ndim - 1)), yes, no)
+
+
+def put(state: State, rows: Int[Tensor, " R"], change: Callable[[State], State]) -> State:
+    """The state with some of its systems changed."""
+    changed = concatenate([state, change(take(state, rows))])
+    place = torch.arange(len(state.batch), device=rows.device)
+    place[rows] = len(state.batch) + torch.arange(len(rows), device=rows.device)
+    return take(changed, place)

@@ -1,0 +1,212 @@
+"""Trust-region climbing on the image surface: the step rule that ends at true, bound saddles.
+
+Every step minimises, within a trust radius, the quadratic model of the image surface, on which the
+gradient and the curvature of the climbed mode change sign. The model's Hessian is exact at times
+and updated between. What a search does with its steps is a sequence of tries (`tries`): a rule that
+is asked for a step away from a certified saddle takes that as a wish for another. Floor 3.
+
+References: Helgaker, Chem. Phys. Lett. 182, 503 (1991), doi:10.1016/0009-2614(91)90115-P; Banerjee,
+Adams, Simons, Shepard, J. Phys. Chem. 89, 52 (1985), doi:10.1021/j100247a015.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from gadlib.batch import Batch, Calculator
+from gadlib.chemistry import BOND_SCALE
+from gadlib.confine import FLOOR, model_hessian, shorten, untangle, wall
+from gadlib.criteria import FORCE_TOL
+from gadlib.curvature import certified, evaluated, gradient_s, probed, updated
+from gadlib.hyperparameters import TrustHyperparameters
+from gadlib.modes import spectrum, sqrt_masses
+from gadlib.quadratic import image_step
+from gadlib.state import State, begin
+from gadlib.tries import START_FLOOR, TrustMemory, longest, pick, put, turn
+
+_MAX_POOR = 3
+_PRESS_EDGE = 1.0
+_NEAR = 0.3
+_MAX_AGE = 20
+_DEAR_S = 0.03
+_PROBES_START = 11
+
+
+def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparameters) -> State:
+    """The state at the starting points, atoms that sit upon each other pushed apart."""
+    batch = untangle(batch, START_FLOOR)
+    is_thrifty = hyperparameters.dear == "calls" or (
+        hyperparameters.dear == "auto" and gradient_s(calculator, batch) > _DEAR_S
+    )
+    state = begin(batch, calculator, model_hessian(batch) if is_thrifty else None)
+    if is_thrifty:
+        state = probed(calculator, state, _PROBES_START)
+    zero, no = torch.zeros_like(state.steps), torch.zeros_like(state.is_exact)
+    gradient = -state.forces.flatten(1)
+    memory = TrustMemory(
+        is_thrifty=no | is_thrifty,
+        wall_energy=torch.zeros_like(state.energy),
+        wall_gradient=torch.zeros_like(gradient),
+        wall_hessian=torch.zeros_like(state.hessian),
+        radius=torch.full_like(state.energy, hyperparameters.radius_start),
+        mode=torch.zeros_like(gradient),
+        age=zero,
+        poor=zero,
+        is_relaxing=no,
+        attempt=zero,
+        branch=zero,
+        try_steps=zero,
+        torn_steps=zero,
+        relaxations=zero,
+        start=batch.positions,
+        home=batch.positions,
+        home_energy=state.energy,
+        home_gradient=gradient,
+        home_hessian=state.hessian,
+        is_minimum=no,
+    )
+    return replace(state, memory=memory)
+
+
+def step(calculator: Calculator, state: State, hyperparameters: TrustHyperparameters) -> State:
+    """The state after one step of every system, where its try is over the first of the next one."""
+    state = turn(state, hyperparameters)
+    memory: TrustMemory = state.memory
+    is_first = memory.is_minimum & (memory.branch == 0) & (memory.try_steps == 0)
+    is_later = (memory.age + 1) % hyperparameters.probe_every == 0
+    for rows, number in ((is_first, _PROBES_START), (is_later & ~is_first, 1)):
+        rows = rows & memory.is_thrifty & ~memory.is_relaxing
+        if rows.any():
+            state = put(
+                state,
+                rows.nonzero().flatten(),
+                lambda part, number=number: probed(calculator, part, number),
+            )
+    surface_gradient = memory.wall_gradient - state.forces.flatten(1)
+    curvature = state.hessian + memory.wall_hessian
+    climbed, mode = _climbed(state)
+    move = _trust_move(state, surface_gradient, climbed)
+    move = shorten(state.batch, move.unflatten(1, (-1, 3)), FLOOR)
+    flat = move.flatten(1)
+    predicted = (surface_gradient * flat).sum(-1) + (
+        flat * (curvature @ flat[..., None])[..., 0]
+    ).sum(-1) / 2
+    is_jump = memory.is_relaxing & (
+        memory.try_steps == 0
+    )  # the first point of a relaxation is not known yet
+    move = torch.where(is_jump[:, None, None], 0.0, move)
+    state = replace(state, memory=replace(memory, mode=mode))
+    return _arrive(calculator, state, move, predicted, hyperparameters)
+
+
+def _climbed(state: State) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]:
+    """1 at the mode that each system climbs, and that mode while it is not yet the lowest.
+
+    Once the lowest mode is the climbed one, it is climbed from then on, whichever it is.
+    """
+    memory: TrustMemory = state.memory
+    overlaps = (state.spectrum.modes.mT @ memory.mode[..., None])[..., 0]
+    likeness = torch.where(state.spectrum.eigenvalues.isfinite(), overlaps.abs(), -1.0)
+    is_following = memory.mode.any(-1)
+    best = torch.where(is_following, likeness.argmax(-1), 0)
+    rows = torch.arange(len(best), device=best.device)
+    sign = torch.where(overlaps[rows, best] < 0, -1.0, 1.0)
+    mode = sign[:, None] * state.spectrum.modes[rows, :, best]
+    keeps = is_following & ((best > 0) | (memory.try_steps == 0))
+    climbed = torch.nn.functional.one_hot(best, overlaps.shape[-1]).to(overlaps.dtype)
+    return climbed * ~memory.is_relaxing[:, None], mode * keeps[:, None]
+
+
+def _trust_move(
+    state: State, gradient: Float[Tensor, "B D"], climbed: Float[Tensor, "B D"]
+) -> Float[Tensor, "B D"]:
+    """The trust-region step in A: no atom moves farther than the radius."""
+    memory: TrustMemory = state.memory
+    root = sqrt_masses(state.batch)
+    inverse = torch.where(root > 0, 1 / root.clamp(min=1e-12), 0.0)
+    modes, eigenvalues = state.spectrum.modes, state.spectrum.eigenvalues
+    components = (modes.mT @ (inverse * gradient)[..., None])[..., 0]
+    signs = (modes.mT @ memory.mode[..., None])[..., 0].sign()
+    is_kick = (climbed > 0) & memory.mode.any(-1)[:, None] & (memory.try_steps == 0)[:, None]
+    components = torch.where(is_kick, 1e-6 * signs, components)
+    radius = memory.radius * root.amax(-1)
+    for _ in range(
+        3
+    ):  # the radius in mass-weighted coordinates at which the farthest atom moves by the one in A
+        step = image_step(components, eigenvalues, climbed, radius)
+        move = inverse * (modes @ step[..., None])[..., 0]
+        farthest = longest(move)
+        radius = radius * torch.where(
+            farthest > 1e-12, memory.radius / farthest.clamp(min=1e-12), 1.0
+        ).clamp(0.1, 10.0)
+    return move * (memory.radius / farthest.clamp(min=1e-12)).clamp(max=1.0)[:, None]
+
+
+def _arrive(
+    calculator: Calculator,
+    state: State,
+    move: Float[Tensor, "B N 3"],
+    predicted: Float[Tensor, " B"],
+    h: TrustHyperparameters,
+) -> State:
+    """The state after the move, its Hessian, trust radius and counters brought up to date."""
+    memory: TrustMemory = state.memory
+    batch = state.batch.moved_to(state.batch.positions + move)
+    is_due = (memory.age + 1 >= h.hessian_every) | (memory.poor >= _MAX_POOR)
+    is_due = is_due & ~memory.is_relaxing & ~memory.is_thrifty
+    moved = evaluated(calculator, replace(state, batch=batch, steps=state.steps + 1), is_due)
+    step, change = move.flatten(1), state.forces.flatten(1) - moved.forces.flatten(1)
+    hessian = pick(is_due, moved.hessian, updated(state, step, change))
+    edge = torch.where(
+        memory.is_relaxing & (memory.try_steps + 1 < h.press_steps), _PRESS_EDGE, BOND_SCALE
+    )
+    pieces = torch.where(memory.is_relaxing, 1, state.max_fragments)
+    barrier = wall(batch, pieces, edge.to(move.dtype), memory.is_relaxing)
+    moved = replace(moved, hessian=hessian, spectrum=spectrum(hessian + barrier.hessian, batch))
+    force = longest(barrier.gradient - moved.forces.flatten(1))
+    is_near = (
+        memory.is_relaxing
+        & (force < _NEAR)
+        & (memory.age >= _MAX_AGE)
+        & ~memory.is_thrifty
+        & (memory.try_steps >= h.press_steps)
+    )
+    is_claim = (
+        (is_near | (~memory.is_relaxing & (force < FORCE_TOL))) & ~is_due & ~barrier.is_active
+    )
+    if is_claim.any():
+        moved = put(moved, is_claim.nonzero().flatten(), lambda part: certified(calculator, part))
+    is_exact = is_due | is_claim
+    actual = moved.energy + barrier.energy - state.energy - memory.wall_energy
+    radius, is_poor = _adapted(memory.radius, actual / predicted, longest(step), h)
+    is_jump = step.square().sum(-1) == 0
+    memory = replace(
+        memory,
+        wall_energy=barrier.energy,
+        wall_gradient=barrier.gradient,
+        wall_hessian=barrier.hessian,
+        radius=pick(is_jump, memory.radius, radius),
+        age=torch.where(is_exact, 0, memory.age + 1),
+        poor=torch.where(is_poor & ~is_exact & ~is_jump, memory.poor + 1, 0),
+        try_steps=memory.try_steps + 1,
+        torn_steps=torch.where(barrier.is_active, memory.torn_steps + 1, 0),
+    )
+    return replace(moved, memory=memory, is_exact=is_exact & ~barrier.is_active)
+
+
+def _adapted(
+    radius: Float[Tensor, " B"],
+    ratio: Float[Tensor, " B"],
+    length: Float[Tensor, " B"],
+    h: TrustHyperparameters,
+) -> tuple[Float[Tensor, " B"], Bool[Tensor, " B"]]:
+    """The radius after a step of that length, and whether the step was poorly predicted."""
+    is_good = (ratio > 0.7) & (ratio < 1.4) & (length > 0.7 * radius)
+    is_poor = ~((ratio > 0.2) & (ratio < 2.0))
+    radius = torch.where(is_good, radius * h.radius_grow, radius)
+    radius = torch.where(is_poor, torch.minimum(radius, length) * h.radius_shrink, radius)
+    return radius.clamp(h.radius_min, h.radius_max), is_poor

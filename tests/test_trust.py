@@ -1,0 +1,166 @@
+"""The trust solver: what it finds, what it claims and what it never does."""
+
+import pytest
+import torch
+from ase.build import molecule
+
+from gadlib.batch import Batch
+from gadlib.calculators import get
+from gadlib.calculators.surfaces import (
+    double_well,
+    lennard_jones,
+    muller_brown,
+    quadratic,
+)
+from gadlib.confine import FLOOR, scaled_distances, shorten, untangle, wall
+from gadlib.hyperparameters import TrustHyperparameters
+from gadlib.solver import search
+from gadlib.state import Status
+
+
+def _last(calculator, batch, *, criterion="strict", n_steps=300, **knobs):
+    """The last frame's row of each system: status, state of one system."""
+    ends = {}
+    hyperparameters = TrustHyperparameters(dear=knobs.pop("dear", "wall"), **knobs)
+    for frame in search(calculator, batch, hyperparameters, criterion=criterion, n_steps=n_steps):
+        for i in frame.is_done:
+            row = torch.tensor([i])
+            ends[int(frame.state.index[i])] = (
+                frame.status[i],
+                frame.state.batch.take(row).positions[0],
+                frame.state.energy[i].item(),
+                int(frame.state.steps[i]),
+            )
+    return [ends[i] for i in range(len(batch))]
+
+
+@pytest.mark.parametrize("surface", [muller_brown, double_well], ids=lambda s: s.__name__)
+def test_known_saddles_of_analytic_surfaces_are_found(surface):
+    surface = surface()
+    known = [p for p in surface.points if p.order == 1]
+    for status, _, energy, _ in _last(surface, surface.start):
+        assert status is Status.SADDLE
+        assert min(abs(p.energy - energy) for p in known) < 1e-3
+
+
+def test_a_search_from_every_minimum_climbs_to_a_published_saddle():
+    surface = muller_brown()
+    known = [p.energy for p in surface.points if p.order == 1]
+    minima = [torch.tensor(p.positions) for p in surface.points if p.order == 0]
+    numbers = [surface.start.atomic_numbers[0]] * len(minima)
+    batch = Batch.pack(minima, numbers, is_free=False)
+    for status, _, energy, _ in _last(surface, batch, n_steps=800):
+        assert status is Status.SADDLE
+        assert min(abs(e - energy) for e in known) < 1e-3
+
+
+def test_lennard_jones_saddles_are_strict():
+    surface = lennard_jones(sigma=2.0)  # bonded as its atoms' radii have it
+    for status, *_ in _last(surface, surface.start):
+        assert status is Status.SADDLE
+
+
+def test_a_quadratic_saddle_is_reached_in_one_newton_step():
+    surface = quadratic()
+    near = surface.start.moved_to(surface.start.positions * 0.02)
+    status, _, energy, steps = _last(surface, near)[0]
+    assert (status, steps) == (Status.SADDLE, 1)
+    assert energy == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["HCN", "CO2", "C2H2", "NH3"])
+def test_symmetric_and_linear_minima_are_escaped(name):
+    pytest.importorskip("scine_sparrow")
+    atoms = molecule(name)
+    batch = Batch.pack([atoms.positions], [atoms.numbers])
+    status, *_ = _last(get("scine"), batch, n_steps=600)[0]
+    assert status is Status.SADDLE
+
+
+@pytest.mark.parametrize("dear", ["wall", "calls"])
+def test_a_batch_gives_what_each_system_gives_alone(dear):
+    pytest.importorskip("scine_sparrow")
+    names = ["NH3", "H2O", "CH3OH"]
+    parts = []
+    for i, name in enumerate(names):
+        atoms = molecule(name)
+        noise = torch.randn(len(atoms), 3, generator=torch.Generator().manual_seed(i))
+        parts.append((torch.as_tensor(atoms.positions) + 0.1 * noise, atoms.numbers))
+    whole = Batch.pack([p for p, _ in parts], [z for _, z in parts])
+    together = _last(get("scine"), whole, n_steps=25, dear=dear)
+    for i, part in enumerate(parts):
+        alone = _last(get("scine"), Batch.pack([part[0]], [part[1]]), n_steps=25, dear=dear)[0]
+        assert together[i][0] is alone[0]
+        assert together[i][3] == alone[3]
+        assert together[i][2] == pytest.approx(alone[2], abs=1e-5)
+
+
+def test_atoms_upon_each_other_are_pushed_apart():
+    positions = torch.randn(9, 3, generator=torch.Generator().manual_seed(0)) * 0.3
+    batch = untangle(Batch.pack([positions], [molecule("CH3CH2OH").numbers]), 0.65)
+    assert scaled_distances(batch).amin() > 0.64
+
+
+def test_no_step_brings_atoms_below_the_floor():
+    atoms = molecule("H2O")
+    batch = Batch.pack([atoms.positions], [atoms.numbers])
+    towards = (batch.positions[:, :1] - batch.positions) * 0.9
+    moved = batch.moved_to(batch.positions + shorten(batch, towards, FLOOR))
+    assert scaled_distances(moved).amin() >= FLOOR
+
+
+def test_the_wall_is_zero_around_a_whole_molecule_and_differentiates_to_its_gradient():
+    edge, firm = torch.tensor([1.3], dtype=torch.float64), torch.tensor([False])
+    one = torch.tensor([1])
+    atoms = molecule("CH3OH")
+    whole = Batch.pack([atoms.positions], [atoms.numbers])
+    assert not wall(whole, one, edge, firm).is_active.any()
+    positions = torch.as_tensor(atoms.positions).clone()
+    positions[1] += torch.tensor([0.4, 0.9, 0.3])
+    torn = Batch.pack([positions], [atoms.numbers])
+    barrier = wall(torn, one, edge, firm)
+    assert barrier.is_active.all()
+    step = 1e-5
+    for k in range(3 * len(atoms)):
+        shift = torch.zeros(1, 3 * len(atoms), dtype=torch.float64)
+        shift[0, k] = step
+        up, down = (
+            wall(torn.moved_to(torn.positions + s * shift.unflatten(1, (-1, 3))), one, edge, firm)
+            for s in (1, -1)
+        )
+        slope = (up.energy - down.energy) / (2 * step)
+        assert slope.item() == pytest.approx(barrier.gradient[0, k].item(), abs=1e-5)
+        curve = (up.gradient - down.gradient) / (2 * step)
+        torch.testing.assert_close(curve[0], barrier.hessian[0, k], atol=1e-4, rtol=1e-4)
+
+
+def test_where_calls_are_dear_the_only_hessians_are_certificates():
+    pytest.importorskip("scine_sparrow")
+    sparrow, asked = get("scine"), []
+
+    def counting(batch, *, hessian=True):
+        asked.extend([hessian] * len(batch))
+        return sparrow(batch, hessian=hessian)
+
+    atoms = molecule("NH3")
+    flat = torch.as_tensor(atoms.positions) * torch.tensor([1.0, 1.0, 0.3])
+    batch = Batch.pack([flat], [atoms.numbers])
+    assert _last(counting, batch, dear="calls")[0][0] is Status.SADDLE
+    assert sum(asked) == 1
+
+
+def test_a_search_that_runs_out_ends_at_the_strict_saddle_it_met():
+    surface = muller_brown()
+    impossible = torch.zeros(len(surface.start), dtype=torch.int64)  # nothing has no pieces
+    for frame in search(
+        surface,
+        surface.start,
+        TrustHyperparameters(dear="wall"),
+        criterion="bound",
+        n_steps=60,
+        max_fragments=impossible,
+    ):
+        for i in frame.is_done:
+            assert frame.status[i] is Status.OUT_OF_STEPS
+            assert frame.verdict.strict[i]
+            assert int(frame.state.steps[i]) == 60
