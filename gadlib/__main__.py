@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gadlib import __version__
+from gadlib.criteria import CRITERIA
 from gadlib.hyperparameters import SOLVERS
 from gadlib.settings import (
     BenchmarkSettings,
@@ -97,6 +98,7 @@ def _validate(options: argparse.Namespace) -> int:
     validation = hpo.validate(settings)
     comparison = report.collect_comparison(validation.default, validation.tuned)
     print(report.comparison_table(comparison).to_string(index=False))
+    print(comparison.verdict)
     out = Path(settings.out_dir)
     print(f"records: {out / 'default.json'}, {out / 'tuned.json'}")
     return 0
@@ -133,11 +135,15 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _report(records: Sequence[Any], out: Path) -> int:
-    told = ", ".join(
-        f"{name} {sum(getattr(r, name) for r in records)}/{len(records)}"
-        for name in ("index1", "strict", "bound")
-    )
-    print(told)
+    told = (f"{name} {sum(getattr(r, name) for r in records)}/{len(records)}" for name in CRITERIA)
+    print(", ".join(told))
+    elapsed, called = (sum(getattr(r, n) for r in records) for n in ("elapsed_s", "calculator_s"))
+    steps = sum(r.steps for r in records)
+    if steps and elapsed:
+        print(
+            f"{steps} steps, {1000 * elapsed / steps:.1f} ms each,"
+            f" {100 * (1 - called / elapsed):.1f} % of it outside the calculator"
+        )
     print(f"records: {out}")
     return 0
 
