@@ -117,6 +117,25 @@ def concatenate(nodes: Sequence[T]) -> T:
     return _map(torch.cat, lambda parts: tuple(item for part in parts for item in part), nodes)
 
 
+def put(state: T, rows: Int[Tensor, " R"], change: Callable[[T], T]) -> T:
+    """The state with some of its systems changed; what the change leaves alone is not copied."""
+    if not len(rows):
+        return state
+    part = take(state, rows)
+    changed = change(part)
+
+    def tensors(leaves: Sequence[Tensor]) -> Tensor:
+        whole, before, after = leaves
+        return whole if after is before else whole.index_copy(0, rows, after)
+
+    def tuples(parts: Sequence[tuple]) -> tuple:
+        whole, _, after = parts
+        new = dict(zip(rows.tolist(), after, strict=True))
+        return tuple(new.get(i, old) for i, old in enumerate(whole))
+
+    return _map(tensors, tuples, [state, part, changed])
+
+
 def _map(on_tensors: Callable, on_tuples: Callable, nodes: Sequence[Any]) -> Any:
     first = nodes[0]
     if is_dataclass(first) and not isinstance(first, type):

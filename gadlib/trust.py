@@ -21,30 +21,37 @@ from gadlib.batch import Batch, Calculator
 from gadlib.chemistry import BOND_SCALE
 from gadlib.confine import FLOOR, model_hessian, shorten, untangle, wall
 from gadlib.criteria import FORCE_TOL
-from gadlib.curvature import certified, evaluated, gradient_s, probed, updated
+from gadlib.curvature import (
+    PROBES_START,
+    certified,
+    evaluated,
+    is_hessian_dear,
+    probed,
+    spared,
+    updated,
+)
 from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.modes import spectrum, sqrt_masses
 from gadlib.quadratic import image_step
-from gadlib.state import State, begin
-from gadlib.tries import START_FLOOR, TrustMemory, longest, pick, put, turn
+from gadlib.state import State, begin, put
+from gadlib.tries import START_FLOOR, TrustMemory, longest, pick, turn
 
 _MAX_POOR = 3
 _PRESS_EDGE = 1.0
 _NEAR = 0.3
 _MAX_AGE = 20
-_DEAR_S = 0.03
-_PROBES_START = 11
+_ROUNDS = 2
 
 
 def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparameters) -> State:
     """The state at the starting points, atoms that sit upon each other pushed apart."""
     batch = untangle(batch, START_FLOOR)
     is_thrifty = hyperparameters.dear == "calls" or (
-        hyperparameters.dear == "auto" and gradient_s(calculator, batch) > _DEAR_S
+        hyperparameters.dear == "auto" and is_hessian_dear(calculator, batch)
     )
     state = begin(batch, calculator, model_hessian(batch) if is_thrifty else None)
     if is_thrifty:
-        state = probed(calculator, state, _PROBES_START)
+        state = probed(calculator, state, PROBES_START)
     zero, no = torch.zeros_like(state.steps), torch.zeros_like(state.is_exact)
     gradient = -state.forces.flatten(1)
     memory = TrustMemory(
@@ -56,6 +63,7 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparame
         mode=torch.zeros_like(gradient),
         age=zero,
         poor=zero,
+        claims=zero,
         is_relaxing=no,
         attempt=zero,
         branch=zero,
@@ -76,16 +84,8 @@ def step(calculator: Calculator, state: State, hyperparameters: TrustHyperparame
     """The state after one step of every system, where its try is over the first of the next one."""
     state = turn(state, hyperparameters)
     memory: TrustMemory = state.memory
-    is_first = memory.is_minimum & (memory.branch == 0) & (memory.try_steps == 0)
-    is_later = (memory.age + 1) % hyperparameters.probe_every == 0
-    for rows, number in ((is_first, _PROBES_START), (is_later & ~is_first, 1)):
-        rows = rows & memory.is_thrifty & ~memory.is_relaxing
-        if rows.any():
-            state = put(
-                state,
-                rows.nonzero().flatten(),
-                lambda part, number=number: probed(calculator, part, number),
-            )
+    state = spared(calculator, state, hyperparameters)
+    memory = state.memory
     surface_gradient = memory.wall_gradient - state.forces.flatten(1)
     curvature = state.hessian + memory.wall_hessian
     climbed, mode = _climbed(state)
@@ -134,15 +134,20 @@ def _trust_move(
     is_kick = (climbed > 0) & memory.mode.any(-1)[:, None] & (memory.try_steps == 0)[:, None]
     components = torch.where(is_kick, 1e-6 * signs, components)
     radius = memory.radius * root.amax(-1)
-    for _ in range(
-        3
-    ):  # the radius in mass-weighted coordinates at which the farthest atom moves by the one in A
+    # in mass-weighted coordinates, the radius at which the farthest atom moves by the one in A
+    step = image_step(components, eigenvalues, climbed, radius)
+    move = inverse * (modes @ step[..., None])[..., 0]
+    farthest = longest(move)
+    for _ in range(_ROUNDS):
+        is_short = (farthest < 0.9 * memory.radius) & (step.norm(dim=-1) > 0.99 * radius)
+        is_off = is_short | (farthest > 1.05 * memory.radius)
+        if not is_off.any():
+            break
+        ratio = (memory.radius / farthest.clamp(min=1e-12)).clamp(0.1, 10.0)
+        radius = torch.where(is_off, radius * ratio, radius)
         step = image_step(components, eigenvalues, climbed, radius)
         move = inverse * (modes @ step[..., None])[..., 0]
         farthest = longest(move)
-        radius = radius * torch.where(
-            farthest > 1e-12, memory.radius / farthest.clamp(min=1e-12), 1.0
-        ).clamp(0.1, 10.0)
     return move * (memory.radius / farthest.clamp(min=1e-12)).clamp(max=1.0)[:, None]
 
 
@@ -178,8 +183,7 @@ def _arrive(
     is_claim = (
         (is_near | (~memory.is_relaxing & (force < FORCE_TOL))) & ~is_due & ~barrier.is_active
     )
-    if is_claim.any():
-        moved = put(moved, is_claim.nonzero().flatten(), lambda part: certified(calculator, part))
+    moved = put(moved, is_claim.nonzero().flatten(), lambda part: certified(calculator, part))
     is_exact = is_due | is_claim
     actual = moved.energy + barrier.energy - state.energy - memory.wall_energy
     radius, is_poor = _adapted(memory.radius, actual / predicted, longest(step), h)
@@ -192,6 +196,7 @@ def _arrive(
         radius=pick(is_jump, memory.radius, radius),
         age=torch.where(is_exact, 0, memory.age + 1),
         poor=torch.where(is_poor & ~is_exact & ~is_jump, memory.poor + 1, 0),
+        claims=memory.claims + (is_claim & ~memory.is_relaxing),
         try_steps=memory.try_steps + 1,
         torn_steps=torch.where(barrier.is_active, memory.torn_steps + 1, 0),
     )
