@@ -21,12 +21,12 @@ from gadlib import __version__
 from gadlib.criteria import CRITERIA
 from gadlib.hyperparameters import SOLVERS
 from gadlib.settings import (
-    BenchmarkSettings,
     CalculatorSettings,
     InputError,
     ScreenSettings,
     SearchSettings,
     Settings,
+    TimingSettings,
     TuneSettings,
     ValidateSettings,
 )
@@ -111,20 +111,20 @@ def _calculators(options: argparse.Namespace) -> int:
     return 0
 
 
-def _benchmark(options: argparse.Namespace) -> int:
+def _timing(options: argparse.Namespace) -> int:
     import torch
 
-    from gadlib import benchmark
+    from gadlib import timing
 
-    settings = _settings(BenchmarkSettings, options)
+    settings = _settings(TimingSettings, options)
     with tempfile.TemporaryDirectory() as folder:
-        calculator, note = benchmark.calculator_of(settings, Path(folder))
+        calculator, note = timing.calculator_of(settings, Path(folder))
         where = getattr(calculator, "device", "cpu")
         n = settings.threads or torch.get_num_threads()
         print(f"{settings.calculator} on {where}, {n} threads; {note}".rstrip("; "))
-        print(benchmark.HEAD)
-        for row in benchmark.rows(calculator, settings):
-            print(benchmark.told(row), flush=True)
+        print(timing.HEAD)
+        for row in timing.rows(calculator, settings):
+            print(timing.told(row), flush=True)
     return 0
 
 
@@ -187,9 +187,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add(
         commands,
-        "benchmark",
-        _benchmark,
-        BenchmarkSettings,
+        "timing",
+        _timing,
+        TimingSettings,
         "time a step with made-up molecules; hip without a checkpoint has random weights",
     )
     demo = commands.add_parser(

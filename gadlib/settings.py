@@ -265,8 +265,8 @@ class ValidateSettings(SearchSettings):
     out_dir: str = Field("runs/validate", description="folder for results")
 
 
-class BenchmarkSettings(CalculatorSettings):
-    """What a benchmark measures."""
+class TimingSettings(CalculatorSettings):
+    """What is measured of one step."""
 
     atoms: str = Field("8,16,23", description="atoms of the molecules, with commas between")
     batches: str = Field("1,8,32,128", description="molecules in a batch, with commas between")

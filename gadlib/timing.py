@@ -20,7 +20,7 @@ from gadlib.calculators import hip_checkpoint, hip_source
 from gadlib.criteria import judge
 from gadlib.gad import init, step
 from gadlib.hyperparameters import GadHyperparameters
-from gadlib.settings import BenchmarkSettings, InputError
+from gadlib.settings import InputError, TimingSettings
 
 _SPACING = 1.4
 _SHAKE = 0.08
@@ -59,7 +59,7 @@ class Row(NamedTuple):
     eigh_cpu_ms: float
 
 
-def calculator_of(settings: BenchmarkSettings, folder: Path) -> tuple[Calculator, str]:
+def calculator_of(settings: TimingSettings, folder: Path) -> tuple[Calculator, str]:
     """The calculator that the settings ask for, and a note where HIP's weights are random.
 
     Raises:
@@ -125,7 +125,7 @@ def measure(calculator: Calculator, batch: Batch, n_steps: int) -> Row:
         timed.append((seconds, float(state.calculator_s.sum()) - before))
     seconds, inside = min(timed)  # other processes only ever make it slower
     if reason := next(filter(None, state.message), ""):
-        raise InputError(f"the benchmark's molecules can't be computed: {reason}")
+        raise InputError(f"the made-up molecules can't be computed: {reason}")
     here, cpu = _eigh_ms(3 * batch.positions.shape[1], len(batch), device)
     return Row(
         n_atoms=batch.positions.shape[1],
@@ -138,7 +138,7 @@ def measure(calculator: Calculator, batch: Batch, n_steps: int) -> Row:
     )
 
 
-def rows(calculator: Calculator, settings: BenchmarkSettings) -> Iterator[Row]:
+def rows(calculator: Calculator, settings: TimingSettings) -> Iterator[Row]:
     """The measurements, as they come, small molecules and batches first.
 
     Raises:
