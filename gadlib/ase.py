@@ -1,7 +1,7 @@
 """The face that gadlib shows to ASE: a saddle search that is one of its optimizers, potentials.
 
 `SaddleSearch` stands where another optimizer stood; log, trajectory, `attach`, `run` and `irun`
-are ASE's own. `Potential` is the other way round of `gadlib.calculators.ase`. Floor 4.
+are ASE's own. Floor 4.
 
 Reference: Hjorth Larsen et al., J. Phys.: Condens. Matter 29, 273002 (2017),
 doi:10.1088/1361-648X/aa680e.
@@ -9,7 +9,6 @@ doi:10.1088/1361-648X/aa680e.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,13 +16,13 @@ from typing import Any
 import numpy as np
 import torch
 from ase import Atoms
-from ase.calculators.calculator import CalculationFailed, all_changes
-from ase.calculators.calculator import Calculator as AseCalculator
+from ase.calculators.calculator import CalculationFailed
 from ase.optimize.optimize import DEFAULT_MAX_STEPS, Optimizer
 from pydantic import ValidationError
 
 from gadlib.batch import Batch, Calculator
 from gadlib.calculators.ase import Held
+from gadlib.calculators.potential import Potential
 from gadlib.criteria import FORCE_TOL, IMAGINARY_MIN_CM1, Criterion, judge
 from gadlib.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.modes import sqrt_masses
@@ -32,53 +31,10 @@ from gadlib.settings import InputError, explain
 from gadlib.solver import Frame, search
 from gadlib.state import State, arrive, begin
 
+__all__ = ["Potential", "SaddleSearch"]
+
 _ENDLESS = 2**31
 _POLISH_RADIUS = 0.1
-
-
-class Potential(AseCalculator):
-    """An ASE calculator made of one of gadlib's, with the property `hessian` (eV/A^2) besides.
-
-    Attributes:
-        potential: gadlib's calculator.
-        n_gradient: energies with their gradients computed; those inside a Hessian not counted.
-        n_hessian: Hessians computed.
-        elapsed_s: wall time spent in the calculator.
-    """
-
-    implemented_properties = ("energy", "forces", "hessian")  # type: ignore[assignment]
-
-    def __init__(self, potential: Calculator) -> None:
-        super().__init__()
-        self.potential = potential
-        self.n_gradient = self.n_hessian = 0
-        self.elapsed_s = 0.0
-
-    def calculate(
-        self,
-        atoms: Atoms | None = None,
-        properties: Any = ("energy",),
-        system_changes: Any = all_changes,
-    ) -> None:
-        """Nothing; the results are in `results`.
-
-        Raises:
-            CalculationFailed: with the reason that gadlib's calculator gives.
-        """
-        super().calculate(atoms, properties, system_changes)
-        assert self.atoms is not None
-        is_hessian = "hessian" in properties
-        batch = Batch.pack([self.atoms.positions], [self.atoms.numbers])
-        started = time.perf_counter()
-        told = self.potential(batch, hessian=is_hessian)
-        self.elapsed_s += time.perf_counter() - started
-        self.n_gradient += "forces" not in self.results
-        self.n_hessian += is_hessian
-        if told.failures or not told.forces.isfinite().all():
-            raise CalculationFailed(told.failures.get(0, "the forces are not finite"))
-        self.results = {"energy": float(told.energy[0]), "forces": told.forces[0].cpu().numpy()}
-        if told.hessian is not None:
-            self.results["hessian"] = told.hessian[0].cpu().numpy()
 
 
 class SaddleSearch(Optimizer):
