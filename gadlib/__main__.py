@@ -21,6 +21,7 @@ from gadlib import __version__
 from gadlib.criteria import CRITERIA
 from gadlib.hyperparameters import SOLVERS
 from gadlib.settings import (
+    BenchmarkSettings,
     CalculatorSettings,
     InputError,
     ScreenSettings,
@@ -111,6 +112,16 @@ def _calculators(options: argparse.Namespace) -> int:
     return 0
 
 
+def _benchmark(options: argparse.Namespace) -> int:
+    from gadlib import benchmark, report
+
+    settings = _settings(BenchmarkSettings, options)
+    collected = report.collect_benchmark(benchmark.run(settings))
+    print(report.benchmark_table(collected).to_string(index=False))
+    print(f"records: {settings.out_dir}/*.json")
+    return 0
+
+
 def _timing(options: argparse.Namespace) -> int:
     import torch
 
@@ -184,6 +195,13 @@ def _parser() -> argparse.ArgumentParser:
         _calculators,
         CalculatorSettings,
         "list the potentials, what each needs, and which are usable here",
+    )
+    _add(
+        commands,
+        "benchmark",
+        _benchmark,
+        BenchmarkSettings,
+        "compare solvers, Sella among them, from the same starts",
     )
     _add(
         commands,

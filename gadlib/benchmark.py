@@ -138,7 +138,8 @@ def certified(record: Record, start: Start, calculator: Calculator, criterion: C
     """The record judged at its last point, from an exact Hessian that is not counted."""
     if record.status in (Status.BAD_START, Status.PROCESS_ENDED):
         return record
-    state = begin(Batch.pack([record.positions], [record.atomic_numbers]), calculator)
+    positions = torch.tensor(record.positions, dtype=torch.float64)
+    state = begin(Batch.pack([positions], [record.atomic_numbers]), calculator)
     verdict = judge(state, torch.tensor([start.max_fragments]))
     if state.message[0]:
         verdicts = {"converged": False, "index1": False, "strict": False, "bound": False}

@@ -109,10 +109,8 @@ def _sella(atoms: Atoms, hyperparameters: Any) -> Any:
     """Sella on the atoms, whose calculator knows Hessians."""
     from sella import Sella
 
-    options: dict[str, Any] = {
-        "logfile": None,
-        "internal": hyperparameters.coordinates == "internal",
-    }
+    is_internal = hyperparameters.coordinates == "internal"
+    options: dict[str, Any] = {"logfile": None, "internal": is_internal}
     if hyperparameters.hessian == "exact":
         calc: Any = atoms.calc
         options["hessian_function"] = lambda moved: calc.get_property("hessian", moved)
