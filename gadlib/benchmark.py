@@ -143,7 +143,8 @@ def certified(record: Record, start: Start, calculator: Calculator, criterion: C
     verdict = judge(state, torch.tensor([start.max_fragments]))
     if state.message[0]:
         verdicts = {"converged": False, "index1": False, "strict": False, "bound": False}
-        return replace(record, **verdicts, message=f"{record.message} {state.message[0]}")
+        told = "" if state.message[0] in record.message else f" {state.message[0]}"
+        return replace(record, **verdicts, message=record.message + told)
     is_met = bool(verdict.meets(criterion)[0])
     ending: dict[str, Any] = {}
     if is_met and record.status == Status.STOPPED:

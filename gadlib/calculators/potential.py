@@ -5,7 +5,6 @@ Floor 3.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from ase import Atoms
@@ -13,6 +12,7 @@ from ase.calculators.calculator import CalculationFailed, all_changes
 from ase.calculators.calculator import Calculator as AseCalculator
 
 from gadlib.batch import Batch, Calculator
+from gadlib.state import evaluate
 
 
 class Potential(AseCalculator):
@@ -48,13 +48,12 @@ class Potential(AseCalculator):
         assert self.atoms is not None
         is_hessian = "hessian" in properties
         batch = Batch.pack([self.atoms.positions], [self.atoms.numbers])
-        started = time.perf_counter()
-        told = self.potential(batch, hessian=is_hessian)
-        self.elapsed_s += time.perf_counter() - started
+        told, seconds = evaluate(self.potential, batch, hessian=is_hessian)
+        self.elapsed_s += seconds
         self.n_gradient += "forces" not in self.results
         self.n_hessian += is_hessian
-        if told.failures or not told.forces.isfinite().all():
-            raise CalculationFailed(told.failures.get(0, "the forces are not finite"))
+        if told.failures:
+            raise CalculationFailed(told.failures[0])
         self.results = {"energy": float(told.energy[0]), "forces": told.forces[0].cpu().numpy()}
         if told.hessian is not None:
             self.results["hessian"] = told.hessian[0].cpu().numpy()
