@@ -101,7 +101,8 @@ def collect_benchmark(results: Results) -> Benchmark:
     )
     if not len(runs):
         return Benchmark(runs, ())
-    groups = runs.groupby(["start", "solver"], sort=False)
+    by_start = (group for _, group in runs.groupby("start", sort=False))
+    groups = (pair for group in by_start for pair in group.groupby(["start", "solver"], sort=False))
     return Benchmark(runs, tuple(_row(key, group) for key, group in groups))
 
 
