@@ -6,6 +6,7 @@ none. Each solver has a result file of its own, resumable as those of `screen`. 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,14 +81,17 @@ def run(settings: BenchmarkSettings) -> Results:
     records = {}
     for name, plan in plans.items():
         print(f"{name}: {len(starts)} starts", flush=True)
-        records[name] = screen.screen(
-            plan,
-            starts=starts,
-            calculator=calculator,
-            out=_file(folder, name),
-            hyperparameters=PEERS.get(name),
-            compute=_search_peer if name in PEERS else _search,
-        )
+        with warnings.catch_warnings():
+            # Sella's compiled functions look like a leak to loky, which then renews the process.
+            warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
+            records[name] = screen.screen(
+                plan,
+                starts=starts,
+                calculator=calculator,
+                out=_file(folder, name),
+                hyperparameters=PEERS.get(name),
+                compute=_search_peer if name in PEERS else _search,
+            )
     return Results(records, references)
 
 
