@@ -6,6 +6,7 @@ none. Each solver has a result file of its own, resumable as those of `screen`. 
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -49,10 +50,15 @@ class Results:
     references: dict[tuple[str, str, str], Record]
 
     def deviation(self, record: Record) -> float | None:
-        """The RMSD of a last point from the reference saddle in A, None where that is unknown."""
+        """The RMSD of a last point from the reference saddle in A, None where that is unknown.
+
+        Infinite for a search that failed, which has recovered nothing.
+        """
         reference = self.references.get(_reaction_of(record))
         if reference is None:
             return None
+        if record.order is None:
+            return math.inf
         numbers, here, there = (
             torch.tensor(values).numpy()
             for values in (record.atomic_numbers, record.positions, reference.positions)

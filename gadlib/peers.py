@@ -31,6 +31,8 @@ from gadlib.screen import Job, failed
 from gadlib.settings import InputError
 from gadlib.state import Status
 
+_TIGHTENING = (1.0, 0.7, 0.5, 0.3)
+
 
 class SellaHyperparameters(Hyperparameters):
     """How Sella is run; everything else is as it comes."""
@@ -131,9 +133,6 @@ def _run(search: Any, atoms: Atoms, n_steps: int) -> Status:
         if np.linalg.norm(atoms.get_forces(), axis=1).max() < FORCE_TOL:
             break
     return Status.STOPPED
-
-
-_TIGHTENING = (1.0, 0.7, 0.5, 0.3)
 
 
 @cache

@@ -126,6 +126,7 @@ def made(solver: str, name: str, *, strict: bool, n_gradient: int, n_hessian: in
         strict=strict,
         bound=strict,
         index1=True,
+        order=1,
         n_gradient=n_gradient,
         n_hessian=n_hessian,
         elapsed_s=2.0,
@@ -143,6 +144,7 @@ def round_numbers() -> report.Benchmark:
         made("trust", "c", strict=False, n_gradient=90, n_hessian=0),
     ]
     peer = [made("sella", name, strict=False, n_gradient=5, n_hessian=0) for name in "abc"]
+    peer[0] = replace(peer[0], order=None, status="process_ended")
     references = {("test", "H2", "a"): records[0], ("test", "H2", "c"): records[0]}
     return report.collect_benchmark(Results({"trust": records, "sella": peer}, references))
 
@@ -154,6 +156,7 @@ def test_rows_are_worked_out_by_hand(round_numbers):
     assert (trust.wall_s, trust.overhead) == (3.0, 0.5)
     assert (trust.recovered, trust.n_known) == (1, 2)
     assert (sella.gradients, sella.wall_s) == (None, None)
+    assert (sella.recovered, sella.n_known, sella.n_failed) == (0, 2, 1)
 
 
 def test_table_has_a_row_for_each_solver_with_wilsons_interval(round_numbers):
