@@ -27,6 +27,7 @@ from gadlib.settings import (
     ScreenSettings,
     SearchSettings,
     Settings,
+    TimingSettings,
     TuneSettings,
     ValidateSettings,
 )
@@ -112,19 +113,29 @@ def _calculators(options: argparse.Namespace) -> int:
 
 
 def _benchmark(options: argparse.Namespace) -> int:
-    import torch
-
-    from gadlib import benchmark
+    from gadlib import benchmark, report
 
     settings = _settings(BenchmarkSettings, options)
+    collected = report.collect_benchmark(benchmark.run(settings))
+    print(report.benchmark_table(collected).to_string(index=False))
+    print(f"records: {settings.out_dir}/*.json")
+    return 0
+
+
+def _timing(options: argparse.Namespace) -> int:
+    import torch
+
+    from gadlib import timing
+
+    settings = _settings(TimingSettings, options)
     with tempfile.TemporaryDirectory() as folder:
-        calculator, note = benchmark.calculator_of(settings, Path(folder))
+        calculator, note = timing.calculator_of(settings, Path(folder))
         where = getattr(calculator, "device", "cpu")
         n = settings.threads or torch.get_num_threads()
         print(f"{settings.calculator} on {where}, {n} threads; {note}".rstrip("; "))
-        print(benchmark.HEAD)
-        for row in benchmark.rows(calculator, settings):
-            print(benchmark.told(row), flush=True)
+        print(timing.HEAD)
+        for row in timing.rows(calculator, settings):
+            print(timing.told(row), flush=True)
     return 0
 
 
@@ -190,6 +201,13 @@ def _parser() -> argparse.ArgumentParser:
         "benchmark",
         _benchmark,
         BenchmarkSettings,
+        "compare solvers, Sella among them, from the same starts",
+    )
+    _add(
+        commands,
+        "timing",
+        _timing,
+        TimingSettings,
         "time a step with made-up molecules; hip without a checkpoint has random weights",
     )
     demo = commands.add_parser(

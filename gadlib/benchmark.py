@@ -1,195 +1,245 @@
-"""How long a step takes, and how much of it is the solver's: to choose a batch and a device.
+"""Solvers compared: the same starts, calculator, criteria and budget for gadlib's and their peers.
 
-The molecules are made up (atoms of H, C, N and O on a shaken grid), and HIP may be measured with
-random weights: nothing here says whether the chemistry is right. Floor 5.
+Every last point is judged alike, from an exact Hessian computed after the search and counted with
+none. Each solver has a result file of its own, resumable as those of `screen`. Floor 6.
 """
 
 from __future__ import annotations
 
-import resource
-import time
-from collections.abc import Callable, Iterator
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import torch
 
-from gadlib import calculators
+from gadlib import peers, reactions, screen
+from gadlib.alignment import rmsd
 from gadlib.batch import Batch, Calculator
-from gadlib.calculators import hip_checkpoint, hip_source
-from gadlib.criteria import judge
-from gadlib.gad import init, step
-from gadlib.hyperparameters import GadHyperparameters
-from gadlib.settings import BenchmarkSettings, InputError
+from gadlib.criteria import Criterion, judge
+from gadlib.hyperparameters import SOLVERS
+from gadlib.peers import PEERS
+from gadlib.reactions import Reaction, Start
+from gadlib.records import Record, read_records, require_writable
+from gadlib.screen import Job
+from gadlib.settings import BenchmarkSettings, InputError, SearchSettings
+from gadlib.state import Status, begin
 
-_SPACING = 1.4
-_SHAKE = 0.08
-_ELEMENTS = (1, 6, 1, 7, 1, 6, 8)
+RECOVERED_TOL = 0.1
+"""A saddle is the reference one when its atoms are this close to it (RMSD in A), superposed, with
+like atoms exchangeable and mirror images the same."""
 
-FULL_HIP = {
-    "name": "EquiformerV2",
-    "num_layers_hessian": 1,
-    "max_radius": 5.0,
-    "max_neighbors": 32,
-    "cutoff_hessian": 100.0,
-    "hessian_no_attn_weights": True,
-}
-"""What HIP's configs/train.yaml adds to its configs/equiformer_v2.yaml: 19.4 million weights."""
+_REFERENCE_STEPS = 100
+_REFERENCE = "reference"
 
 
-class Row(NamedTuple):
-    """One measurement.
+@dataclass(frozen=True)
+class Results:
+    """What was measured.
 
     Attributes:
-        ms: wall time of the fastest step (energy, forces, Hessian, spectrum, move, verdict), by
-            molecule.
-        outside: the part of it that is not the calculator's.
-        memory_gb: of the GPU, the most since the start of this row; else of this process, the most
-            since its own start.
-        eigh_ms: the eigen-decomposition alone, of one molecule, where it is computed.
-        eigh_cpu_ms: the same by way of the CPU; equal where that is where it is computed.
+        records: of each solver, in the order of the starts; `n_hessian` without the one that proves
+            a strict saddle.
+        references: for each reaction by split and name the saddle that a search from its reference
+            transition state itself ends at on this potential, where there is one.
     """
 
-    n_atoms: int
-    batch: int
-    ms: float
-    outside: float
-    memory_gb: float
-    eigh_ms: float
-    eigh_cpu_ms: float
+    records: dict[str, list[Record]]
+    references: dict[tuple[str, str, str], Record]
+
+    def deviation(self, record: Record) -> float | None:
+        """The RMSD of a last point from the reference saddle in A, None where that is unknown.
+
+        Infinite for a search that failed, which has recovered nothing.
+        """
+        reference = self.references.get(_reaction_of(record))
+        if reference is None:
+            return None
+        if record.order is None:
+            return math.inf
+        numbers, here, there = (
+            torch.tensor(values).numpy()
+            for values in (record.atomic_numbers, record.positions, reference.positions)
+        )
+        return rmsd(numbers, here, there, with_mirror=True)
 
 
-def calculator_of(settings: BenchmarkSettings, folder: Path) -> tuple[Calculator, str]:
-    """The calculator that the settings ask for, and a note where HIP's weights are random.
+def run(settings: BenchmarkSettings) -> Results:
+    """What the solvers found, one after the other, with progress bars; files in `out_dir`.
 
     Raises:
-        InputError: when the calculator is not available.
+        InputError: when the settings can't be followed, Sella is asked for and not installed, or
+            there are results which `resume` does not allow to continue.
     """
-    note = ""
-    try:
-        if settings.calculator == "hip" and settings.checkpoint_path is None:
-            source = hip_source.find_source(settings.hip_source)
-            checkpoint = random_hip(source, folder / "random.ckpt")
-            settings = settings.model_copy(update={"checkpoint_path": str(checkpoint)})
-            note = "full size, random weights"
-        return calculators.build(settings), note
-    except (ValueError, ImportError) as error:
-        raise InputError(str(error)) from None
+    names = solver_names(settings)
+    found = reactions.read(settings.h5_path, split=settings.split, max_samples=settings.max_samples)
+    if not found:
+        raise InputError(f"no reaction in split {settings.split!r}; expected some to compare with")
+    starts = starts_of(settings, found)
+    calculator = screen.calculator_of(_search_settings(settings, "trust"), starts)
+    folder = require_writable(settings.out_dir)
+    plans = {name: _search_settings(settings, name) for name in names}
+    for name, plan in plans.items():  # before anything is computed
+        screen.earlier_records(_file(folder, name), plan)
+    references = _references(settings, found, calculator, folder)
+    records = {}
+    for name, plan in plans.items():
+        print(f"{name}: {len(starts)} starts", flush=True)
+        with warnings.catch_warnings():
+            # Sella's compiled functions look like a leak to loky, which then renews the process.
+            warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
+            records[name] = screen.screen(
+                plan,
+                starts=starts,
+                calculator=calculator,
+                out=_file(folder, name),
+                hyperparameters=PEERS.get(name),
+                compute=_search_peer if name in PEERS else _search,
+            )
+    return Results(records, references)
 
 
-def random_hip(source: Path, path: Path) -> Path:
-    """A checkpoint of HIP's full-size model with random weights, for measuring time and memory."""
-    import yaml
-
-    kind = hip_source.model_class(source)
-    defaults = yaml.safe_load((source / "configs/equiformer_v2.yaml").read_text())["model"]
-    with torch.random.fork_rng(devices=[]), hip_source.quiet():
-        torch.manual_seed(0)
-        model = kind(**{**defaults, **FULL_HIP})
-    weights = {f"{hip_checkpoint.PREFIX}{key}": v for key, v in model.state_dict().items()}
-    torch.save({"state_dict": weights, "hyper_parameters": {"model_config": FULL_HIP}}, path)
-    return path
-
-
-def molecules(n_atoms: int, size: int) -> Batch:
-    """Made-up molecules: atoms on a shaken cubic grid, each molecule shaken otherwise."""
-    edge = round(n_atoms ** (1 / 3) + 0.5)
-    grid = torch.cartesian_prod(*[torch.arange(edge, dtype=torch.float64)] * 3)[:n_atoms]
-    generator = torch.Generator().manual_seed(n_atoms)
-    noise = torch.randn(size, n_atoms, 3, dtype=torch.float64, generator=generator)
-    numbers = [_ELEMENTS[i % len(_ELEMENTS)] for i in range(n_atoms)]
-    if sum(numbers) % 2:  # an odd number of electrons, for which most methods have no default
-        numbers[1] += 1
-    return Batch.pack(list(_SPACING * grid + _SHAKE * noise), [numbers] * size)
-
-
-def measure(calculator: Calculator, batch: Batch, n_steps: int) -> Row:
-    """The fastest step of gentlest-ascent dynamics with the batch, after one for warming up.
+def read(out_dir: str | Path) -> Results:
+    """What an earlier run left in a folder.
 
     Raises:
-        InputError: when a molecule can't be computed.
+        InputError: when there is nothing.
     """
-    batch = batch.to(getattr(calculator, "device", batch.positions.device))
-    device = batch.positions.device
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    knobs = GadHyperparameters()
-    state = step(calculator, init(calculator, batch, knobs), knobs)
-    pieces = torch.ones(len(batch), dtype=torch.int64, device=device)
-    timed: list[tuple[float, float]] = []
-    for _ in range(n_steps):
-        before, started = float(state.calculator_s.sum()), time.perf_counter()
-        state = step(calculator, state, knobs)
-        judge(state, pieces).bound.tolist()
-        seconds = time.perf_counter() - started
-        timed.append((seconds, float(state.calculator_s.sum()) - before))
-    seconds, inside = min(timed)  # other processes only ever make it slower
-    if reason := next(filter(None, state.message), ""):
-        raise InputError(f"the benchmark's molecules can't be computed: {reason}")
-    here, cpu = _eigh_ms(3 * batch.positions.shape[1], len(batch), device)
-    return Row(
-        n_atoms=batch.positions.shape[1],
-        batch=len(batch),
-        ms=1e3 * seconds / len(batch),
-        outside=1 - inside / seconds,
-        memory_gb=_memory_gb(device),
-        eigh_ms=here,
-        eigh_cpu_ms=cpu,
+    folder = Path(out_dir)
+    known = [name for name in (*SOLVERS, *PEERS) if _file(folder, name).is_file()]
+    if not known:
+        raise InputError(f"{folder}: no results of a benchmark in it; expected one like trust.json")
+    records = {name: read_records(_file(folder, name))[1] for name in known}
+    references = _file(folder, _REFERENCE)
+    told = read_records(references)[1] if references.is_file() else []
+    return Results(records, _bound(told))
+
+
+def solver_names(settings: BenchmarkSettings) -> list[str]:
+    """Who is compared.
+
+    Raises:
+        InputError: when a name is unknown, or a peer's package is missing.
+    """
+    names = list(dict.fromkeys(part.strip() for part in settings.solvers.split(",")))
+    known = (*SOLVERS, *PEERS)
+    for name in names:
+        if name not in known:
+            raise InputError(f"solver {name!r}: expected some of {', '.join(known)}")
+    if any(name in PEERS for name in names):
+        peers.require_installed()
+    return names
+
+
+def starts_of(settings: BenchmarkSettings, found: Sequence[Reaction]) -> list[Start]:
+    """The starts by all recipes, one recipe after the other.
+
+    Raises:
+        InputError: when a recipe is unknown.
+    """
+    recipes = dict.fromkeys(part.strip() for part in settings.starts.split(","))
+    seed = settings.noise_seed
+    return [start for recipe in recipes for start in reactions.starts(found, recipe, seed)]
+
+
+def certified(record: Record, start: Start, calculator: Calculator, criterion: Criterion) -> Record:
+    """The record judged at its last point, from an exact Hessian that is not counted."""
+    if record.status in (Status.BAD_START, Status.PROCESS_ENDED):
+        return record
+    positions = torch.tensor(record.positions, dtype=torch.float64)
+    state = begin(Batch.pack([positions], [record.atomic_numbers]), calculator)
+    verdict = judge(state, torch.tensor([start.max_fragments]))
+    if state.message[0]:
+        verdicts = {"converged": False, "index1": False, "strict": False, "bound": False}
+        told = "" if state.message[0] in record.message else f" {state.message[0]}"
+        return replace(record, **verdicts, message=record.message + told)
+    is_met = bool(verdict.meets(criterion)[0])
+    ending: dict[str, Any] = {}
+    if is_met and record.status == Status.STOPPED:
+        ending = {"status": str(Status.SADDLE), "message": Status.SADDLE.sentence}
+    return replace(
+        record,
+        converged=is_met,
+        index1=bool(verdict.index1[0]),
+        strict=bool(verdict.strict[0]),
+        bound=bool(verdict.bound[0]),
+        imaginary_cm1=float(verdict.imaginary_cm1[0]),
+        n_fragments=int(verdict.n_fragments[0]),
+        order=int(state.order[0]),
+        fmax=float(state.max_force[0]),
+        energy=float(state.energy[0]),
+        eigenvalues=state.spectrum.eigenvalues[0, :2].tolist(),
+        **ending,
     )
 
 
-def rows(calculator: Calculator, settings: BenchmarkSettings) -> Iterator[Row]:
-    """The measurements, as they come, small molecules and batches first.
-
-    Raises:
-        InputError: when the numbers can't be read.
-    """
-    try:
-        atoms = [int(part) for part in settings.atoms.split(",")]
-        batches = [int(part) for part in settings.batches.split(",")]
-    except ValueError as error:
-        raise InputError(
-            f"atoms, batches: expected numbers with commas between ({error})"
-        ) from None
-    for n_atoms in atoms:
-        for size in batches:
-            yield measure(calculator, molecules(n_atoms, size), settings.n_steps)
+def _search(job: Job) -> list[Record]:
+    """What gadlib's solver found; the Hessian that it proves a strict saddle with is set apart."""
+    records = [replace(r, n_hessian=r.n_hessian - r.strict) for r in screen.search_starts(job)]
+    return _certified(job, records)
 
 
-HEAD = "atoms  batch  ms/molecule/step  outside  memory GB  eigh ms  eigh by CPU ms"
+def _search_peer(job: Job) -> list[Record]:
+    return _certified(job, peers.search_starts(job))
 
 
-def told(row: Row) -> str:
-    """The row as a line of the table under `HEAD`."""
-    return (
-        f"{row.n_atoms:5d}  {row.batch:5d}  {row.ms:16.2f}  {row.outside:7.1%}"
-        f"  {row.memory_gb:9.2f}  {row.eigh_ms:7.3f}  {row.eigh_cpu_ms:14.3f}"
+def _certified(job: Job, records: Sequence[Record]) -> list[Record]:
+    pairs = zip(records, job.starts, strict=True)
+    return [certified(record, start, job.calculator, job.criterion) for record, start in pairs]
+
+
+def _search_settings(settings: BenchmarkSettings, solver: str) -> SearchSettings:
+    """The settings of one solver's searches; knobs go to the solvers that declare them."""
+    declared = {name: {k.name for k in SOLVERS[name].knobs()} for name in SOLVERS}
+    asked = [name for name in solver_names(settings) if name in SOLVERS]
+    for knob in settings.hyperparameters:
+        if not any(knob in declared[name] for name in asked):
+            raise InputError(f"{knob}: no hyperparameter of {', '.join(asked) or 'these solvers'}")
+    own = declared.get(solver, set())
+    shared = settings.model_dump(exclude={"solvers", "starts", "hyperparameters"})
+    return SearchSettings(
+        **shared,
+        solver=solver,
+        start_from=settings.starts,
+        hyperparameters={k: v for k, v in settings.hyperparameters.items() if k in own},
     )
 
 
-def _memory_gb(device: torch.device) -> float:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # in kB on Linux
+def _references(
+    settings: BenchmarkSettings,
+    found: Sequence[Reaction],
+    calculator: Calculator,
+    folder: Path,
+) -> dict[tuple[str, str, str], Record]:
+    """The reference saddles of this potential, found from the reference transition states."""
+    changed = {
+        "starts": "ts",
+        "criterion": "bound",
+        "n_steps_per_sample": _REFERENCE_STEPS,
+        "hyperparameters": {},
+        "resume": True,
+    }
+    plan = _search_settings(settings.model_copy(update=changed), "trust")
+    print(f"{_REFERENCE}: {len(found)} transition states", flush=True)
+    return _bound(
+        screen.screen(
+            plan,
+            starts=reactions.starts(found, "ts"),
+            calculator=calculator,
+            out=_file(folder, _REFERENCE),
+        )
+    )
 
 
-def _eigh_ms(size: int, count: int, device: torch.device) -> tuple[float, float]:
-    """Milliseconds for one of `count` symmetric matrices: on the device, and by way of the CPU."""
-    matrices = torch.randn(count, size, size, dtype=torch.float64, device=device)
-    matrices = matrices + matrices.mT
-    here = _timed_ms(lambda: torch.linalg.eigh(matrices), device)
-    if device.type == "cpu":
-        return here / count, here / count
-    cpu = _timed_ms(lambda: [part.to(device) for part in torch.linalg.eigh(matrices.cpu())], device)
-    return here / count, cpu / count
+def _bound(records: Sequence[Record]) -> dict[tuple[str, str, str], Record]:
+    return {_reaction_of(record): record for record in records if record.bound}
 
 
-def _timed_ms(call: Callable[[], object], device: torch.device) -> float:
-    call()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    started = time.perf_counter()
-    call()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return 1e3 * (time.perf_counter() - started)
+def _reaction_of(record: Record) -> tuple[str, str, str]:
+    return record.split, record.formula, record.name
+
+
+def _file(folder: Path, solver: str) -> Path:
+    return folder / f"{solver}.json"

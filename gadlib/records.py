@@ -83,7 +83,7 @@ class Record:
 
 
 _RELEVANT_PACKAGES = (
-    *("torch", "numpy", "ase", "optuna", "scine-sparrow", "scine-utilities", "tblite"),
+    *("torch", "numpy", "ase", "optuna", "sella", "scine-sparrow", "scine-utilities", "tblite"),
     *("e3nn", "torch-geometric"),
 )
 

@@ -94,7 +94,13 @@ def _search(job: Job, on_frame: Callable[[Frame], None] | None) -> list[Record]:
     return [found[i] for i in range(len(job.starts))]
 
 
-def run(jobs: Iterable[Job], workers: int = 1) -> Generator[tuple[Job, list[Record]], None, None]:
+Compute = Callable[[Job], list[Record]]
+"""What a process does with a job: `search_starts`, or another function of a module's own."""
+
+
+def run(
+    jobs: Iterable[Job], workers: int = 1, *, compute: Compute = search_starts
+) -> Generator[tuple[Job, list[Record]], None, None]:
     """Each job with its records, in the order in which they end.
 
     Jobs are taken from the iterable only when a process is free for them, so what a job is may
@@ -105,10 +111,11 @@ def run(jobs: Iterable[Job], workers: int = 1) -> Generator[tuple[Job, list[Reco
         jobs: what to compute.
         workers: processes; 0 computes in this one, where a calculator that ends its process ends
             this one.
+        compute: what a process does with a job.
     """
     if workers == 0:
         for job in jobs:
-            yield job, search_starts(job)
+            yield job, compute(job)
         return
     source = iter(jobs)
     running: dict[Future, Job] = {}
@@ -116,7 +123,7 @@ def run(jobs: Iterable[Job], workers: int = 1) -> Generator[tuple[Job, list[Reco
     try:
         while True:
             while len(running) < workers and (job := next(source, None)) is not None:
-                running[executor.submit(search_starts, job)] = job
+                running[executor.submit(compute, job)] = job
             if not running:
                 return
             done, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -124,19 +131,19 @@ def run(jobs: Iterable[Job], workers: int = 1) -> Generator[tuple[Job, list[Reco
                 done = set(running)  # whichever job it was, all that were running are lost
                 executor = _executor(workers)
             for future in done:
-                yield _outcome(running.pop(future), future)
+                yield _outcome(running.pop(future), future, compute)
     except BaseException:
         executor.shutdown(wait=False, kill_workers=True)
         raise
 
 
-def _outcome(job: Job, future: Future) -> tuple[Job, list[Record]]:
+def _outcome(job: Job, future: Future, compute: Compute) -> tuple[Job, list[Record]]:
     error = future.exception()
     if error is None:
         return job, future.result()
     if isinstance(error, PicklingError):
         raise error
-    return job, _search_apart(job)
+    return job, _search_apart(job, compute)
 
 
 def _executor(workers: int) -> Any:
@@ -153,22 +160,22 @@ def _quiet_worker() -> None:
     torch.set_num_threads(1)
 
 
-def _search_apart(job: Job) -> list[Record]:
+def _search_apart(job: Job, compute: Compute) -> list[Record]:
     """The records of the job's starts, one by one in a process of their own, or what befell it."""
     single = [replace(job, starts=(start,)) for start in job.starts]
     found: list[Record] = []
     while len(found) < len(single):
         with ProcessPoolExecutor(max_workers=1, initializer=_quiet_worker, env=_THREADS) as alone:
             for one in single[len(found) :]:
-                found.append(_search_in(alone, one))
+                found.append(_search_in(alone, one, compute))
                 if found[-1].status == Status.PROCESS_ENDED:
                     break
     return found
 
 
-def _search_in(alone: ProcessPoolExecutor, job: Job) -> Record:
+def _search_in(alone: ProcessPoolExecutor, job: Job, compute: Compute) -> Record:
     try:
-        return alone.submit(search_starts, job).result()[0]
+        return alone.submit(compute, job).result()[0]
     except BrokenProcessPool as error:
         status, reason = Status.PROCESS_ENDED, f"({str(error).partition(chr(10))[0]})"
     except Exception as error:  # a failed molecule is a record, whatever failed
@@ -294,6 +301,8 @@ def screen(
     starts: Sequence[Start] | None = None,
     calculator: Calculator | None = None,
     out: str | Path | None = None,
+    hyperparameters: Hyperparameters | None = None,
+    compute: Compute = search_starts,
 ) -> list[Record]:
     """One record per start, in their order, with a progress bar; written to `out` as they come.
 
@@ -304,13 +313,15 @@ def screen(
         starts: starting points, by default those that the settings name.
         calculator: by default the one that the settings name.
         out: result file; None writes nothing.
+        hyperparameters: by default those that the settings name.
+        compute: what a process does with a job.
 
     Raises:
         InputError: when the settings can't be followed, `out` exists and `resume` is not set, or it
             was made with other settings.
     """
     starts = starts_of(settings) if starts is None else list(starts)
-    hyperparameters = hyperparameters_of(settings)
+    knobs = hyperparameters_of(settings) if hyperparameters is None else hyperparameters
     calculator = calculator_of(settings, starts) if calculator is None else calculator
     done = {} if out is None else _place(earlier_records(out, settings), starts, out)
     todo = [i for i in range(len(starts)) if i not in done]
@@ -318,7 +329,7 @@ def screen(
         Job(
             calculator,
             tuple(starts[i] for i in chunk),
-            hyperparameters,
+            knobs,
             settings.criterion,  # type: ignore[arg-type]
             settings.n_steps_per_sample,
             tag=chunk,
@@ -328,7 +339,7 @@ def screen(
     ]
     with (
         tqdm(total=len(starts), initial=len(done), desc="searching", unit="molecule") as bar,
-        contextlib.closing(run(jobs, settings.workers)) as results,
+        contextlib.closing(run(jobs, settings.workers, compute=compute)) as results,
     ):
         for job, records in results:
             done.update(zip(job.tag, records, strict=True))

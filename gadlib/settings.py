@@ -181,10 +181,9 @@ class CalculatorSettings(Settings):
         return extra if isinstance(extra, Mapping) else {}
 
 
-class SearchSettings(CalculatorSettings):
-    """How one set of saddle searches is run."""
+class SetSettings(CalculatorSettings):
+    """How a set of reactions is searched, whatever with and from wherever."""
 
-    solver: str = Field("gad", description="step rule")
     hyperparameters: dict[str, float] = Field(
         {}, description="knobs of the solver that differ from their defaults"
     )
@@ -198,11 +197,6 @@ class SearchSettings(CalculatorSettings):
         None, description="reactions in the Transition1x layout; none: the embedded set"
     )
     split: str = Field("test", description="train, val, test, several with commas between, or all")
-    start_from: str = Field(
-        "midpoint_rt_noise1.0A",
-        description="reactant, ts, product, midpoint_rt, three_quarter_rt or midpoint_rp,"
-        " each with an optional _noise<A>A",
-    )
     noise_seed: int = Field(
         42, ge=0, description="seed of the start noise; sample i draws with noise_seed + i"
     )
@@ -215,6 +209,17 @@ class SearchSettings(CalculatorSettings):
         False, description="continue what is there; without it existing results are never touched"
     )
     out_dir: str = Field("runs/search", description="folder for results")
+
+
+class SearchSettings(SetSettings):
+    """How one set of saddle searches is run."""
+
+    solver: str = Field("gad", description="step rule")
+    start_from: str = Field(
+        "midpoint_rt_noise1.0A",
+        description="reactant, ts, product, midpoint_rt, three_quarter_rt or midpoint_rp,"
+        " each with an optional _noise<A>A",
+    )
 
 
 class ScreenSettings(SearchSettings):
@@ -265,8 +270,29 @@ class ValidateSettings(SearchSettings):
     out_dir: str = Field("runs/validate", description="folder for results")
 
 
-class BenchmarkSettings(CalculatorSettings):
-    """What a benchmark measures."""
+class BenchmarkSettings(SetSettings):
+    """A comparison of solvers: the same starts, calculator, criteria and budget for each."""
+
+    solvers: str = Field(
+        "gad,trust,sella,sella-internal,sella-hessian",
+        description="who is compared, with commas between; the last three need Sella",
+    )
+    starts: str = Field(
+        "ts_noise0.1A,midpoint_rt",
+        description="recipes of starting points as in start_from, with commas between",
+    )
+    criterion: str = Field(
+        "bound", description="what ends a search of gadlib's solvers: index1, strict or bound"
+    )
+    split: str = Field("all", description="train, val, test, several with commas between, or all")
+    max_samples: int = Field(
+        20, ge=1, description="reactions taken at most, the first of the split"
+    )
+    out_dir: str = Field("runs/benchmark", description="folder for results, a file for each solver")
+
+
+class TimingSettings(CalculatorSettings):
+    """What is measured of one step."""
 
     atoms: str = Field("8,16,23", description="atoms of the molecules, with commas between")
     batches: str = Field("1,8,32,128", description="molecules in a batch, with commas between")

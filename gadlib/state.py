@@ -32,6 +32,7 @@ class Status(StrEnum):
     CALCULATOR_FAILED = "calculator_failed"
     PROCESS_ENDED = "process_ended"
     SOLVER_FAILED = "solver_failed"
+    STOPPED = "stopped"
     BAD_START = "bad_start"
 
     @property
@@ -47,6 +48,7 @@ _SENTENCES = {
     Status.CALCULATOR_FAILED: "The calculator could not compute a point of the search.",
     Status.PROCESS_ENDED: "The process that computed this molecule ended.",
     Status.SOLVER_FAILED: "The search itself failed, which should be reported.",
+    Status.STOPPED: "The search stopped by itself where the criterion is not met.",
     Status.BAD_START: "The starting geometry cannot be computed.",
 }
 

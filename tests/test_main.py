@@ -13,13 +13,20 @@ from little_reactions import on_each_other, write_h5, write_xyz
 
 from gadlib.__main__ import main
 from gadlib.hyperparameters import SOLVERS
-from gadlib.settings import ScreenSettings, SearchSettings, TuneSettings, ValidateSettings
+from gadlib.settings import (
+    BenchmarkSettings,
+    ScreenSettings,
+    SearchSettings,
+    TuneSettings,
+    ValidateSettings,
+)
 
 KINDS = {
     "search": SearchSettings,
     "screen": ScreenSettings,
     "tune": TuneSettings,
     "validate": ValidateSettings,
+    "benchmark": BenchmarkSettings,
 }
 
 
@@ -105,6 +112,8 @@ TUNE = "tune --h5-path little.h5 --split train --start-from ts --n-samples 1 --w
         (f"{TUNE} --storage study.db", "study.db: not a usable storage URL"),
         (f"{TUNE} --storage sqlite:///file/x.db", "output folder file: can't be written (File ex"),
         (f"{TUNE} --screening none.json", "none.json: can't be read (No such file"),
+        ("benchmark --solvers best", "solver 'best': expected some of gad, trust, sella"),
+        ("benchmark --solvers trust --starts middle", "start 'middle': expected one of"),
         ("validate", "nothing to validate: expected --best hpo_results.json"),
         ("validate --best nobest.json", "nobest.json: no completed trial in it"),
         ("validate --best little.h5", "little.h5: not JSON"),

@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from gadlib.settings import (
+    BenchmarkSettings,
     InputError,
     ScreenSettings,
     SearchSettings,
@@ -14,7 +15,7 @@ from gadlib.settings import (
 KINDS = (SearchSettings, ScreenSettings, TuneSettings, ValidateSettings)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", (*KINDS, BenchmarkSettings))
 def test_every_setting_has_a_default_and_says_what_it_is(kind):
     kind()
     assert all(field.description for field in kind.model_fields.values())

@@ -15,7 +15,7 @@ import importlib
 import importlib.util
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -67,31 +67,9 @@ class Ase:
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """Energies, forces and, where asked for, Hessians, one molecule after the other."""
-        size, width = batch.positions.shape[:2]
-        energy = np.zeros(size)
-        forces = np.zeros((size, width, 3))
-        second = np.zeros((size, 3 * width, 3 * width)) if hessian else None
-        failures = impossible(batch)
-        for i in range(size):
-            numbers, positions = batch.system(i)
-            n = len(numbers)
-            if i not in failures:
-                try:
-                    energy[i], forces[i, :n], curvature = self._compute(
-                        ase.Atoms(numbers, positions), hessian
-                    )
-                    if second is not None:
-                        second[i, : 3 * n, : 3 * n] = curvature
-                except Exception as error:  # foreign code may raise anything; it costs one molecule
-                    failures[i] = f"{self.calculator}: {_told(error)}"
-        device = batch.positions.device
-        found = Evaluation(
-            torch.from_numpy(energy).to(device),
-            torch.from_numpy(forces).to(device),
-            None if second is None else torch.from_numpy(second).to(device),
-            failures,
+        return _evaluated(
+            batch, hessian, self.calculator, lambda z, r: self._compute(ase.Atoms(z, r), hessian)
         )
-        return blanked(found, batch)
 
     def require_working(self) -> None:
         """Nothing, when a hydrogen molecule can be computed.
@@ -116,18 +94,82 @@ class Ase:
             source.reset()
         energy = float(source.get_property(_energy_name(source), atoms))
         forces = np.array(source.get_property("forces", atoms), dtype=float)
-        return energy, forces, self._hessian(source, atoms) if hessian else None
-
-    def _hessian(self, source: Any, atoms: ase.Atoms) -> np.ndarray:
-        n = 3 * len(atoms)
-        if "hessian" in getattr(source, "implemented_properties", ()):
-            return np.array(source.get_property("hessian", atoms), dtype=float).reshape(n, n)
-        if hasattr(source, "get_hessian"):
-            return np.array(source.get_hessian(atoms), dtype=float).reshape(n, n)
-        return _central_differences(source, atoms, self.displacement)
+        return energy, forces, _hessian(source, atoms, self.displacement) if hessian else None
 
     def _build(self) -> Any:
         return _built(self.calculator, json.dumps(self.options, sort_keys=True, default=repr))
+
+
+class Held:
+    """A calculator made of the one that an ASE `Atoms` object holds, for that molecule alone.
+
+    Charges, magnetic moments and whatever else the object carries are kept. The last point asked
+    for is the last that the calculator computes, so its own cache holds it.
+
+    Args:
+        atoms: the molecule with its calculator.
+        displacement: of the central differences, in A, where it has no Hessian of its own.
+    """
+
+    def __init__(self, atoms: ase.Atoms, *, displacement: float = 0.01) -> None:
+        self.atoms = atoms
+        self.displacement = displacement
+
+    def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
+        """Energies, forces and, where asked for, Hessians, one geometry after the other."""
+        name = type(self.atoms.calc).__name__
+        return _evaluated(batch, hessian, name, lambda _, r: self._compute(r, hessian))
+
+    def _compute(
+        self, positions: np.ndarray, hessian: bool
+    ) -> tuple[float, np.ndarray, np.ndarray | None]:
+        source: Any = self.atoms.calc
+        moved = self.atoms.copy()
+        moved.positions = positions
+        curvature = _hessian(source, moved, self.displacement) if hessian else None
+        energy = float(source.get_property(_energy_name(source), moved))
+        return energy, np.array(source.get_property("forces", moved), dtype=float), curvature
+
+
+def _evaluated(
+    batch: Batch,
+    hessian: bool,
+    name: str,
+    compute: Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray, np.ndarray | None]],
+) -> Evaluation:
+    """What `compute` says of each molecule; what it raises is that molecule's failure."""
+    size, width = batch.positions.shape[:2]
+    energy = np.zeros(size)
+    forces = np.zeros((size, width, 3))
+    second = np.zeros((size, 3 * width, 3 * width)) if hessian else None
+    failures = impossible(batch)
+    for i in range(size):
+        numbers, positions = batch.system(i)
+        n = len(numbers)
+        if i not in failures:
+            try:
+                energy[i], forces[i, :n], curvature = compute(numbers, positions)
+                if second is not None:
+                    second[i, : 3 * n, : 3 * n] = curvature
+            except Exception as error:  # foreign code may raise anything; it costs one molecule
+                failures[i] = f"{name}: {_told(error)}"
+    device = batch.positions.device
+    found = Evaluation(
+        torch.from_numpy(energy).to(device),
+        torch.from_numpy(forces).to(device),
+        None if second is None else torch.from_numpy(second).to(device),
+        failures,
+    )
+    return blanked(found, batch)
+
+
+def _hessian(source: Any, atoms: ase.Atoms, displacement: float) -> np.ndarray:
+    n = 3 * len(atoms)
+    if "hessian" in getattr(source, "implemented_properties", ()):
+        return np.array(source.get_property("hessian", atoms), dtype=float).reshape(n, n)
+    if hasattr(source, "get_hessian"):
+        return np.array(source.get_hessian(atoms), dtype=float).reshape(n, n)
+    return _central_differences(source, atoms, displacement)
 
 
 def _again(calculator: str, options: dict[str, Any], displacement: float) -> Ase:

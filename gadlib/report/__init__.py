@@ -4,6 +4,15 @@ A drawing of several panels is a Figure. What is empty is drawn as a sentence. N
 file. Floor 5.
 """
 
+from gadlib.report.benchmark import (
+    Benchmark,
+    benchmark_table,
+    collect_benchmark,
+    collect_profiles,
+    draw_ends,
+    draw_profiles,
+    draw_rates,
+)
 from gadlib.report.comparison import (
     Comparison,
     collect_comparison,
@@ -31,11 +40,15 @@ from gadlib.report.study import (
 from gadlib.report.trajectory import collect_trajectory, draw_trajectory, repeat_search
 
 __all__ = [
+    "Benchmark",
     "Comparison",
+    "benchmark_table",
     "best_table",
+    "collect_benchmark",
     "collect_comparison",
     "collect_endings",
     "collect_importances",
+    "collect_profiles",
     "collect_steps",
     "collect_trajectory",
     "collect_trials",
@@ -44,9 +57,12 @@ __all__ = [
     "draw_comparison",
     "draw_contours",
     "draw_endings",
+    "draw_ends",
     "draw_history",
     "draw_importances",
     "draw_parallel",
+    "draw_profiles",
+    "draw_rates",
     "draw_slices",
     "draw_steps",
     "draw_trajectory",

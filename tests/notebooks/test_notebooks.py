@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import statistics
 
 import nbformat
 import optuna
@@ -12,12 +13,13 @@ import pytest
 
 from gadlib import demo, reactions
 from gadlib.records import read_records
-from gadlib.settings import ScreenSettings, TuneSettings, ValidateSettings
+from gadlib.settings import BenchmarkSettings, ScreenSettings, TuneSettings, ValidateSettings
 
 SETTINGS = {
     "01_screen": (ScreenSettings,),
     "02_tune": (TuneSettings,),
     "03_results": (ValidateSettings, TuneSettings),  # where the study is, besides
+    "04_benchmark": (BenchmarkSettings,),
 }
 TINY = {"start_from": "midpoint_rt_noise0.1A", "n_steps_per_sample": 12, "max_samples": 6}
 
@@ -80,7 +82,7 @@ class TestThin:
 def test_notebooks_agree_on_what_is_searched():
     shared = ("calculator", "scine_functional", "solver", "start_from", "noise_seed", "criterion")
     values: list[dict] = [{}, {}, {}]
-    for namespace, name in zip(values, SETTINGS, strict=True):
+    for namespace, name in zip(values, demo.NAMES, strict=True):
         exec(cells(name)[0].source, namespace)
     for name in shared:
         assert len({namespace[name] for namespace in values}) == 1
@@ -144,3 +146,27 @@ class TestExecuted:
             assert sum("image/png" in o.get("data", {}) for o in outputs) == n_figures, name
             assert "<img" in (executed / f"{name}.html").read_text(encoding="utf-8")
             assert not [o for o in outputs if o.get("name") == "stderr" and "Warn" in o.text]
+
+
+@pytest.mark.slow
+def test_benchmark_notebook_tells_what_its_records_say(tmp_path):
+    pytest.importorskip("sella")
+    small = {"solvers": "trust,sella", "starts": "ts_noise0.1A", "max_samples": 2}
+    small |= {"n_steps_per_sample": 60, "out_dir": str(tmp_path)}
+    demo.require_parameters(demo.notebook("04_benchmark"), small)
+    demo.execute(demo.notebook("04_benchmark"), tmp_path / "04_benchmark.ipynb", small)
+    rows = {row["solver"]: row for row in json.loads((tmp_path / "comparison.json").read_text())}
+    assert list(rows) == ["trust", "sella"]
+    for solver, row in rows.items():
+        records = read_records(tmp_path / f"{solver}.json")[1]
+        assert row["n"] == len(records) == 2
+        assert row["bound"].startswith(f"{50 * sum(r.bound for r in records)} % (")
+        costs = [
+            r.n_gradient + 6 * len(r.atomic_numbers) * r.n_hessian for r in records if r.strict
+        ]
+        assert row["gradients"] == f"{statistics.median(costs):.0f}"
+    assert rows["trust"]["strict"] == "100 % (34-100)"  # Wilson's interval of 2 in 2
+    notebook = nbformat.read(tmp_path / "04_benchmark.ipynb", as_version=4)
+    outputs = [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs]
+    assert sum("image/png" in o.get("data", {}) for o in outputs) == 5
+    assert not [o for o in outputs if o.get("name") == "stderr" and "Warn" in o.text]

@@ -1,0 +1,59 @@
+"""A calculator of gadlib's for ASE and all that builds on it; `gadlib.calculators.ase` turns round.
+
+Floor 3.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ase import Atoms
+from ase.calculators.calculator import CalculationFailed, all_changes
+from ase.calculators.calculator import Calculator as AseCalculator
+
+from gadlib.batch import Batch, Calculator
+from gadlib.state import evaluate
+
+
+class Potential(AseCalculator):
+    """An ASE calculator made of one of gadlib's, with the property `hessian` (eV/A^2) besides.
+
+    Attributes:
+        potential: gadlib's calculator.
+        n_gradient: energies with their gradients computed; those inside a Hessian not counted.
+        n_hessian: Hessians computed.
+        elapsed_s: wall time spent in the calculator.
+    """
+
+    implemented_properties = ("energy", "forces", "hessian")  # type: ignore[assignment]
+
+    def __init__(self, potential: Calculator) -> None:
+        super().__init__()
+        self.potential = potential
+        self.n_gradient = self.n_hessian = 0
+        self.elapsed_s = 0.0
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Any = ("energy",),
+        system_changes: Any = all_changes,
+    ) -> None:
+        """Nothing; the results are in `results`.
+
+        Raises:
+            CalculationFailed: with the reason that gadlib's calculator gives.
+        """
+        super().calculate(atoms, properties, system_changes)
+        assert self.atoms is not None
+        is_hessian = "hessian" in properties
+        batch = Batch.pack([self.atoms.positions], [self.atoms.numbers])
+        told, seconds = evaluate(self.potential, batch, hessian=is_hessian)
+        self.elapsed_s += seconds
+        self.n_gradient += "forces" not in self.results
+        self.n_hessian += is_hessian
+        if told.failures:
+            raise CalculationFailed(told.failures[0])
+        self.results = {"energy": float(told.energy[0]), "forces": told.forces[0].cpu().numpy()}
+        if told.hessian is not None:
+            self.results["hessian"] = told.hessian[0].cpu().numpy()
