@@ -24,8 +24,7 @@ _PROBE = 0.01
 _PROBES_AT_ONCE = 8
 _STALL_STEPS = 8
 _STALL_FORCE = 0.03
-import os
-_THRIFTY_STEPS = int(os.environ.get('TS','250'))
+_THRIFTY_STEPS = 250
 _MAX_ASKING_S = 2.0
 _MANY_GRADIENTS = 8
 

@@ -129,12 +129,12 @@ class TrustHyperparameters(Hyperparameters):
     default calls where one gradient takes longer than some hundredths of a second."""
 
     radius_start: float = _knob(
-        0.15, 0.02, 0.5, "trust radius at the start: largest displacement of one atom", unit="A"
+        0.1, 0.02, 0.5, "trust radius at the start: largest displacement of one atom", unit="A"
     )
     radius_min: float = _knob(0.01, 0.001, 0.05, "smallest trust radius", unit="A", log=True)
     radius_max: float = _knob(0.3, 0.1, 0.8, "largest trust radius", unit="A")
     radius_grow: float = _knob(
-        1.5, 1.1, 3.0, "factor by which the radius grows after a well predicted step"
+        1.25, 1.1, 3.0, "factor by which the radius grows after a well predicted step"
     )
     radius_shrink: float = _knob(
         0.5, 0.2, 0.8, "factor by which the radius shrinks after a poorly predicted step"
@@ -143,7 +143,7 @@ class TrustHyperparameters(Hyperparameters):
         2, 1, 1000, "steps from one exact Hessian to the next within a try", log=True
     )
     probe_every: int = _knob(
-        3, 1, 20, "where calls are dear: steps from one probe of the climbed mode to the next"
+        2, 1, 20, "where Hessians are dear: steps from one probe of the climbed mode to the next"
     )
     try_steps: int = _knob(150, 20, 400, "steps after which a try is given up", log=True)
     press_steps: int = _knob(
