@@ -1,42 +1,39 @@
 """Tuning: a study of hyperparameters on difficult reactions, and the gain proved on others.
 
-Optuna owns the study and its storage; this module says what the space is, what a trial computes,
-and what a study is about, so that another one is never mixed into it. Every finished trial is in
-the storage before the next begins. Floor 5.
-
-References: TPE, Bergstra et al., NeurIPS 24, 2546 (2011); Optuna, Akiba et al., KDD 2019,
-doi:10.1145/3292500.3330701.
+Optuna owns the study and its storage; this module runs the trials of one worker. Every finished
+trial is in the storage before the next begins, and every sample on disk when it is computed.
+Floor 6.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import signal
 import threading
-from collections.abc import Generator, Iterator, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import optuna
-import sqlalchemy as sa
-import sqlalchemy.exc
-from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 from tqdm.auto import tqdm
 
 from gadlib import calculators
-from gadlib.hyperparameters import SOLVERS, Hyperparameters
+from gadlib.cache import Cache, digest
+from gadlib.claims import Claims
+from gadlib.hyperparameters import Hyperparameters, Knob
+from gadlib.objective import SAMPLERS, best_possible, outcome, sampler, space, suggest
 from gadlib.reactions import Start, split_names
-from gadlib.records import Record, read_json, read_records, require_writable, versions, write_json
+from gadlib.records import Record, read_json, read_records, require_writable, write_json
 from gadlib.screen import (
     Job,
     calculator_of,
     difficult,
-    difficulty,
     hyperparameters_of,
+    job_size,
     key,
     require_same,
     run,
@@ -50,271 +47,141 @@ from gadlib.settings import (
     TuneSettings,
     ValidateSettings,
 )
+from gadlib.storage import alone
+from gadlib.study import (
+    about,
+    collect_results,
+    default_storage,
+    load,
+    open_study,
+    require_storage,
+    sample_summary,
+    settings_shown,
+    standing,
+    without_password,
+)
+from gadlib.tracking import Tracking, summary_of
 
-STEP_WEIGHT = 0.01
-"""How much of the convergence rate a search that uses all its steps costs."""
+__all__ = [
+    "Validation",
+    "about",
+    "collect_results",
+    "default_storage",
+    "difficult_samples",
+    "load",
+    "open_study",
+    "outcome",
+    "standing",
+    "suggest",
+    "tune",
+    "tuned_values",
+    "undisturbed",
+    "validate",
+    "without_password",
+    "write_results",
+]
 
-_ABOUT = "gadlib"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a trial found on its samples.
-
-    Attributes:
-        mean_steps: of the samples that converged; the budget where none did.
-        score: convergence_rate - 0.01 * mean_steps / budget.
-    """
-
-    convergence_rate: float
-    strict_rate: float
-    bound_rate: float
-    mean_steps: float
-    score: float
-    n_converged: int
-    n_samples: int
-
-
-def outcome(records: Sequence[Record], n_steps: int) -> Outcome:
-    """The outcome of a trial from the records of its samples."""
-    n = len(records)
-    steps = [r.steps for r in records if r.converged]
-    mean_steps = sum(steps) / len(steps) if steps else float(n_steps)
-    rate = len(steps) / n
-    return Outcome(
-        convergence_rate=rate,
-        strict_rate=sum(r.strict for r in records) / n,
-        bound_rate=sum(r.bound for r in records) / n,
-        mean_steps=mean_steps,
-        score=rate - STEP_WEIGHT * mean_steps / n_steps,
-        n_converged=len(steps),
-        n_samples=n,
-    )
+PRUNING = ("bound", "none")
+_POLL_S = 5.0
+_WRITING_SHARE = 50
+_SLOW_WRITING_S = 1.0
 
 
-def suggest(trial: Trial, solver: str) -> Hyperparameters:
-    """Hyperparameters drawn by the trial, each knob in its declared range."""
-    kind = SOLVERS[solver]
-    values: dict[str, float] = {}
-    for knob in kind.knobs():
-        if knob.type is int:
-            values[knob.name] = trial.suggest_int(knob.name, int(knob.low), int(knob.high))
-        else:
-            values[knob.name] = trial.suggest_float(knob.name, knob.low, knob.high, log=knob.log)
-    return kind(**values)
-
-
-def default_storage(settings: TuneSettings) -> str:
-    """The storage URL: the given one, or an SQLite file in the output folder."""
-    if settings.storage:
-        return settings.storage
-    return f"sqlite:///{Path(settings.out_dir) / f'{settings.calculator}_hpo_study.db'}"
-
-
-def without_password(url: str) -> str:
-    """The storage URL as it may be shown."""
-    try:
-        return sa.make_url(url).set(query={}).render_as_string(hide_password=True)
-    except sqlalchemy.exc.ArgumentError:
-        return url.split("@")[-1]
-
-
-def about(settings: TuneSettings, samples: Sequence[Start]) -> dict[str, Any]:
-    """What a study is about: two runs may share a study only where this is the same."""
-    positions = json.dumps([s.positions.round(6).tolist() for s in samples]).encode()
-    return {
-        "solver": settings.solver,
-        "space": {k.name: [k.low, k.high, k.log] for k in SOLVERS[settings.solver].knobs()},
-        "criterion": settings.criterion,
-        **calculators.identity(settings),
-        "start_from": settings.start_from,
-        "noise_seed": settings.noise_seed,
-        "n_steps_per_sample": settings.n_steps_per_sample,
-        "reactions": [s.name for s in samples],
-        "starting_points": hashlib.sha256(positions).hexdigest()[:16],
-    }
-
-
-@contextlib.contextmanager
-def _storage_errors(url: str) -> Iterator[None]:
-    shown = without_password(url)
-    try:
-        yield
-    except sqlalchemy.exc.DatabaseError as error:
-        raise InputError(f"storage {shown}: not a usable database ({error.orig})") from None
-    except InputError:
-        raise
-    except (sqlalchemy.exc.ArgumentError, ImportError, ValueError) as error:
-        raise InputError(
-            f"storage {shown}: not a usable storage URL ({type(error).__name__});"
-            " expected e.g. sqlite:///study.db"
-        ) from None
-
-
-def load(storage: str, study_name: str | None = None) -> optuna.Study:
-    """The study of that name, or the only one there is.
-
-    Raises:
-        InputError: when the storage or the study isn't there; the message lists the studies that
-            are.
-    """
-    _require_sqlite_file(storage)
-    with _storage_errors(storage):
-        names = optuna.get_all_study_names(storage)
-        if study_name is None and len(names) == 1:
-            study_name = names[0]
-        if study_name not in names:
-            there = ", ".join(names) or "none"
-            raise InputError(
-                f"storage {without_password(storage)}: no study {study_name!r};"
-                f" studies there: {there}"
-            )
-        return optuna.load_study(study_name=study_name, storage=storage)
-
-
-def _require_sqlite_file(storage: str) -> None:
-    path = sqlite_path(storage)
-    if path is not None and not path.is_file():
-        raise InputError(f"storage {storage}: no such file {path}")
-
-
-def sqlite_path(storage: str) -> Path | None:
-    """The file of an SQLite storage, None for another kind."""
-    return Path(storage.removeprefix("sqlite:///")) if storage.startswith("sqlite:///") else None
-
-
-def open_storage(settings: TuneSettings) -> BaseStorage:
-    """The storage, after it was asked whether the study may be begun or continued there.
-
-    Raises:
-        InputError: when the study is there and `resume` is not set, or the storage can't be used.
-    """
-    url = default_storage(settings)
-    if url in ("sqlite://", "sqlite:///:memory:"):
-        raise InputError(f"storage {url}: kept in memory only, expected a file or a server")
-    if (path := sqlite_path(url)) is not None:
-        require_writable(path.parent)
-    with _storage_errors(url):
-        storage = optuna.storages.get_storage(url)
-        names = optuna.get_all_study_names(storage)
-    if settings.study_name in names and not settings.resume:
-        raise InputError(
-            f"study {settings.study_name!r} exists in {without_password(url)}:"
-            " continue it with --resume, or choose another --study-name"
-        )
-    return storage
-
-
-def open_study(
-    storage: BaseStorage, settings: TuneSettings, samples: Sequence[Start]
+def tune(
+    settings: TuneSettings, *, on_trial: Callable[[optuna.Study], Any] | None = None
 ) -> optuna.Study:
-    """The study to tune in: the one that is there, or a new one.
+    """The study, when it has its `n_trials` trials, whoever ran them; with a progress bar.
 
-    Raises:
-        InputError: when the one that is there is about something else, or none can be made.
-    """
-    now = about(settings, samples)
-    with _storage_errors(default_storage(settings)):
-        study = optuna.create_study(
-            study_name=settings.study_name,
-            storage=storage,
-            direction="maximize",
-            load_if_exists=True,
-        )
-    if _ABOUT in study.user_attrs or study.get_trials(deepcopy=False):
-        _require_same_study(study, now)
-    else:  # new, or begun by another worker a moment ago
-        study.set_user_attr(_ABOUT, now)
-        study.set_user_attr("settings", settings.model_dump(exclude={"storage"}))
-        study.set_user_attr("versions", versions())
-    _enqueue_defaults(study, settings.solver)
-    _sampler(study, settings)
-    return study
-
-
-def _enqueue_defaults(study: optuna.Study, solver: str) -> None:
-    """The defaults are tried first, and again where the trial of them was broken off."""
-    defaults = {knob.name: knob.default for knob in SOLVERS[solver].knobs()}
-    trials = [t for t in study.get_trials(deepcopy=False) if t.state is not TrialState.FAIL]
-    if defaults not in [t.system_attrs.get("fixed_params", t.params) for t in trials]:
-        study.enqueue_trial(defaults)
-
-
-def _require_same_study(study: optuna.Study, now: dict[str, Any]) -> None:
-    before = study.user_attrs.get(_ABOUT)
-    if before is None:
-        raise InputError(
-            f"study {study.study_name!r} was not made by gadlib; choose another --study-name"
-        )
-    differing = [name for name in now if before.get(name) != now[name]]
-    if differing:
-        told = "; ".join(_difference(name, before.get(name), now[name]) for name in differing)
-        raise InputError(
-            f"study {study.study_name!r} is about something else: {told};"
-            " choose another --study-name"
-        )
-
-
-def _difference(name: str, before: Any, now: Any) -> str:
-    if isinstance(before, dict) and isinstance(now, dict):
-        keys = [k for k in now | before if before.get(k) != now.get(k)]
-        return "; ".join(f"{name} of {k} was {before.get(k)}, now {now.get(k)}" for k in keys)
-    return f"{name} was {before!r}, now {now!r}"
-
-
-def _sampler(study: optuna.Study, settings: TuneSettings) -> None:
-    """TPE as published: independent, random trials first; a resumed study has another seed."""
-    study.sampler = optuna.samplers.TPESampler(
-        seed=settings.seed + len(study.get_trials(deepcopy=False, states=_ENDED)),
-        n_startup_trials=settings.n_startup_trials,
-        multivariate=False,
-        constant_liar=settings.workers > 1,
-    )
-
-
-_ENDED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-
-
-def tune(settings: TuneSettings, *, on_trial: Any = None) -> optuna.Study:
-    """The study, when it has its `n_trials` completed trials; with a progress bar.
-
-    Interrupted (Ctrl-C, SIGTERM) it ends the running trials as failed and leaves every completed
-    one in the storage and in `hpo_results.json`; with `resume` it goes on to the same total.
+    Interrupted (Ctrl-C, SIGTERM) it queues the running trials again and leaves every finished one
+    in the storage and in `hpo_results.json`; with `resume` it goes on to the same total.
 
     Args:
         settings: what to tune on, and where to keep it.
-        on_trial: called with the study after every completed trial.
+        on_trial: called with the study after every trial that this worker has finished.
 
     Raises:
         InputError: when the settings can't be followed; nothing has been computed then.
+        StorageLostError: when the storage went away and stayed away.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     _require_settings(settings)
     out = require_writable(settings.out_dir)
-    storage = open_storage(settings)
+    storage = require_storage(settings)
     results = out / "hpo_results.json"
-    _require_own_results(results, settings)
+    _require_own_results(results, settings.study_name)
     screened, samples = difficult_samples(settings)
     chosen = samples[: settings.n_samples]
     calculator = calculator_of(settings, chosen)
-    study = open_study(storage, settings, chosen)
-    loop = _Loop(study, settings, calculator, tuple(chosen))
-    with tqdm(
-        total=settings.n_trials, initial=loop.n_completed, desc="tuning", unit="trial"
-    ) as bar:
+    claims = open_study(settings, chosen, screened, storage=storage)
+    loop = _Loop(claims, settings, calculator, tuple(chosen), Cache(out / "samples"))
+    tracking = Tracking(settings.study_name, claims.name, settings_shown(settings), str(out))
+    pause = 0.0
+    with (
+        _heard(),
+        tqdm(total=settings.n_trials, initial=claims.n_done, desc="tuning", unit="trial") as bar,
+    ):
         try:
             with contextlib.closing(iter(loop)) as told:
-                for _ in told:
+                for number in told:
                     with undisturbed():
-                        bar.update(loop.n_completed - bar.n)
-                        bar.set_postfix(best=f"{study.best_value:.3f}", refresh=False)
-                        write_json(results, collect_results(study, screened))
+                        _track(tracking, claims.trials()[number])
+                        bar.update(claims.n_done - bar.n)
+                        if (best := loop.best()) is not None:
+                            bar.set_postfix(best=f"{best:.3f}", refresh=False)
+                        if time.monotonic() >= pause:
+                            pause = _write_in_time(claims.study, results)
                     if on_trial is not None:
-                        on_trial(study)
+                        on_trial(claims.study)
         finally:
             with undisturbed():
-                write_json(results, collect_results(study, screened))
-    return study
+                loop.end()
+                write_results(claims.study, results)
+                now = standing(claims.study)
+                best = None if now.best_trial is None else claims.trials()[now.best_trial]
+                tracking.end(summary_of(now.states, best))
+    return claims.study
+
+
+def _write_in_time(study: optuna.Study, path: Path) -> float:
+    """When to write again: at once, unless writing has become slow."""
+    began = time.monotonic()
+    write_results(study, path)
+    took = time.monotonic() - began
+    return began + (_WRITING_SHARE * took if took > _SLOW_WRITING_S else 0.0)
+
+
+def write_results(study: optuna.Study, path: str | Path) -> Path:
+    """The path, with what the storage holds of the study written there.
+
+    Raises:
+        InputError: when the file holds the results of another study, or can't be written.
+    """
+    path = Path(path)
+    _require_own_results(path, study.study_name)
+    with alone(
+        path.with_name(f".{path.name}.lock")
+    ):  # else an older state may be written over a newer one
+        return write_json(path, collect_results(study))
+
+
+def _track(tracking: Tracking, trial: FrozenTrial) -> None:
+    tracking.trial(trial.number, trial.state.name.lower(), trial.params, trial.user_attrs)
+
+
+@contextlib.contextmanager
+def _heard() -> Iterator[None]:
+    """SIGTERM is Ctrl-C inside, where nobody else listens to it, as in a notebook's kernel."""
+    is_ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    )
+    if is_ours:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if is_ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextlib.contextmanager
@@ -343,16 +210,22 @@ def _require_settings(settings: TuneSettings) -> None:
         raise InputError(
             f"hyperparameters {settings.hyperparameters}: a study draws them itself; expected none"
         )
+    space(settings.solver, settings.ranges)
+    if settings.pruning not in PRUNING:
+        raise InputError(f"pruning {settings.pruning!r}: expected one of {', '.join(PRUNING)}")
+    if settings.sampler not in SAMPLERS:
+        raise InputError(f"sampler {settings.sampler!r}: expected one of {', '.join(SAMPLERS)}")
+    sampler(settings.sampler, settings.seed, settings.n_startup_trials)
 
 
-def _require_own_results(results: Path, settings: TuneSettings) -> None:
+def _require_own_results(results: Path, study_name: str) -> None:
     if not results.exists():
         return
     content = read_json(results)
     name = content.get("study_name") if isinstance(content, dict) else None
-    if name != settings.study_name:
+    if name != study_name:
         raise InputError(
-            f"{results} holds the results of study {name!r}, not {settings.study_name!r}:"
+            f"{results} holds the results of study {name!r}, not {study_name!r}:"
             " choose another --out-dir, nothing is overwritten"
         )
 
@@ -373,7 +246,9 @@ def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]
     if settings.screening is None:
         starts = starts_of(wanted)
         _require_enough(settings, len(starts))
-        records = screen(wanted, starts=starts, out=Path(settings.out_dir) / "screening.json")
+        out = Path(settings.out_dir) / "screening.json"
+        with alone(out.with_name(f".{out.name}.lock")):  # other workers wait, and find it done
+            records = screen(wanted, starts=starts, out=out)
     else:
         before, records = read_records(settings.screening)
         require_same(
@@ -408,143 +283,168 @@ def _require_enough(settings: TuneSettings, n: int) -> None:
 
 
 @dataclass
-class _Loop:
-    """Trials, asked for as processes become free, told with their last sample, then yielded."""
+class _Running:
+    """A trial of this worker, with the records of its samples by their places."""
 
-    study: optuna.Study
+    trial: Trial
+    hyperparameters: Hyperparameters
+    found: dict[int, Record] = field(default_factory=dict)
+    n_cached: int = 0
+
+
+@dataclass
+class _Loop:
+    """Trials, claimed as processes become free, told with their last sample, then yielded.
+
+    Samples run hardest first, so that a trial that can't be the best any more soon shows it.
+    """
+
+    claims: Claims
     settings: TuneSettings
     calculator: Any
     samples: tuple[Start, ...]
-    running: dict[int, Trial] = field(default_factory=dict)
-    found: dict[int, dict[int, Record]] = field(default_factory=dict)
+    cache: Cache
+    running: dict[int, _Running] = field(default_factory=dict)
+    told: deque[int] = field(default_factory=deque)
+    knobs: tuple[Knob, ...] = ()
+    identity: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def n_completed(self) -> int:
-        """Completed trials in the study, whoever completed them."""
-        return len(self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+    def __post_init__(self) -> None:
+        self.identity = calculators.identity(self.settings)
+        self.knobs = space(self.settings.solver, self.settings.ranges)
 
     def __iter__(self) -> Generator[int, None, None]:
-        try:
-            with contextlib.closing(run(self._jobs(), self.settings.workers)) as results:
-                for job, records in results:
-                    number, places = job.tag
-                    if number not in self.running:
-                        continue
-                    self.found[number].update(zip(places, records, strict=True))
-                    if len(self.found[number]) == len(self.samples):
-                        with undisturbed():
-                            self._tell(number)
-                        yield number
-        finally:
-            with undisturbed():
-                for trial in self.running.values():
-                    with contextlib.suppress(Exception):  # the storage may be what failed
-                        self.study.tell(trial, state=TrialState.FAIL)
+        pause = 0.2
+        while self.claims.n_done < self.settings.n_trials:
+            self._tick()
+            for number in self._run():
+                pause = 0.2
+                yield number
+            if self.claims.n_done >= self.settings.n_trials:
+                return
+            time.sleep(pause)  # the rest are other workers'; one of them may die yet
+            pause = min(1.5 * pause, _POLL_S, self.settings.grace_s / 6)
+
+    def _run(self) -> Iterator[int]:
+        jobs = run(self._jobs(), self.settings.workers, on_tick=self._tick)
+        with contextlib.closing(jobs) as results:
+            for job, records in results:
+                number, places = job.tag
+                for place, record in zip(places, records, strict=True):
+                    self._keep(number, place, record)
+                with undisturbed():
+                    self._judge(number)
+                while self.told:
+                    yield self.told.popleft()
+        while self.told:
+            yield self.told.popleft()
+
+    def _tick(self) -> None:
+        self.claims.beat()
+        self.claims.recover()
 
     def _jobs(self) -> Iterator[Job]:
-        while (asked := self._ask()) is not None:
-            number, hyperparameters = asked
-            size = self.settings.batch_size
-            for first in range(0, len(self.samples), size):
-                places = range(first, min(first + size, len(self.samples)))
+        while (this := self._claim()) is not None:
+            trial, hyperparameters = this.trial, this.hyperparameters
+            for place in range(len(self.samples)):
+                if (record := self.cache.get(self._key(this, place))) is not None:
+                    this.found[place] = record
+                    this.n_cached += 1
+            with undisturbed():
+                self._judge(trial.number)
+            missing = [i for i in range(len(self.samples)) if i not in this.found]
+            size = job_size(self.calculator, self.settings.batch_size)
+            for first in range(0, len(missing), size):
+                if trial.number not in self.running:
+                    break
+                places = missing[first : first + size]
                 yield Job(
                     self.calculator,
                     tuple(self.samples[i] for i in places),
                     hyperparameters,
                     self.settings.criterion,  # type: ignore[arg-type]
                     self.settings.n_steps_per_sample,
-                    tag=(number, places),
+                    tag=(trial.number, places),
+                    capacity=self.settings.batch_size,
                 )
 
-    def _ask(self) -> tuple[int, Hyperparameters] | None:
-        """The number and the values of another trial; None when there are enough."""
+    def _claim(self) -> _Running | None:
         with undisturbed():
-            if self.n_completed + len(self.running) >= self.settings.n_trials:
+            trial = self.claims.claim()
+            if trial is None:
                 return None
-            trial = self.study.ask()
-            self.running[trial.number] = trial
-            self.found[trial.number] = {}
-            return trial.number, suggest(trial, self.settings.solver)
+            self._seed(trial)
+            this = _Running(trial, suggest(trial, self.settings.solver, self.knobs))
+            self.running[trial.number] = this
+            return this
 
-    def _tell(self, number: int) -> None:
-        trial, found = self.running.pop(number), self.found.pop(number)
-        records = [found[i] for i in sorted(found)]
+    def _seed(self, trial: Trial) -> None:
+        """The worker's own sampler, once: no two workers' first trials have the same number."""
+        if self.claims.seed is None:
+            settings, self.claims.seed = self.settings, self.settings.seed + trial.number
+            self.claims.study.sampler = sampler(
+                settings.sampler,
+                self.claims.seed,
+                settings.n_startup_trials,
+                study_seed=settings.seed,
+            )
+            self.claims.beat(force=True)
+        trial.set_user_attr("seed", self.claims.seed)
+
+    def _key(self, this: _Running, place: int) -> str:
+        settings = self.settings
+        return digest(
+            self.identity,
+            self.samples[place],
+            this.hyperparameters,
+            settings.criterion,
+            settings.n_steps_per_sample,
+        )
+
+    def _keep(self, number: int, place: int, record: Record) -> None:
+        this = self.running.get(number)
+        if this is not None:
+            this.found[place] = record
+            self.cache.put(self._key(this, place), record)
+
+    def best(self) -> float | None:
+        """The best score so far, of all workers."""
+        scores = [t.value for t in self.claims.trials() if t.state is TrialState.COMPLETE]
+        return max((score for score in scores if score is not None), default=None)
+
+    def _judge(self, number: int) -> None:
+        """End the trial when all its samples are there, or enough to rule it out as the best."""
+        this = self.running.get(number)
+        if this is None or not this.found:
+            return
+        records = [this.found[i] for i in sorted(this.found)]
+        n, n_steps = len(self.samples), self.settings.n_steps_per_sample
+        if len(records) == n:
+            self._tell(number, this, records, is_pruned=False)
+            return
+        possible = best_possible(records, n, n_steps)
+        if self.settings.pruning == "bound":
+            best = self.best()
+            if best is not None and possible <= best:
+                this.trial.report(possible, len(records))
+                self._tell(number, this, records, is_pruned=True)
+
+    def _tell(self, number: int, this: _Running, records: list[Record], *, is_pruned: bool) -> None:
         result = outcome(records, self.settings.n_steps_per_sample)
-        for name, value in asdict(result).items():
-            trial.set_user_attr(name, value)
-        trial.set_user_attr("elapsed_s", round(sum(r.elapsed_s for r in records), 3))
-        trial.set_user_attr("samples", [sample_summary(r) for r in records])
-        self.study.tell(trial, result.score)
+        attributes = asdict(result) | {
+            "elapsed_s": round(sum(r.elapsed_s for r in records), 3),
+            "n_cached": this.n_cached,
+            "samples": [sample_summary(r) for r in records],
+        }
+        del self.running[number]
+        if self.claims.tell(this.trial, None if is_pruned else result.score, attributes):
+            self.told.append(number)
 
-
-def sample_summary(record: Record) -> dict[str, Any]:
-    """What a study keeps of one sample of one trial."""
-    kept = (
-        "name",
-        "status",
-        "converged",
-        "index1",
-        "strict",
-        "bound",
-        "steps",
-        "escapes",
-        "fmax",
-        "n_gradient",
-        "n_hessian",
-        "message",
-    )
-    values = asdict(record)
-    return {
-        name: values[name]
-        for name in kept
-        if name != "message" or record.status not in ("saddle", "out_of_steps")
-    }
-
-
-def collect_results(study: optuna.Study, screened: Sequence[Record]) -> dict[str, Any]:
-    """The content of `hpo_results.json`: the best trial, all trials, the screening set."""
-    trials = study.get_trials(deepcopy=False)
-    completed = [t for t in trials if t.state is TrialState.COMPLETE]
-    best = max(completed, key=lambda t: t.value, default=None)  # type: ignore[arg-type,return-value]
-    attrs = study.user_attrs
-    return {
-        "study_name": study.study_name,
-        "best_trial": best and best.number,
-        "best_score": best and best.value,
-        "best_params": best.params if best else {},
-        "best_convergence_rate": best and best.user_attrs.get("convergence_rate"),
-        "best_mean_steps": best and best.user_attrs.get("mean_steps"),
-        "n_trials": {
-            str(state.name).lower(): sum(t.state is state for t in trials) for state in TrialState
-        },
-        "about": attrs.get(_ABOUT, {}),
-        "settings": attrs.get("settings", {}),
-        "versions": attrs.get("versions", {}),
-        "trials": [_trial(t) for t in trials],
-        "screening": [
-            {
-                "name": r.name,
-                "formula": r.formula,
-                "split": r.split,
-                "converged": r.converged,
-                "steps": r.steps,
-                "difficulty": difficulty(r),
-            }
-            for r in screened
-        ],
-    }
-
-
-def _trial(trial: FrozenTrial) -> dict[str, Any]:
-    return {
-        "number": trial.number,
-        "state": trial.state.name.lower(),
-        "score": trial.value,
-        "params": trial.params,
-        "started": trial.datetime_start and trial.datetime_start.isoformat(),
-        "ended": trial.datetime_complete and trial.datetime_complete.isoformat(),
-        **trial.user_attrs,
-    }
+    def end(self) -> None:
+        """What is unfinished is queued again, and the worker has left."""
+        with contextlib.suppress(Exception):  # the storage may be what failed
+            self.claims.give_back("interrupted")
+            self.claims.leave()
 
 
 @dataclass(frozen=True)

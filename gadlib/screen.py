@@ -33,6 +33,7 @@ from gadlib.state import Status
 NOT_CONVERGED = 1000
 """The difficulty of a reaction whose search did not converge."""
 
+_TICK_S = 2.0
 _THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
@@ -94,7 +95,9 @@ def _search(job: Job, on_frame: Callable[[Frame], None] | None) -> list[Record]:
     return [found[i] for i in range(len(job.starts))]
 
 
-def run(jobs: Iterable[Job], workers: int = 1) -> Generator[tuple[Job, list[Record]], None, None]:
+def run(
+    jobs: Iterable[Job], workers: int = 1, *, on_tick: Callable[[], None] | None = None
+) -> Generator[tuple[Job, list[Record]], None, None]:
     """Each job with its records, in the order in which they end.
 
     Jobs are taken from the iterable only when a process is free for them, so what a job is may
@@ -105,10 +108,12 @@ def run(jobs: Iterable[Job], workers: int = 1) -> Generator[tuple[Job, list[Reco
         jobs: what to compute.
         workers: processes; 0 computes in this one, where a calculator that ends its process ends
             this one.
+        on_tick: called every few seconds while the processes compute.
     """
+    tick = (lambda *_: None) if on_tick is None else lambda *_: on_tick()
     if workers == 0:
         for job in jobs:
-            yield job, search_starts(job)
+            yield job, search_starts(job, on_frame=tick)
         return
     source = iter(jobs)
     running: dict[Future, Job] = {}
@@ -119,7 +124,8 @@ def run(jobs: Iterable[Job], workers: int = 1) -> Generator[tuple[Job, list[Reco
                 running[executor.submit(search_starts, job)] = job
             if not running:
                 return
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            done, _ = wait(running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
+            tick()
             if any(isinstance(future.exception(), BrokenProcessPool) for future in done):
                 done = set(running)  # whichever job it was, all that were running are lost
                 executor = _executor(workers)
