@@ -38,7 +38,7 @@ TRY_AGAIN = 75
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status of the command line given."""
-    from gadlib import storage
+    from gadlib.patience import StorageLostError
 
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"gadlib {options.name}: {error}", file=sys.stderr)
         return 2
-    except storage.StorageLostError as error:
+    except StorageLostError as error:
         print(f"gadlib {options.name}: {error}", file=sys.stderr)
         return TRY_AGAIN
     except KeyboardInterrupt:

@@ -23,25 +23,18 @@ from gadlib.reactions import Start
 from gadlib.records import Record, versions
 from gadlib.settings import InputError
 
+_ABOVE = (
+    "__main__", "ase", "cache", "claims", "demo", "hpo", "job", "objective", "patience", "report",
+    "samples", "signals", "standing", "storage", "study", "tracking", "trials", "validation",
+)  # fmt: skip
+"""Modules that no record depends on."""
+
 
 @cache
 def _code() -> str:
     """A fingerprint of what computes a record: this package below the study, and the versions."""
-    above = (
-        "__main__",
-        "hpo",
-        "report",
-        "study",
-        "claims",
-        "storage",
-        "tracking",
-        "job",
-        "demo",
-        "cache",
-        "objective",
-    )
     root = Path(__file__).parent
-    sources = sorted(path for path in root.rglob("*.py") if path.stem not in above)
+    sources = sorted(path for path in root.rglob("*.py") if path.stem not in _ABOVE)
     code = hashlib.sha256()
     for path in sources:
         if not {"data", "report"} & set(path.parts):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import optuna
@@ -147,3 +147,27 @@ def sampler(name: str, seed: int, n_startup_trials: int, *, study_seed: int = 0)
             return kinds[name](**more)
         except ImportError as error:
             raise InputError(f"sampler {name!r}: {error}") from None
+
+
+def sample_summary(record: Record) -> dict[str, Any]:
+    """What a study keeps of one sample of one trial."""
+    kept = (
+        "name",
+        "status",
+        "converged",
+        "index1",
+        "strict",
+        "bound",
+        "steps",
+        "escapes",
+        "fmax",
+        "n_gradient",
+        "n_hessian",
+        "message",
+    )
+    values = asdict(record)
+    return {
+        name: values[name]
+        for name in kept
+        if name != "message" or record.status not in ("saddle", "out_of_steps")
+    }

@@ -21,9 +21,10 @@ import torch
 
 from gadlib import hpo
 from gadlib.batch import Evaluation
+from gadlib.patience import StorageLostError
 from gadlib.reactions import Start
 from gadlib.settings import InputError, TuneSettings
-from gadlib.storage import StorageLostError, open_storage
+from gadlib.storage import open_storage
 
 
 def saddle(batch, *, hessian=True):

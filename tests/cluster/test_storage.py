@@ -9,8 +9,9 @@ from optuna.trial import TrialState
 
 from gadlib import storage
 from gadlib.__main__ import main
+from gadlib.patience import Patient, StorageLostError
 from gadlib.settings import InputError
-from gadlib.storage import StorageLostError, open_storage, without_password
+from gadlib.storage import open_storage, without_password
 
 pytestmark = pytest.mark.skipif(
     "GADLIB_TEST_CLUSTER" not in os.environ,
@@ -98,17 +99,17 @@ GONE = sqlalchemy.exc.OperationalError("SELECT SECRET", {}, Exception("server cl
 @pytest.mark.parametrize("error", [GONE, OSError(28, "No space left on device")])
 def test_trouble_is_tried_again_and_then_ends_clearly(error):
     failing = Failing(3, error)
-    assert storage.Patient(failing, "shown", 30.0).get_all_studies() == []
+    assert Patient(failing, "shown", 30.0).get_all_studies() == []
     assert failing.calls == 4
     with pytest.raises(StorageLostError, match=r"shown: no answer for 0 s .* --resume") as lost:
-        storage.Patient(Failing(10**6, error), "shown", 0.2).get_all_studies()
+        Patient(Failing(10**6, error), "shown", 0.2).get_all_studies()
     assert "SECRET" not in str(lost.value)
 
 
 def test_what_is_no_trouble_is_not_tried_again():
     failing = Failing(3, KeyError("no such study"))
     with pytest.raises(KeyError):
-        storage.Patient(failing, "shown", 30.0).get_all_studies()
+        Patient(failing, "shown", 30.0).get_all_studies()
     assert failing.calls == 1
 
 
