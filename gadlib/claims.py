@@ -32,6 +32,8 @@ MAX_DEATHS = 3
 
 _WORKER = "worker:"
 _SETTLED_S = 60.0
+_LOOK_S = 5.0
+_DOUBT_S = 30.0
 
 
 def this_machine() -> str:
@@ -157,18 +159,20 @@ class Claims:
             frozen = self._end(number, None, TrialState.FAIL)
         except UpdateFinishedTrialError:
             return False
-        self._queue_again(frozen)
-        return True
+        return self._queue_again(frozen)
 
-    def _queue_again(self, trial: FrozenTrial) -> None:
-        """As Optuna's RetryHeartbeatStaleTrialCallback, whose attributes these are."""
+    def _queue_again(self, trial: FrozenTrial) -> bool:
+        """Whether it is tried again.
+
+        As by Optuna's RetryHeartbeatStaleTrialCallback, whose attributes these are.
+        """
         history = [*trial.system_attrs.get("retry_history", []), trial.number]
         kept = {"failed_trial": history[0], "retry_history": history}
         if "fixed_params" in trial.system_attrs:
             kept["fixed_params"] = trial.system_attrs["fixed_params"]
         deaths = trial.user_attrs.get("deaths", 0) + ("ended" not in trial.user_attrs)
         if deaths >= MAX_DEATHS:
-            return
+            return False
         self.study.add_trial(
             optuna.create_trial(
                 state=TrialState.WAITING,
@@ -178,43 +182,52 @@ class Claims:
                 system_attrs=kept,
             )
         )
+        return True
 
     def recover(self, *, force: bool = False) -> int:
         """How many trials of dead workers were queued again."""
-        if not force and time.monotonic() - self._last_recovery < self.grace_s / 12:
+        pause = min(_LOOK_S, self.grace_s / 12)
+        if not force and time.monotonic() - self._last_recovery < pause:
             return 0
         self._last_recovery = time.monotonic()
-        trials, known = self.trials(), workers(self.study)
-        n = 0
-        for trial in trials:
-            if trial.state is TrialState.RUNNING and self._is_orphan(trial, known):
-                n += self._requeue(trial.number)
+        trials, known = self.trials(), workers(self.study)  # in this order: no trial has no worker
         others = [worker for name, worker in known.items() if name != self.name]
         is_alone = not any(is_alive(worker, self.grace_s) for worker in others)
+        n = 0
+        for trial in trials:
+            if trial.state is TrialState.RUNNING and self._is_orphan(trial, known, is_alone):
+                n += self._requeue(trial.number)
         for trial in lost(trials, settled_s=0.0 if is_alone else _SETTLED_S):
-            self._queue_again(trial)
-            n += 1
+            n += self._queue_again(trial)
         return n
 
-    def _is_orphan(self, trial: FrozenTrial, known: Mapping[str, dict[str, Any]]) -> bool:
+    def _is_orphan(
+        self, trial: FrozenTrial, known: Mapping[str, dict[str, Any]], is_alone: bool
+    ) -> bool:
         """Whether its worker has ended, or gave no sign while this process looked on."""
         name = trial.user_attrs.get("worker")
         if name == self.name:
             return False
         worker = known.get(name, {}) if name else {}
+        if not worker:  # killed between asking for the trial and signing it, or about to sign
+            return is_alone or self._unchanged_s(f"trial {trial.number}", None) > self._doubt_s
         verdict = is_alive(worker, self.grace_s)
         if verdict is not None and worker.get("machine") == this_machine():
             return not verdict
         if worker.get("ended"):
             return True
-        sign, now = worker.get("beat"), time.monotonic()
-        key = name or f"trial {trial.number}"
+        return verdict is False and self._unchanged_s(name, worker.get("beat")) > self._doubt_s
+
+    @property
+    def _doubt_s(self) -> float:
+        return min(_DOUBT_S, self.grace_s / 2)
+
+    def _unchanged_s(self, key: str, sign: Any) -> float:
+        """For how long this process has seen the same sign of life."""
+        now = time.monotonic()
         if key not in self._seen or self._seen[key][0] != sign:
             self._seen[key] = (sign, now)
-        looked_s = now - self._seen[key][1]
-        if not worker:
-            return looked_s > self.grace_s
-        return verdict is False and looked_s > min(30.0, self.grace_s / 2)
+        return now - self._seen[key][1]
 
 
 def _now() -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,10 @@ def open_storage(url: str, *, must_exist: bool = False, patience_s: float = PATI
             raise
         raise InputError(f"storage {shown}: not a usable database ({reason(error)})") from None
     wal = Path(f"{path}-wal") if url.startswith("sqlite") else None
-    return Patient(storage, shown, patience_s, wal)  # pyright: ignore[reportAbstractUsage]
+    patient = Patient(storage, shown, patience_s, wal)  # pyright: ignore[reportAbstractUsage]
+    if (engine := getattr(getattr(storage, "_backend", None), "engine", None)) is not None:
+        weakref.finalize(patient, engine.dispose)  # else connections are left to the collector
+    return patient
 
 
 def _require_file(path: Path, url: str, must_exist: bool) -> None:

@@ -122,7 +122,7 @@ def open_study(
         before = None
     except DuplicatedStudyError:
         study = optuna.load_study(study_name=settings.study_name, storage=storage)
-        before = _about_of(study)
+        before = _about_of(study, settings.grace_s)
     if before is not None:
         _require_joinable(study, settings, storage.shown)
         _require_same_study(study, before, now)
@@ -139,7 +139,7 @@ def open_study(
     return claims
 
 
-def _about_of(study: optuna.Study) -> dict[str, Any] | None:
+def _about_of(study: optuna.Study, grace_s: float) -> dict[str, Any] | None:
     """What the study is about; None where who made it died before it could say so.
 
     Raises:
@@ -154,7 +154,8 @@ def _about_of(study: optuna.Study) -> dict[str, Any] | None:
             raise InputError(
                 f"study {study.study_name!r} was not made by gadlib; choose another --study-name"
             )
-        patience_s = _MADE_S if workers(study) else _MADE_S / 10
+        is_anyone = any(is_alive(worker, grace_s) for worker in workers(study).values())
+        patience_s = _MADE_S if is_anyone else _MADE_S / 10
         if time.monotonic() - began > patience_s:
             return None
         time.sleep(0.2)

@@ -13,11 +13,6 @@ from gadlib.patience import Patient, StorageLostError
 from gadlib.settings import InputError
 from gadlib.storage import open_storage, without_password
 
-pytestmark = pytest.mark.skipif(
-    "GADLIB_TEST_CLUSTER" not in os.environ,
-    reason="starts servers and many processes; GADLIB_TEST_CLUSTER=1 runs it",
-)
-
 WRONG = {
     "nothing://u:SECRET@h/x": "not a usable storage URL",
     "postgresql+psycopg://u:SECRET@127.0.0.1:1/x": "not a usable database",

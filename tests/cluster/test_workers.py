@@ -9,11 +9,6 @@ from optuna.trial import TrialState
 from gadlib.hpo import load, standing
 from gadlib.records import read_json
 
-pytestmark = pytest.mark.skipif(
-    "GADLIB_TEST_CLUSTER" not in os.environ,
-    reason="starts servers and many processes; GADLIB_TEST_CLUSTER=1 runs it",
-)
-
 STORAGES = [
     "sqlite",
     "journal",

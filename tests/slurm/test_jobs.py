@@ -12,14 +12,7 @@ import pytest
 from gadlib.hpo import load, standing
 from gadlib.records import read_json
 
-pytestmark = [
-    pytest.mark.slurm,
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        "GADLIB_TEST_CLUSTER" not in os.environ,
-        reason="starts servers and many processes; GADLIB_TEST_CLUSTER=1 runs it",
-    ),
-]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 CONFIGURATION = """
