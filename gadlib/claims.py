@@ -1,10 +1,10 @@
 """Who runs which trial: the workers of a study share out exactly as many trials as were asked for.
 
 Every worker is a line in the study's attributes with a sign of life; a trial carries its worker's
-name. A trial is created first and counts only if, of the trials created before it, fewer than the
-total are alive; numbers are given out one by one by every storage, so no two workers can both take
-the last place. A trial that is interrupted, or whose worker has died, is ended as failed by exactly
-one process and queued again with its parameters. Floor 4.
+name. A trial is created first and run only if it has a place (`places`): numbers are given out one
+by one by every storage, so no two workers can both take the last. A trial that is interrupted, or
+whose worker has died, is ended as failed by exactly one process and queued again with its
+parameters. Floor 4.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import random
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,11 +24,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-DONE = (TrialState.COMPLETE, TrialState.PRUNED)
-"""A pruned trial is decided: it can't be the best."""
-
-MAX_DEATHS = 3
-"""A trial during which that many workers died is not tried again."""
+from gadlib.places import DONE, deaths, has_place, history, is_over, is_twin, lost, taken
 
 _WORKER = "worker:"
 _SETTLED_S = 60.0
@@ -108,18 +104,22 @@ class Claims:
     def claim(self) -> Trial | None:
         """The next trial, this worker's to run; None when others have all there are to run."""
         trials = self.trials()
-        is_queued = any(t.state is TrialState.WAITING for t in trials)
         if sum(t.state in DONE for t in trials) >= self.n_trials:
             return None
-        if not is_queued and _alive(trials) >= self.n_trials:
+        is_queued = any(t.state is TrialState.WAITING for t in trials)
+        if not is_queued and len(taken(trials)) >= self.n_trials:
             return None
         trial = self.study.ask()
         with contextlib.suppress(UpdateFinishedTrialError):  # slept, and was taken for dead
             trial.set_user_attr("worker", self.name)
-            earlier = [t for t in self.trials() if t.number < trial.number]
-            if _alive(earlier) < self.n_trials:
+            trials = self.trials()
+            this = trials[trial.number]
+            if is_twin(this, trials):
+                trial.set_user_attr("twin", True)
+            elif has_place(this, trials, self.n_trials):
                 return trial
-            trial.set_user_attr("surplus", True)
+            else:
+                trial.set_user_attr("surplus", True)
             self._end(trial, None, TrialState.FAIL)
         return None
 
@@ -151,34 +151,33 @@ class Claims:
             if is_mine and frozen.state is TrialState.RUNNING:
                 with contextlib.suppress(UpdateFinishedTrialError):
                     Trial(self.study, frozen._trial_id).set_user_attr("ended", reason)
-                n += self._requeue(frozen.number)
+                n += self._requeue(frozen)
         return n
 
-    def _requeue(self, number: int) -> bool:
+    def _requeue(self, trial: FrozenTrial) -> bool:
         try:
-            frozen = self._end(number, None, TrialState.FAIL)
+            Trial(self.study, trial._trial_id).set_user_attr("ended_by", self.name)
+            return self._queue_again(self._end(trial.number, None, TrialState.FAIL))
         except UpdateFinishedTrialError:
             return False
-        return self._queue_again(frozen)
 
     def _queue_again(self, trial: FrozenTrial) -> bool:
         """Whether it is tried again.
 
         As by Optuna's RetryHeartbeatStaleTrialCallback, whose attributes these are.
         """
-        history = [*trial.system_attrs.get("retry_history", []), trial.number]
-        kept = {"failed_trial": history[0], "retry_history": history}
+        if is_over(trial) or not has_place(trial, self.trials(), self.n_trials):
+            return False
+        numbers = [*history(trial), trial.number]
+        kept = {"failed_trial": numbers[0], "retry_history": numbers}
         if "fixed_params" in trial.system_attrs:
             kept["fixed_params"] = trial.system_attrs["fixed_params"]
-        deaths = trial.user_attrs.get("deaths", 0) + ("ended" not in trial.user_attrs)
-        if deaths >= MAX_DEATHS:
-            return False
         self.study.add_trial(
             optuna.create_trial(
                 state=TrialState.WAITING,
                 params=trial.params,
                 distributions=trial.distributions,
-                user_attrs={"deaths": deaths},
+                user_attrs={"deaths": deaths(trial)},
                 system_attrs=kept,
             )
         )
@@ -196,9 +195,10 @@ class Claims:
         n = 0
         for trial in trials:
             if trial.state is TrialState.RUNNING and self._is_orphan(trial, known, is_alone):
-                n += self._requeue(trial.number)
-        for trial in lost(trials, settled_s=0.0 if is_alone else _SETTLED_S):
-            n += self._queue_again(trial)
+                n += self._requeue(trial)
+        for trial in lost(self.trials()):
+            if is_alone or self._is_left(trial, known):
+                n += self._queue_again(trial)
         return n
 
     def _is_orphan(
@@ -209,7 +209,9 @@ class Claims:
         if name == self.name:
             return False
         worker = known.get(name, {}) if name else {}
-        if not worker:  # killed between asking for the trial and signing it, or about to sign
+        if (
+            name is None or not worker
+        ):  # killed between asking for the trial and signing it, or about to sign
             return is_alone or self._unchanged_s(f"trial {trial.number}", None) > self._doubt_s
         verdict = is_alive(worker, self.grace_s)
         if verdict is not None and worker.get("machine") == this_machine():
@@ -217,6 +219,14 @@ class Claims:
         if worker.get("ended"):
             return True
         return verdict is False and self._unchanged_s(name, worker.get("beat")) > self._doubt_s
+
+    def _is_left(self, trial: FrozenTrial, known: Mapping[str, dict[str, Any]]) -> bool:
+        """Whether who failed it, and would queue it again in the next moment, can't any more."""
+        by = trial.user_attrs.get("ended_by", "")
+        if by != self.name and is_alive(known.get(by, {}), self.grace_s) is False:
+            return True
+        ended = trial.datetime_complete
+        return ended is not None and datetime.now().timestamp() - ended.timestamp() > _SETTLED_S
 
     @property
     def _doubt_s(self) -> float:
@@ -232,27 +242,6 @@ class Claims:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _alive(trials: Iterable[FrozenTrial]) -> int:
-    return sum(t.state is not TrialState.FAIL for t in trials)
-
-
-def lost(trials: Iterable[FrozenTrial], *, settled_s: float) -> list[FrozenTrial]:
-    """Failed trials that nobody queued again, because who failed them died at once."""
-    trials = list(trials)
-    queued = {number for t in trials for number in t.system_attrs.get("retry_history", [])}
-    settled = datetime.now().timestamp() - settled_s
-    return [
-        t
-        for t in trials
-        if t.state is TrialState.FAIL
-        and t.number not in queued
-        and not t.user_attrs.get("surplus")
-        and t.user_attrs.get("deaths", 0) + ("ended" not in t.user_attrs) < MAX_DEATHS
-        and t.datetime_complete is not None
-        and t.datetime_complete.timestamp() < settled
-    ]
 
 
 def workers(study: optuna.Study) -> dict[str, dict[str, Any]]:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import TrialState
 
-from gadlib.claims import DONE, is_alive, workers
+from gadlib.claims import is_alive, workers
+from gadlib.places import DONE
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,14 @@ from optuna.trial import TrialState
 
 from gadlib import claims
 from gadlib.claims import Claims, is_alive, this_machine, workers
+from gadlib.places import MAX_DEATHS
 from gadlib.storage import open_storage
 
 WORKER = """
 import sys, time
 import optuna
 from gadlib.claims import Claims
+from gadlib.places import MAX_DEATHS
 from gadlib.storage import open_storage
 
 study = optuna.load_study(study_name="s", storage=open_storage(sys.argv[1]))
@@ -102,12 +104,12 @@ def test_no_more_trials_than_the_total_are_claimed_together(url):
 
 def test_a_trial_that_kills_its_workers_is_not_tried_for_ever(url):
     study = study_of(url)
-    for n in range(claims.MAX_DEATHS):
+    for n in range(MAX_DEATHS):
         victim = Claims(study, 9)
         victim.claim()
         victim._about["pid"] = 0  # no process has that number
         victim.beat(force=True)
-        assert Claims(study, 9).recover(force=True) == (n < claims.MAX_DEATHS - 1)
+        assert Claims(study, 9).recover(force=True) == (n < MAX_DEATHS - 1)
     queued = [t for t in study.get_trials() if t.state is TrialState.WAITING]
     assert queued == []
 
