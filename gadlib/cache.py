@@ -24,8 +24,9 @@ from gadlib.records import Record, versions
 from gadlib.settings import InputError
 
 _ABOVE = (
-    "__main__", "ase", "cache", "claims", "demo", "hpo", "job", "objective", "patience", "places", "report",
-    "samples", "signals", "standing", "storage", "study", "tracking", "trials", "validation",
+    "__main__", "ase", "cache", "claims", "demo", "hpo", "job", "objective", "patience",
+    "places", "report", "samples", "signals", "standing", "storage", "study", "tracking",
+    "trials", "validation",
 )  # fmt: skip
 """Modules that no record depends on."""
 
