@@ -1,8 +1,8 @@
-"""The command line: `python -m gadlib search | screen | tune | validate | ... | demo`.
+"""The command line: `python -m gadlib search | screen | tune | results | status | ...`.
 
 Every flag is derived from the settings and the hyperparameters, so none is declared here. Exit
-status: 0 done, 2 unusable input (one sentence on stderr says what was expected), 130 interrupted
-(what was done is kept). Floor 6.
+status: 0 done, 2 unusable input (one sentence on stderr says what was expected), 75 the storage
+went away (try again later), 130 interrupted (what was done is kept). Floor 7.
 """
 
 from __future__ import annotations
@@ -27,16 +27,20 @@ from gadlib.settings import (
     ScreenSettings,
     SearchSettings,
     Settings,
+    StudySettings,
     TimingSettings,
     TuneSettings,
     ValidateSettings,
 )
 
 INTERRUPTED = 130
+TRY_AGAIN = 75
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status of the command line given."""
+    from gadlib.patience import StorageLostError
+
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -44,6 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"gadlib {options.name}: {error}", file=sys.stderr)
         return 2
+    except StorageLostError as error:
+        print(f"gadlib {options.name}: {error}", file=sys.stderr)
+        return TRY_AGAIN
     except KeyboardInterrupt:
         kept = "; what was done is kept, --resume goes on" if hasattr(options, "resume") else ""
         print(f"gadlib {options.name}: interrupted{kept}", file=sys.stderr)
@@ -89,6 +96,23 @@ def _tune(options: argparse.Namespace) -> int:
     print(json.dumps(study.best_params, indent=1))
     print(f"results: {Path(settings.out_dir) / 'hpo_results.json'}")
     print(f"study:   {hpo.without_password(hpo.default_storage(settings))}")
+    return 0
+
+
+def _results(options: argparse.Namespace) -> int:
+    from gadlib import hpo
+
+    settings = _settings(StudySettings, options)
+    study = hpo.load(hpo.default_storage(settings), settings.study_name)
+    print(f"results: {hpo.write_results(study, Path(settings.out_dir) / 'hpo_results.json')}")
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    from gadlib import hpo
+
+    settings = _settings(StudySettings, options)
+    print(hpo.standing(hpo.load(hpo.default_storage(settings), settings.study_name)))
     return 0
 
 
@@ -145,6 +169,12 @@ def _demo(options: argparse.Namespace) -> int:
     return demo.run(Path(options.out_dir), workers=options.workers)
 
 
+def _job(options: argparse.Namespace) -> int:
+    from gadlib import job
+
+    return job.run(options.notebook, options.parameters)
+
+
 def _report(records: Sequence[Any], out: Path) -> int:
     told = (f"{name} {sum(getattr(r, name) for r in records)}/{len(records)}" for name in CRITERIA)
     print(", ".join(told))
@@ -184,6 +214,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add(
         commands,
+        "results",
+        _results,
+        StudySettings,
+        "write hpo_results.json of a study from its storage alone",
+    )
+    _add(
+        commands,
+        "status",
+        _status,
+        StudySettings,
+        "say how a study stands: trials, best, rate, time left, workers",
+    )
+    _add(
+        commands,
         "validate",
         _validate,
         ValidateSettings,
@@ -220,6 +264,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--workers", type=int, default=2, help="processes (default %(default)s)")
     demo.set_defaults(command=_demo)
+    job = commands.add_parser(
+        "job", help="run a notebook as a cluster job: parameters from YAML and the environment"
+    )
+    job.add_argument("notebook", help="01_screen, 02_tune or 03_results")
+    job.add_argument("--parameters", type=Path, metavar="FILE.yaml", help="parameters")
+    job.set_defaults(command=_job)
     return parser
 
 
@@ -232,7 +282,7 @@ def _add(
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=doc, description=f"gadlib {name}: {doc}.")
     for field_name, field in kind.model_fields.items():
-        if field_name == "hyperparameters":
+        if field_name in ("hyperparameters", "ranges"):
             continue
         flags = [_flag(field_name)] + (["--n-steps"] if field_name == "n_steps_per_sample" else [])
         shown = f"{field.description} (default {field.default})"
@@ -248,6 +298,15 @@ def _add(
                 help=shown,
             )
     parser.set_defaults(command=command)
+    if "ranges" in kind.model_fields:
+        parser.add_argument(
+            "--range",
+            dest="ranges",
+            action="append",
+            type=_range,
+            metavar="KNOB=LOW:HIGH",
+            help=f"{kind.model_fields['ranges'].description}; may be repeated",
+        )
     if "hyperparameters" not in kind.model_fields:
         return parser
     knobs = parser.add_argument_group("hyperparameters")
@@ -257,6 +316,17 @@ def _add(
         shown = f"{knob.doc}; {knob.range_text} (default {knob.default:g})"
         knobs.add_argument(_flag(knob.name), type=knob.type, default=None, metavar="X", help=shown)
     return parser
+
+
+def _range(text: str) -> tuple[str, list[float]]:
+    name, _, span = text.partition("=")
+    try:
+        low, high = (float(part) for part in span.split(":"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected KNOB=LOW:HIGH, as in escape_delta=0.01:1.0"
+        ) from None
+    return name.replace("-", "_"), [low, high]
 
 
 def _flag(name: str) -> str:
@@ -274,6 +344,8 @@ def _type(annotation: Any) -> type:
 
 def _settings(kind: type[Settings], options: argparse.Namespace) -> Any:
     given = {k: v for k, v in vars(options).items() if v is not None}
+    if "ranges" in given:
+        given["ranges"] = dict(given["ranges"])
     names = {knob.name for solver in SOLVERS.values() for knob in solver.knobs()}
     values = {name: given[name] for name in kind.model_fields if name in given}
     knobs = {name: given[name] for name in names if name in given}

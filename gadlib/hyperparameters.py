@@ -20,6 +20,8 @@ class Knob(NamedTuple):
     default: float
     low: float
     high: float
+    least: float
+    most: float
     log: bool
     unit: str
     doc: str
@@ -29,16 +31,30 @@ class Knob(NamedTuple):
         """The allowed range in words, with its unit."""
         return f"{self.low:g} .. {self.high:g}" + (f" {self.unit}" if self.unit else "")
 
+    @property
+    def limits_text(self) -> str:
+        """The hard limits in words, with their unit."""
+        return f"{self.least:g} .. {self.most:g}" + (f" {self.unit}" if self.unit else "")
+
 
 def _knob(
-    default: float, low: float, high: float, doc: str, *, unit: str = "", log: bool = False
+    default: float,
+    low: float,
+    high: float,
+    doc: str,
+    *,
+    unit: str = "",
+    log: bool = False,
+    limits: tuple[float, float] | None = None,
 ) -> Any:
-    extra = {"low": low, "high": high, "log": log, "unit": unit}
+    """A declaration; tuning draws from low .. high, the hard limits are never left."""
+    least, most = limits or (low, high)
+    extra = {"low": low, "high": high, "least": least, "most": most, "log": log, "unit": unit}
     return Field(default, description=doc, json_schema_extra=extra)
 
 
 class Hyperparameters(BaseModel):
-    """A frozen set of knobs; unknown names and values out of their range are refused."""
+    """A frozen set of knobs; unknown names and values out of their limits are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     solver: ClassVar[str]
@@ -75,9 +91,9 @@ class Hyperparameters(BaseModel):
     @model_validator(mode="after")
     def _in_range(self) -> "Hyperparameters":
         wrong = [
-            f"{knob.name} = {getattr(self, knob.name):g}: expected {knob.range_text}"
+            f"{knob.name} = {getattr(self, knob.name):g}: expected {knob.limits_text}"
             for knob in self.knobs()
-            if not knob.low <= getattr(self, knob.name) <= knob.high
+            if not knob.least <= getattr(self, knob.name) <= knob.most
         ]
         if wrong:
             raise ValueError("; ".join(wrong))
@@ -89,12 +105,24 @@ class GadHyperparameters(Hyperparameters):
 
     solver: ClassVar[str] = "gad"
 
-    dt_min: float = _knob(1e-6, 1e-7, 1e-5, "smallest time step", unit="A^2/eV", log=True)
-    dt_max: float = _knob(0.05, 0.01, 0.1, "largest time step", unit="A^2/eV", log=True)
-    plateau_patience: int = _knob(5, 3, 20, "steps of unchanged order before the time step grows")
-    plateau_boost: float = _knob(2.0, 1.2, 3.0, "factor by which the time step grows on a plateau")
+    dt_min: float = _knob(
+        1e-6, 1e-7, 1e-5, "smallest time step", unit="A^2/eV", log=True, limits=(1e-9, 1e-3)
+    )
+    dt_max: float = _knob(
+        0.05, 0.01, 0.1, "largest time step", unit="A^2/eV", log=True, limits=(1e-4, 1.0)
+    )
+    plateau_patience: int = _knob(
+        5, 3, 20, "steps of unchanged order before the time step grows", limits=(1, 200)
+    )
+    plateau_boost: float = _knob(
+        2.0, 1.2, 3.0, "factor by which the time step grows on a plateau", limits=(1.0, 10.0)
+    )
     plateau_shrink: float = _knob(
-        0.5, 0.3, 0.7, "factor by which the time step shrinks when the order rises"
+        0.5,
+        0.3,
+        0.7,
+        "factor by which the time step shrinks when the order rises",
+        limits=(0.01, 1.0),
     )
     escape_disp_threshold: float = _knob(
         5e-4,
@@ -103,19 +131,35 @@ class GadHyperparameters(Hyperparameters):
         "mean atom displacement below which the search counts as stuck",
         unit="A",
         log=True,
+        limits=(1e-8, 0.1),
     )
-    escape_window: int = _knob(20, 10, 50, "steps over which being stuck is judged")
+    escape_window: int = _knob(
+        20, 10, 50, "steps over which being stuck is judged", limits=(2, 500)
+    )
     escape_neg_vib_std: float = _knob(
-        0.5, 0.1, 1.0, "largest standard deviation of the order that counts as stuck"
+        0.5,
+        0.1,
+        1.0,
+        "largest standard deviation of the order that counts as stuck",
+        limits=(0.0, 10.0),
     )
     escape_delta: float = _knob(
-        0.1, 0.05, 0.5, "displacement along the second mode at an escape", unit="A"
+        0.1,
+        0.05,
+        0.5,
+        "displacement along the second mode at an escape",
+        unit="A",
+        limits=(1e-3, 2.0),
     )
     adaptive_delta_scale: float = _knob(
-        1.0, 0.0, 2.0, "scale of the curvature-adapted escape; 0 switches adaptation off"
+        1.0,
+        0.0,
+        2.0,
+        "scale of the curvature-adapted escape; 0 switches adaptation off",
+        limits=(0.0, 10.0),
     )
     trust_radius_max: float = _knob(
-        0.25, 0.1, 0.5, "largest displacement of one atom in one step", unit="A"
+        0.25, 0.1, 0.5, "largest displacement of one atom in one step", unit="A", limits=(0.01, 2.0)
     )
 
 

@@ -33,6 +33,7 @@ from gadlib.state import Status
 NOT_CONVERGED = 1000
 """The difficulty of a reaction whose search did not converge."""
 
+_TICK_S = 2.0
 _THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
@@ -99,7 +100,11 @@ Compute = Callable[[Job], list[Record]]
 
 
 def run(
-    jobs: Iterable[Job], workers: int = 1, *, compute: Compute = search_starts
+    jobs: Iterable[Job],
+    workers: int = 1,
+    *,
+    compute: Compute = search_starts,
+    on_tick: Callable[[], None] | None = None,
 ) -> Generator[tuple[Job, list[Record]], None, None]:
     """Each job with its records, in the order in which they end.
 
@@ -112,10 +117,15 @@ def run(
         workers: processes; 0 computes in this one, where a calculator that ends its process ends
             this one.
         compute: what a process does with a job.
+        on_tick: called every few seconds while the processes compute.
     """
+    tick = (lambda *_: None) if on_tick is None else lambda *_: on_tick()
     if workers == 0:
         for job in jobs:
-            yield job, compute(job)
+            if on_tick is None:
+                yield job, compute(job)
+            else:
+                yield job, search_starts(job, on_frame=tick)
         return
     source = iter(jobs)
     running: dict[Future, Job] = {}
@@ -126,7 +136,8 @@ def run(
                 running[executor.submit(compute, job)] = job
             if not running:
                 return
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            done, _ = wait(running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
+            tick()
             if any(isinstance(future.exception(), BrokenProcessPool) for future in done):
                 done = set(running)  # whichever job it was, all that were running are lost
                 executor = _executor(workers)

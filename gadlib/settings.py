@@ -249,11 +249,48 @@ class TuneSettings(ScreenSettings):
     n_trials: int = Field(
         100, ge=1, description="trials in the study when it is done, those already there included"
     )
-    n_startup_trials: int = Field(10, ge=0, description="random trials before TPE takes over")
-    seed: int = Field(42, ge=0, description="seed of the sampler")
+    sampler: str = Field("tpe", description="tpe, gp, cmaes, random or qmc")
+    n_startup_trials: int = Field(
+        10, ge=0, description="random trials before the sampler takes over"
+    )
+    ranges: dict[str, list[float]] = Field(
+        {},
+        description="ranges to draw from, [low, high] by knob, that differ from the declared ones",
+    )
+    pruning: str = Field(
+        "bound",
+        description="bound: a trial ends when it can't be the best any more;"
+        " none: every trial runs all samples",
+    )
+    seed: int = Field(
+        42, ge=0, description="seed of the sampler; a worker adds the number of its first trial"
+    )
     study_name: str = Field("gad_hpo", min_length=1, description="name of the study in its storage")
-    storage: str | None = Field(None, description="storage URL; none: an SQLite file in out_dir")
+    storage: str | None = Field(
+        None,
+        description="storage URL; none: $GADLIB_STORAGE, else an SQLite file in out_dir"
+        " (on network disks a journal)",
+    )
+    grace_s: float = Field(
+        180.0,
+        ge=2,
+        description="seconds without a sign of life after which a worker is taken for dead",
+    )
+    patience_s: float = Field(
+        300.0, ge=0, description="seconds for which a storage that does not answer is asked again"
+    )
     out_dir: str = Field("runs/tune", description="folder for results")
+
+
+class StudySettings(Settings):
+    """Which study to look at."""
+
+    storage: str | None = Field(None, description=TuneSettings.model_fields["storage"].description)
+    study_name: str | None = Field(
+        None, description="name of the study; none: the only one in the storage"
+    )
+    calculator: str = Field("scine", description="potential, part of the default storage's name")
+    out_dir: str = Field("runs/tune", description="folder of the results")
 
 
 class ValidateSettings(SearchSettings):

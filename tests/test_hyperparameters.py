@@ -32,15 +32,15 @@ def test_gad_has_the_published_knobs():
 
 
 @pytest.mark.parametrize(("kind", "knob"), KNOBS, ids=IDS)
-def test_ends_of_a_range_are_allowed_and_beyond_is_refused_with_the_range(kind, knob):
-    for value in (knob.low, knob.high):
+def test_ends_of_the_limits_are_allowed_and_beyond_is_refused_with_the_limits(kind, knob):
+    for value in (knob.least, knob.low, knob.high, knob.most):
         assert getattr(kind(**{knob.name: value}), knob.name) == value
-    margin = 1 if knob.type is int else 0.01 * (knob.high - knob.low)
-    for value in (knob.low - margin, knob.high + margin):
+    margin = 1 if knob.type is int else 0.01 * (knob.most - knob.least)
+    for value in (knob.least - margin, knob.most + margin):
         with pytest.raises(ValidationError) as error:
             kind(**{knob.name: value})
         assert knob.name in str(error.value)
-        assert f"{knob.low:g} .. {knob.high:g}" in str(error.value)
+        assert f"{knob.least:g} .. {knob.most:g}" in str(error.value)
 
 
 @pytest.mark.parametrize(("kind", "knob"), KNOBS, ids=IDS)
@@ -53,7 +53,7 @@ def test_what_is_no_number_is_refused(kind, knob, value):
 @pytest.mark.parametrize(("kind", "knob"), KNOBS, ids=IDS)
 def test_knobs_are_documented_and_log_ranges_are_positive(kind, knob):
     assert knob.doc
-    assert knob.low <= knob.default <= knob.high
+    assert knob.least <= knob.low <= knob.default <= knob.high <= knob.most
     assert knob.low < knob.high
     assert knob.low > 0 or not knob.log
 

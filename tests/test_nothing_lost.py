@@ -18,7 +18,7 @@ from little_reactions import write_h5
 from optuna.trial import TrialState
 from test_screen import STARTS
 
-from gadlib import hpo, screen
+from gadlib import hpo, screen, trials
 from gadlib.settings import SearchSettings, TuneSettings
 from gadlib.state import Status
 
@@ -118,18 +118,19 @@ def test_stopped_study_keeps_its_completed_trials_and_resumes_to_the_same_total(
 def test_exception_in_a_trial_keeps_the_completed_ones_and_resumes(tmp_path, monkeypatch):
     monkeypatch.setattr("gadlib.calculators.build", lambda settings: Springs())
     write_h5(tmp_path / "little.h5")
-    suggest, asked = hpo.suggest, []
+    suggest, asked = trials.suggest, []
 
-    def third_fails(trial, solver):
+    def third_fails(trial, solver, knobs):
         asked.append(trial.number)
         if len(asked) == 3:
             raise ZeroDivisionError("the third one")
-        return suggest(trial, solver)
+        return suggest(trial, solver, knobs)
 
-    monkeypatch.setattr(hpo, "suggest", third_fails)
+    monkeypatch.setattr(trials, "suggest", third_fails)
     with pytest.raises(ZeroDivisionError):
         hpo.tune(settings_of(tmp_path, n_trials=4))
-    assert [t["state"] for t in results_of(tmp_path)["trials"]] == ["complete", "complete", "fail"]
+    states = [t["state"] for t in results_of(tmp_path)["trials"]]
+    assert states == ["complete", "complete", "fail", "waiting"]
     study = hpo.tune(settings_of(tmp_path, n_trials=4, resume=True))
     assert len(study.get_trials(states=(TrialState.COMPLETE,))) == 4
     assert results_of(tmp_path)["n_trials"]["complete"] == 4

@@ -1,0 +1,125 @@
+"""Records of samples that were computed before, so that nothing is computed twice.
+
+A folder of JSON lines: every process appends to a file of its own and reads those of the others, so
+that no file has two writers, on any file system; a line that a lost machine left torn is passed
+over. The key holds all that a record depends on, this package's own code included. Floor 4.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import socket
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from gadlib.hyperparameters import Hyperparameters
+from gadlib.reactions import Start
+from gadlib.records import Record, versions
+from gadlib.settings import InputError
+
+_ABOVE = (
+    "__main__", "ase", "cache", "claims", "demo", "hpo", "job", "objective", "patience",
+    "places", "report", "samples", "signals", "standing", "storage", "study", "tracking",
+    "trials", "validation",
+)  # fmt: skip
+"""Modules that no record depends on."""
+
+
+@cache
+def _code() -> str:
+    """A fingerprint of what computes a record: this package below the study, and the versions."""
+    root = Path(__file__).parent
+    sources = sorted(path for path in root.rglob("*.py") if path.stem not in _ABOVE)
+    code = hashlib.sha256()
+    for path in sources:
+        if not {"data", "report"} & set(path.parts):
+            code.update(path.read_bytes())
+    code.update(json.dumps(versions(), sort_keys=True).encode())
+    return code.hexdigest()[:16]
+
+
+def digest(
+    calculator: Mapping[str, Any],
+    start: Start,
+    hyperparameters: Hyperparameters,
+    criterion: str,
+    n_steps: int,
+) -> str:
+    """The key of a record: all that it depends on, shortened."""
+    content = [
+        _code(),
+        dict(calculator),
+        [start.name, start.formula, start.split, start.start, start.noise_seed],
+        start.atomic_numbers.tolist(),
+        start.positions.tolist(),
+        start.max_fragments,
+        hyperparameters.solver,
+        hyperparameters.model_dump(),
+        criterion,
+        n_steps,
+    ]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+
+
+class Cache:
+    """Records by their keys, shared by all processes that name the same folder.
+
+    A folder that can't be written (a full disk) costs the memory of what comes, and nothing else.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self._records: dict[str, dict[str, Any]] = {}
+        self._read: dict[Path, int] = {}
+        own = f"{socket.gethostname()}-{os.getpid()}-{random.SystemRandom().randrange(16**6):06x}"
+        self._own = self.folder / f"{own}.jsonl"
+
+    def get(self, name: str) -> Record | None:
+        """The record of that key, if any process has written it."""
+        if name not in self._records:
+            self._catch_up()
+        values = self._records.get(name)
+        try:
+            return None if values is None else Record.read(values)
+        except InputError:
+            return None
+
+    def put(self, name: str, record: Record) -> None:
+        """The record, on disk when this returns, or only in memory where there is no room."""
+        values = asdict(record)
+        self._records[name] = values
+        line = json.dumps({"key": name, "record": values}) + "\n"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self._own.open("a") as file:
+                file.write(line)
+        except OSError:
+            return
+
+    def _catch_up(self) -> None:
+        for path in sorted(self.folder.glob("*.jsonl")):
+            if path == self._own:
+                continue
+            try:
+                with path.open("rb") as file:
+                    file.seek(self._read.get(path, 0))
+                    for line in file:
+                        if not line.endswith(b"\n"):
+                            break
+                        self._read[path] = self._read.get(path, 0) + len(line)
+                        self._take(line)
+            except OSError:
+                continue
+
+    def _take(self, line: bytes) -> None:
+        try:
+            content = json.loads(line)
+            self._records[content["key"]] = content["record"]
+        except (ValueError, KeyError, TypeError):
+            return

@@ -1,0 +1,78 @@
+"""Which trials a study of so many trials has room for, told from the list of its trials alone.
+
+A trial that failed and those that try it again are one chain, and hold one place: that of the first
+of them, whose number no other trial has. So every process comes to the same answer without asking
+another. Floor 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from optuna.trial import FrozenTrial, TrialState
+
+DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+"""A pruned trial is decided: it can't be the best."""
+
+MAX_DEATHS = 3
+"""A trial during which that many workers died is not tried again."""
+
+
+def history(trial: FrozenTrial) -> list[int]:
+    """The numbers of the trials that this one tries again, the first one first."""
+    return trial.system_attrs.get("retry_history", [])
+
+
+def first(trial: FrozenTrial) -> int:
+    """The number of the first trial of its chain."""
+    return (history(trial) or [trial.number])[0]
+
+
+def deaths(trial: FrozenTrial) -> int:
+    """How many workers have died during a trial that failed, and during those before it."""
+    return trial.user_attrs.get("deaths", 0) + ("ended" not in trial.user_attrs)
+
+
+def is_over(trial: FrozenTrial) -> bool:
+    """Whether a trial that failed is not to be tried again."""
+    attrs = trial.user_attrs
+    return bool(attrs.get("surplus") or attrs.get("twin")) or deaths(trial) >= MAX_DEATHS
+
+
+def taken(trials: Iterable[FrozenTrial]) -> set[int]:
+    """The places that are taken, by the numbers of the first trials of their chains."""
+    chains: dict[int, list[FrozenTrial]] = {}
+    for trial in trials:
+        chains.setdefault(first(trial), []).append(trial)
+    return {place for place, chain in chains.items() if _is_live(chain)}
+
+
+def _is_live(chain: Sequence[FrozenTrial]) -> bool:
+    failed = [t for t in chain if t.state is TrialState.FAIL and not t.user_attrs.get("twin")]
+    twins = sum(bool(t.user_attrs.get("twin")) for t in chain)
+    if len(failed) + twins < len(chain):
+        return True
+    return not failed or not is_over(max(failed, key=lambda t: t.number))
+
+
+def has_place(trial: FrozenTrial, trials: Iterable[FrozenTrial], n_trials: int) -> bool:
+    """Whether the trial is among the first `n_trials`, those that have no place left out."""
+    mine = first(trial)
+    return sum(place < mine for place in taken(trials)) < n_trials
+
+
+def is_twin(trial: FrozenTrial, trials: Iterable[FrozenTrial]) -> bool:
+    """Whether another one, queued earlier, tries the same trial again."""
+    mine = history(trial)
+    return bool(mine) and any(history(t) == mine and t.number < trial.number for t in trials)
+
+
+def lost(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """Failed trials that nobody has queued again yet."""
+    trials = list(trials)
+    queued = {number for trial in trials for number in history(trial)}
+    return [
+        t
+        for t in trials
+        if t.state is TrialState.FAIL and t.number not in queued and not is_over(t)
+    ]

@@ -1,0 +1,66 @@
+"""The samples of a study: the difficult reactions of a set, from a screening read or done now.
+
+Floor 5.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gadlib.reactions import Start, split_names
+from gadlib.records import Record, read_records
+from gadlib.screen import difficult, key, require_same, screen, starts_of
+from gadlib.settings import InputError, ScreenSettings, TuneSettings
+from gadlib.storage import alone
+
+
+def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]]:
+    """All screening records, and the starting points of the difficult ones, hardest first.
+
+    The screening is read from `settings.screening`, or done now (and resumed) in the output folder.
+
+    Raises:
+        InputError: when the screening was made with other settings, or has fewer reactions than a
+            trial takes.
+    """
+    wanted = ScreenSettings.read(
+        {name: getattr(settings, name) for name in ScreenSettings.model_fields}
+        | {"n_steps_per_sample": settings.screening_steps, "resume": True}
+    )
+    if settings.screening is None:
+        starts = starts_of(wanted)
+        _require_enough(settings, len(starts))
+        out = Path(settings.out_dir) / "screening.json"
+        with alone(out.with_name(f".{out.name}.lock")):  # other workers wait, and find it done
+            records = screen(wanted, starts=starts, out=out)
+    else:
+        before, records = read_records(settings.screening)
+        require_same(
+            {k: v for k, v in before.items() if k not in ("split", "difficulty_threshold")},
+            wanted,
+            settings.screening,
+        )
+        widest = wanted.model_copy(
+            update={"split": before["split"], "max_samples": before["max_samples"]}
+        )
+        starts = starts_of(widest)
+        wanted_splits = split_names(settings.split)
+        records = [r for r in records if r.split in wanted_splits][: settings.max_samples]
+        _require_enough(settings, len(records))
+    by_key = {key(start): start for start in starts}
+    hardest = difficult(records, settings, settings.n_samples)
+    missing = [r.name for r in hardest if key(r) not in by_key]
+    if missing:
+        raise InputError(
+            f"{settings.screening}: {settings.h5_path or 'the embedded set'} has no {missing[0]}"
+            f" in split {settings.split!r}; expected a screening of these reactions"
+        )
+    return records, [by_key[key(r)] for r in hardest]
+
+
+def _require_enough(settings: TuneSettings, n: int) -> None:
+    if settings.n_samples > n:
+        raise InputError(
+            f"n_samples {settings.n_samples}: larger than the set,"
+            f" expected at most {n} (split {settings.split!r})"
+        )

@@ -1,0 +1,223 @@
+"""The storage of a study by its URL: opened safely by many processes at once, patient with trouble.
+
+SQLite (local disks), PostgreSQL, a journal file (network disks too) or Optuna's gRPC proxy. Knows
+nothing of what a study is about. No message of this module, and of errors that pass through it,
+holds a password. Floor 4.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import sqlalchemy as sa
+import sqlalchemy.event
+import sqlalchemy.exc
+from optuna.exceptions import ExperimentalWarning
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+from optuna.storages.journal._file import get_lock_file
+
+from gadlib.patience import Patient, is_race, is_trouble, persist, reason
+from gadlib.records import require_writable
+from gadlib.settings import InputError
+
+EXAMPLES = "sqlite:///study.db, journal:///study.log, postgresql+psycopg://user@host/db or grpc://host:port"
+
+PATIENCE_S = 300.0
+"""How long a database that does not answer is asked again."""
+
+_NETWORK = (
+    "nfs", "nfs4", "lustre", "gpfs", "beegfs", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs",
+    "fuse.glusterfs", "fuse.sshfs", "fuse.ceph", "pvfs2", "orangefs", "panfs", "wekafs", "9p",
+)  # fmt: skip
+_LOCKED_S = 60
+_JOURNAL_LOCK_S = 10
+
+
+def without_password(url: str) -> str:
+    """The storage URL as it may be shown: no password, and nothing after `?`."""
+    try:
+        return sa.make_url(url).set(query={}).render_as_string(hide_password=True)
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        return url.split("@")[-1].split("?")[0]
+
+
+def file_of(url: str) -> Path | None:
+    """The file of an SQLite or journal storage, None for another kind."""
+    for scheme in ("sqlite:///", "journal:///"):
+        if url.startswith(scheme):
+            return Path(url.removeprefix(scheme).split("?")[0])
+    return None
+
+
+def network_filesystem(path: str | Path) -> str:
+    """The kind of network file system that the path is on, empty for a local one."""
+    path = Path(path).absolute()
+    while not path.exists():
+        path = path.parent
+    best, kind = "", ""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/mounts").read_text().splitlines():
+            _, mount, fstype = line.split(" ")[:3]
+            mount = mount.replace("\\040", " ")
+            if len(mount) >= len(best) and path.resolve().is_relative_to(mount):
+                best, kind = mount, fstype
+    return kind if kind in _NETWORK else ""
+
+
+def open_storage(url: str, *, must_exist: bool = False, patience_s: float = PATIENCE_S) -> Patient:
+    """The storage, its tables made if need be; any number of processes may do so at once.
+
+    Args:
+        url: as in `EXAMPLES`.
+        must_exist: whether a missing file is an error; else it is made.
+        patience_s: how long calls are tried again when the storage is in trouble.
+
+    Raises:
+        InputError: when there can be no storage there.
+    """
+    shown, path = without_password(url), file_of(url)
+    if path is not None:
+        _require_file(path, url, must_exist)
+    try:
+        storage = persist(
+            lambda: _connect(url), is_race, min(patience_s, _LOCKED_S), lambda *_: None
+        )
+    except (sqlalchemy.exc.ArgumentError, ModuleNotFoundError, ImportError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        told = f"{type(error).__name__}: " + ("" if "://" in str(error) else str(error))
+        raise InputError(
+            f"storage {shown}: not a usable storage URL ({told.rstrip(': ')});"
+            f" expected e.g. {EXAMPLES}"
+        ) from None
+    except Exception as error:
+        if not is_trouble(error):
+            raise
+        raise InputError(f"storage {shown}: not a usable database ({reason(error)})") from None
+    wal = Path(f"{path}-wal") if url.startswith("sqlite") else None
+    patient = Patient(storage, shown, patience_s, wal)  # pyright: ignore[reportAbstractUsage]
+    if (engine := getattr(getattr(storage, "_backend", None), "engine", None)) is not None:
+        weakref.finalize(patient, engine.dispose)  # else connections are left to the collector
+    return patient
+
+
+def _require_file(path: Path, url: str, must_exist: bool) -> None:
+    shown = without_password(url)
+    if must_exist and not path.is_file():
+        raise InputError(f"storage {shown}: no such file {path}")
+    if path.is_dir():
+        raise InputError(f"storage {shown}: {path} is a folder; expected e.g. {EXAMPLES}")
+    kind = network_filesystem(path)
+    if kind and url.startswith("sqlite"):
+        raise InputError(
+            f"storage {shown}: {path} is on a network file system ({kind}),"
+            f" where SQLite loses data; expected journal:///{path.with_suffix('.log')},"
+            " PostgreSQL, or a folder on a local disk"
+        )
+    require_writable(path.parent)
+
+
+def _connect(url: str) -> BaseStorage:
+    if url.startswith("grpc://"):
+        return _connect_grpc(url)
+    if url.startswith("journal:"):
+        path = file_of(url)
+        if path is None or not path.name:
+            raise ValueError("expected journal:///path")
+        lock = JournalFileSymlinkLock(str(path), grace_period=_JOURNAL_LOCK_S)
+        return JournalStorage(_TidyJournal(str(path), lock_obj=lock))
+    if url.startswith("sqlite"):
+        return optuna.storages.get_storage(_connect_sqlite(url))
+    pool = {"pool_pre_ping": True, "pool_size": 2, "max_overflow": 3}
+    if url.startswith("postgresql"):
+        pool["connect_args"] = {"connect_timeout": 10}  # type: ignore[assignment]
+    return optuna.storages.get_storage(RDBStorage(url, engine_kwargs=pool))
+
+
+def _connect_grpc(url: str) -> BaseStorage:
+    from optuna.storages import GrpcStorageProxy
+
+    where = sa.make_url(url)
+    if not where.host or not where.port:
+        raise ValueError("expected grpc://host:port")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        proxy = GrpcStorageProxy(host=where.host, port=where.port)
+    proxy.get_all_studies()
+    return proxy
+
+
+def _connect_sqlite(url: str) -> RDBStorage:
+    """SQLite with a write-ahead log, waiting for its lock, every transaction serial.
+
+    Left alone, Python opens a transaction at the first write only; two processes that read a
+    trial's state, and then write it, would both believe that they claimed it.
+    """
+    storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": _LOCKED_S}})
+
+    @sqlalchemy.event.listens_for(storage.engine, "connect")
+    def connected(connection: Any, _: Any) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")  # see Patient.set_trial_state_values
+
+    @sqlalchemy.event.listens_for(storage.engine, "begin")
+    def begun(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    storage.engine.dispose()  # the connections that were made before these lines
+    return storage
+
+
+class _TidyJournal(JournalFileBackend):
+    """A journal file that loses its last line when that was torn by a full disk or a lost machine.
+
+    Optuna would append the next line to the torn one, and never read the file again.
+    """
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        path = Path(self._file_path)
+        with get_lock_file(self._lock):
+            size = _end_of_last_line(path)
+            if size != path.stat().st_size:
+                os.truncate(path, size)
+        try:
+            super().append_logs(logs)
+        except OSError:
+            with get_lock_file(self._lock):
+                os.truncate(path, _end_of_last_line(path))
+            raise
+
+
+def _end_of_last_line(path: Path) -> int:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        end = size
+        while end > 0:
+            start = max(0, end - 65536)
+            file.seek(start)
+            newline = file.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                return start + newline + 1
+            end = start
+    return 0
+
+
+@contextlib.contextmanager
+def alone(path: str | Path) -> Iterator[None]:
+    """One process at a time inside, of those that name the same file, if it can be locked."""
+    import fcntl
+
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with Path(path).open("a") as file:
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

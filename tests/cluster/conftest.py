@@ -1,0 +1,144 @@
+"""Storages of every kind, each its own: a file, or a server started for it on the loopback."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(HERE.parents[1]), "OMP_NUM_THREADS": "1"}
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+class Server:
+    """A PostgreSQL of its own, that can be stopped and started."""
+
+    def __init__(self, folder):
+        (programs,) = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1:]
+        self.programs, self.folder, self.port = programs, folder, free_port()
+        self._run("initdb", "-A", "trust", "-D", folder / "data")
+        self.start()
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "optuna")
+        self.url = f"postgresql+psycopg://postgres:SECRET@127.0.0.1:{self.port}/optuna"
+
+    def _run(self, program, *arguments):
+        command = [str(self.programs / program), *map(str, arguments)]
+        if os.geteuid() == 0:
+            command = ["runuser", "-u", "postgres", "--", *command]
+        subprocess.run(
+            command, check=True, stdout=subprocess.DEVNULL, cwd="/", start_new_session=True
+        )
+
+    def start(self):
+        options = f"-p {self.port} -h 127.0.0.1 -k {self.folder} -c fsync=off"
+        log = self.folder / "log"
+        self._run("pg_ctl", "-w", "-D", self.folder / "data", "-o", options, "-l", log, "start")
+
+    def stop(self):
+        self._run("pg_ctl", "-w", "-m", "immediate", "-D", self.folder / "data", "stop")
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory):
+    pytest.importorskip("psycopg")
+    if not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
+        pytest.skip("no PostgreSQL server (Debian: apt-get install postgresql)")
+    if os.geteuid() == 0 and not shutil.which("runuser"):
+        pytest.skip("PostgreSQL does not run as root, and there is no runuser")
+    folder = Path("/tmp") / f"gadlib-postgres-{os.getpid()}"
+    folder.mkdir()
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres")
+    server = Server(folder)
+    yield server
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def grpc(tmp_path):
+    """The URL of a gRPC proxy over a journal file."""
+    pytest.importorskip("grpc")
+    port = free_port()
+    code = (
+        "import optuna, warnings; from gadlib.storage import open_storage;"
+        f"s = open_storage('journal:///{tmp_path}/behind.log');"
+        f"optuna.storages.run_grpc_proxy_server(s.storage, host='127.0.0.1', port={port})"
+    )
+    server = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], env=ENVIRONMENT)
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        with socket.socket() as one:
+            if one.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.1)
+    yield f"grpc://127.0.0.1:{port}"
+    server.kill()
+    server.wait()
+
+
+class Nest:
+    """Workers of one study, forked in one moment; see nest.py."""
+
+    def __init__(self, folder, n, *, settings, **more):
+        task = {"n": n, "settings": settings, "out_dir": str(folder), **more}
+        self.errors = (folder / "nest.err").open("w+")
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / "nest.py"), json.dumps(task)],
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
+            start_new_session=True,
+            env=ENVIRONMENT,
+        )
+        self.pids = []
+
+    def hatch(self):
+        """The process numbers, once the workers have started."""
+        self.pids = self._line()["pids"]
+
+    def _line(self):
+        line = self.process.stdout.readline()
+        self.errors.seek(0)
+        assert line, self.errors.read()[-2000:]
+        return json.loads(line)
+
+    def wait(self):
+        """The exit statuses, and the number of kills."""
+        found = self._line()
+        self.process.wait()
+        return found["statuses"], found["kills"]
+
+    def told(self):
+        """What the workers said on stderr, without progress bars."""
+        self.errors.seek(0)
+        return "\n".join(line for line in self.errors.read().splitlines() if "tuning:" not in line)
+
+
+@pytest.fixture
+def nest(tmp_path):
+    nests = []
+
+    def start(n, **more):
+        nests.append(Nest(tmp_path, n, **more))
+        nests[-1].hatch()
+        return nests[-1]
+
+    yield start
+    for one in nests:
+        if one.process.poll() is None:
+            os.killpg(one.process.pid, 9)
+            one.process.wait()
+        one.process.stdout.close()
+        one.errors.close()

@@ -1,0 +1,115 @@
+"""Workers of one study as processes that start in the same moment: imported once, then forked.
+
+`python nest.py '{"n": 8, "settings": {...}}'` prints one line of JSON: the exit status of every
+worker, and how many were killed. Trials search two atoms on a quadratic saddle, for milliseconds.
+
+    n: workers.
+    settings: of `tune`.
+    kill_every_s: kill -9 a random worker that often, and start another in its place.
+    sample_s: what a sample takes at least.
+"""
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+
+import numpy as np
+import torch
+
+from gadlib import hpo
+from gadlib.batch import Evaluation
+from gadlib.patience import StorageLostError
+from gadlib.reactions import Start
+from gadlib.settings import InputError, TuneSettings
+from gadlib.storage import open_storage
+
+
+def saddle(batch, *, hessian=True):
+    """Curvatures of -1 and 1 .. 5 eV/A^2: one step of a search costs a tenth of a millisecond."""
+    time.sleep(SAMPLE_S)
+    x = batch.positions.flatten(1)
+    curvature = torch.arange(x.shape[1], dtype=x.dtype).clamp(min=0.5) * torch.where(
+        torch.arange(x.shape[1]) == 0, -2.0, 1.0
+    )
+    second = torch.diag(curvature).expand(len(x), -1, -1).clone() if hessian else None
+    energy = (curvature * x**2).sum(-1) / 2
+    return Evaluation(energy, (-curvature * x).reshape(batch.positions.shape), second)
+
+
+def samples(n):
+    """Starting points of two atoms."""
+    drawn = np.random.default_rng(0).normal(size=(n, 2, 3))
+    return [
+        Start(f"pair{i}", "H2", "train", "ts", None, np.array([1, 1]), drawn[i] + [[0], [2]], 2)
+        for i in range(n)
+    ]
+
+
+def work(settings):
+    """The exit status of a worker, as the command line would give it."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        hpo.tune(TuneSettings(**settings))
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except StorageLostError as error:
+        print(error, file=sys.stderr)
+        return 75
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def start(settings):
+    """The process number of a new worker."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            os.dup2(2, 1)  # stdout is for what `main` tells
+            torch.set_num_threads(1)
+            random.seed()
+            status = work(settings)
+        finally:
+            sys.stderr.flush()
+            os._exit(status)
+    return pid
+
+
+def main(task):
+    """Start the workers, kill some, wait for all."""
+    settings = {"workers": 0, "out_dir": task["out_dir"], "n_samples": 2, "n_steps_per_sample": 3}
+    settings |= task["settings"]
+    hpo.difficult_samples = lambda s: ([], samples(s.n_samples))
+    hpo.calculator_of = lambda *_: saddle
+    open_storage(f"sqlite:///{task['out_dir']}/warm.db")  # imports what workers would, each
+    living = {start(settings) for _ in range(task["n"])}
+    print(json.dumps({"pids": sorted(living)}), flush=True)
+    statuses, kills, every = [], 0, task.get("kill_every_s")
+    last = time.monotonic()
+    while living:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid:
+            living.discard(pid)
+            statuses.append(os.waitstatus_to_exitcode(status))
+            if statuses[-1] == -signal.SIGKILL and every:
+                statuses.pop()
+                living.add(start(settings | {"resume": True}))
+            continue
+        if every and time.monotonic() - last > every:
+            last = time.monotonic()
+            os.kill(random.choice(sorted(living)), signal.SIGKILL)
+            kills += 1
+        time.sleep(0.02)
+    print(json.dumps({"statuses": sorted(statuses), "kills": kills}), flush=True)
+
+
+SAMPLE_S = 0.0
+if __name__ == "__main__":
+    given = json.loads(sys.argv[1])
+    SAMPLE_S = given.get("sample_s", 0.0)
+    main(given)

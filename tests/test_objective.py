@@ -1,0 +1,70 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gadlib.hyperparameters import GadHyperparameters
+from gadlib.objective import SAMPLERS, best_possible, outcome, sampler, space, suggest
+from gadlib.reactions import Start
+from gadlib.screen import failed
+from gadlib.settings import InputError
+from gadlib.state import Status
+
+N_STEPS = 100
+START = Start("a", "H2", "train", "ts", None, np.array([1, 1]), np.zeros((2, 3)), 1)
+RECORD = failed(START, Status.OUT_OF_STEPS, "")
+SAMPLES = st.lists(st.tuples(st.booleans(), st.integers(0, N_STEPS)), min_size=2, max_size=20)
+
+
+@given(SAMPLES, st.integers(1, 19))
+def test_no_outcome_is_better_than_was_possible(samples, n_known):
+    records = [replace(RECORD, converged=c, steps=n) for c, n in samples]
+    known = records[: min(n_known, len(records) - 1)]
+    possible = best_possible(known, len(records), N_STEPS)
+    assert outcome(records, N_STEPS).score <= possible + 1e-12
+    rest = [replace(RECORD, converged=True, steps=0)] * (len(records) - len(known))
+    assert outcome(known + rest, N_STEPS).score == pytest.approx(possible)
+
+
+def test_ranges_replace_the_declared_ones():
+    knobs = {k.name: k for k in space("gad", {"escape_delta": [0.01, 1.0]})}
+    assert (knobs["escape_delta"].low, knobs["escape_delta"].high) == (0.01, 1.0)
+    declared = {k.name: k for k in GadHyperparameters.knobs()}
+    assert knobs["dt_max"] == declared["dt_max"]
+
+
+@pytest.mark.parametrize(
+    ("ranges", "reason"),
+    [
+        ({"escape": [0.1, 1.0]}, "unknown hyperparameter"),
+        ({"escape_delta": [0.5, 0.1]}, "expected"),
+        ({"escape_delta": [0.0, 1.0]}, "0.001 .. 2 A"),
+        ({"escape_delta": [0.2, 1.0]}, "with the default 0.1 in it"),
+        ({"escape_delta": [0.1]}, "expected"),
+    ],
+)
+def test_ranges_that_cannot_be_are_refused(ranges, reason):
+    with pytest.raises(InputError, match=reason):
+        space("gad", ranges)
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_sampler_draws_from_the_ranges(name):
+    import optuna
+
+    if name == "cmaes":
+        pytest.importorskip("cmaes")
+    study = optuna.create_study(sampler=sampler(name, 7, 2, study_seed=7), direction="maximize")
+    for _ in range(4):
+        trial = study.ask()
+        drawn = suggest(trial, "gad", space("gad", {"dt_max": [0.04, 0.06]}))
+        assert 0.04 <= drawn.model_dump()["dt_max"] <= 0.06
+        study.tell(trial, drawn.model_dump()["dt_max"])
+
+
+def test_an_unknown_sampler_is_refused():
+    with pytest.raises(InputError, match="tpe, gp, cmaes"):
+        sampler("best", 1, 1)

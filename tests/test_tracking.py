@@ -1,0 +1,64 @@
+import json
+import sys
+import time
+
+import pytest
+
+from gadlib import tracking
+from gadlib.tracking import Tracking
+
+
+@pytest.fixture
+def quiet(monkeypatch):
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_off_it_says_so_in_one_line(quiet, capsys):
+    run = Tracking("s", "w", {}, ".")
+    run.trial(0, "complete", {"x": 1}, {"score": 1.0})
+    run.end({})
+    assert capsys.readouterr().out.splitlines() == [
+        "W&B: off; WANDB_API_KEY or WANDB_MODE=offline switch it on"
+    ]
+
+
+def test_offline_it_writes_a_run(quiet, monkeypatch, tmp_path):
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("STORAGE", "postgresql://u:SECRET@h/d")
+    monkeypatch.setattr(tracking, "PATIENCE_S", 90.0)
+    run = Tracking("s", "w", {"n_trials": 1}, str(tmp_path))
+    run.trial(0, "complete", {"dt_max": 0.05}, {"score": 0.5, "samples": ["left out"]})
+    run.end({"best/score": 0.5})
+    (found,) = (tmp_path / "wandb").glob("offline-run-*/*.wandb")
+    content = found.read_bytes()
+    for word in (b"hparams/dt_max", b"metrics/score", b"best/score", b"gad-hpo"):
+        assert word in content
+    assert b"left out" not in content
+    everything = b"".join(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file())
+    assert b"SECRET" not in everything
+
+
+def test_a_process_that_hangs_neither_stops_nor_slows_a_study(quiet, monkeypatch, tmp_path):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setattr(tracking, "PATIENCE_S", 0.2)
+    sleeper = tmp_path / "sleeper"
+    sleeper.write_text("#!/bin/sh\nexec sleep 20\n")
+    sleeper.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(sleeper))
+    run = Tracking("s", "w", {}, ".")
+    began = time.monotonic()
+    for number in range(2000):
+        run.trial(number, "complete", {f"k{i}": 1.0 for i in range(50)}, {"score": 1.0})
+    run.end({})
+    assert time.monotonic() - began < 5
+    assert run._n_lost > 0
+    assert run._process is not None
+    run._process.kill()
+    run._process.wait()
+
+
+def test_the_summary_counts_trials():
+    assert tracking.summary_of({"complete": 3}, None) == {"trials/complete": 3}
+    assert json.dumps(tracking.summary_of({}, None)) == "{}"
