@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gadlib.batch import Batch
@@ -117,6 +117,19 @@ def spectrum(hessian: Float[Tensor, "B D D"], batch: Batch) -> Spectrum:
     return Spectrum(
         torch.where(place < n_vibrations[:, None], eigenvalues, torch.inf), modes, rigid
     )
+
+
+def most_within(
+    modes: Float[Tensor, "B D M"], is_mode: Bool[Tensor, "B M"], wanted: Float[Tensor, "B D K"]
+) -> Int[Tensor, " B"]:
+    """The place of the mode with the largest part within the directions; 0 where there are none."""
+    parts = torch.where(is_mode, within(modes, wanted), -1.0)
+    return torch.where(wanted.flatten(1).any(-1), parts.argmax(-1), 0)
+
+
+def within(modes: Float[Tensor, "B D M"], wanted: Float[Tensor, "B D K"]) -> Float[Tensor, "B M"]:
+    """How much of each unit mode lies within orthonormal directions, from 0 to 1."""
+    return (wanted.mT @ modes).square().sum(1)
 
 
 def _eigh(matrices: Float[Tensor, "B D D"], sizes: Int[Tensor, " B"]) -> tuple[Tensor, Tensor]:

@@ -66,6 +66,8 @@ class State:
         spectrum: of that Hessian, and, where not exact, of what the step rule adds to the surface.
         is_exact: whether the spectrum is the calculator's here; no saddle is claimed without.
         max_fragments: pieces that the molecule may have at a bound saddle.
+        wanted: orthonormal mass-weighted directions, zero where there are fewer; the mode most
+            within them is climbed first, the lowest where there is none.
         memory: what the step rule carries along, a frozen dataclass of tensors.
         steps: moves made, escapes included.
         escapes: escapes made.
@@ -85,6 +87,7 @@ class State:
     spectrum: Spectrum
     is_exact: Bool[Tensor, " B"]
     max_fragments: Int[Tensor, " B"]
+    wanted: Float[Tensor, "B D K"]
     memory: Any
     steps: Int[Tensor, " B"]
     escapes: Int[Tensor, " B"]
@@ -167,6 +170,7 @@ def begin(
         spectrum=_spectrum_at(hessian, batch),
         is_exact=torch.full_like(zero, model is None, dtype=torch.bool),
         max_fragments=n_fragments(batch),
+        wanted=batch.positions.new_zeros(len(batch), 3 * batch.positions.shape[1], 1),
         memory=None,
         steps=zero,
         escapes=zero,

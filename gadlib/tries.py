@@ -17,7 +17,7 @@ from torch import Tensor
 from gadlib.confine import model_hessian, untangle
 from gadlib.criteria import FORCE_TOL
 from gadlib.hyperparameters import TrustHyperparameters
-from gadlib.modes import spectrum
+from gadlib.modes import spectrum, within
 from gadlib.state import State, put
 from gadlib.units import CM1_PER_SQRT_EIGENVALUE
 
@@ -116,11 +116,18 @@ def _go_home(state: State, h: TrustHyperparameters) -> State:
     batch = state.batch.moved_to(memory.home)
     here = spectrum(memory.home_hessian, batch)
     rows = torch.arange(len(batch), device=memory.home.device)
-    n_modes = here.eigenvalues.isfinite().sum(-1)
+    is_mode = here.eigenvalues.isfinite()
+    n_modes = is_mode.sum(-1)
     n_soft = (here.eigenvalues < (_SOFT_CM1 / CM1_PER_SQRT_EIGENVALUE) ** 2).sum(
         -1
     )  # these lead to flat saddles: last
     number = (n_soft + memory.branch // 2) % n_modes
+    by_part = torch.where(is_mode, within(here.modes, state.wanted), -1.0).argsort(
+        dim=-1, descending=True, stable=True
+    )
+    is_wanted = state.wanted.flatten(1).any(-1)
+    ranked = by_part[rows, (memory.branch // 2) % n_modes]
+    number = torch.where(is_wanted, ranked, number)
     sign = 1.0 - 2.0 * (memory.branch % 2)
     memory = replace(
         _new_try(memory, h),

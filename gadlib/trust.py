@@ -31,7 +31,7 @@ from gadlib.curvature import (
     updated,
 )
 from gadlib.hyperparameters import TrustHyperparameters
-from gadlib.modes import spectrum, sqrt_masses
+from gadlib.modes import most_within, spectrum, sqrt_masses
 from gadlib.quadratic import image_step
 from gadlib.state import State, begin, put
 from gadlib.tries import START_FLOOR, TrustMemory, longest, pick, turn
@@ -110,13 +110,16 @@ def _climbed(state: State) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]:
     """
     memory: TrustMemory = state.memory
     overlaps = (state.spectrum.modes.mT @ memory.mode[..., None])[..., 0]
-    likeness = torch.where(state.spectrum.eigenvalues.isfinite(), overlaps.abs(), -1.0)
+    is_mode = state.spectrum.eigenvalues.isfinite()
+    likeness = torch.where(is_mode, overlaps.abs(), -1.0)
+    is_first = (memory.attempt == 0) & (memory.try_steps == 0)
     is_following = memory.mode.any(-1)
-    best = torch.where(is_following, likeness.argmax(-1), 0)
+    first = torch.where(is_first, most_within(state.spectrum.modes, is_mode, state.wanted), 0)
+    best = torch.where(is_following, likeness.argmax(-1), first)
     rows = torch.arange(len(best), device=best.device)
     sign = torch.where(overlaps[rows, best] < 0, -1.0, 1.0)
     mode = sign[:, None] * state.spectrum.modes[rows, :, best]
-    keeps = is_following & ((best > 0) | (memory.try_steps == 0))
+    keeps = (best > 0) | (is_following & (memory.try_steps == 0))
     climbed = torch.nn.functional.one_hot(best, overlaps.shape[-1]).to(overlaps.dtype)
     return climbed * ~memory.is_relaxing[:, None], mode * keeps[:, None]
 
@@ -124,31 +127,50 @@ def _climbed(state: State) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]:
 def _trust_move(
     state: State, gradient: Float[Tensor, "B D"], climbed: Float[Tensor, "B D"]
 ) -> Float[Tensor, "B D"]:
-    """The trust-region step in A: no atom moves farther than the radius."""
+    """The trust-region step in A; the first one from a minimum goes along the climbed mode."""
     memory: TrustMemory = state.memory
-    root = sqrt_masses(state.batch)
-    inverse = torch.where(root > 0, 1 / root.clamp(min=1e-12), 0.0)
-    modes, eigenvalues = state.spectrum.modes, state.spectrum.eigenvalues
-    components = (modes.mT @ (inverse * gradient)[..., None])[..., 0]
+    modes = state.spectrum.modes
+    components = along_modes(state, gradient)
     signs = (modes.mT @ memory.mode[..., None])[..., 0].sign()
     is_kick = (climbed > 0) & memory.mode.any(-1)[:, None] & (memory.try_steps == 0)[:, None]
     components = torch.where(is_kick, 1e-6 * signs, components)
-    radius = memory.radius * root.amax(-1)
-    # in mass-weighted coordinates, the radius at which the farthest atom moves by the one in A
+    return image_move(state, components, climbed, memory.radius)
+
+
+def along_modes(state: State, gradient: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
+    """The mass-weighted gradient in the modes of the state's spectrum."""
+    return (state.spectrum.modes.mT @ (_inverse_root(state) * gradient)[..., None])[..., 0]
+
+
+def image_move(
+    state: State,
+    components: Float[Tensor, "B D"],
+    climbed: Float[Tensor, "B D"],
+    max_move: Float[Tensor, " B"],
+) -> Float[Tensor, "B D"]:
+    """The image step in A, with a radius at which no atom moves farther than `max_move` (A)."""
+    inverse, root = _inverse_root(state), sqrt_masses(state.batch)
+    modes, eigenvalues = state.spectrum.modes, state.spectrum.eigenvalues
+    radius = max_move * root.amax(-1)
     step = image_step(components, eigenvalues, climbed, radius)
     move = inverse * (modes @ step[..., None])[..., 0]
     farthest = longest(move)
     for _ in range(_ROUNDS):
-        is_short = (farthest < 0.9 * memory.radius) & (step.norm(dim=-1) > 0.99 * radius)
-        is_off = is_short | (farthest > 1.05 * memory.radius)
+        is_short = (farthest < 0.9 * max_move) & (step.norm(dim=-1) > 0.99 * radius)
+        is_off = is_short | (farthest > 1.05 * max_move)
         if not is_off.any():
             break
-        ratio = (memory.radius / farthest.clamp(min=1e-12)).clamp(0.1, 10.0)
+        ratio = (max_move / farthest.clamp(min=1e-12)).clamp(0.1, 10.0)
         radius = torch.where(is_off, radius * ratio, radius)
         step = image_step(components, eigenvalues, climbed, radius)
         move = inverse * (modes @ step[..., None])[..., 0]
         farthest = longest(move)
-    return move * (memory.radius / farthest.clamp(min=1e-12)).clamp(max=1.0)[:, None]
+    return move * (max_move / farthest.clamp(min=1e-12)).clamp(max=1.0)[:, None]
+
+
+def _inverse_root(state: State) -> Float[Tensor, "B D"]:
+    root = sqrt_masses(state.batch)
+    return torch.where(root > 0, 1 / root.clamp(min=1e-12), 0.0)
 
 
 def _arrive(
@@ -186,7 +208,7 @@ def _arrive(
     moved = put(moved, is_claim.nonzero().flatten(), lambda part: certified(calculator, part))
     is_exact = is_due | is_claim
     actual = moved.energy + barrier.energy - state.energy - memory.wall_energy
-    radius, is_poor = _adapted(memory.radius, actual / predicted, longest(step), h)
+    radius, is_poor = adapted(memory.radius, actual / predicted, longest(step), h)
     is_jump = step.square().sum(-1) == 0
     memory = replace(
         memory,
@@ -203,7 +225,7 @@ def _arrive(
     return replace(moved, memory=memory, is_exact=is_exact & ~barrier.is_active)
 
 
-def _adapted(
+def adapted(
     radius: Float[Tensor, " B"],
     ratio: Float[Tensor, " B"],
     length: Float[Tensor, " B"],
