@@ -194,10 +194,10 @@ class TrustHyperparameters(Hyperparameters):
     )
 
     radius_start: float = _knob(
-        0.1, 0.02, 0.5, "trust radius at the start: largest displacement of one atom", unit="A"
+        0.05, 0.02, 0.5, "trust radius at the start: largest displacement of one atom", unit="A"
     )
     radius_min: float = _knob(0.01, 0.001, 0.05, "smallest trust radius", unit="A", log=True)
-    radius_max: float = _knob(0.3, 0.1, 0.8, "largest trust radius", unit="A")
+    radius_max: float = _knob(0.1, 0.05, 0.8, "largest trust radius of a climb", unit="A")
     radius_grow: float = _knob(
         1.25, 1.1, 3.0, "factor by which the radius grows after a well predicted step"
     )

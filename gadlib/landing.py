@@ -89,6 +89,7 @@ def _landed(calculator: Calculator, state: State, h: GadHyperparameters) -> Stat
     predicted = (gradient * flat).sum(-1) + (flat * curved).sum(-1) / 2
     moved = arrive(state, state.batch.positions + move, calculator)
     ratio = (moved.energy - state.energy) / predicted
-    radius, _ = adapted(memory.radius, ratio, longest(flat), _TRUST)
+    max_radius = torch.full_like(memory.radius, _TRUST.radius_max)
+    radius, _ = adapted(memory.radius, ratio, longest(flat), _TRUST, max_radius)
     fresh = gad.fresh(moved.batch, h)
     return replace(moved, memory=LandingMemory(fresh, moved.order == 1, radius))

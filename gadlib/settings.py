@@ -331,6 +331,7 @@ class BenchmarkSettings(SetSettings):
     max_samples: int = Field(
         20, ge=1, description="reactions taken at most, the first of the split"
     )
+    batch_size: int = Field(20, ge=1, description="molecules that step together in one process")
     out_dir: str = Field("runs/benchmark", description="folder for results, a file for each solver")
 
 

@@ -22,6 +22,9 @@ from gadlib.state import State, put
 from gadlib.units import CM1_PER_SQRT_EIGENVALUE
 
 START_FLOOR = 0.65
+STRIDE = 3.0
+"""How many times farther than in the first try, which is to stay near, a step may go in others."""
+
 RELAXED_TOL = 0.03
 _KICK = 0.3
 _PRESSES = 3
@@ -162,6 +165,7 @@ def _go_back(state: State, h: TrustHyperparameters) -> State:
         _new_try(memory, h),
         mode=torch.zeros_like(memory.mode),
         is_relaxing=torch.ones_like(memory.is_relaxing),
+        radius=torch.full_like(memory.radius, STRIDE * h.radius_start),
         relaxations=memory.relaxations + 1,
     )
     return replace(

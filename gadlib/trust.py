@@ -34,7 +34,7 @@ from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.modes import most_within, spectrum, sqrt_masses
 from gadlib.quadratic import image_step
 from gadlib.state import State, begin, put
-from gadlib.tries import START_FLOOR, TrustMemory, longest, pick, turn
+from gadlib.tries import START_FLOOR, STRIDE, TrustMemory, longest, pick, turn
 
 _MAX_POOR = 3
 _PRESS_EDGE = 1.0
@@ -208,7 +208,8 @@ def _arrive(
     moved = put(moved, is_claim.nonzero().flatten(), lambda part: certified(calculator, part))
     is_exact = is_due | is_claim
     actual = moved.energy + barrier.energy - state.energy - memory.wall_energy
-    radius, is_poor = adapted(memory.radius, actual / predicted, longest(step), h)
+    max_radius = torch.where(memory.attempt > 0, STRIDE, 1.0) * h.radius_max
+    radius, is_poor = adapted(memory.radius, actual / predicted, longest(step), h, max_radius)
     is_jump = step.square().sum(-1) == 0
     memory = replace(
         memory,
@@ -230,10 +231,11 @@ def adapted(
     ratio: Float[Tensor, " B"],
     length: Float[Tensor, " B"],
     h: TrustHyperparameters,
+    max_radius: Float[Tensor, " B"],
 ) -> tuple[Float[Tensor, " B"], Bool[Tensor, " B"]]:
     """The radius after a step of that length, and whether the step was poorly predicted."""
     is_good = (ratio > 0.7) & (ratio < 1.4) & (length > 0.7 * radius)
     is_poor = ~((ratio > 0.2) & (ratio < 2.0))
     radius = torch.where(is_good, radius * h.radius_grow, radius)
     radius = torch.where(is_poor, torch.minimum(radius, length) * h.radius_shrink, radius)
-    return radius.clamp(h.radius_min, h.radius_max), is_poor
+    return radius.clamp(min=h.radius_min).minimum(max_radius), is_poor
