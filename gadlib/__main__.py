@@ -315,6 +315,9 @@ def _add(
     }.values():
         shown = f"{knob.doc}; {knob.range_text} (default {knob.default:g})"
         knobs.add_argument(_flag(knob.name), type=knob.type, default=None, metavar="X", help=shown)
+    for choice in (choice for solver in SOLVERS.values() for choice in solver.choices()):
+        shown = f"{choice.doc} (default {choice.default})"
+        knobs.add_argument(_flag(choice.name), choices=choice.values, default=None, help=shown)
     return parser
 
 
@@ -346,7 +349,11 @@ def _settings(kind: type[Settings], options: argparse.Namespace) -> Any:
     given = {k: v for k, v in vars(options).items() if v is not None}
     if "ranges" in given:
         given["ranges"] = dict(given["ranges"])
-    names = {knob.name for solver in SOLVERS.values() for knob in solver.knobs()}
+    names = {
+        declared.name
+        for solver in SOLVERS.values()
+        for declared in (*solver.knobs(), *solver.choices())
+    }
     values = {name: given[name] for name in kind.model_fields if name in given}
     knobs = {name: given[name] for name in names if name in given}
     return kind.read(values | ({"hyperparameters": knobs} if knobs else {}))

@@ -63,6 +63,14 @@ def _in_turns(numbers: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
     return _deviation(a[before], b)
 
 
+def aligned(
+    positions: Float[np.ndarray, "n 3"], onto: Float[np.ndarray, "n 3"]
+) -> Float[np.ndarray, "n 3"]:
+    """The positions moved and turned, without mirror image, closest to others in the same order."""
+    centred, target = positions - positions.mean(0), onto - onto.mean(0)
+    return centred @ _rotation(centred, target) + onto.mean(0)
+
+
 def _assignment(numbers: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """For each atom of b the like atom of a that the least sum of squared distances gives it."""
     order = np.empty(len(numbers), dtype=int)

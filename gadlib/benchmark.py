@@ -192,7 +192,7 @@ def _certified(job: Job, records: Sequence[Record]) -> list[Record]:
 
 def _search_settings(settings: BenchmarkSettings, solver: str) -> SearchSettings:
     """The settings of one solver's searches; knobs go to the solvers that declare them."""
-    declared = {name: {k.name for k in SOLVERS[name].knobs()} for name in SOLVERS}
+    declared = {name: set(kind.model_fields) for name, kind in SOLVERS.items()}
     asked = [name for name in solver_names(settings) if name in SOLVERS]
     for knob in settings.hyperparameters:
         if not any(knob in declared[name] for name in asked):

@@ -50,6 +50,7 @@ def digest(
     hyperparameters: Hyperparameters,
     criterion: str,
     n_steps: int,
+    mode: str = "lowest",
 ) -> str:
     """The key of a record: all that it depends on, shortened."""
     content = [
@@ -63,6 +64,7 @@ def digest(
         hyperparameters.model_dump(),
         criterion,
         n_steps,
+        mode,
     ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 

@@ -12,19 +12,30 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gadlib.batch import Batch, Calculator
+from gadlib.confine import model_hessian
+from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.modes import spectrum, sqrt_masses
 from gadlib.quadratic import bfgs, probe, ts_bfgs
-from gadlib.state import State, evaluate
-from gadlib.tries import pick, put
+from gadlib.state import State, evaluate, put
+from gadlib.tries import pick
 
+PROBES_START = 11
 _PROBE = 0.01
 _PROBES_AT_ONCE = 8
+_STALL_STEPS = 8
+_STALL_FORCE = 0.03
+_THRIFTY_STEPS = 250
+_MAX_ASKING_S = 2.0
+_MANY_GRADIENTS = 8
 
 
 def updated(
     state: State, step: Float[Tensor, "B D"], change: Float[Tensor, "B D"]
 ) -> Float[Tensor, "B D D"]:
     """The Hessian updated from a step, by BFGS on the way down, by TS-BFGS on the way up."""
+    down = state.memory.is_relaxing
+    if down.all():
+        return bfgs(state.hessian, step, change)
     root = sqrt_masses(state.batch)
     positive = torch.where(
         state.spectrum.eigenvalues.isfinite(), state.spectrum.eigenvalues.abs(), 0.0
@@ -32,7 +43,7 @@ def updated(
     modes = state.spectrum.modes
     mapped = root * (modes @ (positive[..., None] * (modes.mT @ (root * step)[..., None])))[..., 0]
     up = ts_bfgs(state.hessian, step, change, mapped)
-    return pick(state.memory.is_relaxing, bfgs(state.hessian, step, change), up)
+    return pick(down, bfgs(state.hessian, step, change), up) if down.any() else up
 
 
 def probed(calculator: Calculator, state: State, number: int) -> State:
@@ -73,21 +84,64 @@ def probed(calculator: Calculator, state: State, number: int) -> State:
     return state
 
 
-def gradient_s(calculator: Calculator, batch: Batch) -> float:
-    """The seconds that one gradient of one molecule takes; the first call is not timed."""
+def spared(calculator: Calculator, state: State, h: TrustHyperparameters) -> State:
+    """The state with its softest modes probed where Hessians are spared and a probe is due.
+
+    A climb that no longer moves, since its Hessian has become useless (on a potential with kinks,
+    each step across one adds a curvature that exists nowhere), begins again with a model. One that
+    has taken long spares no more.
+    """
+    memory = state.memory
+    is_thrifty = memory.is_thrifty & (state.steps < _THRIFTY_STEPS)
+    state = replace(state, memory=replace(memory, is_thrifty=is_thrifty))
+    is_climbing = is_thrifty & ~memory.is_relaxing
+    is_stalled = is_climbing & (memory.age >= _STALL_STEPS)
+    is_stalled &= (memory.radius <= 1.001 * h.radius_min) & (state.max_force > _STALL_FORCE)
+    is_first = is_climbing & memory.is_minimum & (memory.branch == 0) & (memory.try_steps == 0)
+    is_due = is_climbing & ((memory.age + 1) % h.probe_every == 0) & ~is_first & ~is_stalled
+    state = put(state, is_stalled.nonzero().flatten(), lambda part: _remodelled(part, h))
+    for rows, number in ((is_first | is_stalled, PROBES_START), (is_due, 1)):
+        state = put(
+            state,
+            rows.nonzero().flatten(),
+            lambda part, number=number: probed(calculator, part, number),
+        )
+    return state
+
+
+def _remodelled(state: State, h: TrustHyperparameters) -> State:
+    model = model_hessian(state.batch)
+    memory = replace(
+        state.memory,
+        age=torch.zeros_like(state.memory.age),
+        radius=torch.full_like(state.memory.radius, h.radius_start),
+    )
+    here = spectrum(model + memory.wall_hessian, state.batch)
+    return replace(state, hessian=model, spectrum=here, memory=memory)
+
+
+def is_hessian_dear(calculator: Calculator, batch: Batch) -> bool:
+    """Whether the Hessian of the first molecule takes the time of many gradients.
+
+    Where a gradient takes so long that even asking would cost seconds, it counts as dear.
+    """
     one = batch.take(torch.tensor([0], device=batch.positions.device))
-    evaluate(calculator, one, hessian=False)
-    return evaluate(calculator, one, hessian=False)[1]
+    evaluate(calculator, one, hessian=False)  # the first call of a calculator is never typical
+    _, gradient_s = evaluate(calculator, one, hessian=False)
+    if 6 * int(one.n_atoms[0]) * gradient_s > _MAX_ASKING_S:
+        return True
+    evaluate(calculator, one, hessian=True)
+    _, hessian_s = evaluate(calculator, one, hessian=True)
+    return hessian_s > _MANY_GRADIENTS * gradient_s
 
 
 def evaluated(calculator: Calculator, state: State, is_exact: Bool[Tensor, " B"]) -> State:
     """The state evaluated at its positions, with Hessians where they are to be exact."""
     for chosen, wanted in ((is_exact, True), (~is_exact, False)):
         rows = chosen.nonzero().flatten()
-        if len(rows):
-            state = put(
-                state, rows, lambda part, wanted=wanted: _computed(calculator, part, hessian=wanted)
-            )
+        state = put(
+            state, rows, lambda part, wanted=wanted: _computed(calculator, part, hessian=wanted)
+        )
     return state
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from gadlib.batch import Batch, Calculator
 from gadlib.hyperparameters import GadHyperparameters
-from gadlib.modes import Spectrum, sqrt_masses
+from gadlib.modes import Spectrum, most_within, sqrt_masses
 from gadlib.state import State, arrive, begin, evaluate, take
 
 FIRST_TIME_STEP = 1e-3
@@ -55,13 +55,14 @@ class GadMemory:
 
 def init(calculator: Calculator, batch: Batch, hyperparameters: GadHyperparameters) -> State:
     """The state at the starting points."""
-    return replace(begin(batch, calculator), memory=_fresh(batch, hyperparameters))
+    return replace(begin(batch, calculator), memory=fresh(batch, hyperparameters))
 
 
 def step(calculator: Calculator, state: State, hyperparameters: GadHyperparameters) -> State:
     """The state after one step of every system: an escape where it is stuck, else the dynamics."""
     is_stuck = _is_stuck(state, hyperparameters)
-    memory = _adapt(_follow(state.memory, state.spectrum), state.order, hyperparameters)
+    memory = _follow(state.memory, state.spectrum, state.wanted)
+    memory = _adapt(memory, state.order, hyperparameters)
     move = _gentlest_ascent(state, memory, hyperparameters)
     n_tries, seconds = torch.zeros_like(state.steps), 0.0
     if is_stuck.any():
@@ -79,7 +80,7 @@ def step(calculator: Calculator, state: State, hyperparameters: GadHyperparamete
     )
     memory = _remember(memory, move, moved)
     if is_stuck.any():
-        memory = _where(is_stuck, _fresh(state.batch, hyperparameters), memory)
+        memory = _where(is_stuck, fresh(state.batch, hyperparameters), memory)
     return replace(moved, memory=memory)
 
 
@@ -91,7 +92,8 @@ def reflect(forces: Float[Tensor, "B D"], mode: Float[Tensor, "B D"]) -> Float[T
     return forces - 2 * (forces * mode).sum(-1, keepdim=True) * mode
 
 
-def _fresh(batch: Batch, hyperparameters: GadHyperparameters) -> GadMemory:
+def fresh(batch: Batch, hyperparameters: GadHyperparameters) -> GadMemory:
+    """The memory of a search that begins here."""
     size, width = batch.positions.shape[:2]
     new = batch.positions.new_full
     return GadMemory(
@@ -104,14 +106,18 @@ def _fresh(batch: Batch, hyperparameters: GadHyperparameters) -> GadMemory:
     )
 
 
-def _follow(memory: GadMemory, spectrum: Spectrum) -> GadMemory:
-    """The memory with the mode to climb: the lowest, then the one most like the previous one."""
+def _follow(memory: GadMemory, spectrum: Spectrum, wanted: Float[Tensor, "B D K"]) -> GadMemory:
+    """The memory with the mode to climb: the lowest, then the one most like the previous one.
+
+    Where one is wanted, it is the first that is climbed.
+    """
     candidates = spectrum.modes[:, :, :_N_CANDIDATE_MODES]
     overlaps = (candidates.mT @ memory.mode[..., None])[..., 0]
     is_mode = spectrum.eigenvalues[:, :_N_CANDIDATE_MODES].isfinite()
     likeness = torch.where(is_mode, overlaps.abs(), -1.0)
     # There is no previous mode at first, and the argmax of zeros need not be the lowest.
-    best = torch.where(memory.best_order < 0, 0, likeness.argmax(-1))
+    first = most_within(candidates, is_mode, wanted)
+    best = torch.where(memory.best_order < 0, first, likeness.argmax(-1))
     rows = torch.arange(len(best), device=best.device)
     sign = torch.where(overlaps[rows, best] < 0, -1.0, 1.0)
     return replace(memory, mode=sign[:, None] * candidates[rows, :, best])

@@ -7,7 +7,7 @@ not a knob and lives elsewhere. Floor 0.
 
 import difflib
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, NamedTuple, cast
+from typing import Any, ClassVar, Literal, NamedTuple, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -53,6 +53,15 @@ def _knob(
     return Field(default, description=doc, json_schema_extra=extra)
 
 
+class Choice(NamedTuple):
+    """The declaration of a setting of a solver that is a word and never tuned."""
+
+    name: str
+    values: tuple[str, ...]
+    default: str
+    doc: str
+
+
 class Hyperparameters(BaseModel):
     """A frozen set of knobs; unknown names and values out of their limits are refused."""
 
@@ -72,6 +81,15 @@ class Hyperparameters(BaseModel):
             )
             for name, field in cls.model_fields.items()
             if field.json_schema_extra
+        )
+
+    @classmethod
+    def choices(cls) -> tuple[Choice, ...]:
+        """The declarations of what is chosen by a word, in the order in which they are written."""
+        return tuple(
+            Choice(name, get_args(field.annotation), field.default, field.description or "")
+            for name, field in cls.model_fields.items()
+            if get_origin(field.annotation) is Literal
         )
 
     @model_validator(mode="before")
@@ -168,17 +186,20 @@ class TrustHyperparameters(Hyperparameters):
 
     solver: ClassVar[str] = "trust"
 
-    dear: Literal["auto", "calls", "wall"] = "auto"
-    """What to save: calculator calls (no Hessian but the one that proves a saddle) or wall time; by
-    default calls where one gradient takes longer than some hundredths of a second."""
+    dear: Literal["auto", "calls", "wall"] = Field(
+        default="auto",
+        description="what to spare: calls (no Hessian at first but the one that proves a saddle) or"
+        " wall (an exact Hessian every few steps); auto asks the calculator whether a Hessian takes"
+        " the time of many gradients",
+    )
 
     radius_start: float = _knob(
-        0.15, 0.02, 0.5, "trust radius at the start: largest displacement of one atom", unit="A"
+        0.05, 0.02, 0.5, "trust radius at the start: largest displacement of one atom", unit="A"
     )
     radius_min: float = _knob(0.01, 0.001, 0.05, "smallest trust radius", unit="A", log=True)
-    radius_max: float = _knob(0.3, 0.1, 0.8, "largest trust radius", unit="A")
+    radius_max: float = _knob(0.1, 0.05, 0.8, "largest trust radius of a climb", unit="A")
     radius_grow: float = _knob(
-        1.5, 1.1, 3.0, "factor by which the radius grows after a well predicted step"
+        1.25, 1.1, 3.0, "factor by which the radius grows after a well predicted step"
     )
     radius_shrink: float = _knob(
         0.5, 0.2, 0.8, "factor by which the radius shrinks after a poorly predicted step"
@@ -187,7 +208,7 @@ class TrustHyperparameters(Hyperparameters):
         2, 1, 1000, "steps from one exact Hessian to the next within a try", log=True
     )
     probe_every: int = _knob(
-        3, 1, 20, "where calls are dear: steps from one probe of the climbed mode to the next"
+        2, 1, 20, "where Hessians are dear: steps from one probe of the climbed mode to the next"
     )
     try_steps: int = _knob(150, 20, 400, "steps after which a try is given up", log=True)
     press_steps: int = _knob(
@@ -217,4 +238,7 @@ def markdown_table(solver: str) -> str:
         rows.append(
             f"| `{knob.name}` | {knob.default:g} | {span} | {unit} | {scale} | {knob.doc} |"
         )
+    for choice in SOLVERS[solver].choices():
+        values = ", ".join(choice.values)
+        rows.append(f"| `{choice.name}` | {choice.default} | {values} | - | - | {choice.doc} |")
     return "\n".join(rows)

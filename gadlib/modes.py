@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gadlib.batch import Batch
@@ -75,15 +75,16 @@ def rigid_motions(batch: Batch) -> Float[Tensor, "B D 6"]:
     centre = (masses * batch.positions).sum(1, keepdim=True) / masses.sum(1, keepdim=True)
     axes = torch.eye(3, dtype=batch.positions.dtype, device=batch.positions.device)
     arms = (batch.positions - centre)[:, :, None, :]
-    turned = torch.linalg.cross(axes[None, None], arms)  # (B, N, axis, xyz)
-    shifted = axes.expand(size, width, 3, 3)
-    motions = masses.sqrt()[..., None] * torch.cat([shifted, turned], dim=2)
-    motions = motions.transpose(2, 3).reshape(size, 3 * width, 6)
-    basis, strength, _ = torch.linalg.svd(motions, full_matrices=False)
-    if basis.shape[-1] < 6:  # a single atom has three coordinates
-        basis = torch.nn.functional.pad(basis, (0, 6 - basis.shape[-1]))
-        strength = torch.nn.functional.pad(strength, (0, 6 - strength.shape[-1]))
-    return torch.where((strength > LINEAR_TOL * strength[:, :1])[:, None, :], basis, 0.0)
+    root = masses.sqrt()
+    turned = root[..., None] * torch.linalg.cross(axes[None, None], arms)  # (B, N, axis, xyz)
+    turned = turned.transpose(2, 3).reshape(size, 3 * width, 3)
+    inertia, principal = torch.linalg.eigh(turned.mT @ turned)
+    shifted = (root[..., None] * axes).reshape(size, 3 * width, 3)
+    motions = torch.cat([shifted, turned @ principal], -1)
+    strength = torch.cat([masses.sum(1).expand(size, 3), inertia.clamp(min=0)], -1).sqrt()
+    exists = strength > LINEAR_TOL * strength.amax(-1, keepdim=True)
+    scale = torch.where(exists, 1 / strength.clamp(min=1e-12), 0.0)
+    return motions * scale[:, None, :]
 
 
 def remove_rigid(
@@ -106,7 +107,7 @@ def spectrum(hessian: Float[Tensor, "B D D"], batch: Batch) -> Spectrum:
     projected = (
         weighted - rigid @ along.mT - along @ rigid.mT + rigid @ (rigid.mT @ along) @ rigid.mT
     )
-    bound = 2 * torch.linalg.matrix_norm(projected, ord=1) + 1
+    bound = 2 * projected.abs().sum(1).amax(-1) + 1
     padding = torch.where(batch.mask.repeat_interleave(3, -1), 0.0, bound[:, None])
     shifted = projected + bound[:, None, None] * (rigid @ rigid.mT) + torch.diag_embed(padding)
     eigenvalues, modes = _eigh(shifted, 3 * batch.n_atoms)
@@ -118,16 +119,29 @@ def spectrum(hessian: Float[Tensor, "B D D"], batch: Batch) -> Spectrum:
     )
 
 
+def most_within(
+    modes: Float[Tensor, "B D M"], is_mode: Bool[Tensor, "B M"], wanted: Float[Tensor, "B D K"]
+) -> Int[Tensor, " B"]:
+    """The place of the mode with the largest part within the directions; 0 where there are none."""
+    parts = torch.where(is_mode, within(modes, wanted), -1.0)
+    return torch.where(wanted.flatten(1).any(-1), parts.argmax(-1), 0)
+
+
+def within(modes: Float[Tensor, "B D M"], wanted: Float[Tensor, "B D K"]) -> Float[Tensor, "B M"]:
+    """How much of each unit mode lies within orthonormal directions, from 0 to 1."""
+    return (wanted.mT @ modes).square().sum(1)
+
+
 def _eigh(matrices: Float[Tensor, "B D D"], sizes: Int[Tensor, " B"]) -> tuple[Tensor, Tensor]:
     """Eigenpairs; on the CPU of each matrix cut to its own size, since padding is paid in cubes."""
     if matrices.device.type != "cpu":
         return torch.linalg.eigh(matrices)
     values = matrices.new_full(matrices.shape[:2], torch.inf)
     vectors = torch.zeros_like(matrices)
-    for n in sizes.unique().tolist():
-        where = sizes == n
-        values[where, :n], block = torch.linalg.eigh(matrices[where, :n, :n])
-        rows = vectors[where]
-        rows[:, :n, :n] = block
-        vectors[where] = rows
+    places: dict[int, list[int]] = {}
+    for i, n in enumerate(sizes.tolist()):
+        places.setdefault(n, []).append(i)
+    for n, rows in places.items():
+        where = torch.tensor(rows)
+        values[where, :n], vectors[where, :n, :n] = torch.linalg.eigh(matrices[where, :n, :n])
     return values, vectors

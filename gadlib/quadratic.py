@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 _NEWTON_STEPS = 8
+_RADIUS_TOL = 1e-6
 _TINY = 1e-14
 
 
@@ -40,9 +41,12 @@ def trust_step(
         shifted = (curvature + mu[:, None]).clamp(min=_TINY)
         squares = (g / shifted).square()
         square = squares.sum(-1)
+        is_long = square > (1 + _RADIUS_TOL) * radius**2
+        if not is_long.any():
+            break
         slope = (squares / shifted).sum(-1).clamp(min=_TINY)
         correction = (square / slope) * (square.sqrt() / radius - 1)
-        mu = mu + torch.where(square > radius**2, correction, 0.0)
+        mu = mu + torch.where(is_long, correction, 0.0)
     step = -g / (curvature + mu[:, None]).clamp(min=_TINY)
     length = step.norm(dim=-1)
     step = step * (radius / length.clamp(min=_TINY)).clamp(max=1.0)[:, None]
@@ -124,7 +128,10 @@ def bfgs(
     old = (
         mapped[:, :, None] * mapped[:, None, :] / torch.where(is_safe, expected, 1.0)[:, None, None]
     )
-    return torch.where(is_safe[:, None, None], hessian + new - old, bofill(hessian, step, change))
+    updated = hessian + new - old
+    if is_safe.all():
+        return updated
+    return torch.where(is_safe[:, None, None], updated, bofill(hessian, step, change))
 
 
 def ts_bfgs(

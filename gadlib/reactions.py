@@ -70,6 +70,7 @@ class Start:
         noise_seed: that its own noise was drawn with, None without noise.
         max_fragments: pieces that the reference transition state (or, without one, the geometry
             itself) is in.
+        ends: reactant and product in A where they are known.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Start:
     atomic_numbers: Int[np.ndarray, " n"]
     positions: Float[np.ndarray, "n 3"]
     max_fragments: int
+    ends: tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"]] | None = None
 
 
 def read(
@@ -226,6 +228,7 @@ def starts(reactions: Sequence[Reaction], start_from: str, noise_seed: int = 42)
                 atomic_numbers=reaction.atomic_numbers,
                 positions=positions,
                 max_fragments=int(n_fragments(reference)[0]),
+                ends=(reaction.reactant, reaction.product),
             )
         )
     require_some_apart(found)

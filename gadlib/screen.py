@@ -23,6 +23,7 @@ from tqdm.auto import tqdm
 from gadlib import calculators, reactions
 from gadlib.batch import Batch, Calculator
 from gadlib.criteria import CRITERIA, Criterion
+from gadlib.directions import stack, wanted
 from gadlib.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.reactions import Start, too_close
 from gadlib.records import Record, payload, read_records, write_json
@@ -42,6 +43,7 @@ class Job:
     """Searches that run together in one process; `tag` comes back with their records.
 
     At most `capacity` of them step together, all where it is None; as one ends, the next enters.
+    `mode` tells which mode is climbed first (`directions`).
     """
 
     calculator: Calculator
@@ -51,6 +53,7 @@ class Job:
     n_steps: int
     tag: Any = None
     capacity: int | None = None
+    mode: str = "lowest"
 
 
 def search_starts(job: Job, *, on_frame: Callable[[Frame], None] | None = None) -> list[Record]:
@@ -76,6 +79,8 @@ def search_starts(job: Job, *, on_frame: Callable[[Frame], None] | None = None) 
 def _search(job: Job, on_frame: Callable[[Frame], None] | None) -> list[Record]:
     batch = Batch.pack([s.positions for s in job.starts], [s.atomic_numbers for s in job.starts])
     batch = batch.to(getattr(job.calculator, "device", batch.positions.device))
+    aims = [wanted(job.mode, s.atomic_numbers, s.positions, s.ends) for s in job.starts]
+    directions = stack(aims, batch.positions.shape[1])
     frames = search(
         job.calculator,
         batch,
@@ -83,6 +88,7 @@ def _search(job: Job, on_frame: Callable[[Frame], None] | None) -> list[Record]:
         criterion=job.criterion,
         n_steps=job.n_steps,
         max_fragments=torch.tensor([s.max_fragments for s in job.starts]),
+        wanted=None if directions is None else directions.to(batch.positions.device),
         capacity=job.capacity or len(job.starts),
     )
     found: dict[int, Record] = {}
@@ -288,6 +294,8 @@ def calculator_of(settings: SearchSettings, starts: Sequence[Start]) -> Calculat
         calculator = calculators.build(settings)
     except (ValueError, ImportError) as error:
         raise InputError(str(error)) from None
+    for start in starts:
+        wanted(settings.mode, start.atomic_numbers, start.positions, start.ends)
     calculators.require_elements(calculator, {s.name: s.atomic_numbers for s in starts})
     return calculator
 
@@ -345,6 +353,7 @@ def screen(
             settings.n_steps_per_sample,
             tag=chunk,
             capacity=settings.batch_size,
+            mode=settings.mode,
         )
         for chunk in chunks(todo, starts, job_size(calculator, settings.batch_size))
     ]

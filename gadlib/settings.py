@@ -184,8 +184,14 @@ class CalculatorSettings(Settings):
 class SetSettings(CalculatorSettings):
     """How a set of reactions is searched, whatever with and from wherever."""
 
-    hyperparameters: dict[str, float] = Field(
+    hyperparameters: dict[str, float | str] = Field(
         {}, description="knobs of the solver that differ from their defaults"
+    )
+    mode: str = Field(
+        "lowest",
+        description="which mode is climbed first: lowest, reaction (the one most along the way from"
+        " reactant to product), atoms:I,J,... or bonds:I-J,... (the one that moves or stretches"
+        " these most; atoms count from 0)",
     )
     criterion: str = Field(
         "index1", description="what ends a search: index1, strict or bound; all three are reported"
@@ -325,6 +331,7 @@ class BenchmarkSettings(SetSettings):
     max_samples: int = Field(
         20, ge=1, description="reactions taken at most, the first of the split"
     )
+    batch_size: int = Field(20, ge=1, description="molecules that step together in one process")
     out_dir: str = Field("runs/benchmark", description="folder for results, a file for each solver")
 
 

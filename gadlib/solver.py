@@ -10,13 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from gadlib import gad, trust
+from gadlib import gad, landing, trust
 from gadlib.batch import Batch, Calculator
 from gadlib.chemistry import n_fragments
 from gadlib.criteria import CRITERIA, Criterion, Verdict, judge
@@ -24,6 +24,7 @@ from gadlib.hyperparameters import Hyperparameters
 from gadlib.state import State, Status, concatenate, take
 
 
+@runtime_checkable
 class StepRule(Protocol):
     """A way to step: two functions in the same order of arguments, in a module of their own."""
 
@@ -61,6 +62,7 @@ def search(
     criterion: Criterion = "index1",
     n_steps: int = 800,
     max_fragments: Int[Tensor, " B"] | None = None,
+    wanted: Float[Tensor, "B D K"] | None = None,
     capacity: int = 32,
 ) -> Iterator[Frame]:
     """Frames of a search from every system of the batch, until each has ended.
@@ -78,6 +80,8 @@ def search(
             met if there was one, else where it is.
         max_fragments: for `bound`, the fragments of the references; by default those of the
             starting points.
+        wanted: mass-weighted directions of which the climbed mode is to have most (`directions`);
+            by default the lowest mode is climbed.
         capacity: how many systems step together.
 
     Raises:
@@ -89,7 +93,7 @@ def search(
         raise ValueError(
             f"n_steps {n_steps}, capacity {capacity}: expected n_steps >= 0 and capacity >= 1"
         )
-    rule = RULES[hyperparameters.solver]
+    rule = _rule(hyperparameters, criterion)
     allowed = n_fragments(batch) if max_fragments is None else torch.as_tensor(max_fragments)
     allowed = allowed.to(batch.positions.device)
     waiting = torch.arange(len(batch), device=batch.positions.device)
@@ -103,6 +107,8 @@ def search(
             new, waiting = waiting[:room], waiting[room:]
             entered = rule.init(calculator, batch.take(new), hyperparameters)
             entered = replace(entered, index=new, max_fragments=allowed[new])
+            if wanted is not None:
+                entered = replace(entered, wanted=wanted[new])
             active = entered if active is None else concatenate([active, entered])
         assert active is not None
         verdict = judge(active, allowed[active.index])
@@ -117,6 +123,13 @@ def search(
         rows = [i for i, status in enumerate(frame.status) if status is Status.RUNNING]
         if len(rows) < len(frame.status):
             active = take(active, torch.tensor(rows, device=active.index.device)) if rows else None
+
+
+def _rule(hyperparameters: Hyperparameters, criterion: Criterion) -> StepRule:
+    """The solver's; where saddles are asked of the dynamics, the one that lands."""
+    if hyperparameters.solver == "gad" and criterion != "index1":
+        return landing
+    return RULES[hyperparameters.solver]
 
 
 def _keep_strict(kept: dict[int, State], state: State, verdict: Verdict) -> None:

@@ -66,6 +66,8 @@ class State:
         spectrum: of that Hessian, and, where not exact, of what the step rule adds to the surface.
         is_exact: whether the spectrum is the calculator's here; no saddle is claimed without.
         max_fragments: pieces that the molecule may have at a bound saddle.
+        wanted: orthonormal mass-weighted directions, zero where there are fewer; the mode most
+            within them is climbed first, the lowest where there is none.
         memory: what the step rule carries along, a frozen dataclass of tensors.
         steps: moves made, escapes included.
         escapes: escapes made.
@@ -85,6 +87,7 @@ class State:
     spectrum: Spectrum
     is_exact: Bool[Tensor, " B"]
     max_fragments: Int[Tensor, " B"]
+    wanted: Float[Tensor, "B D K"]
     memory: Any
     steps: Int[Tensor, " B"]
     escapes: Int[Tensor, " B"]
@@ -119,6 +122,25 @@ def concatenate(nodes: Sequence[T]) -> T:
     return _map(torch.cat, lambda parts: tuple(item for part in parts for item in part), nodes)
 
 
+def put(state: T, rows: Int[Tensor, " R"], change: Callable[[T], T]) -> T:
+    """The state with some of its systems changed; what the change leaves alone is not copied."""
+    if not len(rows):
+        return state
+    part = take(state, rows)
+    changed = change(part)
+
+    def tensors(leaves: Sequence[Tensor]) -> Tensor:
+        whole, before, after = leaves
+        return whole if after is before else whole.index_copy(0, rows, after)
+
+    def tuples(parts: Sequence[tuple]) -> tuple:
+        whole, _, after = parts
+        new = dict(zip(rows.tolist(), after, strict=True))
+        return tuple(new.get(i, old) for i, old in enumerate(whole))
+
+    return _map(tensors, tuples, [state, part, changed])
+
+
 def _map(on_tensors: Callable, on_tuples: Callable, nodes: Sequence[Any]) -> Any:
     first = nodes[0]
     if is_dataclass(first) and not isinstance(first, type):
@@ -148,6 +170,7 @@ def begin(
         spectrum=_spectrum_at(hessian, batch),
         is_exact=torch.full_like(zero, model is None, dtype=torch.bool),
         max_fragments=n_fragments(batch),
+        wanted=batch.positions.new_zeros(len(batch), 3 * batch.positions.shape[1], 1),
         memory=None,
         steps=zero,
         escapes=zero,

@@ -112,6 +112,7 @@ class Loop:
                     self.settings.n_steps_per_sample,
                     tag=(trial.number, places),
                     capacity=self.settings.batch_size,
+                    mode=self.settings.mode,
                 )
 
     def _claim(self) -> _Running | None:
@@ -145,6 +146,7 @@ class Loop:
             this.hyperparameters,
             settings.criterion,
             settings.n_steps_per_sample,
+            settings.mode,
         )
 
     def _keep(self, number: int, place: int, record: Record) -> None:

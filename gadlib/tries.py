@@ -8,7 +8,6 @@ other. Floor 3.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -18,16 +17,20 @@ from torch import Tensor
 from gadlib.confine import model_hessian, untangle
 from gadlib.criteria import FORCE_TOL
 from gadlib.hyperparameters import TrustHyperparameters
-from gadlib.modes import spectrum
-from gadlib.state import State, concatenate, take
+from gadlib.modes import spectrum, within
+from gadlib.state import State, put
 from gadlib.units import CM1_PER_SQRT_EIGENVALUE
 
 START_FLOOR = 0.65
+STRIDE = 3.0
+"""How many times farther than in the first try, which is to stay near, a step may go in others."""
+
 RELAXED_TOL = 0.03
 _KICK = 0.3
 _PRESSES = 3
 _SOFT_CM1 = 100.0
 _MAX_KICKED = 1000
+_MAX_CLAIMS = 4
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class TrustMemory:
         mode: the climbed mode; zero where the lowest is to be taken.
         age: steps since the last exact Hessian.
         poor: badly predicted steps in a row.
+        claims: exact Hessians spent in this try on stationary points that it climbed to.
         is_relaxing: whether the system goes down to a minimum instead of climbing.
         attempt: tries begun before this one.
         branch: climbs from the present minimum before this one; it tells the mode and its sign.
@@ -60,6 +64,7 @@ class TrustMemory:
     mode: Float[Tensor, "B D"]
     age: Int[Tensor, " B"]
     poor: Int[Tensor, " B"]
+    claims: Int[Tensor, " B"]
     is_relaxing: Bool[Tensor, " B"]
     attempt: Int[Tensor, " B"]
     branch: Int[Tensor, " B"]
@@ -86,7 +91,8 @@ def turn(state: State, h: TrustHyperparameters) -> State:
         memory.torn_steps >= h.torn_steps
     )
     is_stuck = memory.is_relaxing & ((is_rest & is_walled) | is_apart | is_long)
-    is_found = (force < FORCE_TOL) & ((state.is_exact & (state.order == 1)) | is_walled)
+    is_known = (state.is_exact & (state.order == 1)) | (memory.claims >= _MAX_CLAIMS)
+    is_found = (force < FORCE_TOL) & (is_known | is_walled)
     is_lost = ~memory.is_relaxing & (is_found | (memory.torn_steps >= h.torn_steps) | is_long)
     branch = torch.where(is_down, 0, memory.branch + is_lost)
     is_minimum = is_down | (memory.is_minimum & (branch < h.branches))
@@ -103,10 +109,7 @@ def turn(state: State, h: TrustHyperparameters) -> State:
     )
     state = replace(state, memory=memory)
     for rows, change in ((goes_home, _go_home), (goes_back, _go_back)):
-        if rows.any():
-            state = put(
-                state, rows.nonzero().flatten(), lambda part, change=change: change(part, h)
-            )
+        state = put(state, rows.nonzero().flatten(), lambda part, change=change: change(part, h))
     return state
 
 
@@ -116,11 +119,18 @@ def _go_home(state: State, h: TrustHyperparameters) -> State:
     batch = state.batch.moved_to(memory.home)
     here = spectrum(memory.home_hessian, batch)
     rows = torch.arange(len(batch), device=memory.home.device)
-    n_modes = here.eigenvalues.isfinite().sum(-1)
+    is_mode = here.eigenvalues.isfinite()
+    n_modes = is_mode.sum(-1)
     n_soft = (here.eigenvalues < (_SOFT_CM1 / CM1_PER_SQRT_EIGENVALUE) ** 2).sum(
         -1
     )  # these lead to flat saddles: last
     number = (n_soft + memory.branch // 2) % n_modes
+    by_part = torch.where(is_mode, within(here.modes, state.wanted), -1.0).argsort(
+        dim=-1, descending=True, stable=True
+    )
+    is_wanted = state.wanted.flatten(1).any(-1)
+    ranked = by_part[rows, (memory.branch // 2) % n_modes]
+    number = torch.where(is_wanted, ranked, number)
     sign = 1.0 - 2.0 * (memory.branch % 2)
     memory = replace(
         _new_try(memory, h),
@@ -155,6 +165,7 @@ def _go_back(state: State, h: TrustHyperparameters) -> State:
         _new_try(memory, h),
         mode=torch.zeros_like(memory.mode),
         is_relaxing=torch.ones_like(memory.is_relaxing),
+        radius=torch.full_like(memory.radius, STRIDE * h.radius_start),
         relaxations=memory.relaxations + 1,
     )
     return replace(
@@ -172,6 +183,7 @@ def _new_try(memory: TrustMemory, h: TrustHyperparameters) -> TrustMemory:
         radius=torch.full_like(memory.radius, h.radius_start),
         age=zero,
         poor=zero,
+        claims=zero,
         attempt=memory.attempt + 1,
         try_steps=zero,
         torn_steps=zero,
@@ -193,11 +205,3 @@ def longest(vector: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
 def pick(condition: Bool[Tensor, " B"], yes: Tensor, no: Tensor) -> Tensor:
     """For each system the one or the other."""
     return torch.where(condition.reshape(-1, *[1] * (yes.ndim - 1)), yes, no)
-
-
-def put(state: State, rows: Int[Tensor, " R"], change: Callable[[State], State]) -> State:
-    """The state with some of its systems changed."""
-    changed = concatenate([state, change(take(state, rows))])
-    place = torch.arange(len(state.batch), device=rows.device)
-    place[rows] = len(state.batch) + torch.arange(len(rows), device=rows.device)
-    return take(changed, place)

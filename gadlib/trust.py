@@ -21,30 +21,37 @@ from gadlib.batch import Batch, Calculator
 from gadlib.chemistry import BOND_SCALE
 from gadlib.confine import FLOOR, model_hessian, shorten, untangle, wall
 from gadlib.criteria import FORCE_TOL
-from gadlib.curvature import certified, evaluated, gradient_s, probed, updated
+from gadlib.curvature import (
+    PROBES_START,
+    certified,
+    evaluated,
+    is_hessian_dear,
+    probed,
+    spared,
+    updated,
+)
 from gadlib.hyperparameters import TrustHyperparameters
-from gadlib.modes import spectrum, sqrt_masses
+from gadlib.modes import most_within, spectrum, sqrt_masses
 from gadlib.quadratic import image_step
-from gadlib.state import State, begin
-from gadlib.tries import START_FLOOR, TrustMemory, longest, pick, put, turn
+from gadlib.state import State, begin, put
+from gadlib.tries import START_FLOOR, STRIDE, TrustMemory, longest, pick, turn
 
 _MAX_POOR = 3
 _PRESS_EDGE = 1.0
 _NEAR = 0.3
 _MAX_AGE = 20
-_DEAR_S = 0.03
-_PROBES_START = 11
+_ROUNDS = 2
 
 
 def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparameters) -> State:
     """The state at the starting points, atoms that sit upon each other pushed apart."""
     batch = untangle(batch, START_FLOOR)
     is_thrifty = hyperparameters.dear == "calls" or (
-        hyperparameters.dear == "auto" and gradient_s(calculator, batch) > _DEAR_S
+        hyperparameters.dear == "auto" and is_hessian_dear(calculator, batch)
     )
     state = begin(batch, calculator, model_hessian(batch) if is_thrifty else None)
     if is_thrifty:
-        state = probed(calculator, state, _PROBES_START)
+        state = probed(calculator, state, PROBES_START)
     zero, no = torch.zeros_like(state.steps), torch.zeros_like(state.is_exact)
     gradient = -state.forces.flatten(1)
     memory = TrustMemory(
@@ -56,6 +63,7 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparame
         mode=torch.zeros_like(gradient),
         age=zero,
         poor=zero,
+        claims=zero,
         is_relaxing=no,
         attempt=zero,
         branch=zero,
@@ -76,16 +84,8 @@ def step(calculator: Calculator, state: State, hyperparameters: TrustHyperparame
     """The state after one step of every system, where its try is over the first of the next one."""
     state = turn(state, hyperparameters)
     memory: TrustMemory = state.memory
-    is_first = memory.is_minimum & (memory.branch == 0) & (memory.try_steps == 0)
-    is_later = (memory.age + 1) % hyperparameters.probe_every == 0
-    for rows, number in ((is_first, _PROBES_START), (is_later & ~is_first, 1)):
-        rows = rows & memory.is_thrifty & ~memory.is_relaxing
-        if rows.any():
-            state = put(
-                state,
-                rows.nonzero().flatten(),
-                lambda part, number=number: probed(calculator, part, number),
-            )
+    state = spared(calculator, state, hyperparameters)
+    memory = state.memory
     surface_gradient = memory.wall_gradient - state.forces.flatten(1)
     curvature = state.hessian + memory.wall_hessian
     climbed, mode = _climbed(state)
@@ -110,13 +110,16 @@ def _climbed(state: State) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]:
     """
     memory: TrustMemory = state.memory
     overlaps = (state.spectrum.modes.mT @ memory.mode[..., None])[..., 0]
-    likeness = torch.where(state.spectrum.eigenvalues.isfinite(), overlaps.abs(), -1.0)
+    is_mode = state.spectrum.eigenvalues.isfinite()
+    likeness = torch.where(is_mode, overlaps.abs(), -1.0)
+    is_first = (memory.attempt == 0) & (memory.try_steps == 0)
     is_following = memory.mode.any(-1)
-    best = torch.where(is_following, likeness.argmax(-1), 0)
+    first = torch.where(is_first, most_within(state.spectrum.modes, is_mode, state.wanted), 0)
+    best = torch.where(is_following, likeness.argmax(-1), first)
     rows = torch.arange(len(best), device=best.device)
     sign = torch.where(overlaps[rows, best] < 0, -1.0, 1.0)
     mode = sign[:, None] * state.spectrum.modes[rows, :, best]
-    keeps = is_following & ((best > 0) | (memory.try_steps == 0))
+    keeps = (best > 0) | (is_following & (memory.try_steps == 0))
     climbed = torch.nn.functional.one_hot(best, overlaps.shape[-1]).to(overlaps.dtype)
     return climbed * ~memory.is_relaxing[:, None], mode * keeps[:, None]
 
@@ -124,26 +127,50 @@ def _climbed(state: State) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]:
 def _trust_move(
     state: State, gradient: Float[Tensor, "B D"], climbed: Float[Tensor, "B D"]
 ) -> Float[Tensor, "B D"]:
-    """The trust-region step in A: no atom moves farther than the radius."""
+    """The trust-region step in A; the first one from a minimum goes along the climbed mode."""
     memory: TrustMemory = state.memory
-    root = sqrt_masses(state.batch)
-    inverse = torch.where(root > 0, 1 / root.clamp(min=1e-12), 0.0)
-    modes, eigenvalues = state.spectrum.modes, state.spectrum.eigenvalues
-    components = (modes.mT @ (inverse * gradient)[..., None])[..., 0]
+    modes = state.spectrum.modes
+    components = along_modes(state, gradient)
     signs = (modes.mT @ memory.mode[..., None])[..., 0].sign()
     is_kick = (climbed > 0) & memory.mode.any(-1)[:, None] & (memory.try_steps == 0)[:, None]
     components = torch.where(is_kick, 1e-6 * signs, components)
-    radius = memory.radius * root.amax(-1)
-    for _ in range(
-        3
-    ):  # the radius in mass-weighted coordinates at which the farthest atom moves by the one in A
+    return image_move(state, components, climbed, memory.radius)
+
+
+def along_modes(state: State, gradient: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
+    """The mass-weighted gradient in the modes of the state's spectrum."""
+    return (state.spectrum.modes.mT @ (_inverse_root(state) * gradient)[..., None])[..., 0]
+
+
+def image_move(
+    state: State,
+    components: Float[Tensor, "B D"],
+    climbed: Float[Tensor, "B D"],
+    max_move: Float[Tensor, " B"],
+) -> Float[Tensor, "B D"]:
+    """The image step in A, with a radius at which no atom moves farther than `max_move` (A)."""
+    inverse, root = _inverse_root(state), sqrt_masses(state.batch)
+    modes, eigenvalues = state.spectrum.modes, state.spectrum.eigenvalues
+    radius = max_move * root.amax(-1)
+    step = image_step(components, eigenvalues, climbed, radius)
+    move = inverse * (modes @ step[..., None])[..., 0]
+    farthest = longest(move)
+    for _ in range(_ROUNDS):
+        is_short = (farthest < 0.9 * max_move) & (step.norm(dim=-1) > 0.99 * radius)
+        is_off = is_short | (farthest > 1.05 * max_move)
+        if not is_off.any():
+            break
+        ratio = (max_move / farthest.clamp(min=1e-12)).clamp(0.1, 10.0)
+        radius = torch.where(is_off, radius * ratio, radius)
         step = image_step(components, eigenvalues, climbed, radius)
         move = inverse * (modes @ step[..., None])[..., 0]
         farthest = longest(move)
-        radius = radius * torch.where(
-            farthest > 1e-12, memory.radius / farthest.clamp(min=1e-12), 1.0
-        ).clamp(0.1, 10.0)
-    return move * (memory.radius / farthest.clamp(min=1e-12)).clamp(max=1.0)[:, None]
+    return move * (max_move / farthest.clamp(min=1e-12)).clamp(max=1.0)[:, None]
+
+
+def _inverse_root(state: State) -> Float[Tensor, "B D"]:
+    root = sqrt_masses(state.batch)
+    return torch.where(root > 0, 1 / root.clamp(min=1e-12), 0.0)
 
 
 def _arrive(
@@ -178,11 +205,11 @@ def _arrive(
     is_claim = (
         (is_near | (~memory.is_relaxing & (force < FORCE_TOL))) & ~is_due & ~barrier.is_active
     )
-    if is_claim.any():
-        moved = put(moved, is_claim.nonzero().flatten(), lambda part: certified(calculator, part))
+    moved = put(moved, is_claim.nonzero().flatten(), lambda part: certified(calculator, part))
     is_exact = is_due | is_claim
     actual = moved.energy + barrier.energy - state.energy - memory.wall_energy
-    radius, is_poor = _adapted(memory.radius, actual / predicted, longest(step), h)
+    max_radius = torch.where(memory.attempt > 0, STRIDE, 1.0) * h.radius_max
+    radius, is_poor = adapted(memory.radius, actual / predicted, longest(step), h, max_radius)
     is_jump = step.square().sum(-1) == 0
     memory = replace(
         memory,
@@ -192,21 +219,23 @@ def _arrive(
         radius=pick(is_jump, memory.radius, radius),
         age=torch.where(is_exact, 0, memory.age + 1),
         poor=torch.where(is_poor & ~is_exact & ~is_jump, memory.poor + 1, 0),
+        claims=memory.claims + (is_claim & ~memory.is_relaxing),
         try_steps=memory.try_steps + 1,
         torn_steps=torch.where(barrier.is_active, memory.torn_steps + 1, 0),
     )
     return replace(moved, memory=memory, is_exact=is_exact & ~barrier.is_active)
 
 
-def _adapted(
+def adapted(
     radius: Float[Tensor, " B"],
     ratio: Float[Tensor, " B"],
     length: Float[Tensor, " B"],
     h: TrustHyperparameters,
+    max_radius: Float[Tensor, " B"],
 ) -> tuple[Float[Tensor, " B"], Bool[Tensor, " B"]]:
     """The radius after a step of that length, and whether the step was poorly predicted."""
     is_good = (ratio > 0.7) & (ratio < 1.4) & (length > 0.7 * radius)
     is_poor = ~((ratio > 0.2) & (ratio < 2.0))
     radius = torch.where(is_good, radius * h.radius_grow, radius)
     radius = torch.where(is_poor, torch.minimum(radius, length) * h.radius_shrink, radius)
-    return radius.clamp(h.radius_min, h.radius_max), is_poor
+    return radius.clamp(min=h.radius_min).minimum(max_radius), is_poor

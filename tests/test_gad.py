@@ -139,30 +139,36 @@ def spectrum_of(*modes: tuple[float, ...]) -> Spectrum:
     return Spectrum(values, columns, torch.zeros(1, len(modes), 6, dtype=torch.float64))
 
 
+def followed_mode(remembered, modes):
+    """What is remembered after the choice of a mode, where none is wanted."""
+    nothing = torch.zeros(1, modes.modes.shape[1], 1, dtype=torch.float64)
+    return gad._follow(remembered, modes, nothing)
+
+
 def test_first_the_lowest_mode_is_climbed():
     modes = spectrum_of((0, 1, 0), (1, 0, 0), (0, 0, 1))
-    followed = gad._follow(memory(best_order=-1, mode=(1.0, 0, 0)), modes)
+    followed = followed_mode(memory(best_order=-1, mode=(1.0, 0, 0)), modes)
     assert followed.mode.tolist() == [[0, 1, 0]]
 
 
 def test_then_the_mode_most_like_the_previous_one_is_climbed_whatever_its_eigenvalue():
     modes = spectrum_of((0, 0.8, 0.6), (0, 0.6, -0.8), (1, 0, 0))
-    assert gad._follow(memory(mode=(0.9, 0.4, 0.1)), modes).mode.tolist() == [[1, 0, 0]]
+    assert followed_mode(memory(mode=(0.9, 0.4, 0.1)), modes).mode.tolist() == [[1, 0, 0]]
 
 
 def test_the_sign_of_the_previous_mode_is_kept():
     modes = spectrum_of((-1, 0, 0), (0, 1, 0), (0, 0, 1))
-    assert gad._follow(memory(mode=(0.9, 0.1, 0)), modes).mode.tolist() == [[1, 0, 0]]
-    assert gad._follow(memory(mode=(-0.9, 0.1, 0)), modes).mode.tolist() == [[-1, 0, 0]]
+    assert followed_mode(memory(mode=(0.9, 0.1, 0)), modes).mode.tolist() == [[1, 0, 0]]
+    assert followed_mode(memory(mode=(-0.9, 0.1, 0)), modes).mode.tolist() == [[-1, 0, 0]]
 
 
 def test_only_the_eight_lowest_modes_can_be_climbed():
     nine = torch.eye(9, dtype=torch.float64)
     modes = spectrum_of(*nine.tolist())
     previous = tuple((0.9 * nine[8] + 0.2 * nine[3]).tolist())
-    assert gad._follow(memory(mode=previous), modes).mode.tolist() == [nine[3].tolist()]
+    assert followed_mode(memory(mode=previous), modes).mode.tolist() == [nine[3].tolist()]
     previous = tuple((0.9 * nine[7] + 0.2 * nine[3]).tolist())
-    assert gad._follow(memory(mode=previous), modes).mode.tolist() == [nine[7].tolist()]
+    assert followed_mode(memory(mode=previous), modes).mode.tolist() == [nine[7].tolist()]
 
 
 # The time step: best_order is 2 in the hand-made memory

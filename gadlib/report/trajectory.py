@@ -132,6 +132,7 @@ def repeat_search(record: Record, settings: SearchSettings) -> Trajectory:
         hyperparameters_of(settings),
         settings.criterion,  # type: ignore[arg-type]
         settings.n_steps_per_sample,
+        mode=settings.mode,
     )
     search_starts(job, on_frame=frames.append)
     return collect_trajectory(frames, name=f"{record.name} ({record.formula})")

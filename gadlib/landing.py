@@ -1,0 +1,95 @@
+"""Landing: gentlest-ascent dynamics that hand over to trust-region steps once the order is one.
+
+First-order dynamics crawls near a saddle and stops at forces about 0.01 eV/A; from a point of order
+one Newton's method on the image surface ends at the saddle in a few steps. A landing that leaves
+order one is broken off, and the dynamics begins anew from there. Floor 3.
+
+Reference: Helgaker, Chem. Phys. Lett. 182, 503 (1991), doi:10.1016/0009-2614(91)90115-P.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from gadlib import gad
+from gadlib.batch import Batch, Calculator
+from gadlib.confine import FLOOR, shorten
+from gadlib.hyperparameters import GadHyperparameters, TrustHyperparameters
+from gadlib.state import State, arrive, put
+from gadlib.tries import longest
+from gadlib.trust import adapted, along_modes, image_move
+
+_TRUST = TrustHyperparameters()
+
+
+@dataclass(frozen=True)
+class LandingMemory:
+    """What a search carries from step to step.
+
+    Attributes:
+        dynamics: what the dynamics carries along.
+        is_landing: whether the next step is a trust-region step.
+        radius: the trust radius in A.
+    """
+
+    dynamics: gad.GadMemory
+    is_landing: Bool[Tensor, " B"]
+    radius: Float[Tensor, " B"]
+
+    @property
+    def time_step(self) -> Float[Tensor, " B"]:
+        """That of the dynamics, in A^2/eV."""
+        return self.dynamics.time_step
+
+
+def init(calculator: Calculator, batch: Batch, hyperparameters: GadHyperparameters) -> State:
+    """The state at the starting points."""
+    state = gad.init(calculator, batch, hyperparameters)
+    return replace(state, memory=_begun(state))
+
+
+def step(calculator: Calculator, state: State, hyperparameters: GadHyperparameters) -> State:
+    """The state after one step of every system, of the dynamics or towards the saddle."""
+    is_landing = state.memory.is_landing
+    for rows, change in ((~is_landing, _flown), (is_landing, _landed)):
+        state = put(
+            state,
+            rows.nonzero().flatten(),
+            lambda part, change=change: change(calculator, part, hyperparameters),
+        )
+    return state
+
+
+def _begun(state: State) -> LandingMemory:
+    radius = torch.full_like(state.energy, _TRUST.radius_start)
+    return LandingMemory(state.memory, state.order == 1, radius)
+
+
+def _flown(calculator: Calculator, state: State, h: GadHyperparameters) -> State:
+    """The state after a step of the dynamics."""
+    memory: LandingMemory = state.memory
+    moved = gad.step(calculator, replace(state, memory=memory.dynamics), h)
+    return replace(moved, memory=_begun(moved))
+
+
+def _landed(calculator: Calculator, state: State, h: GadHyperparameters) -> State:
+    """The state after a trust-region step; one that left order one goes on with the dynamics."""
+    memory: LandingMemory = state.memory
+    gradient = -state.forces.flatten(1)
+    climbed = torch.zeros_like(gradient)
+    climbed[:, 0] = 1
+    move = image_move(state, along_modes(state, gradient), climbed, memory.radius)
+    move = shorten(state.batch, move.unflatten(1, (-1, 3)), FLOOR)
+    flat = move.flatten(1)
+    curved = (state.hessian @ flat[..., None])[..., 0]
+    predicted = (gradient * flat).sum(-1) + (flat * curved).sum(-1) / 2
+    moved = arrive(state, state.batch.positions + move, calculator)
+    ratio = (moved.energy - state.energy) / predicted
+    max_radius = torch.full_like(memory.radius, _TRUST.radius_max)
+    radius, _ = adapted(memory.radius, ratio, longest(flat), _TRUST, max_radius)
+    fresh = gad.fresh(moved.batch, h)
+    return replace(moved, memory=LandingMemory(fresh, moved.order == 1, radius))
