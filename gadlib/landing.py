@@ -20,7 +20,7 @@ from gadlib.batch import Batch, Calculator
 from gadlib.confine import FLOOR, shorten
 from gadlib.hyperparameters import GadHyperparameters, TrustHyperparameters
 from gadlib.state import State, arrive, put
-from gadlib.tries import longest
+from gadlib.tries import STRIDE, longest
 from gadlib.trust import adapted, along_modes, image_move
 
 _TRUST = TrustHyperparameters()
@@ -65,7 +65,7 @@ def step(calculator: Calculator, state: State, hyperparameters: GadHyperparamete
 
 
 def _begun(state: State) -> LandingMemory:
-    radius = torch.full_like(state.energy, _TRUST.radius_start)
+    radius = torch.full_like(state.energy, STRIDE * _TRUST.radius_start)
     return LandingMemory(state.memory, state.order == 1, radius)
 
 
@@ -89,7 +89,7 @@ def _landed(calculator: Calculator, state: State, h: GadHyperparameters) -> Stat
     predicted = (gradient * flat).sum(-1) + (flat * curved).sum(-1) / 2
     moved = arrive(state, state.batch.positions + move, calculator)
     ratio = (moved.energy - state.energy) / predicted
-    max_radius = torch.full_like(memory.radius, _TRUST.radius_max)
+    max_radius = torch.full_like(memory.radius, STRIDE * _TRUST.radius_max)
     radius, _ = adapted(memory.radius, ratio, longest(flat), _TRUST, max_radius)
     fresh = gad.fresh(moved.batch, h)
     return replace(moved, memory=LandingMemory(fresh, moved.order == 1, radius))

@@ -31,6 +31,8 @@ _PRESSES = 3
 _SOFT_CM1 = 100.0
 _MAX_KICKED = 1000
 _MAX_CLAIMS = 4
+_MAX_CLIMB = 12.0  # eV; the strongest bond, of CO, takes 11
+_FALL_STEPS = 20  # a distorted start is high and comes down
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,9 @@ class TrustMemory:
         branch: climbs from the present minimum before this one; it tells the mode and its sign.
         try_steps, torn_steps: steps of this try, and those in a row in more pieces than allowed.
         relaxations: relaxations begun.
+        anchor: where the try was at its beginning, and then every eighth step, in A.
+        is_circling: whether a step of full length led back there.
+        lowest: the lowest energy met so far in eV.
         start: the starting point in A.
         home, home_energy, home_gradient, home_hessian: the last minimum of the whole molecule; the
             start while there is none.
@@ -71,6 +76,9 @@ class TrustMemory:
     try_steps: Int[Tensor, " B"]
     torn_steps: Int[Tensor, " B"]
     relaxations: Int[Tensor, " B"]
+    anchor: Float[Tensor, "B N 3"]
+    is_circling: Bool[Tensor, " B"]
+    lowest: Float[Tensor, " B"]
     start: Float[Tensor, "B N 3"]
     home: Float[Tensor, "B N 3"]
     home_energy: Float[Tensor, " B"]
@@ -93,7 +101,9 @@ def turn(state: State, h: TrustHyperparameters) -> State:
     is_stuck = memory.is_relaxing & ((is_rest & is_walled) | is_apart | is_long)
     is_known = (state.is_exact & (state.order == 1)) | (memory.claims >= _MAX_CLAIMS)
     is_found = (force < FORCE_TOL) & (is_known | is_walled)
-    is_lost = ~memory.is_relaxing & (is_found | (memory.torn_steps >= h.torn_steps) | is_long)
+    is_astray = memory.is_circling | (_is_high(state) & (memory.try_steps > _FALL_STEPS))
+    is_over = is_found | is_astray | (memory.torn_steps >= h.torn_steps) | is_long
+    is_lost = ~memory.is_relaxing & is_over
     branch = torch.where(is_down, 0, memory.branch + is_lost)
     is_minimum = is_down | (memory.is_minimum & (branch < h.branches))
     goes_home = is_down | (is_lost & is_minimum)
@@ -111,6 +121,12 @@ def turn(state: State, h: TrustHyperparameters) -> State:
     for rows, change in ((goes_home, _go_home), (goes_back, _go_back)):
         state = put(state, rows.nonzero().flatten(), lambda part, change=change: change(part, h))
     return state
+
+
+def _is_high(state: State) -> Bool[Tensor, " B"]:
+    """Whether a molecule is higher above the lowest point met than any reaction takes it."""
+    above = state.energy - state.memory.lowest
+    return above > (_MAX_CLIMB if state.batch.is_free else torch.inf)
 
 
 def _go_home(state: State, h: TrustHyperparameters) -> State:
@@ -134,6 +150,7 @@ def _go_home(state: State, h: TrustHyperparameters) -> State:
     sign = 1.0 - 2.0 * (memory.branch % 2)
     memory = replace(
         _new_try(memory, h),
+        anchor=memory.home,
         mode=sign[:, None] * here.modes[rows, :, number],
         is_relaxing=torch.zeros_like(memory.is_relaxing),
     )
@@ -163,6 +180,7 @@ def _go_back(state: State, h: TrustHyperparameters) -> State:
     model = model_hessian(batch)
     memory = replace(
         _new_try(memory, h),
+        anchor=batch.positions,
         mode=torch.zeros_like(memory.mode),
         is_relaxing=torch.ones_like(memory.is_relaxing),
         radius=torch.full_like(memory.radius, STRIDE * h.radius_start),
@@ -184,6 +202,7 @@ def _new_try(memory: TrustMemory, h: TrustHyperparameters) -> TrustMemory:
         age=zero,
         poor=zero,
         claims=zero,
+        is_circling=torch.zeros_like(memory.is_relaxing),
         attempt=memory.attempt + 1,
         try_steps=zero,
         torn_steps=zero,

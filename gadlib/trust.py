@@ -41,6 +41,9 @@ _PRESS_EDGE = 1.0
 _NEAR = 0.3
 _MAX_AGE = 20
 _ROUNDS = 2
+_MARK_STEPS = 8
+_BACK = 0.05
+_CIRCLE = 0.02
 
 
 def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparameters) -> State:
@@ -75,6 +78,9 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparame
         home_energy=state.energy,
         home_gradient=gradient,
         home_hessian=state.hessian,
+        anchor=batch.positions,
+        is_circling=no,
+        lowest=state.energy,
         is_minimum=no,
     )
     return replace(state, memory=memory)
@@ -211,6 +217,8 @@ def _arrive(
     max_radius = torch.where(memory.attempt > 0, STRIDE, 1.0) * h.radius_max
     radius, is_poor = adapted(memory.radius, actual / predicted, longest(step), h, max_radius)
     is_jump = step.square().sum(-1) == 0
+    is_back = longest((batch.positions - memory.anchor).flatten(1)) < _BACK * longest(step)
+    is_mark = (memory.try_steps + 1) % _MARK_STEPS == 0
     memory = replace(
         memory,
         wall_energy=barrier.energy,
@@ -219,6 +227,9 @@ def _arrive(
         radius=pick(is_jump, memory.radius, radius),
         age=torch.where(is_exact, 0, memory.age + 1),
         poor=torch.where(is_poor & ~is_exact & ~is_jump, memory.poor + 1, 0),
+        anchor=pick(is_mark | is_jump, batch.positions, memory.anchor),
+        is_circling=is_back & (longest(step) > _CIRCLE),
+        lowest=torch.minimum(memory.lowest, moved.energy),
         claims=memory.claims + (is_claim & ~memory.is_relaxing),
         try_steps=memory.try_steps + 1,
         torn_steps=torch.where(barrier.is_active, memory.torn_steps + 1, 0),
