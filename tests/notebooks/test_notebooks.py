@@ -10,6 +10,7 @@ import nbformat
 import optuna
 import papermill
 import pytest
+from small_hip import small_checkpoint
 
 from gadlib import demo, reactions
 from gadlib.records import read_records
@@ -170,3 +171,36 @@ def test_benchmark_notebook_tells_what_its_records_say(tmp_path):
     outputs = [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs]
     assert sum("image/png" in o.get("data", {}) for o in outputs) == 5
     assert not [o for o in outputs if o.get("name") == "stderr" and "Warn" in o.text]
+
+
+def _tblite(folder) -> dict:
+    pytest.importorskip("tblite")
+    options = {"method": "GFN2-xTB", "verbosity": 0}
+    return {"calculator": "ase", "ase_calculator": "tblite.ase:TBLite", "ase_options": options}
+
+
+def _hip(folder) -> dict:
+    checkpoint = small_checkpoint(folder / "small.ckpt")
+    return {"calculator": "hip", "checkpoint_path": str(checkpoint), "device": "cpu"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("potential", [_tblite, _hip], ids=["ase", "hip"])
+def test_notebooks_take_any_calculator_by_parameters_alone(potential, tmp_path):
+    chosen = potential(tmp_path)
+    tiny = {"max_samples": 3, "n_steps_per_sample": 2} | chosen
+    small = {
+        "01_screen": tiny | {"split": "train"},
+        "02_tune": tiny | {"screening_steps": 2, "n_samples": 2, "n_trials": 2},
+        "03_results": tiny,
+    }
+    study = tmp_path / "study.db"
+    small["02_tune"]["storage"] = small["03_results"]["storage"] = f"sqlite:///{study}"
+    for name, values in demo.parameters(tmp_path, 1).items():
+        demo.require_parameters(demo.notebook(name), small[name])
+        demo.execute(demo.notebook(name), tmp_path / f"{name}.ipynb", values | small[name])
+    for stem in ("screening", "default", "tuned"):
+        settings, records = read_records(tmp_path / f"{stem}.json")
+        assert settings["calculator"] == chosen["calculator"]
+        assert len(records) == 3
+        assert all(r.energy is not None for r in records)
