@@ -20,6 +20,7 @@ from typing import Any
 from gadlib import __version__
 from gadlib.criteria import CRITERIA
 from gadlib.hyperparameters import SOLVERS
+from gadlib.review import PathSettings
 from gadlib.settings import (
     BenchmarkSettings,
     CalculatorSettings,
@@ -102,6 +103,30 @@ def _validate(options: argparse.Namespace) -> int:
     print(comparison.verdict)
     out = Path(settings.out_dir)
     print(f"records: {out / 'default.json'}, {out / 'tuned.json'}")
+    return _irc_of(settings, out) if options.irc else 0
+
+
+def _irc_of(settings: ValidateSettings, out: Path) -> int:
+    """The exit status, after the strict saddles of both sides were followed downhill."""
+    from gadlib import pathways, report
+
+    shared = {n: getattr(settings, n) for n in PathSettings.model_fields if hasattr(settings, n)}
+    for side in ("default", "tuned"):
+        changed = {"records": str(out / f"{side}.json"), "out_dir": str(out / f"irc_{side}")}
+        paths = pathways.run(PathSettings.read(shared | changed))
+        print(f"{side}: {report.verdict_sentence(paths)}")
+    return 0
+
+
+def _irc(options: argparse.Namespace) -> int:
+    from gadlib import pathways, report
+
+    settings = _settings(PathSettings, options)
+    paths = pathways.run(settings)
+    if paths:
+        print(report.paths_table(paths).to_string(index=False))
+    print(report.verdict_sentence(paths))
+    print(f"paths: {Path(settings.out_dir) / 'paths.json'}")
     return 0
 
 
@@ -182,12 +207,29 @@ def _parser() -> argparse.ArgumentParser:
     _add(
         commands, "tune", _tune, TuneSettings, "tune the hyperparameters on the difficult reactions"
     )
-    _add(
+    validate = _add(
         commands,
         "validate",
         _validate,
         ValidateSettings,
         "compare defaults and tuned values on other reactions",
+    )
+    validate.add_argument(
+        "--irc", action="store_true", help="follow the strict saddles of both sides downhill"
+    )
+    irc = _add(
+        commands,
+        "irc",
+        _irc,
+        PathSettings,
+        "follow saddles downhill: do they join the known reactant and product?",
+    )
+    irc.add_argument(
+        "records",
+        nargs="?",
+        default=None,
+        metavar="RECORDS.json",
+        help="result file of searches; none: the reference saddles of the set",
     )
     _add(
         commands,
@@ -232,7 +274,7 @@ def _add(
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=doc, description=f"gadlib {name}: {doc}.")
     for field_name, field in kind.model_fields.items():
-        if field_name == "hyperparameters":
+        if field_name in ("hyperparameters", "records"):
             continue
         flags = [_flag(field_name)] + (["--n-steps"] if field_name == "n_steps_per_sample" else [])
         shown = f"{field.description} (default {field.default})"

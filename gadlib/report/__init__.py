@@ -20,6 +20,15 @@ from gadlib.report.comparison import (
     draw_comparison,
 )
 from gadlib.report.landscape import draw_contours, draw_parallel, draw_slices
+from gadlib.report.paths import (
+    Intents,
+    collect_intents,
+    draw_profile,
+    draw_profiles_of,
+    draw_verdicts,
+    paths_table,
+    verdict_sentence,
+)
 from gadlib.report.screening import (
     collect_endings,
     collect_steps,
@@ -42,12 +51,14 @@ from gadlib.report.trajectory import collect_trajectory, draw_trajectory, repeat
 __all__ = [
     "Benchmark",
     "Comparison",
+    "Intents",
     "benchmark_table",
     "best_table",
     "collect_benchmark",
     "collect_comparison",
     "collect_endings",
     "collect_importances",
+    "collect_intents",
     "collect_profiles",
     "collect_steps",
     "collect_trajectory",
@@ -61,13 +72,18 @@ __all__ = [
     "draw_history",
     "draw_importances",
     "draw_parallel",
+    "draw_profile",
     "draw_profiles",
+    "draw_profiles_of",
     "draw_rates",
     "draw_slices",
     "draw_steps",
     "draw_trajectory",
+    "draw_verdicts",
     "failure_table",
     "hardest_converged",
     "live_history",
+    "paths_table",
     "repeat_search",
+    "verdict_sentence",
 ]

@@ -13,6 +13,7 @@ import pytest
 
 from gadlib import demo, reactions
 from gadlib.records import read_records
+from gadlib.review import PathSettings
 from gadlib.settings import BenchmarkSettings, ScreenSettings, TuneSettings, ValidateSettings
 
 SETTINGS = {
@@ -20,6 +21,7 @@ SETTINGS = {
     "02_tune": (TuneSettings,),
     "03_results": (ValidateSettings, TuneSettings),  # where the study is, besides
     "04_benchmark": (BenchmarkSettings,),
+    "05_validate": (PathSettings,),
 }
 TINY = {"start_from": "midpoint_rt_noise0.1A", "n_steps_per_sample": 12, "max_samples": 6}
 
@@ -169,4 +171,20 @@ def test_benchmark_notebook_tells_what_its_records_say(tmp_path):
     notebook = nbformat.read(tmp_path / "04_benchmark.ipynb", as_version=4)
     outputs = [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs]
     assert sum("image/png" in o.get("data", {}) for o in outputs) == 5
+    assert not [o for o in outputs if o.get("name") == "stderr" and "Warn" in o.text]
+
+
+@pytest.mark.slow
+def test_path_notebook_finds_the_reference_saddles_intended(tmp_path):
+    small = {"max_samples": 3, "out_dir": str(tmp_path)}
+    demo.require_parameters(demo.notebook("05_validate"), small)
+    demo.execute(demo.notebook("05_validate"), tmp_path / "05_validate.ipynb", small)
+    paths = json.loads((tmp_path / "paths.json").read_text())["paths"]
+    assert [p["verdict"] for p in paths] == ["intended"] * 3
+    for path in paths:
+        assert path["barrier"] == pytest.approx(path["reference_barrier"], abs=0.01)
+        assert path["imaginary_cm1"] == pytest.approx(path["reference_cm1"], rel=0.01)
+    notebook = nbformat.read(tmp_path / "05_validate.ipynb", as_version=4)
+    outputs = [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs]
+    assert sum("image/png" in o.get("data", {}) for o in outputs) == 2
     assert not [o for o in outputs if o.get("name") == "stderr" and "Warn" in o.text]
