@@ -20,7 +20,7 @@ from typing import Any
 from gadlib import __version__
 from gadlib.criteria import CRITERIA
 from gadlib.hyperparameters import SOLVERS
-from gadlib.review import PathSettings
+from gadlib.review import PathSettings, ReportSettings
 from gadlib.settings import (
     BenchmarkSettings,
     CalculatorSettings,
@@ -39,6 +39,7 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status of the command line given."""
     options = _parser().parse_args(arguments)
+    options.given = sys.argv[1:] if arguments is None else list(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         return options.command(options)
@@ -127,6 +128,14 @@ def _irc(options: argparse.Namespace) -> int:
         print(report.paths_table(paths).to_string(index=False))
     print(report.verdict_sentence(paths))
     print(f"paths: {Path(settings.out_dir) / 'paths.json'}")
+    return 0
+
+
+def _page(options: argparse.Namespace) -> int:
+    from gadlib import report
+
+    out, notes = report.write_page(_settings(ReportSettings, options), options.given)
+    print("\n".join([*notes, f"page: {out}"]))
     return 0
 
 
@@ -251,6 +260,13 @@ def _parser() -> argparse.ArgumentParser:
         _timing,
         TimingSettings,
         "time a step with made-up molecules; hip without a checkpoint has random weights",
+    )
+    _add(
+        commands,
+        "report",
+        _page,
+        ReportSettings,
+        "write a page of results that can be sent, one HTML file",
     )
     demo = commands.add_parser(
         "demo", help="screen, tune and prove the gain on the embedded reactions, in the notebooks"

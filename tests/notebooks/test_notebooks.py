@@ -142,7 +142,7 @@ class TestExecuted:
         )
 
     def test_every_figure_is_in_the_executed_notebooks(self, executed):
-        for name, n_figures in (("01_screen", 3), ("02_tune", 1), ("03_results", 6)):
+        for name, n_figures in (("01_screen", 3), ("02_tune", 1), ("03_results", 9)):
             notebook = nbformat.read(executed / f"{name}.ipynb", as_version=4)
             outputs = [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs]
             assert sum("image/png" in o.get("data", {}) for o in outputs) == n_figures, name
