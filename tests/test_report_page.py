@@ -18,6 +18,7 @@ from gadlib.__main__ import main
 from gadlib.records import payload, write_json
 from gadlib.report.study import Range, suggested_range
 from gadlib.report.style import VERMILLION
+from gadlib.review import ReportSettings
 from gadlib.settings import SearchSettings, ValidateSettings
 
 
@@ -248,3 +249,10 @@ def test_screening_says_which_are_easy_on_the_page(results):
     command = ["report", "--storage", "", "--validation", str(results), "--out", str(out)]
     assert main([*command, "--screening", str(results / "screening.json")]) == 0
     assert 'class="red">EASY REACTIONS FELL: 1 of 2' in out.read_text()
+
+
+def test_every_setting_of_the_page_is_a_flag(capsys):
+    with pytest.raises(SystemExit):
+        main(["report", "--help"])
+    shown = capsys.readouterr().out
+    assert all(f"--{name.replace('_', '-')}" in shown for name in ReportSettings.model_fields)

@@ -44,7 +44,7 @@ def collect_stability(
     n_resamples: int = 10,
     seed: int = 0,
     max_trials: int = 200,
-    n_trees: int = 16,
+    n_trees: int = 8,
 ) -> Stability:
     """Importances of trials drawn with replacement, as many as there are.
 
