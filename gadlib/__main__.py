@@ -20,6 +20,7 @@ from typing import Any
 from gadlib import __version__
 from gadlib.criteria import CRITERIA
 from gadlib.hyperparameters import SOLVERS
+from gadlib.review import PathSettings, ReportSettings
 from gadlib.settings import (
     BenchmarkSettings,
     CalculatorSettings,
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from gadlib.patience import StorageLostError
 
     options = _parser().parse_args(arguments)
+    options.given = sys.argv[1:] if arguments is None else list(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         return options.command(options)
@@ -126,6 +128,38 @@ def _validate(options: argparse.Namespace) -> int:
     print(comparison.verdict)
     out = Path(settings.out_dir)
     print(f"records: {out / 'default.json'}, {out / 'tuned.json'}")
+    return _irc_of(settings, out) if options.irc else 0
+
+
+def _irc_of(settings: ValidateSettings, out: Path) -> int:
+    """The exit status, after the strict saddles of both sides were followed downhill."""
+    from gadlib import pathways, report
+
+    shared = {n: getattr(settings, n) for n in PathSettings.model_fields if hasattr(settings, n)}
+    for side in ("default", "tuned"):
+        changed = {"records": str(out / f"{side}.json"), "out_dir": str(out / f"irc_{side}")}
+        paths = pathways.run(PathSettings.read(shared | changed))
+        print(f"{side}: {report.verdict_sentence(paths)}")
+    return 0
+
+
+def _irc(options: argparse.Namespace) -> int:
+    from gadlib import pathways, report
+
+    settings = _settings(PathSettings, options)
+    paths = pathways.run(settings)
+    if paths:
+        print(report.paths_table(paths).to_string(index=False))
+    print(report.verdict_sentence(paths))
+    print(f"paths: {Path(settings.out_dir) / 'paths.json'}")
+    return 0
+
+
+def _page(options: argparse.Namespace) -> int:
+    from gadlib import report
+
+    out, notes = report.write_page(_settings(ReportSettings, options), options.given)
+    print("\n".join([*notes, f"page: {out}"]))
     return 0
 
 
@@ -212,7 +246,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(
         commands, "tune", _tune, TuneSettings, "tune the hyperparameters on the difficult reactions"
     )
-    _add(
+    validate = _add(
         commands,
         "results",
         _results,
@@ -232,6 +266,23 @@ def _parser() -> argparse.ArgumentParser:
         _validate,
         ValidateSettings,
         "compare defaults and tuned values on other reactions",
+    )
+    validate.add_argument(
+        "--irc", action="store_true", help="follow the strict saddles of both sides downhill"
+    )
+    irc = _add(
+        commands,
+        "irc",
+        _irc,
+        PathSettings,
+        "follow saddles downhill: do they join the known reactant and product?",
+    )
+    irc.add_argument(
+        "records",
+        nargs="?",
+        default=None,
+        metavar="RECORDS.json",
+        help="result file of searches; none: the reference saddles of the set",
     )
     _add(
         commands,
@@ -253,6 +304,13 @@ def _parser() -> argparse.ArgumentParser:
         _timing,
         TimingSettings,
         "time a step with made-up molecules; hip without a checkpoint has random weights",
+    )
+    _add(
+        commands,
+        "report",
+        _page,
+        ReportSettings,
+        "write a page of results that can be sent, one HTML file",
     )
     demo = commands.add_parser(
         "demo", help="screen, tune and prove the gain on the embedded reactions, in the notebooks"
@@ -282,7 +340,7 @@ def _add(
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=doc, description=f"gadlib {name}: {doc}.")
     for field_name, field in kind.model_fields.items():
-        if field_name in ("hyperparameters", "ranges"):
+        if field_name in ("hyperparameters", "ranges", "records"):
             continue
         flags = [_flag(field_name)] + (["--n-steps"] if field_name == "n_steps_per_sample" else [])
         shown = f"{field.description} (default {field.default})"

@@ -5,6 +5,7 @@ Radii: Cordero et al., Dalton Trans. 2832 (2008), doi:10.1039/b801115j, as tabul
 
 from __future__ import annotations
 
+import networkx as nx
 import torch
 from ase.data import covalent_radii
 from jaxtyping import Bool, Int
@@ -43,3 +44,16 @@ def n_fragments(batch: Batch) -> Int[Tensor, " B"]:
     first_reached = reach.argmax(-1)  # the lowest atom of the piece
     is_first = first_reached == torch.arange(width, device=batch.positions.device)
     return (is_first & batch.mask).sum(-1)
+
+
+def bond_graph(batch: Batch, i: int = 0) -> nx.Graph:
+    """The bond graph of one system, its nodes labelled `z` by atomic number."""
+    n = int(batch.n_atoms[i])
+    graph = nx.from_numpy_array(bonds(batch)[i, :n, :n].cpu().numpy())
+    nx.set_node_attributes(graph, dict(enumerate(batch.atomic_numbers[i, :n].tolist())), "z")
+    return graph
+
+
+def is_same(a: nx.Graph, b: nx.Graph) -> bool:
+    """Whether two bond graphs are isomorphic, elements included."""
+    return nx.is_isomorphic(a, b, node_match=lambda p, q: p["z"] == q["z"])

@@ -1,7 +1,7 @@
 """Results collected and drawn: `collect_*` -> NamedTuple, `draw_*` -> Axes, `*_table` -> DataFrame.
 
-A drawing of several panels is a Figure. What is empty is drawn as a sentence. Nothing here writes a
-file. Floor 5.
+A drawing of several panels is a Figure. What is empty is drawn as a sentence. Only
+`write_page` writes a file. Floor 5.
 """
 
 from gadlib.report.benchmark import (
@@ -19,7 +19,25 @@ from gadlib.report.comparison import (
     comparison_table,
     draw_comparison,
 )
+from gadlib.report.gain import Gain, collect_gain, draw_gain, gain_table
+from gadlib.report.gather import write_page
 from gadlib.report.landscape import draw_contours, draw_parallel, draw_slices
+from gadlib.report.paths import (
+    Intents,
+    collect_intents,
+    draw_profile,
+    draw_profiles_of,
+    draw_verdicts,
+    paths_table,
+    verdict_sentence,
+)
+from gadlib.report.samples import (
+    Samples,
+    collect_samples,
+    draw_samples,
+    never_sentence,
+    samples_table,
+)
 from gadlib.report.screening import (
     collect_endings,
     collect_steps,
@@ -28,6 +46,15 @@ from gadlib.report.screening import (
     draw_steps,
     failure_table,
     hardest_converged,
+)
+from gadlib.report.stability import (
+    Seeds,
+    Stability,
+    collect_seeds,
+    collect_stability,
+    draw_seeds,
+    draw_stability,
+    seeds_table,
 )
 from gadlib.report.study import (
     best_table,
@@ -42,13 +69,23 @@ from gadlib.report.trajectory import collect_trajectory, draw_trajectory, repeat
 __all__ = [
     "Benchmark",
     "Comparison",
+    "Gain",
+    "Intents",
+    "Samples",
+    "Seeds",
+    "Stability",
     "benchmark_table",
     "best_table",
     "collect_benchmark",
     "collect_comparison",
     "collect_endings",
+    "collect_gain",
     "collect_importances",
+    "collect_intents",
     "collect_profiles",
+    "collect_samples",
+    "collect_seeds",
+    "collect_stability",
     "collect_steps",
     "collect_trajectory",
     "collect_trials",
@@ -58,16 +95,30 @@ __all__ = [
     "draw_contours",
     "draw_endings",
     "draw_ends",
+    "draw_gain",
     "draw_history",
     "draw_importances",
     "draw_parallel",
+    "draw_profile",
     "draw_profiles",
+    "draw_profiles_of",
     "draw_rates",
+    "draw_samples",
+    "draw_seeds",
     "draw_slices",
+    "draw_stability",
     "draw_steps",
     "draw_trajectory",
+    "draw_verdicts",
     "failure_table",
+    "gain_table",
     "hardest_converged",
     "live_history",
+    "never_sentence",
+    "paths_table",
     "repeat_search",
+    "samples_table",
+    "seeds_table",
+    "verdict_sentence",
+    "write_page",
 ]

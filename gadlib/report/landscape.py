@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
@@ -36,8 +37,10 @@ def draw_parallel(trials: Trials, *, ax: Axes | None = None) -> Axes:
     heights = _positions(trials)
     x = np.arange(len(trials.ranges))
     norm = _norm(trials)
-    for row in np.argsort(trials.scores):
-        ax.plot(x, heights[row], color=plt.get_cmap(_COLOURS)(norm(trials.scores[row])), alpha=0.7)
+    order = np.argsort(trials.scores)
+    lines = [np.column_stack([x, heights[row]]) for row in order]
+    colours = plt.get_cmap(_COLOURS)(norm(trials.scores[order]))
+    ax.add_collection(LineCollection(lines, colors=colours, alpha=0.7))
     if trials.default is not None:
         ax.plot(x, heights[trials.default], color=BLACK, linestyle="--", label="defaults")
     ax.plot(x, heights[trials.best], color=VERMILLION, linewidth=2.4, label="best")

@@ -14,6 +14,7 @@ from small_hip import small_checkpoint
 
 from gadlib import demo, reactions
 from gadlib.records import read_records
+from gadlib.review import PathSettings
 from gadlib.settings import BenchmarkSettings, ScreenSettings, TuneSettings, ValidateSettings
 
 SETTINGS = {
@@ -21,6 +22,7 @@ SETTINGS = {
     "02_tune": (TuneSettings,),
     "03_results": (ValidateSettings, TuneSettings),  # where the study is, besides
     "04_benchmark": (BenchmarkSettings,),
+    "05_validate": (PathSettings,),
 }
 TINY = {"start_from": "midpoint_rt_noise0.1A", "n_steps_per_sample": 12, "max_samples": 6}
 
@@ -141,7 +143,7 @@ class TestExecuted:
         )
 
     def test_every_figure_is_in_the_executed_notebooks(self, executed):
-        for name, n_figures in (("01_screen", 3), ("02_tune", 1), ("03_results", 6)):
+        for name, n_figures in (("01_screen", 3), ("02_tune", 1), ("03_results", 9)):
             notebook = nbformat.read(executed / f"{name}.ipynb", as_version=4)
             outputs = [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs]
             assert sum("image/png" in o.get("data", {}) for o in outputs) == n_figures, name
@@ -204,3 +206,19 @@ def test_notebooks_take_any_calculator_by_parameters_alone(potential, tmp_path):
         assert settings["calculator"] == chosen["calculator"]
         assert len(records) == 3
         assert all(r.energy is not None for r in records)
+
+
+@pytest.mark.slow
+def test_path_notebook_finds_the_reference_saddles_intended(tmp_path):
+    small = {"max_samples": 3, "out_dir": str(tmp_path)}
+    demo.require_parameters(demo.notebook("05_validate"), small)
+    demo.execute(demo.notebook("05_validate"), tmp_path / "05_validate.ipynb", small)
+    paths = json.loads((tmp_path / "paths.json").read_text())["paths"]
+    assert [p["verdict"] for p in paths] == ["intended"] * 3
+    for path in paths:
+        assert path["barrier"] == pytest.approx(path["reference_barrier"], abs=0.01)
+        assert path["imaginary_cm1"] == pytest.approx(path["reference_cm1"], rel=0.01)
+    notebook = nbformat.read(tmp_path / "05_validate.ipynb", as_version=4)
+    outputs = [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs]
+    assert sum("image/png" in o.get("data", {}) for o in outputs) == 2
+    assert not [o for o in outputs if o.get("name") == "stderr" and "Warn" in o.text]

@@ -1,0 +1,271 @@
+"""Is it the right saddle? Its two ends against the reactant and product that are known.
+
+Ends are told by their bonds, as graphs; where reactant and product have the same bonds, by their
+shape as well. A saddle that cannot be followed is a record with a reason. Floor 5.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from gadlib import calculators, irc, reactions, screen
+from gadlib.alignment import rmsd
+from gadlib.batch import Batch, Calculator
+from gadlib.chemistry import bond_graph
+from gadlib.intent import Verdict, judge, matches, ordered
+from gadlib.modes import spectrum
+from gadlib.reactions import Reaction
+from gadlib.records import Record, read_json, read_records, require_writable, versions, write_json
+from gadlib.review import PathSettings
+from gadlib.settings import InputError
+from gadlib.state import Status, evaluate
+from gadlib.units import frequency_cm1
+from gadlib.words import change_in_words, mode_in_words
+
+
+@dataclass(frozen=True)
+class PathRecord:
+    """One saddle and what it joins; energies in eV, from the end that is more like the reactant.
+
+    Attributes:
+        name, formula, split, start: of the search that ended at the saddle.
+        verdict: a `Verdict`, and `message` the same in a sentence.
+        change: what happens to the bonds; `mode` what the climbed mode does.
+        barrier, reaction_energy: from the end like the reactant; `imaginary_cm1` of the saddle.
+        reference_change, reference_barrier, reference_reaction_energy, reference_cm1: the same of
+            the reference geometries, as they are, with the same potential.
+        saddle_rmsd, reactant_rmsd, product_rmsd: distances in A from the references, superposed,
+            like atoms exchangeable, mirror images the same.
+        travelled, energies: the profile: arc in amu^1/2 A, 0 at the saddle, and the energy above
+            it.
+        atomic_numbers, ends: the two minima, in A; `saddle` as it was sharpened.
+        n_gradient, n_hessian: calculator calls on the way down.
+        elapsed_s: wall time.
+    """
+
+    name: str
+    formula: str
+    split: str
+    start: str
+    verdict: str
+    message: str
+    change: str = ""
+    mode: str = ""
+    barrier: float | None = None
+    reaction_energy: float | None = None
+    imaginary_cm1: float | None = None
+    reference_change: str = ""
+    reference_barrier: float | None = None
+    reference_reaction_energy: float | None = None
+    reference_cm1: float | None = None
+    saddle_rmsd: float | None = None
+    reactant_rmsd: float | None = None
+    product_rmsd: float | None = None
+    travelled: list[float] = field(default_factory=list)
+    energies: list[float] = field(default_factory=list)
+    atomic_numbers: list[int] = field(default_factory=list)
+    saddle: list[list[float]] = field(default_factory=list)
+    ends: list[list[list[float]]] = field(default_factory=list)
+    n_gradient: int = 0
+    n_hessian: int = 0
+    elapsed_s: float = 0.0
+
+
+def run(settings: PathSettings) -> list[PathRecord]:
+    """What the saddles that the settings name join; written to `paths.json` in the output folder.
+
+    Raises:
+        InputError: when the settings can't be followed, or there are results and `resume` is not
+            set.
+    """
+    known = reactions.read(settings.h5_path, split=settings.split)
+    records = _saddles(settings, known)[: settings.max_samples]
+    out = require_writable(settings.out_dir) / "paths.json"
+    if out.exists() and not settings.resume:
+        raise InputError(
+            f"{out} exists; resume it (--resume) or choose another output, nothing is overwritten"
+        )
+    done = {_key(path): path for path in (read(out) if out.exists() else [])}
+    todo = [record for record in records if _key(record) not in done]
+    try:
+        calculator = calculators.build(settings)
+    except (ValueError, ImportError) as error:
+        raise InputError(str(error)) from None
+    calculators.require_elements(calculator, {r.name: np.array(r.atomic_numbers) for r in todo})
+    found = follow(
+        calculator,
+        todo,
+        known,
+        batch_size=settings.batch_size,
+        hessian_every=settings.hessian_every,
+        n_steps=settings.n_steps,
+    )
+    paths = [*done.values(), *found]
+    content = {"settings": settings.model_dump(), "versions": versions()}
+    write_json(out, content | {"paths": [asdict(p) for p in paths]})
+    return paths
+
+
+def _key(of: Record | PathRecord) -> tuple[str, str, str, str]:
+    return of.split, of.formula, of.name, of.start
+
+
+def _saddles(settings: PathSettings, known: Sequence[Reaction]) -> list[Record]:
+    """The strict saddles of the result file, or the reference saddles of the set as records."""
+    if settings.records is not None:
+        return [record for record in read_records(settings.records)[1] if record.strict]
+    return [
+        replace(screen.failed(start, Status.SADDLE, "The reference."), strict=True)
+        for start in reactions.starts(known, "ts")
+    ]
+
+
+def follow(
+    calculator: Calculator,
+    records: Sequence[Record],
+    known: Sequence[Reaction],
+    *,
+    batch_size: int = 8,
+    hessian_every: int = 5,
+    n_steps: int = 400,
+) -> list[PathRecord]:
+    """What each strict saddle among the records joins, in their order, with a progress bar.
+
+    Args:
+        calculator: the potential.
+        records: of searches; those that are no strict saddle are left out.
+        known: the reactions with their references, found by split, formula and name.
+        batch_size: saddles that are followed together, each both ways.
+        hessian_every: steps from one exact Hessian to the next.
+        n_steps: steps at most, on each side.
+    """
+    references = {(r.split, r.formula, r.name): r for r in known}
+    strict = [r for r in records if r.strict]
+    found = []
+    with tqdm(total=len(strict), desc="following", unit="saddle") as bar:
+        for first in range(0, len(strict), batch_size):
+            part = strict[first : first + batch_size]
+            started = time.perf_counter()
+            batch = Batch.pack(
+                [np.array(r.positions) for r in part], [r.atomic_numbers for r in part]
+            )
+            batch = batch.to(getattr(calculator, "device", "cpu"))
+            paths = irc.follow(calculator, batch, hessian_every=hessian_every, n_steps=n_steps)
+            seconds = (time.perf_counter() - started) / len(part)
+            for record, path in zip(part, paths, strict=True):
+                reaction = references.get((record.split, record.formula, record.name))
+                found.append(_judged(calculator, record, path, reaction, seconds))
+            bar.update(len(part))
+    return found
+
+
+def _judged(
+    calculator: Calculator,
+    record: Record,
+    path: irc.Path,
+    reaction: Reaction | None,
+    seconds: float,
+) -> PathRecord:
+    about: dict[str, Any] = {name: getattr(record, name) for name in _SHARED}
+    about |= {"elapsed_s": round(seconds, 3)}
+    if reaction is None:
+        why = "The set of reactions has none of that name, so nothing is known to compare with."
+        return PathRecord(**about, verdict=Verdict.FAILED, message=why)
+    reasons = [path.message, *(leg.message for leg in path.legs)]
+    if any(reasons):
+        why = f"The path could not be followed: {next(filter(None, reasons))}"
+        return PathRecord(**about, verdict=Verdict.FAILED, message=why)
+    return PathRecord(**about, **_compared(path, reaction), **_reference(calculator, reaction))
+
+
+_SHARED = ("name", "formula", "split", "start")
+
+
+def _compared(path: irc.Path, reaction: Reaction) -> dict[str, Any]:
+    numbers = reaction.atomic_numbers
+    ends = [leg.positions[-1].cpu().numpy() for leg in path.legs]
+    known = [reaction.reactant, reaction.product]
+    graphs = [_graph(numbers, p) for p in ends]
+    references = [_graph(numbers, p) for p in known]
+    far = np.array([[rmsd(numbers, p, q, with_mirror=True) for q in known] for p in ends])
+    is_like = matches(graphs, references, far)
+    order = ordered(is_like, far)
+    legs = [path.legs[i] for i in order]
+    graphs = [graphs[i] for i in order]
+    verdict, message = judge(is_like[order], graphs, references)
+    travelled, energies = _profile(path, legs)
+    saddle = path.positions.cpu().numpy()
+    return {
+        "verdict": verdict,
+        "message": message,
+        "change": change_in_words(*graphs),
+        "mode": mode_in_words(_graph(numbers, saddle), saddle, path.mode.cpu().numpy()),
+        "barrier": path.energy - float(legs[0].energy[-1]),
+        "reaction_energy": float(legs[1].energy[-1] - legs[0].energy[-1]),
+        "imaginary_cm1": -frequency_cm1(path.eigenvalue),
+        "saddle_rmsd": rmsd(numbers, saddle, reaction.transition_state, with_mirror=True),
+        "reactant_rmsd": float(far[order[0], 0]),
+        "product_rmsd": float(far[order[1], 1]),
+        "travelled": travelled,
+        "energies": energies,
+        "atomic_numbers": numbers.tolist(),
+        "saddle": saddle.tolist(),
+        "ends": [ends[i].tolist() for i in order],
+        "n_gradient": sum(leg.n_gradient for leg in legs),
+        "n_hessian": sum(leg.n_hessian for leg in legs),
+    }
+
+
+def _profile(path: irc.Path, legs: Sequence[irc.Leg]) -> tuple[list[float], list[float]]:
+    """The arc from the reactant's side to the product's, and the energy above the saddle's."""
+    back, on = legs
+    travelled = torch.cat([-back.travelled.flip(0), on.travelled[1:]])
+    energies = torch.cat([back.energy.flip(0), on.energy[1:]]) - path.energy
+    return travelled.round(decimals=4).tolist(), energies.round(decimals=6).tolist()
+
+
+def _reference(calculator: Calculator, reaction: Reaction) -> dict[str, Any]:
+    """Barrier, reaction energy and imaginary frequency of the reference geometries as they are."""
+    numbers = reaction.atomic_numbers
+    points = [reaction.reactant, reaction.transition_state, reaction.product]
+    batch = Batch.pack(points, [numbers] * 3).to(getattr(calculator, "device", "cpu"))
+    told, _ = evaluate(calculator, batch, hessian=True)
+    change = change_in_words(_graph(numbers, points[0]), _graph(numbers, points[2]))
+    if told.failures or told.hessian is None:
+        return {"reference_change": change}
+    reactant, saddle, end = told.energy.tolist()
+    lowest = float(spectrum(told.hessian, batch).eigenvalues[1, 0])
+    return {
+        "reference_change": change,
+        "reference_barrier": saddle - reactant,
+        "reference_reaction_energy": end - reactant,
+        "reference_cm1": -frequency_cm1(lowest),
+    }
+
+
+def _graph(numbers: np.ndarray, positions: np.ndarray) -> nx.Graph:
+    return bond_graph(Batch.pack([positions], [numbers]))
+
+
+def read(path: str | Path) -> list[PathRecord]:
+    """What an earlier run wrote.
+
+    Raises:
+        InputError: when it is missing, or no such file.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict) or "paths" not in content:
+        raise InputError(f"{path}: expected an object with paths, as `gadlib irc` writes it")
+    try:
+        return [PathRecord(**values) for values in content["paths"]]
+    except TypeError as error:
+        raise InputError(f"{path}: not the paths that this version writes ({error})") from None

@@ -1,0 +1,165 @@
+"""Is the gain real? Default against tuned on all, on difficult and on easy reactions, and the cost.
+
+A reaction is difficult where the screening says so. Without one it is difficult where the default
+search did not converge, and then what is easy can only fall: the sentence says which it was.
+
+References: as in `comparison`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from gadlib.records import Record
+from gadlib.report.benchmark import gradients_of, rate_text
+from gadlib.report.comparison import Comparison, Paired, collect_comparison
+from gadlib.report.style import BLUE, GREY, LEGEND, VERMILLION, panels, say
+
+RED = VERMILLION
+"""The colour of a rate that fell where it was not to fall."""
+
+_NOTHING = "There is no search to compare."
+
+
+class Gain(NamedTuple):
+    """Default against tuned, by groups of reactions.
+
+    Attributes:
+        groups: the comparison on `overall`, `difficult` and `easy`, of those that have a reaction.
+        easy_fell: whether fewer easy reactions converge with the tuned values.
+        sentence: what became of the easy ones, and how they were told.
+        changes: a row for each search that only one side solves.
+        differences: for the searches that converge on both sides, tuned minus default: `steps`, and
+            `gradients` as gradient equivalents.
+    """
+
+    groups: dict[str, Comparison]
+    easy_fell: bool
+    sentence: str
+    changes: pd.DataFrame
+    differences: dict[str, np.ndarray]
+
+
+def collect_gain(
+    default: Sequence[Record],
+    tuned: Sequence[Record],
+    difficult: Collection[str] | None = None,
+) -> Gain:
+    """The comparison of searches from the same starting points, group by group.
+
+    Args:
+        default: the records with the default values.
+        tuned: the records with the tuned ones.
+        difficult: names of the difficult reactions, as a screening found them.
+
+    Raises:
+        InputError: when a starting point is on one side only or twice, or there is none.
+    """
+    overall = collect_comparison(default, tuned)
+    hard = {r.name for r in default if not r.converged} if difficult is None else set(difficult)
+    groups = {"overall": overall}
+    for name, is_hard in (("difficult", True), ("easy", False)):
+        own = [[r for r in side if (r.name in hard) == is_hard] for side in (default, tuned)]
+        if own[0]:
+            groups[name] = collect_comparison(*own)
+    easy = groups["easy"].converged if "easy" in groups else None
+    other = {_key(r): r for r in tuned}
+    pairs = [(a, other[_key(a)]) for a in default]
+    both = [(a, b) for a, b in pairs if a.converged and b.converged]
+    return Gain(
+        groups=groups,
+        easy_fell=easy is not None and easy.tuned.n_success < easy.default.n_success,
+        sentence=_sentence(easy, difficult is not None),
+        changes=pd.DataFrame([_change(a, b) for a, b in pairs if a.converged != b.converged]),
+        differences={
+            "steps": np.array([b.steps - a.steps for a, b in both]),
+            "gradients": np.array([gradients_of(b) - gradients_of(a) for a, b in both]),
+        },
+    )
+
+
+def _key(record: Record) -> tuple[str, str, int | None]:
+    return record.name, record.start, record.noise_seed
+
+
+def _sentence(easy: Paired | None, is_screened: bool) -> str:
+    told = "" if is_screened else " (easy: those that the defaults solve, so that it can only fall)"
+    if easy is None:
+        return "No reaction is easy, so nothing can be said of those."
+    before, after = easy.default.n_success, easy.tuned.n_success
+    counts = f"{after} of {easy.tuned.n} converge with the tuned values, {before} with the defaults"
+    if after < before:
+        return f"EASY REACTIONS FELL: {counts}, exact McNemar p = {easy.p:.2g}{told}."
+    return f"The easy reactions did not fall: {counts}{told}."
+
+
+def _change(default: Record, tuned: Record) -> dict[str, object]:
+    return {
+        "reaction": default.name,
+        "formula": default.formula,
+        "change": "gained" if tuned.converged else "lost",
+        "default": f"{default.status}, {default.steps} steps",
+        "tuned": f"{tuned.status}, {tuned.steps} steps",
+        "strict": f"{default.strict} -> {tuned.strict}",
+    }
+
+
+def gain_table(gain: Gain) -> pd.DataFrame:
+    """One row per group: rates with 95 % Wilson intervals, discordant pairs, exact McNemar p."""
+    rows = []
+    for name, comparison in gain.groups.items():
+        paired = comparison.converged
+        rows.append(
+            {
+                "reactions": name,
+                "n": paired.default.n,
+                "default": rate_text(paired.default.n_success, paired.default.n),
+                "tuned": rate_text(paired.tuned.n_success, paired.tuned.n),
+                "gained": paired.gained,
+                "lost": paired.lost,
+                "McNemar p": float(f"{paired.p:.2g}"),
+                "": "FELL" if name == "easy" and gain.easy_fell else "",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def draw_gain(gain: Gain) -> Figure:
+    """Rates by group with 95 % Wilson intervals, tuned in red where easy ones fell; differences."""
+    figure, axes = panels(1, 3, width=10.0, height=3.4)
+    left, steps, cost = axes[0]
+    names = list(gain.groups)
+    for shift, side in ((-0.2, "default"), (0.2, "tuned")):
+        rates = [getattr(gain.groups[name].converged, side) for name in names]
+        heights = np.array([r.rate for r in rates])
+        error = np.abs(np.array([[r.low for r in rates], [r.high for r in rates]]) - heights)
+        fell = [name == "easy" and gain.easy_fell for name in names]
+        colours = [GREY if side == "default" else RED if bad else BLUE for bad in fell]
+        left.bar(np.arange(len(names)) + shift, heights, 0.38, yerr=error, color=colours, capsize=3)
+    for label, colour in (("default", GREY), ("tuned", BLUE), ("tuned, fell", RED)):
+        if colour != RED or gain.easy_fell:
+            left.bar(0, 0, color=colour, label=label)
+    counted = [f"{name}\n({gain.groups[name].converged.default.n})" for name in names]
+    left.set_xticks(range(len(names)), counted)
+    left.set(ylim=(0, 1.25), yticks=np.linspace(0, 1, 6), ylabel="fraction that converges")
+    left.legend(loc="upper center", ncols=3, **LEGEND)
+    labels = {"steps": "steps", "gradients": "gradient equivalents"}
+    for ax, (name, unit) in zip((steps, cost), labels.items(), strict=True):
+        _draw_differences(ax, gain.differences[name], unit)
+    return figure
+
+
+def _draw_differences(ax, differences: np.ndarray, unit: str) -> None:
+    if not len(differences):
+        say(ax, "No search converges on both sides.")
+        return
+    ax.hist(differences, bins=min(30, max(5, len(differences) // 2)), color=BLUE)
+    ax.axvline(0, color="black", linewidth=0.8)
+    ax.axvline(float(np.median(differences)), color=VERMILLION, linestyle="--", label="median")
+    ax.set(xlabel=f"tuned − default, {unit}", ylabel="searches that both solve")
+    ax.legend(loc="best", **LEGEND)

@@ -1,0 +1,115 @@
+"""Results brought together for a page: what is missing becomes a note on it, not an end."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import optuna
+import sqlalchemy.exc
+
+from gadlib import pathways
+from gadlib.records import Record, read_records
+from gadlib.report.page import Material, page
+from gadlib.review import ReportSettings
+from gadlib.screen import difficult
+from gadlib.settings import InputError, ScreenSettings
+
+T = TypeVar("T")
+
+
+def write_page(settings: ReportSettings, arguments: Sequence[str]) -> tuple[Path, list[str]]:
+    """The page, written, and notes on what is not in it.
+
+    Args:
+        settings: what goes into it.
+        arguments: the command line that asked for it, which the page shows.
+
+    Raises:
+        InputError: when there is nothing to show, or the page is there and `resume` is not set.
+    """
+    out = Path(settings.out)
+    if out.exists() and not settings.resume:
+        raise InputError(f"{out} exists: replace it with --resume, or choose another --out")
+    material = gather(settings, f"python -m gadlib {shlex.join(arguments)}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(page(material), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{out}: can't be written ({error.strerror or error})") from None
+    return out, list(material.notes)
+
+
+def gather(settings: ReportSettings, command: str) -> Material:
+    """All that the settings name and that can be read.
+
+    Raises:
+        InputError: when none of it can.
+    """
+    notes: list[str] = []
+    told: dict[str, Any] = {}
+
+    def read(name: str | None, reader: Callable[[str], T], otherwise: T) -> T:
+        try:
+            return otherwise if name is None else reader(name)
+        except InputError as error:
+            notes.append(str(error))
+            return otherwise
+
+    def records(path: str) -> list[Record]:
+        told[path], found = read_records(path)
+        return found
+
+    urls = [url.strip() for url in settings.storage.split(",") if url.strip()]
+    found = [read(url, lambda u: open_study(u, settings.study_name), None) for url in urls]
+    studies = [study for study in found if study is not None]
+    for study in studies:
+        told[f"study {study.study_name}"] = study.user_attrs
+    folder = settings.validation
+    files = [None if folder is None else str(Path(folder) / f"{n}.json") for n in _SIDES]
+    default, tuned = (read(path, records, []) for path in files)
+    material = Material(
+        studies=studies,
+        default=default if default and tuned else [],
+        tuned=tuned if default and tuned else [],
+        difficult=read(settings.screening, _difficult, None),
+        paths=read(settings.paths, pathways.read, []),
+        settings=told,
+        command=command,
+        notes=notes,
+    )
+    if not (studies or material.default or material.paths):
+        raise InputError(f"there is nothing to show: {'; '.join(notes)}")
+    return material
+
+
+_SIDES = ("default", "tuned")
+
+
+def _difficult(path: str) -> set[str]:
+    before, records = read_records(path)
+    known = {n: before[n] for n in ScreenSettings.model_fields if n in before}
+    return {record.name for record in difficult(records, ScreenSettings.read(known))}
+
+
+def open_study(url: str, name: str | None) -> optuna.Study:
+    """The study of that name in a storage, or the only one there.
+
+    Raises:
+        InputError: when the storage or the study is not there.
+    """
+    path = Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
+    if path is not None and not path.is_file():
+        raise InputError(f"no study is shown: there is no file {path}")
+    try:
+        names = optuna.get_all_study_names(url)
+    except (sqlalchemy.exc.SQLAlchemyError, ImportError, ValueError) as error:
+        kind = type(error).__name__
+        raise InputError(f"no study is shown: {path or 'storage'} can't be read ({kind})") from None
+    chosen = names[0] if name is None and len(names) == 1 else name
+    if chosen not in names:
+        there = ", ".join(names) or "none"
+        raise InputError(f"no study {chosen!r} in {path or 'the storage'}; studies there: {there}")
+    return optuna.load_study(study_name=chosen, storage=url)

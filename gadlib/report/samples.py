@@ -1,0 +1,124 @@
+"""A study's samples, trial by trial: which ones no values solve, and how difficult each is."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import optuna
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from optuna.trial import TrialState
+
+from gadlib.report.style import BLUE, GREY, LEGEND, VERMILLION, axes_or_new, say
+
+_NOTHING = "No completed trial of this study tells what became of its samples."
+
+
+class Samples(NamedTuple):
+    """What became of S samples in T completed trials.
+
+    Attributes:
+        names: of the samples, the hardest first: solved by the fewest trials, then in most steps.
+        trials: their numbers, by score, the best last.
+        solved: S by T, 1 where it converged, 0 where not, NaN where the trial did not tell.
+        steps: S by T.
+        never: the names that no trial solved.
+    """
+
+    names: tuple[str, ...]
+    trials: np.ndarray
+    solved: np.ndarray
+    steps: np.ndarray
+    never: tuple[str, ...]
+
+
+def collect_samples(study: optuna.Study) -> Samples:
+    """The samples of a study's completed trials; none where they were not kept, as in others'."""
+    told = [
+        t
+        for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        if t.values is not None and len(t.values) == 1 and _kept(t.user_attrs.get("samples"))
+    ]
+    told.sort(key=lambda t: t.values[0] if t.values else -math.inf)
+    names = list(dict.fromkeys(s["name"] for t in told for s in t.user_attrs["samples"]))
+    solved = np.full((len(names), len(told)), np.nan)
+    steps = np.full_like(solved, np.nan)
+    place = {name: i for i, name in enumerate(names)}
+    for column, trial in enumerate(told):
+        for sample in trial.user_attrs["samples"]:
+            solved[place[sample["name"]], column] = float(bool(sample["converged"]))
+            steps[place[sample["name"]], column] = float(sample.get("steps") or 0)
+    rates = np.array([np.nanmean(row) for row in solved])
+    means = np.array([np.nanmean(row) for row in steps])
+    order = np.lexsort((-means, rates))
+    return Samples(
+        names=tuple(names[i] for i in order),
+        trials=np.array([t.number for t in told], dtype=int),
+        solved=solved[order],
+        steps=steps[order],
+        never=tuple(names[i] for i in order if rates[i] == 0),
+    )
+
+
+def _kept(samples: object) -> bool:
+    return (
+        isinstance(samples, list)
+        and len(samples) > 0
+        and all(isinstance(s, dict) and {"name", "converged"} <= s.keys() for s in samples)
+    )
+
+
+def never_sentence(samples: Samples) -> str:
+    """Which samples no trial solved, in a sentence."""
+    if not samples.names:
+        return _NOTHING
+    if not samples.never:
+        return f"Each of the {len(samples.names)} samples was solved by some trial."
+    return (
+        f"No trial solved {len(samples.never)} of {len(samples.names)} samples:"
+        f" {', '.join(samples.never)}."
+    )
+
+
+def samples_table(samples: Samples) -> pd.DataFrame:
+    """One row per sample, hardest first: the share of trials that solved it, its mean steps."""
+    rows = [
+        {
+            "sample": name,
+            "solved by": f"{np.nanmean(solved):.0%}",
+            "trials": int(np.isfinite(solved).sum()),
+            "mean steps": round(float(np.nanmean(steps)), 1),
+        }
+        for name, solved, steps in zip(samples.names, samples.solved, samples.steps, strict=True)
+    ]
+    return pd.DataFrame(rows)
+
+
+def draw_samples(samples: Samples, *, ax: Axes | None = None) -> Axes:
+    """Samples by trials, the hardest sample on top and the best trial on the right."""
+    ax = axes_or_new(ax, width=9.0, height=max(2.4, 0.2 * len(samples.names) + 1.2))
+    if not samples.names:
+        return say(ax, _NOTHING)
+    colours = ListedColormap([GREY, BLUE]).with_extremes(bad="white")
+    ax.imshow(
+        np.ma.masked_invalid(samples.solved),
+        aspect="auto",
+        interpolation="nearest",
+        cmap=colours,
+        vmin=0,
+        vmax=1,
+        extent=(0, len(samples.trials), len(samples.names), 0),
+    )
+    ax.set_yticks(np.arange(len(samples.names)) + 0.5, samples.names)
+    for tick, name in zip(ax.get_yticklabels(), samples.names, strict=True):
+        tick.set_color(VERMILLION if name in samples.never else "black")
+    for label, colour in (("converged", BLUE), ("not", GREY)):
+        ax.fill_between([], [], color=colour, label=label)
+    ax.grid(visible=False)
+    ax.set(xlabel="trials, by score, the best on the right")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), **LEGEND)
+    ax.set_title("Samples by difficulty; in red: never converged", loc="left")
+    return ax

@@ -1,0 +1,50 @@
+"""What the commands that look at results are asked to do: `irc` and `report`. Floor 1."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from gadlib.settings import CalculatorSettings, Settings
+
+
+class PathSettings(CalculatorSettings):
+    """Which saddles are followed downhill, and where the known reactions are."""
+
+    records: str | None = Field(
+        None, description="result file of searches; none: the reference saddles of the set"
+    )
+    h5_path: str | None = Field(
+        None, description="reactions in the Transition1x layout; none: the embedded set"
+    )
+    split: str = Field("all", description="train, val, test, several with commas between, or all")
+    max_samples: int = Field(100, ge=1, description="saddles taken at most, the first ones")
+    batch_size: int = Field(8, ge=1, description="saddles that are followed together")
+    hessian_every: int = Field(
+        5, ge=1, description="steps from one exact Hessian to the next on the way down"
+    )
+    n_steps: int = Field(400, ge=1, description="steps at most on each side of a saddle")
+    resume: bool = Field(
+        False, description="keep what is there and go on; without it nothing there is touched"
+    )
+    out_dir: str = Field("runs/irc", description="folder for results, paths.json")
+
+
+class ReportSettings(Settings):
+    """What goes into a page of results that can be sent."""
+
+    storage: str = Field(
+        "sqlite:///runs/tune/scine_hpo_study.db",
+        description="storage URL of the study; several with commas between stand side by side",
+    )
+    study_name: str | None = Field(
+        None, description="name of the study in its storage; none: the only one there"
+    )
+    validation: str | None = Field(
+        "runs/validate", description="folder with default.json and tuned.json of `validate`"
+    )
+    screening: str | None = Field(
+        None, description="screening.json that tells which reactions are difficult"
+    )
+    paths: str | None = Field(None, description="paths.json of `irc`")
+    resume: bool = Field(False, description="replace the page that is there")
+    out: str = Field("runs/report.html", description="the page to write")

@@ -1,0 +1,258 @@
+"""The gain by groups, samples, stability, seeds, and the page that holds them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import optuna
+import pytest
+from matplotlib.colors import to_hex
+from test_report import DEFAULTS, SPACE, make_study, random_study, record, texts
+
+from gadlib import report
+from gadlib.__main__ import main
+from gadlib.records import payload, write_json
+from gadlib.report.study import Range, suggested_range
+from gadlib.report.style import VERMILLION
+from gadlib.review import ReportSettings
+from gadlib.settings import SearchSettings, ValidateSettings
+
+
+@pytest.fixture(autouse=True)
+def drawn_nowhere():
+    matplotlib.use("Agg")
+    yield
+    plt.close("all")
+
+
+DEFAULT = [record("a", 10), record("b", 20), record("c", 30), record("d", 99, index1=False)]
+WORSE = [record("a", 5), record("b", 99, index1=False), record("c", 36), record("d", 40)]
+WORSE[2] = replace(WORSE[2], n_gradient=12)
+
+
+def sampled_study(*solved: tuple[bool, ...]) -> optuna.Study:
+    study = optuna.create_study(direction="maximize", study_name="sampled")
+    for i, row in enumerate(solved):
+        samples = [
+            {"name": f"rxn{k}", "converged": ok, "steps": 10 + k} for k, ok in enumerate(row)
+        ]
+        params = DEFAULTS | {"escape_delta": 0.05 + 0.01 * i}
+        study.add_trial(
+            optuna.trial.create_trial(
+                params=params,
+                distributions=SPACE,
+                value=float(np.mean(row)),
+                user_attrs={"samples": samples},
+            )
+        )
+    return study
+
+
+# The gain
+
+
+def test_groups_part_the_reactions_and_count_the_discordant():
+    gain = report.collect_gain(DEFAULT, WORSE, {"c", "d"})
+    counts = {
+        n: (c.converged.default.n, c.converged.gained, c.converged.lost)
+        for n, c in gain.groups.items()
+    }
+    assert counts == {"overall": (4, 1, 1), "difficult": (2, 1, 0), "easy": (2, 0, 1)}
+    assert gain.changes[["reaction", "change"]].to_numpy().tolist() == [
+        ["b", "lost"],
+        ["d", "gained"],
+    ]
+    assert gain.differences["steps"].tolist() == [-5, 6]
+    assert gain.differences["gradients"].tolist() == [0, 12]
+
+
+def test_easy_reactions_that_fell_are_red_and_said():
+    gain = report.collect_gain(DEFAULT, WORSE, {"c", "d"})
+    assert gain.easy_fell
+    assert "EASY REACTIONS FELL: 1 of 2" in gain.sentence
+    assert report.gain_table(gain)[""].tolist() == ["", "", "FELL"]
+    bars = report.draw_gain(gain).axes[0].patches
+    assert [to_hex(bar.get_facecolor()).upper() for bar in bars[:6]].count(VERMILLION) == 1
+    fine = report.collect_gain(DEFAULT, DEFAULT, {"c", "d"})
+    assert not fine.easy_fell
+    red = [to_hex(bar.get_facecolor()).upper() for bar in report.draw_gain(fine).axes[0].patches]
+    assert VERMILLION not in red
+
+
+def test_without_a_screening_the_sentence_warns():
+    assert "can only fall" in report.collect_gain(DEFAULT, WORSE).sentence
+
+
+def test_no_search_solved_by_both_is_a_sentence():
+    none = [replace(r, converged=False, index1=False) for r in DEFAULT]
+    figure = report.draw_gain(report.collect_gain(none, DEFAULT, set()))
+    assert "No search converges on both sides" in texts(figure).replace("\n", " ")
+
+
+# Samples
+
+
+def test_samples_are_ordered_by_difficulty_and_the_hopeless_named():
+    study = sampled_study((True, False, True), (True, False, False), (True, False, True))
+    samples = report.collect_samples(study)
+    assert samples.names == ("rxn1", "rxn2", "rxn0")
+    assert samples.never == ("rxn1",)
+    assert samples.trials.tolist() == [1, 0, 2]
+    assert samples.solved[1].tolist() == [0.0, 1.0, 1.0]
+    assert "1 of 3 samples: rxn1" in report.never_sentence(samples)
+    assert report.samples_table(samples)["solved by"].tolist() == ["0%", "67%", "100%"]
+    image = report.draw_samples(samples).images[0].get_array()
+    assert image.shape == (3, 3)
+
+
+def foreign() -> optuna.Study:
+    study = optuna.create_study(directions=["maximize", "minimize"], study_name="foreign")
+    for x in (0.1, 0.3):
+        study.add_trial(
+            optuna.trial.create_trial(
+                params={"x": x},
+                distributions={"x": optuna.distributions.FloatDistribution(0, 1)},
+                values=[x, x],
+            )
+        )
+    return study
+
+
+@pytest.mark.parametrize(
+    "study",
+    [make_study(), make_study((DEFAULTS, None)), make_study((DEFAULTS, 0.5)), foreign()],
+    ids=["empty", "only failed", "one trial", "foreign"],
+)
+def test_what_cannot_be_drawn_is_a_sentence_and_the_rest_appears(study):
+    trials, importances = report.collect_trials(study), report.collect_importances(study)
+    samples = report.collect_samples(study)
+    drawn = [
+        report.draw_importances(importances),
+        report.draw_stability(report.collect_stability(study, importances)),
+        report.draw_samples(samples),
+        report.draw_history(trials),
+        report.draw_parallel(trials),
+        report.draw_slices(trials),
+        report.draw_contours(trials, importances),
+        report.draw_seeds(report.collect_seeds([study])),
+    ]
+    told = [texts(d if hasattr(d, "savefig") else d.figure) for d in drawn]
+    assert all(told)
+    assert "tells what became of its samples" in told[2].replace("\n", " ")
+    assert "No importances can be told" in told[0].replace("\n", " ")
+
+
+# Stability and seeds
+
+
+def test_resampled_importances_find_the_knob_that_matters_each_time():
+    study = random_study(60)
+    stability = report.collect_stability(study, report.collect_importances(study), n_resamples=4)
+    assert set(stability.shares) == {"PED-ANOVA", "fANOVA"}
+    for shares in stability.shares.values():
+        assert shares.shape == (4, 3)
+        assert (shares.argmax(1) == stability.names.index("escape_delta")).all()
+
+
+def test_same_seed_draws_the_same_trials():
+    study = random_study(30)
+    importances = report.collect_importances(study)
+    one, two = (report.collect_stability(study, importances, n_resamples=2) for _ in range(2))
+    assert np.array_equal(one.shares["PED-ANOVA"], two.shares["PED-ANOVA"])
+
+
+def test_studies_of_other_seeds_stand_side_by_side():
+    seeds = report.collect_seeds([random_study(40), random_study(50), make_study()])
+    assert len(seeds.trials) == 2
+    assert seeds.agreement > 0
+    table = report.seeds_table(seeds)
+    assert table["trials"].tolist() == [41, 51]
+    assert table["best"].tolist() == [round(t.scores.max(), 4) for t in seeds.trials]
+    left, right = report.draw_seeds(seeds).axes
+    assert len(left.lines) == len(right.lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "log", "position", "expected"),
+    [
+        (1.0, 100.0, True, 0.01, "0.1 .. 100"),
+        (1.0, 100.0, True, 1.0, "1 .. 1e+03"),
+        (1.0, 3.0, False, 0.99, "1 .. 4"),
+        (1.0, 3.0, False, 0.0, "0 .. 3"),
+        (1.0, 3.0, False, 0.5, ""),
+    ],
+)
+def test_best_value_at_an_edge_asks_for_a_wider_range(low, high, log, position, expected):
+    assert suggested_range(Range("x", low, high, log), position) == expected
+
+
+# The page
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A folder with two studies in SQLite and a validation."""
+    for name, n in (("one", 30), ("two", 20)):
+        url = f"sqlite:///{tmp_path / name}.db"
+        optuna.copy_study(
+            from_study_name="little", from_storage=_stored(n), to_storage=url, to_study_name=name
+        )
+    for side, records in (("default", DEFAULT), ("tuned", WORSE)):
+        write_json(tmp_path / f"{side}.json", payload(ValidateSettings(), records))
+    return tmp_path
+
+
+def _stored(n: int) -> optuna.storages.BaseStorage:
+    return random_study(n)._storage
+
+
+def test_page_is_one_file_that_asks_nothing_of_the_network(results, capsys):
+    out = results / "page.html"
+    urls = ",".join(f"sqlite:///{results / name}.db" for name in ("one", "two"))
+    command = ["report", "--storage", urls, "--validation", str(results), "--out", str(out)]
+    assert main(command) == 0
+    told = out.read_text()
+    assert not re.findall(r"(?:src|href)=[\"'](?!data:|#)", told.replace("xlink:", ""))
+    assert not re.findall(r"url\((?!#|\")", told)
+    assert told.count("<svg") + told.count("<img") >= 8
+    for part in ("Is the gain real?", "Which knob matters?", "Other seeds", "optuna", "--storage"):
+        assert part in told
+    assert str(out) in capsys.readouterr().out
+    assert main(command) == 2
+    assert main([*command, "--resume"]) == 0
+
+
+def test_page_shows_in_red_what_is_missing_and_all_the_rest(results, capsys):
+    out = results / "page.html"
+    command = ["report", "--storage", "sqlite:///nowhere.db", "--validation", str(results)]
+    assert main([*command, "--out", str(out)]) == 0
+    assert "there is no file nowhere.db" in capsys.readouterr().out
+    assert 'class="red">no study is shown' in out.read_text()
+    assert "Gained and lost (2)" in out.read_text()
+
+
+def test_page_of_nothing_is_refused_in_a_sentence(tmp_path, capsys):
+    command = ["report", "--storage", f"sqlite:///{tmp_path}/no.db", "--validation", str(tmp_path)]
+    assert main([*command, "--out", str(tmp_path / "page.html")]) == 2
+    assert "there is nothing to show" in capsys.readouterr().err
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_screening_says_which_are_easy_on_the_page(results):
+    screened = [record("a", 1), record("b", 2), record("c", 90), record("d", 99, index1=False)]
+    write_json(results / "screening.json", payload(SearchSettings(), screened))
+    out = results / "page.html"
+    command = ["report", "--storage", "", "--validation", str(results), "--out", str(out)]
+    assert main([*command, "--screening", str(results / "screening.json")]) == 0
+    assert 'class="red">EASY REACTIONS FELL: 1 of 2' in out.read_text()
+
+
+def test_every_setting_of_the_page_is_a_flag(capsys):
+    with pytest.raises(SystemExit):
+        main(["report", "--help"])
+    shown = capsys.readouterr().out
+    assert all(f"--{name.replace('_', '-')}" in shown for name in ReportSettings.model_fields)
