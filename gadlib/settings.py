@@ -291,6 +291,22 @@ class BenchmarkSettings(SetSettings):
     out_dir: str = Field("runs/benchmark", description="folder for results, a file for each solver")
 
 
+class ExploreSettings(SearchSettings):
+    """What the page of `notebooks/06_explore` begins with; most of it can be changed there."""
+
+    geometries: str | None = Field(
+        None, description="file of starting geometries (xyz, extxyz); none: a set of reactions"
+    )
+    best: str | None = Field(
+        None, description="hpo_results.json, or the study's SQLite file or URL; its best values"
+    )
+    study_name: str | None = Field(
+        None, description="name of the study in its storage; none: its only one"
+    )
+    start_from: str = Field("midpoint_rt_noise0.1A", description="starting points")
+    split: str = Field("all", description="train, val, test, several with commas between, or all")
+
+
 class TimingSettings(CalculatorSettings):
     """What is measured of one step."""
 
