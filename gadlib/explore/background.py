@@ -105,7 +105,7 @@ class Background:
 
 
 def prepare() -> None:
-    """Nothing; the server from which searches are forked is up, so that the first starts at once."""
+    """Nothing; the server that searches are forked from is up, so that the first starts at once."""
     first = Background(_nothing)
     until = time.monotonic() + 60
     while not first.is_over and time.monotonic() < until:

@@ -25,12 +25,14 @@ class Molecule(NamedTuple):
 
     Attributes:
         label: what the list shows.
+        name: of the reaction or geometry, with the formula.
         place: its place in the set, which its noise depends on.
         reaction: of a set, else None.
         start: of a file, else None.
     """
 
     label: str
+    name: str
     place: int
     reaction: Reaction | None = None
     start: Start | None = None
@@ -55,27 +57,29 @@ def molecules_of(settings: ExploreSettings) -> list[Molecule]:
     """
     if settings.geometries:
         found = reactions.read_geometries(settings.geometries)
-        return [Molecule(f"{s.name} ({s.formula})", i, None, s) for i, s in enumerate(found)]
+        return [_molecule(start, i, start=start) for i, start in enumerate(found)]
     read = reactions.read(settings.h5_path, split=settings.split, max_samples=settings.max_samples)
     if not read:
         raise InputError(
             f"{settings.h5_path or 'the embedded set'}: no reaction in split {settings.split!r}"
         )
-    return [
-        Molecule(f"{r.name} ({r.formula}, {len(r.atomic_numbers)} atoms)", i, r)
-        for i, r in enumerate(read)
-    ]
+    return [_molecule(reaction, i, reaction=reaction) for i, reaction in enumerate(read)]
+
+
+def _molecule(of: Reaction | Start, place: int, **kind: Any) -> Molecule:
+    name = f"{of.name} {of.formula}"
+    return Molecule(f"{name}, {len(of.atomic_numbers)} atoms", name, place, **kind)
 
 
 def potentials(settings: ExploreSettings) -> dict[str, Mapping[str, Any]]:
     """The potentials to choose from, by label, as settings; the one that is set comes first."""
     own = {name: getattr(settings, name) for name in settings.options_of(settings.calculator)}
     first = {"calculator": settings.calculator, **own}
-    others = [
+    others: list[Mapping[str, Any]] = [
         *({"calculator": "scine", "scine_functional": method} for method in sparrow.METHODS),
         *({"calculator": "ase", "ase_calculator": path} for path in ase.found()),
     ]
-    labelled = {_label(first): first}
+    labelled: dict[str, Mapping[str, Any]] = {_label(first): first}
     for other in others:
         labelled.setdefault(_label(other), other)
     return labelled

@@ -62,8 +62,7 @@ def draw_curves(runs: Sequence[Run]) -> Figure:
 
     Dashed lines are escapes, dotted ones the beginnings of further tries.
     """
-    size = {"width": 8.0, "height": 6.0}
-    figure, axes = panels(3, 2, figure=Figure(figsize=tuple(size.values())), **size, sharex=True)
+    figure, axes = panels(3, 2, figure=Figure(figsize=(8.0, 6.0)), sharex=True)
     figure.subplots_adjust(0.105, 0.075, 0.985, 0.97, wspace=0.3, hspace=0.12)
     for number, run in enumerate(runs):
         if run.points:
@@ -73,9 +72,8 @@ def draw_curves(runs: Sequence[Run]) -> Figure:
     labels = {run.settings.solver: REACH[run.settings.solver][1] for run in runs}
     reach.set(yscale="log", ylabel=next(iter(labels.values())) if len(labels) == 1 else "reach")
     _plain(reach)
-    for ax in (reach, order):
-        ax.set_xlabel("steps")
-        ax.tick_params(labelbottom=True)
+    reach.set_xlabel("steps")
+    order.tick_params(labelbottom=True)
     reach.xaxis.set_major_locator(MaxNLocator(integer=True))
     _legend(legend, runs)
     figure.align_ylabels(axes)
@@ -130,17 +128,17 @@ def _legend(ax: Axes, runs: Sequence[Run]) -> None:
         if any(run.rises(counter) for run in runs):
             ax.plot([], [], color=GREY, linestyle=style, linewidth=0.8, label=f"{label} (upright)")
     if runs:
-        ax.plot([], [], color=GREY, linewidth=0.8, label=f"{FORCE_TOL:g} eV/Å, the strict criterion")
-        ax.legend(loc="upper left", bbox_to_anchor=(-0.08, 1.0), **LEGEND)
+        ax.plot(
+            [], [], color=GREY, linewidth=0.8, label=f"{FORCE_TOL:g} eV/Å, the strict criterion"
+        )
+        ax.legend(loc="upper left", bbox_to_anchor=(-0.08, 0.92), **LEGEND)
     else:
         say(ax, "No search yet.")
 
 
 def draw_map(found: Map, n_steps: int) -> Figure:
     """Steps at each value of one knob, or as a heat map over two; failures are crosses."""
-    size = {"width": 6.4, "height": 3.9}
-    figure = Figure(figsize=tuple(size.values()), layout="constrained")
-    figure, axes = panels(figure=figure, **size)
+    figure, axes = panels(figure=Figure(figsize=(6.4, 3.9), layout="constrained"))
     ax = axes[0, 0]
     if np.isnan(found.steps).all():
         say(ax, "No search of the sweep has ended yet.")
@@ -172,9 +170,7 @@ def _draw_line(ax: Axes, found: Map) -> None:
 def _draw_heat(ax: Axes, found: Map, n_steps: int) -> None:
     assert found.y is not None
     shown = np.where(found.is_converged, found.steps, np.nan)
-    image = ax.imshow(
-        shown, cmap="cividis_r", vmin=0, vmax=n_steps, origin="lower", aspect="auto"
-    )
+    image = ax.imshow(shown, cmap="cividis_r", vmin=0, vmax=n_steps, origin="lower", aspect="auto")
     rows, columns = np.nonzero(~np.isnan(found.steps) & ~found.is_converged)
     ax.scatter(columns, rows, marker="x", color=VERMILLION, label="not converged")
     _ticks(ax, "x", found.x)
@@ -188,4 +184,6 @@ def _ticks(ax: Axes, name: str, axis: Axis) -> None:
     every = max(1, -(-len(axis.values) // 10))
     places = range(0, len(axis.values), every)
     labels = [textwrap.shorten(f"{axis.values[i]:.3g}", 8) for i in places]
-    ax.set(**{f"{name}ticks": list(places), f"{name}ticklabels": labels, f"{name}label": axis.label})
+    ax.set(
+        **{f"{name}ticks": list(places), f"{name}ticklabels": labels, f"{name}label": axis.label}
+    )

@@ -112,7 +112,9 @@ def _from_study(where: str, study_name: str | None) -> dict[str, float]:
     try:
         return _numbers(study.best_trial.params, where)
     except ValueError:  # what Optuna raises when no trial is complete
-        raise InputError(f"{where}: no completed trial in it, so there are no best values") from None
+        raise InputError(
+            f"{where}: no completed trial in it, so there are no best values"
+        ) from None
 
 
 def _numbers(values: Mapping[Any, Any], where: str) -> dict[str, float]:

@@ -56,7 +56,7 @@ class MoleculeView(anywidget.AnyWidget):
             if is_new:
                 reach = np.linalg.norm(positions - positions.mean(0), axis=-1).max(initial=0.5)
                 self.extent = float(reach) + _MARGIN
-                self.colours = [to_hex(jmol_colors[z]) for z in atomic_numbers]
+                self.colours = [to_hex(tuple(jmol_colors[z])) for z in atomic_numbers]
                 self.radii = [float(_BALL * covalent_radii[z]) for z in atomic_numbers]
             self.positions = np.nan_to_num(positions).round(4).ravel().tolist()
             self.mode = [] if mode is None else np.asarray(mode).round(3).ravel().tolist()

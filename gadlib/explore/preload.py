@@ -6,5 +6,4 @@ What is not installed is left to the calculator that needs it to say. Floor 5.
 import contextlib
 
 with contextlib.suppress(ImportError):
-    import scine_sparrow
     import scine_utilities  # noqa: F401

@@ -1,0 +1,63 @@
+"""The whole page: controls, search, runs and sweep; a sentence where something can't be used.
+
+Floor 5.
+"""
+
+from __future__ import annotations
+
+import html
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import ipywidgets as w
+
+from gadlib.explore.background import prepare
+from gadlib.explore.choice import molecules_of, require_usable
+from gadlib.explore.controls import Controls
+from gadlib.explore.search_panel import SearchPanel
+from gadlib.explore.sweep_panel import SweepPanel
+from gadlib.settings import ExploreSettings, InputError
+
+
+class Page:
+    """What `notebooks/06_explore` shows.
+
+    Attributes:
+        message: sentences for the user.
+        controls, search, sweep: its parts.
+        box: the widget; displaying the page displays it.
+    """
+
+    def __init__(self, settings: ExploreSettings) -> None:
+        require_usable(settings)
+        self.message = w.HTML()
+        self.controls = Controls(settings, molecules_of(settings), self.say)
+        self.search = SearchPanel(self.controls.task, lambda: self.controls.chosen, self.say)
+        self.sweep = SweepPanel(self.controls.task, self.controls.solver)
+        more = w.Tab([self.search.table_box, self.sweep.box], titles=["Runs", "Sweep"])
+        columns = w.HBox([self.controls.box, self.search.box], layout={"flex_flow": "row wrap"})
+        self.box = w.VBox([self.message, columns, more])
+        threading.Thread(target=prepare, daemon=True).start()
+
+    def say(self, sentence: str) -> None:
+        """Nothing; the sentence is shown above the page."""
+        self.message.value = _notice(sentence) if sentence else ""
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        display(self.box)
+
+
+def page(namespace: Mapping[str, Any]) -> Page | w.HTML:
+    """The page for the variables of a notebook, as `globals()` holds them, or why there is none."""
+    try:
+        return Page(ExploreSettings.from_namespace(namespace))
+    except InputError as error:
+        return w.HTML(_notice(str(error)))
+
+
+def _notice(sentence: str) -> str:
+    style = "border-left:4px solid #D55E00;padding:4px 10px;margin:4px 0;max-width:900px"
+    return f'<div role="alert" style="{style}">{html.escape(sentence)}</div>'
