@@ -9,10 +9,14 @@ import io
 import textwrap
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator, StrMethodFormatter
 
 from gadlib.criteria import FORCE_TOL
@@ -62,39 +66,112 @@ def draw_curves(runs: Sequence[Run]) -> Figure:
 
     Dashed lines are escapes, dotted ones the beginnings of further tries.
     """
-    figure, axes = panels(3, 2, figure=Figure(figsize=(8.0, 6.0)), sharex=True)
-    figure.subplots_adjust(0.105, 0.075, 0.985, 0.97, wspace=0.3, hspace=0.12)
+    figure, axes = _empty(runs)
     for number, run in enumerate(runs):
         if run.points:
             _add(axes, run, RUN_COLOURS[number % len(RUN_COLOURS)])
-    energy, force, eigenvalues, order, reach, legend = axes.flat
-    _scales(energy, force, eigenvalues, order)
-    labels = {run.settings.solver: REACH[run.settings.solver][1] for run in runs}
-    reach.set(yscale="log", ylabel=next(iter(labels.values())) if len(labels) == 1 else "reach")
-    _plain(reach)
-    reach.set_xlabel("steps")
-    order.tick_params(labelbottom=True)
-    reach.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _legend(legend, runs)
-    figure.align_ylabels(axes)
     return figure
 
 
-def _add(axes: np.ndarray, run: Run, colour: str) -> None:
+class LiveCurves:
+    """The curves of growing runs, drawn in a twentieth of a second.
+
+    Axes and labels take most of the time of a figure: they are drawn once, within limits that grow
+    by leaps, and only the lines anew.
+    """
+
+    def __init__(self) -> None:
+        with _DRAWING:
+            self._figure, self._axes = _empty([], is_live=True)
+            self._canvas = FigureCanvasAgg(self._figure)
+            self._ends = {"steps": 25.0, "rise": 1.0, "fall": -5.0, "order": 8.0}
+            self._redraw()
+
+    def png(self, runs: Sequence[Run]) -> bytes:
+        """The curves of the runs that have points, a colour each, as a PNG."""
+        shown = [run for run in runs if run.points]
+        with _DRAWING:
+            self._grow(shown)
+            self._canvas.restore_region(self._background)
+            for number, run in enumerate(shown):
+                for line in _add(self._axes, run, RUN_COLOURS[number % len(RUN_COLOURS)]):
+                    line.axes.draw_artist(line)
+                    line.remove()
+            buffer = io.BytesIO()
+            pixels = np.asarray(self._canvas.buffer_rgba())
+            imsave(buffer, pixels, format="png", pil_kwargs={"compress_level": 1})
+            return buffer.getvalue()
+
+    def _grow(self, runs: Sequence[Run]) -> None:
+        before = dict(self._ends)
+        for run in runs:
+            rise = run.column("energy") - run.points[0].energy
+            for name, value in (
+                ("steps", run.points[-1].steps),
+                ("rise", np.nanmax(rise, initial=0.0)),
+                ("fall", np.nanmin(rise, initial=0.0)),
+                ("order", run.column("order").max()),
+            ):
+                while abs(value) > abs(self._ends[name]) and value * self._ends[name] > 0:
+                    self._ends[name] *= 2
+        if self._ends != before:
+            self._redraw()
+
+    def _redraw(self) -> None:
+        energy, force, eigenvalues, order, reach, _ = self._axes.flat
+        margin = 0.03 * (self._ends["rise"] - self._ends["fall"])
+        reach.set(xlim=(-0.02 * self._ends["steps"], self._ends["steps"]), ylim=(3e-4, 1.2))
+        energy.set_ylim(self._ends["fall"] - margin, self._ends["rise"] + margin)
+        force.set_ylim(1e-3, 3e2)
+        eigenvalues.set_ylim(-1e2, 1e1)
+        order.set_ylim(-0.3, self._ends["order"] + 0.3)
+        self._canvas.draw()
+        self._background = self._canvas.copy_from_bbox(self._figure.bbox)
+
+
+def _empty(runs: Sequence[Run], *, is_live: bool = False) -> tuple[Figure, np.ndarray]:
+    """The figure of the curves without any, and its axes."""
+    figure, axes = panels(3, 2, figure=Figure(figsize=(8.0, 6.0), dpi=_DPI), sharex=True)
+    figure.subplots_adjust(0.105, 0.075, 0.985, 0.97, wspace=0.3, hspace=0.12)
+    energy, force, eigenvalues, order, reach, legend = axes.flat
+    _scales(energy, force, eigenvalues, order)
+    labels = {run.settings.solver: REACH[run.settings.solver][1] for run in runs}
+    label = next(iter(labels.values())) if len(labels) == 1 else "time step (Å²/eV)\nor radius (Å)"
+    reach.set(yscale="log", ylabel=label)
+    _plain(reach)
+    reach.set_xlabel("steps")
+    reach.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    energy.yaxis.set_major_locator(MaxNLocator(4))
+    _legend(legend, runs, is_live=is_live)
+    figure.align_ylabels(axes)
+    return figure, axes
+
+
+def _add(axes: np.ndarray, run: Run, colour: str) -> list[Line2D]:
     energy, force, eigenvalues, order, reach, _ = axes.flat
     x = run.column("steps")
-    line = {"color": colour, "linewidth": 1.3, "marker": "o" if len(x) == 1 else None}
+    line: dict[str, Any] = {
+        "color": colour,
+        "linewidth": 1.3,
+        "marker": "o" if len(x) == 1 else None,
+    }
+    thin = line | {"linewidth": 0.8, "linestyle": "--"}
     values = run.column("energy")
-    energy.plot(x, values - values[0], **line)
-    force.plot(x, run.column("max_force"), **line)
-    eigenvalues.plot(x, run.column("lowest"), **line)
-    eigenvalues.plot(x, run.column("second"), **line | {"linewidth": 0.8, "linestyle": "--"})
-    order.step(x, run.column("order"), where="mid", **line)
-    reach.plot(x, run.column("reach"), **line)
+    lines = [
+        *energy.plot(x, values - values[0], **line),
+        *force.plot(x, run.column("max_force"), **line),
+        *eigenvalues.plot(x, run.column("lowest"), **line),
+        *eigenvalues.plot(x, run.column("second"), **thin),
+        *order.step(x, run.column("order"), where="mid", **line),
+        *reach.plot(x, run.column("reach"), **line),
+    ]
     for ax in (energy, force, eigenvalues, order, reach):
         for counter, style in (("escapes", "--"), ("attempt", ":")):
-            for step in run.rises(counter):
+            lines += [
                 ax.axvline(step, color=colour, linestyle=style, linewidth=0.8, alpha=0.6)
+                for step in run.rises(counter)
+            ]
+    return lines
 
 
 def _scales(energy: Axes, force: Axes, eigenvalues: Axes, order: Axes) -> None:
@@ -108,7 +185,7 @@ def _scales(energy: Axes, force: Axes, eigenvalues: Axes, order: Axes) -> None:
     for ax in (force, eigenvalues):
         _plain(ax)
     order.set_ylabel("order")
-    order.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    order.yaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
 
 
 def _plain(ax: Axes) -> None:
@@ -117,23 +194,23 @@ def _plain(ax: Axes) -> None:
     ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
-def _legend(ax: Axes, runs: Sequence[Run]) -> None:
+def _legend(ax: Axes, runs: Sequence[Run], *, is_live: bool) -> None:
     ax.set_axis_off()
+    if not runs and not is_live:
+        say(ax, "No search yet.")
+        return
     for number, run in enumerate(runs):
         ax.plot([], [], color=RUN_COLOURS[number % len(RUN_COLOURS)], label=run.label)
-    marks = (("lowest", "-"), ("second", "--")) if runs else ()
-    for label, style in marks:
-        ax.plot([], [], color=GREY, linestyle=style, label=f"{label} eigenvalue")
+    for label, style, width in (
+        ("lowest eigenvalue", "-", 1.3),
+        ("second eigenvalue", "--", 0.8),
+        (f"{FORCE_TOL:g} eV/Å, the bound of strict", "-", 0.8),
+    ):
+        ax.plot([], [], color=GREY, linestyle=style, linewidth=width, label=label)
     for counter, style, label in (("escapes", "--", "escape"), ("attempt", ":", "next try")):
-        if any(run.rises(counter) for run in runs):
+        if is_live or any(run.rises(counter) for run in runs):
             ax.plot([], [], color=GREY, linestyle=style, linewidth=0.8, label=f"{label} (upright)")
-    if runs:
-        ax.plot(
-            [], [], color=GREY, linewidth=0.8, label=f"{FORCE_TOL:g} eV/Å, the strict criterion"
-        )
-        ax.legend(loc="upper left", bbox_to_anchor=(-0.08, 0.92), **LEGEND)
-    else:
-        say(ax, "No search yet.")
+    ax.legend(loc="upper left", bbox_to_anchor=(-0.08, 0.92), **LEGEND)
 
 
 def draw_map(found: Map, n_steps: int) -> Figure:

@@ -5,6 +5,7 @@ Floor 5.
 
 from __future__ import annotations
 
+import gc
 import html
 import threading
 from collections.abc import Mapping
@@ -38,11 +39,29 @@ class Page:
         more = w.Tab([self.search.table_box, self.sweep.box], titles=["Runs", "Sweep"])
         columns = w.HBox([self.controls.box, self.search.box], layout={"flex_flow": "row wrap"})
         self.box = w.VBox([self.message, columns, more])
-        threading.Thread(target=prepare, daemon=True).start()
+        self.search.run_button.disabled = True
+        self._preparing = threading.Thread(target=self._prepare, daemon=True)
+        self._preparing.start()
 
     def say(self, sentence: str) -> None:
         """Nothing; the sentence is shown above the page."""
         self.message.value = _notice(sentence) if sentence else ""
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether searches could start at once within that time; for whoever drives the page."""
+        self._preparing.join(timeout_s)
+        return not self._preparing.is_alive()
+
+    def _prepare(self) -> None:
+        self.search.status.value = "Getting ready to search."
+        try:
+            prepare()
+            # Figures are cyclic garbage; to look for it among all that torch brings takes 0.3 s.
+            gc.collect()
+            gc.freeze()
+        finally:
+            self.search.status.value = "Ready."
+            self.search.run_button.disabled = False
 
     def _ipython_display_(self) -> None:
         from IPython.display import display

@@ -12,13 +12,13 @@ import pandas as pd
 
 from gadlib.explore.background import Background, Ended, Refused, Task, search_tasks
 from gadlib.explore.choice import Molecule
-from gadlib.explore.drawing import RUN_COLOURS, curves_png
+from gadlib.explore.drawing import RUN_COLOURS, LiveCurves, curves_png
 from gadlib.explore.molecule import MoleculeView
 from gadlib.explore.series import Point, Run, run_row
 from gadlib.explore.watching import Throttle, Watch
 from gadlib.settings import InputError
 
-_CURVES_EVERY_S = 0.5
+_CURVES_EVERY_S = 0.25
 _MOLECULE_EVERY_S = 0.1
 
 
@@ -35,6 +35,7 @@ class SearchPanel:
     ) -> None:
         self._task, self._chosen, self._say = task, chosen, say
         self.runs: list[Run] = []
+        self._live = LiveCurves()
         self._watch: Watch | None = None
         self._n_started = 0
         self._shown: Run | None = None
@@ -128,26 +129,28 @@ class SearchPanel:
         if run.record is None and told:
             last = run.points[-1]
             run.sentence = f"Running: {last.steps} steps, largest force {last.max_force:.2g} eV/Å."
+        self._curves_due(partial(self._draw, run, is_live=True), now=is_first)
         self._molecule_due(partial(self._follow, run), now=is_first)
-        self._curves_due(partial(self._draw, run), now=is_first)
 
     def _finish(self, run: Run, is_stopped: bool) -> None:
         if is_stopped and run.record is None:
             n_steps = run.points[-1].steps if run.points else 0
             run.sentence = f"Stopped after {n_steps} steps."
+        self._tell(run)
+        self.run_button.disabled, self.stop_button.disabled = False, True
         if not run.points:
             self.runs.remove(run)
             self._say(run.sentence)
-        self.run_button.disabled, self.stop_button.disabled = False, True
-        if run.points:
+        else:
             self._follow(run)
         self._list(run)
         self._draw(run)
 
-    def _draw(self, run: Run) -> None:
+    def _draw(self, run: Run, *, is_live: bool = False) -> None:
         self._tell(run)
         compared = [r for r in self._selected() if r is not run]
-        self.curves.value = curves_png([*compared, run] if run.points else compared)
+        drawn = [*compared, run] if run.points else compared
+        self.curves.value = self._live.png(drawn) if is_live else curves_png(drawn)
 
     def _tell(self, run: Run) -> None:
         self.status.value = f"<b>Run {run.number}.</b> {html.escape(run.sentence)}"
