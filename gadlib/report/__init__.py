@@ -37,6 +37,13 @@ from gadlib.report.study import (
     draw_importances,
     live_history,
 )
+from gadlib.report.surface import (
+    collect_landscape,
+    collect_paths,
+    draw_flows,
+    draw_paths,
+    draw_surface,
+)
 from gadlib.report.trajectory import collect_trajectory, draw_trajectory, repeat_search
 
 __all__ = [
@@ -48,6 +55,8 @@ __all__ = [
     "collect_comparison",
     "collect_endings",
     "collect_importances",
+    "collect_landscape",
+    "collect_paths",
     "collect_profiles",
     "collect_steps",
     "collect_trajectory",
@@ -58,13 +67,16 @@ __all__ = [
     "draw_contours",
     "draw_endings",
     "draw_ends",
+    "draw_flows",
     "draw_history",
     "draw_importances",
     "draw_parallel",
+    "draw_paths",
     "draw_profiles",
     "draw_rates",
     "draw_slices",
     "draw_steps",
+    "draw_surface",
     "draw_trajectory",
     "failure_table",
     "hardest_converged",

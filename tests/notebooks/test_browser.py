@@ -52,7 +52,7 @@ def open_in_lab(visit, address):
     visit.page.wait_for_function(
         "() => document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'"
     )
-    visit.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    visit.page.evaluate("void window.jupyterapp.commands.execute('notebook:run-all-cells')")
     wait_until_ready(visit)
 
 

@@ -13,13 +13,22 @@ import pytest
 
 from gadlib import demo, reactions
 from gadlib.records import read_records
-from gadlib.settings import BenchmarkSettings, ScreenSettings, TuneSettings, ValidateSettings
+from gadlib.settings import (
+    BenchmarkSettings,
+    ExploreSettings,
+    ScreenSettings,
+    SearchSettings,
+    TuneSettings,
+    ValidateSettings,
+)
 
 SETTINGS = {
+    "00_tour": (SearchSettings,),
     "01_screen": (ScreenSettings,),
     "02_tune": (TuneSettings,),
     "03_results": (ValidateSettings, TuneSettings),  # where the study is, besides
     "04_benchmark": (BenchmarkSettings,),
+    "06_explore": (ExploreSettings,),
 }
 TINY = {"start_from": "midpoint_rt_noise0.1A", "n_steps_per_sample": 12, "max_samples": 6}
 
