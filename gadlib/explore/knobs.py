@@ -36,7 +36,7 @@ def slider_of(knob: Knob) -> Slider:
     is_whole = knob.type is int
     if knob.log:
         low, high = math.log10(knob.low), math.log10(knob.high)
-        form = ".0f" if is_whole else ".2g"
+        form = ".0f" if is_whole else ".1e" if knob.low < 1e-3 else ".2g"
         return Slider(low, high, (high - low) / _N_STEPS, True, is_whole, form)
     if is_whole:
         return Slider(knob.low, knob.high, 1, False, True, "d")

@@ -38,7 +38,7 @@ class Page:
         self.sweep = SweepPanel(self.controls.task, self.controls.solver)
         more = w.Tab([self.search.table_box, self.sweep.box], titles=["Runs", "Sweep"])
         columns = w.HBox([self.controls.box, self.search.box], layout={"flex_flow": "row wrap"})
-        self.box = w.VBox([self.message, columns, more])
+        self.box = w.VBox([self.message, self.search.bar, columns, more])
         self.search.run_button.disabled = True
         self._preparing = threading.Thread(target=self._prepare, daemon=True)
         self._preparing.start()

@@ -26,7 +26,7 @@ class SearchPanel:
     """Starts the search that the controls say, shows it while it runs, and keeps it.
 
     Attributes:
-        box, table_box: the widgets: the search, and the runs with their table.
+        bar, box, table_box: the widgets: the buttons, the search, the runs with their table.
         runs: all that were started, in their order.
     """
 
@@ -47,7 +47,7 @@ class SearchPanel:
             description="Stop", icon="stop", disabled=True, tooltip="end the search at once"
         )
         self.status = w.HTML()
-        self.curves = w.Image(value=curves_png([]), format="png", layout={"width": "640px"})
+        self.curves = w.Image(value=curves_png([]), format="png", layout={"width": "600px"})
         self.molecule = MoleculeView()
         self.frame: Any = w.IntSlider(
             min=0,
@@ -56,7 +56,7 @@ class SearchPanel:
             tooltip="which moment is shown",
             layout={"width": "300px"},
         )
-        self._play: Any = w.Play(min=0, max=0, interval=120, layout={"width": "110px"})
+        self._play: Any = w.Play(min=0, max=0, interval=120, layout={"width": "150px"})
         w.jslink((self._play, "value"), (self.frame, "value"))
         self.frame.observe(lambda _: self._draw_molecule(), "value")
         self.compare: Any = w.SelectMultiple(
@@ -72,7 +72,8 @@ class SearchPanel:
         self.forget_button.on_click(lambda _: self._forget())
         buttons = w.HBox([self.run_button, self.stop_button])
         view = w.VBox([self.molecule, w.HBox([self._play, self.frame])])
-        self.box = w.VBox([buttons, self.status, view, self.curves], layout={"width": "660px"})
+        self.bar = w.HBox([buttons, self.status])
+        self.box = w.VBox([self.curves, view], layout={"width": "610px"})
         self.table_box = w.VBox([w.HBox([self.compare, self.forget_button]), self._table])
         self._curves_due, self._molecule_due = (
             Throttle(_CURVES_EVERY_S),

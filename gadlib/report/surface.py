@@ -30,6 +30,7 @@ from gadlib.report.style import (
     panels,
 )
 from gadlib.solver import search
+from gadlib.state import Status
 
 X_SPAN, Y_SPAN = (-1.5, 1.2), (-0.3, 2.0)
 _PATHS = (VERMILLION, GREEN, PURPLE, ORANGE)
@@ -61,7 +62,7 @@ def collect_landscape(
     *,
     x_span: tuple[float, float] = X_SPAN,
     y_span: tuple[float, float] = Y_SPAN,
-    n: int = 60,
+    n: int = 50,
 ) -> Landscape:
     """Energy, both fields and the lower curvature of a surface of one particle.
 
@@ -92,7 +93,7 @@ def draw_surface(landscape: Landscape, *, ax: Axes | None = None) -> Axes:
     ax = axes_or_new(ax, width=5.2, height=4.4)
     low = landscape.energy.min()
     top = max(point.energy for point in landscape.surface.points)
-    levels = np.linspace(low, top + 0.8 * (top - low), 19)
+    levels = np.linspace(low, top + 1.3 * (top - low), 22)
     ax.contourf(
         landscape.x, landscape.y, landscape.energy, levels=levels, cmap="cividis", extend="max"
     )
@@ -142,14 +143,12 @@ def draw_flows(landscape: Landscape) -> Figure:
     axes[0, 1].set_ylabel("")
     ax = axes[0, 0]
     ax.plot([], [], color=GREY, linestyle="--", label="lowest curvature zero")
-    figure.legend(
-        *ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, **LEGEND
-    )
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, **LEGEND)
     return figure
 
 
 class Path(NamedTuple):
-    """The way of one search over a surface, x and y of every point in A; its ending in words."""
+    """The way of one search over a surface, x and y of every point in A; how it ended."""
 
     points: Float[np.ndarray, "T 2"]
     ending: str
@@ -160,7 +159,7 @@ def collect_paths(
     starts: Sequence[tuple[float, float]],
     hyperparameters: Hyperparameters,
     *,
-    n_steps: int = 400,
+    n_steps: int = 150,
 ) -> list[Path]:
     """The path from every start to a strict saddle, or to where the steps ran out."""
     places = [[[x, y, 0.0]] for x, y in starts]
@@ -171,7 +170,10 @@ def collect_paths(
         for row, index in enumerate(frame.state.index.tolist()):
             points[index].append(frame.state.batch.positions[row, 0, :2].tolist())
             steps = int(frame.state.steps[row])
-            endings[index] = f"{steps} steps: {frame.status[row].sentence}"
+            is_there = frame.status[row] is Status.SADDLE
+            endings[index] = (
+                f"saddle after {steps} steps" if is_there else f"{steps} steps, no saddle"
+            )
     return [Path(np.array(way), end) for way, end in zip(points, endings, strict=True)]
 
 

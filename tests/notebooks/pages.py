@@ -1,4 +1,4 @@
-"""A notebook in a real browser: JupyterLab or voila on a free port, and Chromium that watches it."""
+"""A notebook in a real browser: JupyterLab or voila on a free port, Chromium that watches it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 TOKEN = "opened-by-the-test"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+_NEVER = "jupyterlab.NeverCheckForUpdate"
 _ROOT = Path(__file__).parents[2]
 
 
@@ -75,10 +76,7 @@ def lab(notebook: Path):
     program = ["jupyterlab", "--no-browser", "--allow-root", f"--port={port}", "--port-retries=0"]
     program += ["--expose-app-in-browser", f"--IdentityProvider.token={TOKEN}"]
     program += [f"--ServerApp.root_dir={notebook.parent}"]
-    program += [
-        "--LabApp.news_url=",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-    ]
+    program += ["--LabApp.news_url=None", f"--LabApp.check_for_updates_class={_NEVER}"]
     path = f"/lab/tree/{notebook.name}?token={TOKEN}&reset"
     return server(program, port, path, notebook.parent)
 
