@@ -18,8 +18,8 @@ from gadlib.hyperparameters import SOLVERS, Knob
 from gadlib.reactions import MAX_NOISE, parse_start
 from gadlib.settings import ExploreSettings, InputError
 
-WIDE = {"width": "375px"}
-_LABEL = {"description_width": "170px"}
+WIDE = {"width": "390px"}
+_LABEL = {"description_width": "190px"}
 
 
 def knob_slider(knob: Knob) -> Any:
@@ -138,7 +138,7 @@ class Controls:
         choices = [self.molecule, self.anchor, self.noise, self.seed, self.potential, self.solver]
         buttons = w.HBox([self.default_button, self.best_button, self.study])
         rows = [*choices, self.criterion, self.n_steps, w.HTML("<b>Hyperparameters</b>"), buttons]
-        self.box = w.VBox([*rows, self._knob_box], layout={"width": "395px"})
+        self.box = w.VBox([*rows, self._knob_box], layout={"width": "405px"})
 
     @property
     def knobs(self) -> KnobSliders:

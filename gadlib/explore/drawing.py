@@ -95,6 +95,7 @@ class LiveCurves:
             self._canvas.restore_region(self._background)
             for number, run in enumerate(shown):
                 for line in _add(self._axes, run, RUN_COLOURS[number % len(RUN_COLOURS)]):
+                    assert line.axes is not None
                     line.axes.draw_artist(line)
                     line.remove()
             buffer = io.BytesIO()

@@ -36,7 +36,7 @@ class MoleculeView(anywidget.AnyWidget):
     radii = traitlets.List(traitlets.Float()).tag(sync=True)
     extent = traitlets.Float(3.0).tag(sync=True)
     caption = traitlets.Unicode("").tag(sync=True)
-    width = traitlets.Int(500).tag(sync=True)
+    width = traitlets.Int(400).tag(sync=True)
     height = traitlets.Int(300).tag(sync=True)
     revision = traitlets.Int(0).tag(sync=True)
 

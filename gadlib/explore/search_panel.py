@@ -73,7 +73,9 @@ class SearchPanel:
         buttons = w.HBox([self.run_button, self.stop_button])
         view = w.VBox([self.molecule, w.HBox([self._play, self.frame])])
         self.bar = w.HBox([buttons, self.status])
-        self.box = w.VBox([self.curves, view], layout={"width": "610px"})
+        self.box = w.HBox(
+            [self.curves, view], layout={"flex": "1 1 600px", "flex_flow": "row wrap"}
+        )
         self.table_box = w.VBox([w.HBox([self.compare, self.forget_button]), self._table])
         self._curves_due, self._molecule_due = (
             Throttle(_CURVES_EVERY_S),

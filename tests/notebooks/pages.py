@@ -35,6 +35,7 @@ def server(program: list[str], port: int, path: str, folder: Path) -> Iterator[s
         "JUPYTER_PREFER_ENV_PATH": "1",
         "JUPYTER_CONFIG_DIR": str(folder / "config"),
         "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+        "JUPYTER_PATH": str(_ROOT / "gadlib" / "explore"),
         "IPYTHONDIR": str(folder / "ipython"),
     }
     environment.pop("MPLBACKEND", None)
@@ -84,7 +85,7 @@ def lab(notebook: Path):
 def voila(notebook: Path):
     """voila with the notebook."""
     port = free_port()
-    program = ["voila", str(notebook), "--no-browser", f"--port={port}", "--show_tracebacks=True"]
+    program = ["voila", str(notebook), "--no-browser", f"--port={port}", "--template=offline"]
     return server(program, port, "/", notebook.parent)
 
 
