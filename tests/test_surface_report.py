@@ -63,7 +63,7 @@ def test_paths_from_beside_the_saddles_end_there(knobs):
 
 def test_a_search_out_of_steps_says_so(landscape):
     (path,) = report.collect_paths(MULLER_BROWN, [(0.5, 0.1)], GadHyperparameters(), n_steps=2)
-    assert path.ending == "no saddle after 2 steps"
+    assert path.ending == "2 steps, no saddle"
     figure = report.draw_paths(landscape, {"gad": [path], "trust": [path]})
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["gad", "trust"]
     assert figure.axes[0].get_legend().get_texts()[0].get_text() == path.ending
