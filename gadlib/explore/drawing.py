@@ -17,7 +17,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator, StrMethodFormatter
+from matplotlib.ticker import (
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    NullLocator,
+    StrMethodFormatter,
+)
 
 from gadlib.criteria import FORCE_TOL
 from gadlib.explore.series import REACH, Run
@@ -140,6 +146,9 @@ def _empty(runs: Sequence[Run], *, is_live: bool = False) -> tuple[Figure, np.nd
     label = next(iter(labels.values())) if len(labels) == 1 else "time step (Å²/eV)\nor radius (Å)"
     reach.set(yscale="log", ylabel=label)
     _plain(reach)
+    if not is_live:  # one that ended may lie within a decade
+        reach.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=6))
+    order.tick_params(labelbottom=True)
     reach.set_xlabel("steps")
     reach.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     energy.yaxis.set_major_locator(MaxNLocator(4))

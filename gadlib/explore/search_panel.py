@@ -37,6 +37,7 @@ class SearchPanel:
         self.runs: list[Run] = []
         self._live = LiveCurves()
         self._watch: Watch | None = None
+        self._is_running = False
         self._n_started = 0
         self._shown: Run | None = None
         self._is_compared = False
@@ -84,8 +85,8 @@ class SearchPanel:
 
     @property
     def is_running(self) -> bool:
-        """Whether a search is running."""
-        return self._watch is not None and self._watch.is_running
+        """Whether a search is running, or its end still being drawn."""
+        return self._is_running
 
     def start(self) -> None:
         """Nothing; the search that the controls say is started, or a sentence tells why not."""
@@ -101,6 +102,7 @@ class SearchPanel:
         run = Run(self._n_started, task.settings, self._chosen().name, task.start.atomic_numbers)
         self.runs.append(run)
         self._shown = run
+        self._is_running = True
         self.run_button.disabled, self.stop_button.disabled = True, False
         self._tell(run)
         self._watch = Watch(
@@ -140,7 +142,7 @@ class SearchPanel:
             n_steps = run.points[-1].steps if run.points else 0
             run.sentence = f"Stopped after {n_steps} steps."
         self._tell(run)
-        self.run_button.disabled, self.stop_button.disabled = False, True
+        self.stop_button.disabled = True
         if not run.points:
             self.runs.remove(run)
             self._say(run.sentence)
@@ -148,6 +150,8 @@ class SearchPanel:
             self._follow(run)
         self._list(run)
         self._draw(run)
+        self._is_running = False
+        self.run_button.disabled = False
 
     def _draw(self, run: Run, *, is_live: bool = False) -> None:
         self._tell(run)

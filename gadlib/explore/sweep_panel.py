@@ -81,6 +81,7 @@ class SweepPanel:
     def __init__(self, task: Callable[[], Task], solver: Any) -> None:
         self._task = task
         self._watch: Watch | None = None
+        self._is_running = False
         self.sweep: Sweep | None = None
         self.first = AxisChoice(solver.value, is_optional=False)
         self.second = AxisChoice(solver.value, is_optional=True)
@@ -101,7 +102,7 @@ class SweepPanel:
     @property
     def is_running(self) -> bool:
         """Whether a sweep is running."""
-        return self._watch is not None and self._watch.is_running
+        return self._is_running
 
     def start(self) -> None:
         """Nothing; the sweep is started, or a sentence tells why not."""
@@ -114,7 +115,7 @@ class SweepPanel:
         except InputError as error:
             self._say(str(error))
             return
-        self.sweep = sweep
+        self.sweep, self._is_running = sweep, True
         self.progress.value, self.progress.max = 0, len(tasks)
         self.run_button.disabled, self.cancel_button.disabled = True, False
         self._say(f"{len(tasks)} searches.")
@@ -150,11 +151,13 @@ class SweepPanel:
     def _finish(self, sweep: Sweep, is_stopped: bool) -> None:
         n, n_all = len(sweep.records), len(sweep.cells)
         converged = sum(record.converged for record in sweep.records.values())
-        self.run_button.disabled, self.cancel_button.disabled = False, True
+        self.cancel_button.disabled = True
         if n == n_all or is_stopped:
             end = "Cancelled: " if n < n_all else ""
             self._say(f"{end}{n} of {n_all} searches ended, {converged} of them converged.")
         self._draw(sweep)
+        self._is_running = False
+        self.run_button.disabled = False
 
     def _draw(self, sweep: Sweep) -> None:
         self.map.value = map_png(collect_map(sweep), sweep.task.settings.n_steps_per_sample)

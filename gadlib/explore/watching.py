@@ -36,11 +36,6 @@ class Watch:
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
-    @property
-    def is_running(self) -> bool:
-        """Whether more may come."""
-        return self._thread.is_alive()
-
     def stop(self) -> None:
         """Nothing; the work is ended, whatever it is at, and `finish` follows."""
         self._is_stopped.set()

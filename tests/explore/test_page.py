@@ -171,3 +171,13 @@ def test_geometries_of_a_file_are_searched(tmp_path):
     assert found.search.wait(60)
     assert found.search.runs[0].name == "water-0 H2O"
     assert len(found.search.runs[0].points) >= 2
+
+
+def test_run_pressed_as_soon_as_it_can_be_starts_another(made):
+    made.search.start()
+    while made.search.run_button.disabled:
+        time.sleep(0.001)
+    n_runs = len(made.search.runs)
+    made.search.run_button.click()
+    assert len(made.search.runs) == n_runs + 1
+    assert made.search.wait(60)
