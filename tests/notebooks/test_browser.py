@@ -46,13 +46,19 @@ def notebook(tmp_path):
 
 def open_in_lab(visit, address):
     visit.page.goto(address)
-    visit.page.wait_for_selector(".jp-Notebook")
-    ready = "() => !!window.jupyterapp && !!document.querySelector('.jp-CodeCell')"
-    visit.page.wait_for_function(ready)
     visit.page.wait_for_function(
-        "() => document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'"
+        "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
+        " && document.querySelector('.jp-CodeCell')"
     )
-    visit.page.evaluate("void window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    visit.page.evaluate(
+        """async () => {
+            const panel = window.jupyterapp.shell.currentWidget;
+            await panel.revealed;
+            await panel.sessionContext.ready;
+            await panel.sessionContext.session.kernel.info;
+            void window.jupyterapp.commands.execute('notebook:run-all-cells');
+        }"""
+    )
     wait_until_ready(visit)
 
 
