@@ -179,3 +179,26 @@ def test_benchmark_notebook_tells_what_its_records_say(tmp_path):
     outputs = [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs]
     assert sum("image/png" in o.get("data", {}) for o in outputs) == 5
     assert not [o for o in outputs if o.get("name") == "stderr" and "Warn" in o.text]
+
+
+@pytest.mark.slow
+def test_tour_ends_at_the_saddle_that_its_search_found(tmp_path):
+    demo.execute(demo.notebook("00_tour"), tmp_path / "00_tour.ipynb", {"n_steps_per_sample": 60})
+    notebook = nbformat.read(tmp_path / "00_tour.ipynb", as_version=4)
+    outputs = [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs]
+    assert sum("image/png" in o.get("data", {}) for o in outputs) == 3
+    told = "".join(o.text for o in outputs if o.get("name") == "stdout")
+    assert "rxn0007 (C7H8): The criterion is met." in told
+    assert float(told.partition("largest force ")[2].split()[0]) < 0.01
+    assert float(told.partition("imaginary frequency ")[2].split("i")[0]) > 50
+
+
+@pytest.mark.slow
+def test_exploration_is_a_page_or_a_sentence(tmp_path):
+    for values, shown in (({}, "VBox("), ({"h5_path": "no.h5"}, "no.h5: no such file")):
+        target = tmp_path / "06_explore.ipynb"
+        demo.execute(demo.notebook("06_explore"), target, values)
+        executed = nbformat.read(target, as_version=4).cells
+        (output,) = [cell for cell in executed if cell.cell_type == "code"][-1].outputs
+        assert shown in output["data"]["text/plain"]
+        assert "application/vnd.jupyter.widget-view+json" in output["data"]
