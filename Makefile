@@ -5,11 +5,11 @@ USABLE = import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3, 
 PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
 	$$python -c '$(USABLE)' >/dev/null 2>&1 && echo $$python && break; done)
 TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
-EXTRAS := test,lint,compare,tblite,make-data,postgres,grpc
+EXTRAS := test,lint,compare,tblite,make-data,postgres,grpc,voila,browser
 INSTALL := .venv/bin/python -m pip install -q -c constraints.txt
 INSTALLED := .venv/.installed
 
-.PHONY: help env demo test lab lint clean
+.PHONY: help env demo test lab page lint clean
 .DEFAULT_GOAL := help
 
 help: ## Say what can be made
@@ -25,6 +25,9 @@ test: $(INSTALLED) ## Run the tests
 
 lab: $(INSTALLED) ## Open the notebooks in JupyterLab
 	cd notebooks && ../.venv/bin/jupyter lab
+
+page: $(INSTALLED) ## Serve notebooks/06_explore as a page of its own, with voila
+	JUPYTER_PATH=gadlib/explore .venv/bin/voila --template=offline notebooks/06_explore.ipynb
 
 lint: $(INSTALLED) ## Check style, types, floors and that notebooks are stripped
 	.venv/bin/ruff check .

@@ -184,7 +184,7 @@ class CalculatorSettings(Settings):
 class SetSettings(CalculatorSettings):
     """How a set of reactions is searched, whatever with and from wherever."""
 
-    hyperparameters: dict[str, float | str] = Field(
+    hyperparameters: dict[str, float | int | str] = Field(
         {}, description="knobs of the solver that differ from their defaults"
     )
     mode: str = Field(
@@ -333,6 +333,22 @@ class BenchmarkSettings(SetSettings):
     )
     batch_size: int = Field(20, ge=1, description="molecules that step together in one process")
     out_dir: str = Field("runs/benchmark", description="folder for results, a file for each solver")
+
+
+class ExploreSettings(SearchSettings):
+    """What the page of `notebooks/06_explore` begins with; most of it can be changed there."""
+
+    geometries: str | None = Field(
+        None, description="file of starting geometries (xyz, extxyz); none: a set of reactions"
+    )
+    best: str | None = Field(
+        None, description="hpo_results.json, or the study's SQLite file or URL; its best values"
+    )
+    study_name: str | None = Field(
+        None, description="name of the study in its storage; none: its only one"
+    )
+    start_from: str = Field("midpoint_rt_noise0.1A", description="starting points")
+    split: str = Field("all", description="train, val, test, several with commas between, or all")
 
 
 class TimingSettings(CalculatorSettings):

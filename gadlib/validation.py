@@ -16,7 +16,7 @@ from gadlib.settings import InputError, SearchSettings, ValidateSettings
 class Validation:
     """The same starting points, in the same order, searched with the defaults and tuned."""
 
-    hyperparameters: dict[str, float | str]
+    hyperparameters: dict[str, float | int | str]
     default: list[Record]
     tuned: list[Record]
 
@@ -42,7 +42,7 @@ def validate(settings: ValidateSettings) -> Validation:
         {name: getattr(settings, name) for name in SearchSettings.model_fields}
     )
 
-    def searched(values: dict[str, float | str], name: str) -> list[Record]:
+    def searched(values: dict[str, float | int | str], name: str) -> list[Record]:
         return screen(
             plain.model_copy(update={"hyperparameters": values}),
             starts=starts,
@@ -53,7 +53,7 @@ def validate(settings: ValidateSettings) -> Validation:
     return Validation(tuned, searched({}, "default"), searched(tuned, "tuned"))
 
 
-def tuned_values(settings: ValidateSettings) -> tuple[dict[str, float | str], set[str]]:
+def tuned_values(settings: ValidateSettings) -> tuple[dict[str, float | int | str], set[str]]:
     """The tuned hyperparameters, and the names of the reactions that tuning saw.
 
     Raises:

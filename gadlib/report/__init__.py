@@ -64,6 +64,13 @@ from gadlib.report.study import (
     draw_importances,
     live_history,
 )
+from gadlib.report.surface import (
+    collect_landscape,
+    collect_paths,
+    draw_flows,
+    draw_paths,
+    draw_surface,
+)
 from gadlib.report.trajectory import collect_trajectory, draw_trajectory, repeat_search
 
 __all__ = [
@@ -82,6 +89,8 @@ __all__ = [
     "collect_gain",
     "collect_importances",
     "collect_intents",
+    "collect_landscape",
+    "collect_paths",
     "collect_profiles",
     "collect_samples",
     "collect_seeds",
@@ -95,10 +104,12 @@ __all__ = [
     "draw_contours",
     "draw_endings",
     "draw_ends",
+    "draw_flows",
     "draw_gain",
     "draw_history",
     "draw_importances",
     "draw_parallel",
+    "draw_paths",
     "draw_profile",
     "draw_profiles",
     "draw_profiles_of",
@@ -108,6 +119,7 @@ __all__ = [
     "draw_slices",
     "draw_stability",
     "draw_steps",
+    "draw_surface",
     "draw_trajectory",
     "draw_verdicts",
     "failure_table",

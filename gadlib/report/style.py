@@ -35,12 +35,22 @@ LEGEND: Any = {"frameon": False, "fontsize": 8}
 
 
 def panels(
-    n_rows: int = 1, n_columns: int = 1, *, width: float = 6.4, height: float = 3.4, **options
+    n_rows: int = 1,
+    n_columns: int = 1,
+    *,
+    width: float = 6.4,
+    height: float = 3.4,
+    figure: Figure | None = None,
+    **options,
 ) -> tuple[Figure, np.ndarray]:
-    """A figure and its axes as an array of `n_rows` by `n_columns`; the size is in inches."""
+    """A figure and its axes as an array of `n_rows` by `n_columns`; the size is in inches.
+
+    A given `figure` is filled instead of a new one of pyplot's, which belongs to the main thread.
+    """
     # The figure outside the context: making the first one sets up the backend, which a context
     # would undo when it ends.
-    figure = plt.figure(figsize=(width, height), layout="constrained")
+    if figure is None:
+        figure = plt.figure(figsize=(width, height), layout="constrained")
     with plt.rc_context(_STYLE):
         axes = figure.subplots(n_rows, n_columns, squeeze=False, **options)
     return figure, axes

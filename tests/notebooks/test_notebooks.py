@@ -15,14 +15,23 @@ from small_hip import small_checkpoint
 from gadlib import demo, reactions
 from gadlib.records import read_records
 from gadlib.review import PathSettings
-from gadlib.settings import BenchmarkSettings, ScreenSettings, TuneSettings, ValidateSettings
+from gadlib.settings import (
+    BenchmarkSettings,
+    ExploreSettings,
+    ScreenSettings,
+    SearchSettings,
+    TuneSettings,
+    ValidateSettings,
+)
 
 SETTINGS = {
+    "00_tour": (SearchSettings,),
     "01_screen": (ScreenSettings,),
     "02_tune": (TuneSettings,),
     "03_results": (ValidateSettings, TuneSettings),  # where the study is, besides
     "04_benchmark": (BenchmarkSettings,),
     "05_validate": (PathSettings,),
+    "06_explore": (ExploreSettings,),
 }
 TINY = {"start_from": "midpoint_rt_noise0.1A", "n_steps_per_sample": 12, "max_samples": 6}
 
@@ -222,3 +231,26 @@ def test_path_notebook_finds_the_reference_saddles_intended(tmp_path):
     outputs = [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs]
     assert sum("image/png" in o.get("data", {}) for o in outputs) == 2
     assert not [o for o in outputs if o.get("name") == "stderr" and "Warn" in o.text]
+
+
+@pytest.mark.slow
+def test_tour_ends_at_the_saddle_that_its_search_found(tmp_path):
+    demo.execute(demo.notebook("00_tour"), tmp_path / "00_tour.ipynb", {"n_steps_per_sample": 60})
+    notebook = nbformat.read(tmp_path / "00_tour.ipynb", as_version=4)
+    outputs = [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs]
+    assert sum("image/png" in o.get("data", {}) for o in outputs) == 3
+    told = "".join(o.text for o in outputs if o.get("name") == "stdout")
+    assert "rxn0007 (C7H8): The criterion is met." in told
+    assert float(told.partition("largest force ")[2].split()[0]) < 0.01
+    assert float(told.partition("imaginary frequency ")[2].split("i")[0]) > 50
+
+
+@pytest.mark.slow
+def test_exploration_is_a_page_or_a_sentence(tmp_path):
+    for values, shown in (({}, "Hyperparameters"), ({"h5_path": "no.h5"}, "no.h5: no such file")):
+        executed = papermill.execute_notebook(
+            demo.notebook("06_explore"), tmp_path / "06.ipynb", values, progress_bar=False
+        )
+        (output,) = [cell for cell in executed.cells if cell.cell_type == "code"][-1].outputs
+        assert shown in str(executed.metadata.widgets)
+        assert "application/vnd.jupyter.widget-view+json" in output["data"]

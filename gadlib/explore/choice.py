@@ -1,0 +1,137 @@
+"""What can be chosen: reactions or geometries, starts, potentials; and the task that a choice is.
+
+Floor 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from gadlib import calculators, reactions
+from gadlib.calculators import ase, sparrow
+from gadlib.explore.background import Task
+from gadlib.hyperparameters import SOLVERS
+from gadlib.reactions import Reaction, Start
+from gadlib.screen import hyperparameters_of
+from gadlib.settings import ExploreSettings, InputError, SearchSettings
+
+ANCHORS = ("reactant", "midpoint_rt", "three_quarter_rt", "ts", "product", "midpoint_rp")
+
+
+class Molecule(NamedTuple):
+    """One entry of the list of what can be searched: a reaction of a set, or a geometry of a file.
+
+    Attributes:
+        label: what the list shows.
+        name: of the reaction or geometry, with the formula.
+        place: its place in the set, which its noise depends on.
+        reaction: of a set, else None.
+        start: of a file, else None.
+    """
+
+    label: str
+    name: str
+    place: int
+    reaction: Reaction | None = None
+    start: Start | None = None
+
+    def start_at(self, start_from: str, noise_seed: int) -> Start:
+        """The starting point, the same as a screening of the whole set has.
+
+        Raises:
+            InputError: when the recipe is unknown.
+        """
+        if self.start is not None:
+            return self.start
+        assert self.reaction is not None
+        return reactions.starts([self.reaction], start_from, noise_seed + self.place)[0]
+
+
+def molecules_of(settings: ExploreSettings) -> list[Molecule]:
+    """What the settings let one choose from.
+
+    Raises:
+        InputError: when a file is missing, unreadable or has nothing in it.
+    """
+    if settings.geometries:
+        found = reactions.read_geometries(settings.geometries)
+        return [_molecule(start, i, start=start) for i, start in enumerate(found)]
+    read = reactions.read(settings.h5_path, split=settings.split, max_samples=settings.max_samples)
+    if not read:
+        raise InputError(
+            f"{settings.h5_path or 'the embedded set'}: no reaction in split {settings.split!r}"
+        )
+    return [_molecule(reaction, i, reaction=reaction) for i, reaction in enumerate(read)]
+
+
+def _molecule(of: Reaction | Start, place: int, **kind: Any) -> Molecule:
+    name = f"{of.name} {of.formula}"
+    return Molecule(f"{name}, {len(of.atomic_numbers)} atoms", name, place, **kind)
+
+
+def potentials(settings: ExploreSettings) -> dict[str, Mapping[str, Any]]:
+    """The potentials to choose from, by label, as settings; the one that is set comes first."""
+    own = {name: getattr(settings, name) for name in settings.options_of(settings.calculator)}
+    first = {"calculator": settings.calculator, **own}
+    others: list[Mapping[str, Any]] = [
+        *({"calculator": "scine", "scine_functional": method} for method in sparrow.METHODS),
+        *({"calculator": "ase", "ase_calculator": path} for path in ase.found()),
+    ]
+    labelled: dict[str, Mapping[str, Any]] = {_label(first): first}
+    for other in others:
+        labelled.setdefault(_label(other), other)
+    return labelled
+
+
+def _label(potential: Mapping[str, Any]) -> str:
+    kind = str(potential["calculator"])
+    detail = {
+        "scine": "scine_functional",
+        "ase": "ase_calculator",
+        "hip": "checkpoint_path",
+        "surface": "surface_name",
+    }.get(kind)
+    return f"{kind} {potential.get(detail) or ''}".strip() if detail else kind
+
+
+def require_usable(settings: ExploreSettings) -> None:
+    """Nothing, when the calculator and the solver that are set exist.
+
+    Raises:
+        InputError: when one is unknown, or a knob that is set is not the solver's.
+    """
+    if settings.calculator not in calculators.NAMES:
+        raise InputError(
+            f"calculator {settings.calculator!r}: expected one of {', '.join(calculators.NAMES)}"
+        )
+    if settings.solver not in SOLVERS:
+        raise InputError(f"solver {settings.solver!r}: expected one of {', '.join(SOLVERS)}")
+    hyperparameters_of(settings)
+    reactions.parse_start(settings.start_from)
+
+
+def recipe(anchor: str, noise: float) -> str:
+    """The start in the form that settings have it, as in `midpoint_rt_noise0.3A`."""
+    return f"{anchor}_noise{noise:g}A" if noise else anchor
+
+
+def task_of(molecule: Molecule, values: Mapping[str, Any]) -> Task:
+    """The search of a molecule with the chosen settings.
+
+    Raises:
+        InputError: when the settings can't be followed.
+    """
+    settings = SearchSettings.read(values)
+    hyperparameters_of(settings)
+    start = molecule.start_at(settings.start_from, settings.noise_seed)
+    return Task(settings, start)
+
+
+def with_knobs(task: Task, values: Mapping[str, float]) -> Task:
+    """The same search with other values of some knobs."""
+    changed = dict(task.settings.hyperparameters) | dict(values)
+    settings = task.settings.model_copy(update={"hyperparameters": changed})
+    hyperparameters_of(settings)
+    return replace(task, settings=settings)

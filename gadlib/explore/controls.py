@@ -1,0 +1,222 @@
+"""The left column of the page: what is searched, how, and a slider for every hyperparameter.
+
+Floor 5.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import ipywidgets as w
+
+from gadlib.criteria import CRITERIA
+from gadlib.explore.background import Task
+from gadlib.explore.choice import ANCHORS, Molecule, potentials, recipe, task_of
+from gadlib.explore.knobs import label_of, slider_of, study_best, tooltip_of, value_of
+from gadlib.hyperparameters import SOLVERS, Knob
+from gadlib.reactions import MAX_NOISE, parse_start
+from gadlib.settings import ExploreSettings, InputError
+
+WIDE = {"width": "390px"}
+_LABEL = {"description_width": "190px"}
+
+
+def knob_slider(knob: Knob) -> Any:
+    """The slider of one hyperparameter, at its default."""
+    form = slider_of(knob)
+    common: dict[str, Any] = {
+        "description": label_of(knob),
+        "tooltip": tooltip_of(knob),
+        "readout_format": form.readout,
+        "style": _LABEL,
+        "layout": WIDE,
+        "continuous_update": False,
+        "min": form.low,
+        "max": form.high,
+        "step": form.step,
+    }
+    if form.is_log:
+        return w.FloatLogSlider(value=knob.default, base=10, **common)
+    if form.is_whole:
+        return w.IntSlider(value=int(knob.default), **common)
+    return w.FloatSlider(value=knob.default, **common)
+
+
+class KnobSliders:
+    """The sliders of one solver, and a list for each of its settings that is a word.
+
+    Attributes:
+        solver: whose knobs they are.
+        sliders: by the name of the knob.
+        choices: by the name of the setting.
+        box: the widget that shows them.
+    """
+
+    def __init__(self, solver: str) -> None:
+        self.solver = solver
+        kind = SOLVERS[solver]
+        self._knobs = {knob.name: knob for knob in kind.knobs()}
+        self.sliders = {name: knob_slider(knob) for name, knob in self._knobs.items()}
+        self.choices = {
+            c.name: _dropdown(c.name, c.values, c.default, c.doc) for c in kind.choices()
+        }
+        self.box = w.VBox([*self.choices.values(), *self.sliders.values()])
+
+    @property
+    def values(self) -> dict[str, float | int | str]:
+        """What the widgets show, each value within its limits."""
+        numbers = {
+            name: value_of(knob, self.sliders[name].value) for name, knob in self._knobs.items()
+        }
+        return {name: chosen.value for name, chosen in self.choices.items()} | numbers
+
+    def show(self, values: Mapping[str, float | int | str]) -> None:
+        """Nothing; the named ones are set, and a slider whose range ends before its value grows."""
+        for name, value in values.items():
+            if name in self.choices:
+                self.choices[name].value = value
+                continue
+            knob, slider = self._knobs[name], self.sliders[name]
+            shown = value_of(knob, float(value))
+            end = math.log10(shown) if knob.log else shown
+            slider.min, slider.max = min(slider.min, end), max(slider.max, end)
+            slider.value = int(shown) if slider_of(knob).step == 1 else shown
+
+    def reset(self) -> None:
+        """Nothing; everything is at its default."""
+        kind = SOLVERS[self.solver]
+        self.show(
+            {declared.name: declared.default for declared in (*kind.knobs(), *kind.choices())}
+        )
+
+
+class Controls:
+    """What to search, and how; `task` is the search that the widgets now say.
+
+    Attributes:
+        box: the widget.
+        say: called with a sentence for the user.
+    """
+
+    def __init__(
+        self, settings: ExploreSettings, molecules: Sequence[Molecule], say: Callable[[str], None]
+    ) -> None:
+        self._settings, self._molecules, self.say = settings, molecules, say
+        self._potentials = potentials(settings)
+        anchor, noise = parse_start(settings.start_from)
+        names = [(molecule.label, i) for i, molecule in enumerate(molecules)]
+        is_fixed = molecules[0].start is not None
+        self.molecule = _dropdown("reaction", names, 0, "what is searched; type to find one")
+        self.anchor = _dropdown("start", ANCHORS, anchor, "where the search starts")
+        self.noise = w.FloatSlider(
+            value=noise,
+            min=0,
+            max=MAX_NOISE / 2,
+            step=0.05,
+            description="noise (Å)",
+            tooltip="standard deviation of the Gaussian noise on every coordinate of the start",
+            style=_LABEL,
+            layout=WIDE,
+            continuous_update=False,
+            disabled=is_fixed,
+        )
+        self.anchor.disabled = is_fixed
+        self.seed = _number("noise seed", settings.noise_seed, "draws the noise of the start", 0)
+        self.potential = _dropdown(
+            "calculator", list(self._potentials), next(iter(self._potentials)), "the potential"
+        )
+        self.solver = _dropdown("solver", list(SOLVERS), settings.solver, "the step rule")
+        self.criterion = _dropdown(
+            "criterion", CRITERIA, settings.criterion, "what ends a search; all three are judged"
+        )
+        self.n_steps = _number(
+            "steps at most", settings.n_steps_per_sample, "then the search ends without success", 1
+        )
+        self._knobs = {name: KnobSliders(name) for name in SOLVERS}
+        self.knobs.show(settings.hyperparameters)
+        self.default_button = _button("Defaults", "every slider to its default")
+        self.best_button = _button("Study's best", "every slider to the best values of the study")
+        self.study = w.Text(
+            value=settings.best or "",
+            placeholder="hpo_results.json, or the study's .db",
+            continuous_update=False,
+            layout={"width": "160px"},
+            tooltip="where the study's best values are",
+        )
+        self._knob_box = w.VBox([self.knobs.box])
+        self.solver.observe(self._show_solver, "value")
+        self.default_button.on_click(lambda _: self.knobs.reset())
+        self.best_button.on_click(lambda _: self._show_best())
+        choices = [self.molecule, self.anchor, self.noise, self.seed, self.potential, self.solver]
+        buttons = w.HBox([self.default_button, self.best_button, self.study])
+        rows = [*choices, self.criterion, self.n_steps, w.HTML("<b>Hyperparameters</b>"), buttons]
+        self.box = w.VBox([*rows, self._knob_box], layout={"width": "405px"})
+
+    @property
+    def knobs(self) -> KnobSliders:
+        """The sliders of the chosen solver."""
+        return self._knobs[self.solver.value]
+
+    @property
+    def chosen(self) -> Molecule:
+        """The chosen reaction or geometry."""
+        return self._molecules[self.molecule.value]
+
+    def task(self) -> Task:
+        """The search that the widgets now say.
+
+        Raises:
+            InputError: when it can't be followed.
+        """
+        own = {
+            name: getattr(self._settings, name) for name in type(self._settings).options_of("ase")
+        }
+        values = own | dict(self._potentials[self.potential.value])
+        return task_of(
+            self.chosen,
+            values
+            | {
+                "start_from": recipe(self.anchor.value, round(self.noise.value, 3)),
+                "noise_seed": self.seed.value,
+                "solver": self.solver.value,
+                "criterion": self.criterion.value,
+                "n_steps_per_sample": self.n_steps.value,
+                "hyperparameters": self.knobs.values,
+            },
+        )
+
+    def _show_solver(self, _: Any) -> None:
+        self._knob_box.children = [self.knobs.box]
+
+    def _show_best(self) -> None:
+        try:
+            best = study_best(self.study.value, self._settings.study_name, self.solver.value)
+        except InputError as error:
+            self.say(str(error))
+            return
+        self.knobs.show(best)
+        self.say(f"The sliders show the best values of {self.study.value}.")
+
+
+def _dropdown(label: str, options: Any, value: Any, doc: str) -> Any:
+    return w.Dropdown(
+        options=options, value=value, description=label, tooltip=doc, style=_LABEL, layout=WIDE
+    )
+
+
+def _number(label: str, value: int, doc: str, low: int) -> Any:
+    return w.BoundedIntText(
+        value=value,
+        min=low,
+        max=10**6,
+        description=label,
+        tooltip=doc,
+        style=_LABEL,
+        layout={"width": "260px"},
+    )
+
+
+def _button(label: str, doc: str) -> w.Button:
+    return w.Button(description=label, tooltip=doc, layout={"width": "105px"})

@@ -1,0 +1,276 @@
+"""The page's figures as PNG: the curves of runs, and the map of a sweep.
+
+They are drawn without pyplot, because they are drawn beside the main thread. Floor 5.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.image import imsave
+from matplotlib.lines import Line2D
+from matplotlib.ticker import (
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    NullLocator,
+    StrMethodFormatter,
+)
+
+from gadlib.criteria import FORCE_TOL
+from gadlib.explore.series import REACH, Run
+from gadlib.explore.sweep import Axis, Map
+from gadlib.report.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    LEGEND,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    panels,
+    say,
+)
+
+RUN_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION)
+_DPI = 100
+_DRAWING = threading.Lock()
+"""matplotlib sets its style for the whole process, so that one figure is drawn at a time."""
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI)
+    return buffer.getvalue()
+
+
+def curves_png(runs: Sequence[Run]) -> bytes:
+    """The curves of the runs as a PNG, a colour each."""
+    with _DRAWING:
+        return png(draw_curves(runs))
+
+
+def map_png(found: Map, n_steps: int) -> bytes:
+    """The map of a sweep as a PNG."""
+    with _DRAWING:
+        return png(draw_map(found, n_steps))
+
+
+def draw_curves(runs: Sequence[Run]) -> Figure:
+    """Energy, largest force, two lowest eigenvalues, order and reach of each run over its steps.
+
+    Dashed lines are escapes, dotted ones the beginnings of further tries.
+    """
+    figure, axes = _empty(runs)
+    for number, run in enumerate(runs):
+        if run.points:
+            _add(axes, run, RUN_COLOURS[number % len(RUN_COLOURS)])
+    return figure
+
+
+class LiveCurves:
+    """The curves of growing runs, drawn in a twentieth of a second.
+
+    Axes and labels take most of the time of a figure: they are drawn once, within limits that grow
+    by leaps, and only the lines anew.
+    """
+
+    def __init__(self) -> None:
+        with _DRAWING:
+            self._figure, self._axes = _empty([], is_live=True)
+            self._canvas = FigureCanvasAgg(self._figure)
+            self._ends = {"steps": 25.0, "rise": 1.0, "fall": -5.0, "order": 8.0}
+            self._redraw()
+
+    def png(self, runs: Sequence[Run]) -> bytes:
+        """The curves of the runs that have points, a colour each, as a PNG."""
+        shown = [run for run in runs if run.points]
+        with _DRAWING:
+            self._grow(shown)
+            self._canvas.restore_region(self._background)
+            for number, run in enumerate(shown):
+                for line in _add(self._axes, run, RUN_COLOURS[number % len(RUN_COLOURS)]):
+                    assert line.axes is not None
+                    line.axes.draw_artist(line)
+                    line.remove()
+            buffer = io.BytesIO()
+            pixels = np.asarray(self._canvas.buffer_rgba())
+            imsave(buffer, pixels, format="png", pil_kwargs={"compress_level": 1})
+            return buffer.getvalue()
+
+    def _grow(self, runs: Sequence[Run]) -> None:
+        before = dict(self._ends)
+        for run in runs:
+            rise = run.column("energy") - run.points[0].energy
+            for name, value in (
+                ("steps", run.points[-1].steps),
+                ("rise", np.nanmax(rise, initial=0.0)),
+                ("fall", np.nanmin(rise, initial=0.0)),
+                ("order", run.column("order").max()),
+            ):
+                while abs(value) > abs(self._ends[name]) and value * self._ends[name] > 0:
+                    self._ends[name] *= 2
+        if self._ends != before:
+            self._redraw()
+
+    def _redraw(self) -> None:
+        energy, force, eigenvalues, order, reach, _ = self._axes.flat
+        margin = 0.03 * (self._ends["rise"] - self._ends["fall"])
+        reach.set(xlim=(-0.02 * self._ends["steps"], self._ends["steps"]), ylim=(3e-4, 1.2))
+        energy.set_ylim(self._ends["fall"] - margin, self._ends["rise"] + margin)
+        force.set_ylim(1e-3, 3e2)
+        eigenvalues.set_ylim(-1e2, 1e1)
+        order.set_ylim(-0.3, self._ends["order"] + 0.3)
+        self._canvas.draw()
+        self._background = self._canvas.copy_from_bbox(self._figure.bbox)
+
+
+def _empty(runs: Sequence[Run], *, is_live: bool = False) -> tuple[Figure, np.ndarray]:
+    """The figure of the curves without any, and its axes."""
+    figure, axes = panels(3, 2, figure=Figure(figsize=(8.0, 6.0), dpi=_DPI), sharex=True)
+    figure.subplots_adjust(0.105, 0.075, 0.985, 0.97, wspace=0.3, hspace=0.12)
+    energy, force, eigenvalues, order, reach, legend = axes.flat
+    _scales(energy, force, eigenvalues, order)
+    labels = {run.settings.solver: REACH[run.settings.solver][1] for run in runs}
+    label = next(iter(labels.values())) if len(labels) == 1 else "time step (Å²/eV)\nor radius (Å)"
+    reach.set(yscale="log", ylabel=label)
+    _plain(reach)
+    if not is_live:  # one that ended may lie within a decade
+        reach.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=6))
+    order.tick_params(labelbottom=True)
+    reach.set_xlabel("steps")
+    reach.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    energy.yaxis.set_major_locator(MaxNLocator(4))
+    _legend(legend, runs, is_live=is_live)
+    figure.align_ylabels(axes)
+    return figure, axes
+
+
+def _add(axes: np.ndarray, run: Run, colour: str) -> list[Line2D]:
+    energy, force, eigenvalues, order, reach, _ = axes.flat
+    x = run.column("steps")
+    line: dict[str, Any] = {
+        "color": colour,
+        "linewidth": 1.3,
+        "marker": "o" if len(x) == 1 else None,
+    }
+    thin = line | {"linewidth": 0.8, "linestyle": "--"}
+    values = run.column("energy")
+    lines = [
+        *energy.plot(x, values - values[0], **line),
+        *force.plot(x, run.column("max_force"), **line),
+        *eigenvalues.plot(x, run.column("lowest"), **line),
+        *eigenvalues.plot(x, run.column("second"), **thin),
+        *order.step(x, run.column("order"), where="mid", **line),
+        *reach.plot(x, run.column("reach"), **line),
+    ]
+    for ax in (energy, force, eigenvalues, order, reach):
+        for counter, style in (("escapes", "--"), ("attempt", ":")):
+            lines += [
+                ax.axvline(step, color=colour, linestyle=style, linewidth=0.8, alpha=0.6)
+                for step in run.rises(counter)
+            ]
+    return lines
+
+
+def _scales(energy: Axes, force: Axes, eigenvalues: Axes, order: Axes) -> None:
+    energy.set_ylabel("energy − start\n(eV)")
+    force.axhline(FORCE_TOL, color=GREY, linewidth=0.8)
+    force.set(yscale="log", ylabel="largest force\n(eV/Å)")
+    eigenvalues.axhline(0, color=BLACK, linewidth=0.7)
+    # Converged curvatures lie within 0.1 of zero, those of a distorted start far from it.
+    eigenvalues.set_yscale("symlog", linthresh=0.1)
+    eigenvalues.set_ylabel("eigenvalues\n(eV/Å²/amu)")
+    for ax in (force, eigenvalues):
+        _plain(ax)
+    order.set_ylabel("order")
+    order.yaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
+
+
+def _plain(ax: Axes) -> None:
+    """Few ticks in plain numbers: most of the time of drawing goes into the others."""
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+
+
+def _legend(ax: Axes, runs: Sequence[Run], *, is_live: bool) -> None:
+    ax.set_axis_off()
+    if not runs and not is_live:
+        say(ax, "No search yet.")
+        return
+    for number, run in enumerate(runs):
+        ax.plot([], [], color=RUN_COLOURS[number % len(RUN_COLOURS)], label=run.label)
+    for label, style, width in (
+        ("lowest eigenvalue", "-", 1.3),
+        ("second eigenvalue", "--", 0.8),
+        (f"{FORCE_TOL:g} eV/Å, the bound of strict", "-", 0.8),
+    ):
+        ax.plot([], [], color=GREY, linestyle=style, linewidth=width, label=label)
+    for counter, style, label in (("escapes", "--", "escape"), ("attempt", ":", "next try")):
+        if is_live or any(run.rises(counter) for run in runs):
+            ax.plot([], [], color=GREY, linestyle=style, linewidth=0.8, label=f"{label} (upright)")
+    ax.legend(loc="upper left", bbox_to_anchor=(-0.08, 0.92), **LEGEND)
+
+
+def draw_map(found: Map, n_steps: int) -> Figure:
+    """Steps at each value of one knob, or as a heat map over two; failures are crosses."""
+    figure, axes = panels(figure=Figure(figsize=(6.4, 3.9), layout="constrained"))
+    ax = axes[0, 0]
+    if np.isnan(found.steps).all():
+        say(ax, "No search of the sweep has ended yet.")
+    elif found.y is None:
+        _draw_line(ax, found)
+    else:
+        _draw_heat(ax, found, n_steps)
+    return figure
+
+
+def _draw_line(ax: Axes, found: Map) -> None:
+    x, steps, is_converged = found.x.values, found.steps[0], found.is_converged[0]
+    ended = ~np.isnan(steps)
+    ax.plot(x, steps, color=GREY, linewidth=0.9)
+    for chosen, colour, marker, label in (
+        (is_converged, BLUE, "o", "converged"),
+        (ended & ~is_converged, VERMILLION, "x", "not converged"),
+    ):
+        if chosen.any():
+            shown = np.asarray(x)[chosen]
+            ax.scatter(shown, steps[chosen], color=colour, marker=marker, label=label, zorder=3)
+    ax.set(xscale="log" if found.x.knob.log else "linear", xlabel=found.x.label, ylabel="steps")
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_ylim(bottom=0)
+    ax.set_title("Steps until the search ended", loc="left")
+    ax.legend(loc="best", **LEGEND)
+
+
+def _draw_heat(ax: Axes, found: Map, n_steps: int) -> None:
+    assert found.y is not None
+    shown = np.where(found.is_converged, found.steps, np.nan)
+    image = ax.imshow(shown, cmap="cividis_r", vmin=0, vmax=n_steps, origin="lower", aspect="auto")
+    rows, columns = np.nonzero(~np.isnan(found.steps) & ~found.is_converged)
+    ax.scatter(columns, rows, marker="x", color=VERMILLION, label="not converged")
+    _ticks(ax, "x", found.x)
+    _ticks(ax, "y", found.y)
+    ax.grid(visible=False)
+    ax.set_title("Steps to convergence (crosses: not converged)", loc="left")
+    ax.figure.colorbar(image, ax=ax, label="steps")
+
+
+def _ticks(ax: Axes, name: str, axis: Axis) -> None:
+    every = max(1, -(-len(axis.values) // 10))
+    places = range(0, len(axis.values), every)
+    labels = [textwrap.shorten(f"{axis.values[i]:.3g}", 8) for i in places]
+    ax.set(
+        **{f"{name}ticks": list(places), f"{name}ticklabels": labels, f"{name}label": axis.label}
+    )

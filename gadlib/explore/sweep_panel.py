@@ -1,0 +1,167 @@
+"""The page's sweep: one or two knobs over a range, with progress, cancel and a map. Floor 5."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import ipywidgets as w
+
+from gadlib.explore.background import Background, Ended, Refused, Task, search_tasks
+from gadlib.explore.drawing import map_png
+from gadlib.explore.sweep import Axis, Sweep, axis, collect_map
+from gadlib.explore.watching import Throttle, Watch
+from gadlib.hyperparameters import SOLVERS
+from gadlib.settings import InputError
+
+_NONE = "(none)"
+_MAP_EVERY_S = 1.0
+
+
+class AxisChoice:
+    """A knob, the ends of its range and how many values; `axis` is None where none is chosen."""
+
+    def __init__(self, solver: str, *, is_optional: bool) -> None:
+        self._is_optional = is_optional
+        self.knob: Any = w.Dropdown(layout={"width": "230px"}, tooltip="the knob that is varied")
+        self.low, self.high = (
+            w.FloatText(
+                description=end, layout={"width": "150px"}, style={"description_width": "40px"}
+            )
+            for end in ("from", "to")
+        )
+        self.n: Any = w.BoundedIntText(
+            value=5,
+            min=2,
+            max=50,
+            description="values",
+            layout={"width": "120px"},
+            style={"description_width": "45px"},
+        )
+        self.box = w.HBox([self.knob, self.low, self.high, self.n])
+        self.knob.observe(lambda _: self._show_range(), "value")
+        self.offer(solver)
+
+    def offer(self, solver: str) -> None:
+        """Nothing; the knobs of that solver can be chosen."""
+        self._solver = solver
+        names = [knob.name for knob in SOLVERS[solver].knobs()]
+        names = [_NONE, *names] if self._is_optional else names
+        self.knob.options = names
+        self.knob.value = names[0]
+        self._show_range()
+
+    @property
+    def axis(self) -> Axis | None:
+        """The axis that the widgets say.
+
+        Raises:
+            InputError: when the ends are not in the knob's range.
+        """
+        if self.knob.value == _NONE:
+            return None
+        return axis(self._solver, self.knob.value, self.low.value, self.high.value, self.n.value)
+
+    def _show_range(self) -> None:
+        for knob in SOLVERS[self._solver].knobs():
+            if knob.name == self.knob.value:
+                self.low.value, self.high.value = knob.low, knob.high
+
+
+class SweepPanel:
+    """Starts a sweep of the search that the controls say.
+
+    Attributes:
+        box: the widget.
+        sweep: the last one that was started, None before.
+    """
+
+    def __init__(self, task: Callable[[], Task], solver: Any) -> None:
+        self._task = task
+        self._watch: Watch | None = None
+        self._is_running = False
+        self.sweep: Sweep | None = None
+        self.first = AxisChoice(solver.value, is_optional=False)
+        self.second = AxisChoice(solver.value, is_optional=True)
+        solver.observe(lambda change: self._offer(change["new"]), "value")
+        self.run_button = w.Button(
+            description="Sweep", icon="th", button_style="primary", tooltip="search at every value"
+        )
+        self.cancel_button = w.Button(description="Cancel", icon="stop", disabled=True)
+        self.progress = w.IntProgress(layout={"width": "300px"})
+        self.status = w.HTML()
+        self.map = w.Image(format="png", layout={"width": "600px", "display": "none"})
+        self.run_button.on_click(lambda _: self.start())
+        self.cancel_button.on_click(lambda _: self.cancel())
+        self._map_due = Throttle(_MAP_EVERY_S)
+        buttons = w.HBox([self.run_button, self.cancel_button, self.progress])
+        self.box = w.VBox([self.first.box, self.second.box, buttons, self.status, self.map])
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a sweep is running."""
+        return self._is_running
+
+    def start(self) -> None:
+        """Nothing; the sweep is started, or a sentence tells why not."""
+        if self.is_running:
+            return
+        try:
+            axes = [axis for axis in (self.first.axis, self.second.axis) if axis is not None]
+            sweep = Sweep(self._task(), tuple(axes))
+            tasks = sweep.tasks
+        except InputError as error:
+            self._say(str(error))
+            return
+        self.sweep, self._is_running = sweep, True
+        self.progress.value, self.progress.max = 0, len(tasks)
+        self.run_button.disabled, self.cancel_button.disabled = True, False
+        self._say(f"{len(tasks)} searches.")
+        self._watch = Watch(
+            lambda: Background(search_tasks, tasks, False),
+            partial(self._hear, sweep),
+            partial(self._finish, sweep),
+        )
+
+    def cancel(self) -> None:
+        """Nothing; the running sweep is ended, and what it found is kept."""
+        if self._watch is not None:
+            self._watch.stop()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether the sweep was over within that time; for whoever drives the page by a script."""
+        return self._watch is None or self._watch.join(timeout_s)
+
+    def _offer(self, solver: str) -> None:
+        self.first.offer(solver)
+        self.second.offer(solver)
+
+    def _hear(self, sweep: Sweep, told: list[Any]) -> None:
+        for message in told:
+            if isinstance(message, Ended):
+                sweep.records[message.place] = message.record
+            elif isinstance(message, Refused):
+                self._say(message.sentence)
+        if told:
+            self.progress.value = len(sweep.records)
+            self._map_due(partial(self._draw, sweep))
+
+    def _finish(self, sweep: Sweep, is_stopped: bool) -> None:
+        n, n_all = len(sweep.records), len(sweep.cells)
+        converged = sum(record.converged for record in sweep.records.values())
+        self.cancel_button.disabled = True
+        if n == n_all or is_stopped:
+            end = "Cancelled: " if n < n_all else ""
+            self._say(f"{end}{n} of {n_all} searches ended, {converged} of them converged.")
+        self._draw(sweep)
+        self._is_running = False
+        self.run_button.disabled = False
+
+    def _draw(self, sweep: Sweep) -> None:
+        self.map.value = map_png(collect_map(sweep), sweep.task.settings.n_steps_per_sample)
+        self.map.layout.display = "block"
+
+    def _say(self, sentence: str) -> None:
+        self.status.value = html.escape(sentence)

@@ -1,0 +1,123 @@
+"""Slider values and hyperparameters, and the best of a study."""
+
+import json
+
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution
+
+from gadlib.explore.controls import KnobSliders
+from gadlib.explore.knobs import slider_of, study_best, tooltip_of, values_between
+from gadlib.hyperparameters import SOLVERS
+from gadlib.settings import InputError
+
+KNOBS = [(solver, knob) for solver, kind in SOLVERS.items() for knob in kind.knobs()]
+IDS = [f"{solver}-{knob.name}" for solver, knob in KNOBS]
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_sliders_begin_at_the_defaults_and_make_valid_hyperparameters(solver):
+    values = KnobSliders(solver).values
+    assert SOLVERS[solver](**values) == SOLVERS[solver]()
+
+
+@pytest.mark.parametrize(("solver", "knob"), KNOBS, ids=IDS)
+def test_every_end_of_a_slider_is_a_value_in_range(solver, knob):
+    sliders = KnobSliders(solver)
+    slider = sliders.sliders[knob.name]
+    for end, shown in ((knob.low, slider.min), (knob.high, slider.max)):
+        slider.value = 10**shown if knob.log else shown
+        assert sliders.values[knob.name] == pytest.approx(end)
+        SOLVERS[solver](**sliders.values)
+
+
+@pytest.mark.parametrize(("solver", "knob"), KNOBS, ids=IDS)
+def test_logarithmic_where_declared_with_doc_and_unit(solver, knob):
+    slider = KnobSliders(solver).sliders[knob.name]
+    assert slider_of(knob).is_log == knob.log == (type(slider).__name__ == "FloatLogSlider")
+    assert knob.doc in tooltip_of(knob)
+    assert slider.tooltip == tooltip_of(knob)
+    assert (knob.unit == "") == ("(" not in slider.description)
+
+
+def test_reset_returns_to_the_defaults():
+    sliders = KnobSliders("trust")
+    before = sliders.values
+    sliders.show({"radius_start": 0.4, "branches": 3, "hessian_every": 100})
+    assert sliders.values == before | {"radius_start": 0.4, "branches": 3, "hessian_every": 100}
+    sliders.reset()
+    assert sliders.values == before
+
+
+def test_values_by_hand_beyond_the_range_of_tuning_widen_the_slider():
+    sliders = KnobSliders("gad")
+    sliders.show({"dt_max": 0.5, "plateau_patience": 40})
+    assert sliders.values["dt_max"] == pytest.approx(0.5)
+    assert sliders.values["plateau_patience"] == 40
+    assert sliders.sliders["plateau_patience"].max == 40
+
+
+def test_what_is_chosen_by_a_word_is_a_list():
+    sliders = KnobSliders("trust")
+    assert sliders.choices["dear"].options == ("auto", "calls", "wall")
+    sliders.show({"dear": "wall"})
+    assert SOLVERS["trust"](**sliders.values) == SOLVERS["trust"](dear="wall")
+    sliders.reset()
+    assert sliders.values["dear"] == "auto"
+
+
+def test_values_between_follow_the_scale_and_stay_whole():
+    knobs = {knob.name: knob for knob in SOLVERS["trust"].knobs()}
+    assert values_between(knobs["hessian_every"], 1, 1000, 4) == [1, 10, 100, 1000]
+    assert values_between(knobs["probe_every"], 1, 3, 10) == [1, 2, 3]
+    assert values_between(knobs["radius_grow"], 1.2, 2.0, 3) == pytest.approx([1.2, 1.6, 2.0])
+    with pytest.raises(InputError, match=r"radius_grow from 2 to 9: expected .* 1\.1 \.\. 3"):
+        values_between(knobs["radius_grow"], 2.0, 9.0, 3)
+
+
+class TestStudyBest:
+    def test_is_read_from_results_and_filled_up_with_defaults(self, tmp_path):
+        path = tmp_path / "hpo_results.json"
+        path.write_text(json.dumps({"best_params": {"radius_start": 0.2}}))
+        assert study_best(str(path), None, "trust")["radius_start"] == 0.2
+        assert study_best(str(path), None, "trust")["branches"] == 12
+
+    def test_is_read_from_the_study_itself(self, tmp_path):
+        storage = f"sqlite:///{tmp_path / 'study.db'}"
+        study = optuna.create_study(storage=storage, study_name="mine", direction="maximize")
+        ranges = {"radius_start": FloatDistribution(0.02, 0.5)}
+        for start, score in ((0.1, 0.2), (0.3, 0.9)):
+            study.add_trial(
+                optuna.trial.create_trial(
+                    params={"radius_start": start}, distributions=ranges, value=score
+                )
+            )
+        assert study_best(str(tmp_path / "study.db"), None, "trust")["radius_start"] == 0.3
+        with pytest.raises(InputError, match="no knob of solver 'gad'"):
+            study_best(storage, "mine", "gad")
+
+    @pytest.mark.parametrize(
+        ("content", "reason"),
+        [
+            (None, "can't be read"),
+            ("[1]", "expected an hpo_results.json"),
+            ('{"best_params": {}}', "no completed trial"),
+            ('{"best_params": {"radius_start": "wide"}}', "not all numbers"),
+            ("{", "not JSON"),
+        ],
+    )
+    def test_says_what_is_wrong_with_results(self, tmp_path, content, reason):
+        path = tmp_path / "hpo_results.json"
+        if content is not None:
+            path.write_text(content)
+        with pytest.raises(InputError, match=reason):
+            study_best(str(path), None, "trust")
+
+    def test_says_that_a_study_is_missing_or_empty(self, tmp_path):
+        with pytest.raises(InputError, match="no such file"):
+            study_best(str(tmp_path / "none.db"), None, "trust")
+        optuna.create_study(storage=f"sqlite:///{tmp_path / 'empty.db'}", study_name="empty")
+        with pytest.raises(InputError, match="no completed trial"):
+            study_best(str(tmp_path / "empty.db"), None, "trust")
+        with pytest.raises(InputError, match="no study: expected a path"):
+            study_best(" ", None, "trust")

@@ -1,0 +1,183 @@
+"""The page, driven without a browser."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gadlib.explore.page import Page, page
+
+SMALL = {"max_samples": 3, "solver": "trust", "criterion": "bound", "n_steps_per_sample": 60}
+STOP_S = 2.0
+FIRST_POINT_S = 1.0
+
+
+@pytest.fixture(scope="module")
+def made() -> Page:
+    found = page(SMALL)
+    assert isinstance(found, Page)
+    assert found.wait(60)
+    return found
+
+
+def test_run_draws_curves_and_molecule_and_is_kept(made):
+    search = made.search
+    empty, n_before = search.curves.value, len(search.runs)
+    search.start()
+    assert search.wait(60)
+    (run,) = search.runs[n_before:]
+    assert run.record is not None
+    assert search.status.value == f"<b>Run {run.number}.</b> {run.record.message}"
+    assert search.curves.value not in (b"", empty)
+    assert len(search.molecule.positions) == 3 * len(run.atomic_numbers)
+    assert search.frame.max == run.record.steps
+    assert search.compare.value == (run.number,)
+    search.frame.value = 0
+    assert search.molecule.caption.startswith("step 0, order")
+
+
+def test_runs_are_compared_and_forgotten(made):
+    made.search.start()
+    assert made.search.wait(60)
+    kept = [run.number for run in made.search.runs]
+    assert len(kept) >= 1
+    one = made.search.curves.value
+    made.search.compare.value = tuple(kept)
+    made.search.compare.value = (kept[0],)
+    assert bytes(made.search.curves.value).startswith(b"\x89PNG")
+    made.search.compare.value = (kept[-1],)
+    made.search.forget_button.click()
+    assert [run.number for run in made.search.runs] == kept[:-1]
+    assert made.search.curves.value != one
+
+
+def test_first_point_of_fifteen_atoms_comes_within_a_second():
+    found = page(SMALL | {"max_samples": 60})
+    assert found.wait(60)
+    labels = dict(found.controls.molecule.options)
+    found.controls.molecule.value = labels["rxn0007 C7H8, 15 atoms"]
+    empty, started = found.search.curves.value, time.monotonic()
+    found.search.run_button.click()
+    while found.search.curves.value == empty:
+        assert time.monotonic() - started < FIRST_POINT_S
+        time.sleep(0.01)
+    found.search.stop()
+    assert found.search.wait(10)
+
+
+def test_stop_works_inside_a_calculator_call_of_a_minute(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))
+    assert any(Path(p, "slow_calculator.py").is_file() for p in sys.path)
+    found = page(SMALL | {"calculator": "ase", "ase_calculator": "slow_calculator:Slow"})
+    assert found.wait(60)
+    found.search.run_button.click()
+    time.sleep(1.5)
+    assert found.search.is_running, found.message.value
+    started = time.monotonic()
+    found.search.stop_button.click()
+    assert found.search.wait(STOP_S)
+    assert time.monotonic() - started < STOP_S
+    assert "Stopped after 0 steps." in found.search.status.value
+    assert not found.search.run_button.disabled
+
+
+def test_sweep_over_two_knobs_is_mapped(made):
+    sweep = made.sweep
+    sweep.first.knob.value = "radius_start"
+    sweep.second.knob.value = "hessian_every"
+    sweep.first.n.value = sweep.second.n.value = 2
+    sweep.run_button.click()
+    assert sweep.wait(120)
+    assert len(sweep.sweep.records) == sweep.progress.value == 4
+    assert bytes(sweep.map.value).startswith(b"\x89PNG")
+    assert sweep.status.value.startswith("4 of 4 searches ended")
+
+
+def test_sweep_is_cancelled_with_what_it_found(made):
+    sweep = made.sweep
+    sweep.first.n.value, sweep.second.n.value = 20, 20
+    sweep.run_button.click()
+    while not sweep.progress.value:
+        assert sweep.is_running
+        time.sleep(0.02)
+    sweep.cancel_button.click()
+    assert sweep.wait(STOP_S)
+    assert 1 <= len(sweep.sweep.records) < 400
+    assert sweep.status.value.startswith("Cancelled: ")
+
+
+def test_knobs_follow_the_solver(made):
+    made.controls.solver.value = "gad"
+    assert "dt_max" in made.controls.task().settings.hyperparameters
+    assert "dt_max" in made.sweep.first.knob.options
+    made.controls.solver.value = "trust"
+    assert "radius_max" in made.sweep.first.knob.options
+
+
+class TestSentences:
+    @pytest.mark.parametrize(
+        ("wrong", "sentence"),
+        [
+            ({"calculator": "oracle"}, "calculator &#x27;oracle&#x27;: expected one of scine"),
+            ({"solver": "newton"}, "solver &#x27;newton&#x27;: expected one of gad, trust"),
+            ({"h5_path": "no.h5"}, "no.h5: no such file"),
+            ({"geometries": "no.xyz"}, "no.xyz: no such file"),
+            ({"start_from": "nowhere"}, "start &#x27;nowhere&#x27;: expected one of"),
+            ({"max_samples": 0}, "max_samples = 0"),
+        ],
+    )
+    def test_page_that_cannot_be_made_says_why(self, wrong, sentence):
+        assert sentence in page(SMALL | wrong).value
+
+    def test_unreadable_structure(self, tmp_path):
+        path = tmp_path / "broken.xyz"
+        path.write_text("two\natoms\n")
+        assert "not readable as geometries" in page(SMALL | {"geometries": str(path)}).value
+
+    def test_missing_study(self, made, tmp_path):
+        made.controls.study.value = str(tmp_path / "no.json")
+        made.controls.best_button.click()
+        assert "can&#x27;t be read" in made.message.value
+
+    def test_search_that_is_refused_in_its_process(self, made):
+        settings = dict(made.controls._potentials)
+        made.controls._potentials["nonsense"] = {"calculator": "ase", "ase_calculator": "no:No"}
+        made.controls.potential.options = list(made.controls._potentials)
+        made.controls.potential.value = "nonsense"
+        n_runs = len(made.search.runs)
+        made.search.start()
+        assert made.search.wait(60)
+        assert 'role="alert"' in made.message.value
+        assert "no" in made.message.value
+        assert len(made.search.runs) == n_runs
+        made.controls.potential.value = next(iter(settings))
+
+    def test_sweep_out_of_range(self, made):
+        made.sweep.first.low.value = -1.0
+        made.sweep.start()
+        assert "expected an interval within" in made.sweep.status.value
+
+
+def test_geometries_of_a_file_are_searched(tmp_path):
+    path = tmp_path / "water.xyz"
+    path.write_text("3\n\nO 0 0 0\nH 0.96 0 0\nH -0.3 0.9 0\n")
+    found = page(SMALL | {"geometries": str(path), "n_steps_per_sample": 3})
+    assert found.wait(60)
+    assert found.controls.anchor.disabled
+    found.search.start()
+    assert found.search.wait(60)
+    assert found.search.runs[0].name == "water-0 H2O"
+    assert len(found.search.runs[0].points) >= 2
+
+
+def test_run_pressed_as_soon_as_it_can_be_starts_another(made):
+    made.search.start()
+    while made.search.run_button.disabled:
+        time.sleep(0.001)
+    n_runs = len(made.search.runs)
+    made.search.run_button.click()
+    assert len(made.search.runs) == n_runs + 1
+    assert made.search.wait(60)

@@ -1,0 +1,83 @@
+"""The grid of a sweep, and the map of what came of it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gadlib.explore.choice import molecules_of, task_of
+from gadlib.explore.drawing import draw_curves, draw_map, map_png
+from gadlib.explore.sweep import Sweep, axis, collect_map
+from gadlib.screen import failed
+from gadlib.settings import ExploreSettings, InputError
+from gadlib.state import Status
+
+
+@pytest.fixture
+def task():
+    (molecule,) = molecules_of(ExploreSettings(max_samples=1))
+    return task_of(molecule, {"solver": "trust", "hyperparameters": {"branches": 3}})
+
+
+def record(sweep, steps, is_converged):
+    blank = failed(sweep.task.start, Status.OUT_OF_STEPS, "")
+    return replace(blank, steps=steps, converged=is_converged)
+
+
+def test_every_pair_is_searched_once_and_other_knobs_stay(task):
+    sweep = Sweep(
+        task, (axis("trust", "radius_max", 0.2, 0.4, 2), axis("trust", "hessian_every", 1, 100, 3))
+    )
+    knobs = [t.settings.hyperparameters for t in sweep.tasks]
+    assert [(k["radius_max"], k["hessian_every"]) for k in knobs] == [
+        (0.2, 1),
+        (0.2, 10),
+        (0.2, 100),
+        (0.4, 1),
+        (0.4, 10),
+        (0.4, 100),
+    ]
+    assert all(k["branches"] == 3 for k in knobs)
+
+
+def test_map_has_each_record_in_its_place(task):
+    sweep = Sweep(
+        task, (axis("trust", "radius_max", 0.2, 0.4, 2), axis("trust", "hessian_every", 1, 100, 3))
+    )
+    sweep.records[4] = record(sweep, 17, True)
+    sweep.records[2] = record(sweep, 300, False)
+    found = collect_map(sweep)
+    assert found.steps.shape == (3, 2)
+    assert found.steps[1, 1] == 17
+    assert found.steps[2, 0] == 300
+    assert found.is_converged.sum() == 1
+    assert np.isnan(found.steps).sum() == 4
+    figure = draw_map(found, 300)
+    assert figure.axes[0].get_xlabel() == "radius_max (Å)"
+    assert figure.axes[0].get_ylabel() == "hessian_every"
+
+
+def test_one_knob_is_drawn_as_a_line_and_an_empty_map_as_a_sentence(task):
+    sweep = Sweep(task, (axis("trust", "radius_max", 0.2, 0.4, 3),))
+    assert "No search of the sweep" in draw_map(collect_map(sweep), 300).axes[0].texts[0].get_text()
+    for place in range(3):
+        sweep.records[place] = record(sweep, 10 * place + 5, place != 1)
+    ax = draw_map(collect_map(sweep), 300).axes[0]
+    assert ax.lines[0].get_ydata().tolist() == [5, 15, 25]
+    assert map_png(collect_map(sweep), 300).startswith(b"\x89PNG")
+
+
+def test_no_run_is_a_sentence():
+    assert draw_curves([]).axes[-1].texts[0].get_text() == "No search yet."
+
+
+def test_impossible_sweeps_are_refused(task):
+    with pytest.raises(InputError, match="twice"):
+        Sweep(task, (axis("trust", "branches", 1, 9, 3),) * 2)
+    with pytest.raises(InputError, match="no knob of solver 'trust'"):
+        axis("trust", "dt_max", 0.01, 0.1, 3)
+    with pytest.raises(InputError, match="at most 400"):
+        Sweep(
+            task,
+            (axis("trust", "radius_max", 0.1, 0.8, 30), axis("trust", "radius_grow", 1.1, 3, 30)),
+        )
