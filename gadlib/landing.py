@@ -45,6 +45,11 @@ class LandingMemory:
         """That of the dynamics, in A^2/eV."""
         return self.dynamics.time_step
 
+    @property
+    def mode(self) -> Float[Tensor, "B D"]:
+        """That which the dynamics climbs; zero where it has not begun to."""
+        return self.dynamics.mode
+
 
 def init(calculator: Calculator, batch: Batch, hyperparameters: GadHyperparameters) -> State:
     """The state at the starting points."""

@@ -235,7 +235,7 @@ def test_path_notebook_finds_the_reference_saddles_intended(tmp_path):
 
 @pytest.mark.slow
 def test_tour_ends_at_the_saddle_that_its_search_found(tmp_path):
-    demo.execute(demo.notebook("00_tour"), tmp_path / "00_tour.ipynb", {"n_steps_per_sample": 60})
+    demo.execute(demo.notebook("00_tour"), tmp_path / "00_tour.ipynb", {})
     notebook = nbformat.read(tmp_path / "00_tour.ipynb", as_version=4)
     outputs = [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs]
     assert sum("image/png" in o.get("data", {}) for o in outputs) == 3
