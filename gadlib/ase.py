@@ -25,7 +25,6 @@ from gadlib.calculators.ase import Held
 from gadlib.calculators.potential import Potential
 from gadlib.criteria import FORCE_TOL, IMAGINARY_MIN_CM1, Criterion, judge
 from gadlib.hyperparameters import SOLVERS, Hyperparameters
-from gadlib.modes import sqrt_masses
 from gadlib.quadratic import image_step
 from gadlib.settings import InputError, explain
 from gadlib.solver import Frame, search
@@ -266,8 +265,7 @@ def _polished(calculator: Calculator, state: State) -> State:
 
     Near a saddle Helgaker's image step (Chem. Phys. Lett. 182, 503, 1991) is Newton's.
     """
-    root = sqrt_masses(state.batch)
-    inverse = torch.where(root > 0, 1 / root.clamp(min=1e-12), 0.0)
+    root, inverse = state.batch.sqrt_masses, state.batch.inverse_sqrt_masses
     modes, eigenvalues = state.spectrum.modes, state.spectrum.eigenvalues
     gradient = (modes.mT @ (-inverse * state.forces.flatten(1))[..., None])[..., 0]
     climbed = torch.zeros_like(eigenvalues)

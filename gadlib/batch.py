@@ -13,12 +13,15 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from ase.data import atomic_masses
+from ase.data import atomic_masses, covalent_radii
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 _MASSES = torch.tensor(atomic_masses, dtype=torch.float64)
 _MASSES[0] = 0.0  # ASE gives the dummy element X a mass of 1; here it is padding
+_RADII = torch.tensor(covalent_radii, dtype=torch.float64)
+_OF_MOLECULES = ("mask", "n_atoms", "masses", "sqrt_masses", "inverse_sqrt_masses")
+_OF_MOLECULES += ("is_pair", "radii_sum")
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,38 @@ class Batch:
         """Standard atomic masses in amu (ASE's table), 0 where padded."""
         return _MASSES.to(self.positions.device)[self.atomic_numbers]
 
+    @cached_property
+    def sqrt_masses(self) -> Float[Tensor, "B D"]:
+        """The square root of the mass belonging to each coordinate, in amu^1/2; 0 where padded."""
+        return self.masses.sqrt().repeat_interleave(3, dim=-1)
+
+    @cached_property
+    def inverse_sqrt_masses(self) -> Float[Tensor, "B D"]:
+        """One over `sqrt_masses`; 0 where padded."""
+        root = self.sqrt_masses
+        return torch.where(root > 0, 1 / root.clamp(min=1e-12), 0.0)
+
+    @cached_property
+    def is_pair(self) -> Bool[Tensor, "B N N"]:
+        """True for two different atoms."""
+        width = self.positions.shape[1]
+        other = ~torch.eye(width, dtype=torch.bool, device=self.positions.device)
+        return self.mask[:, :, None] & self.mask[:, None, :] & other
+
+    @cached_property
+    def radii_sum(self) -> Float[Tensor, "B N N"]:
+        """The sum of the covalent radii of two atoms, in angstrom (ASE's table)."""
+        radii = _RADII.to(self.positions.device)[self.atomic_numbers]
+        return radii[:, :, None] + radii[:, None, :]
+
+    @cached_property
+    def distances(self) -> Float[Tensor, "B N N"]:
+        """Distances of the atoms in angstrom; inf on the diagonal and where padded."""
+        distance = torch.cdist(
+            self.positions, self.positions, compute_mode="donot_use_mm_for_euclid_dist"
+        )
+        return torch.where(self.is_pair, distance, torch.inf)
+
     def take(self, index: Tensor) -> Batch:
         """The systems at the given places (integers or a boolean mask), still padded as before."""
         return replace(
@@ -101,7 +136,10 @@ class Batch:
 
     def moved_to(self, positions: Float[Tensor, "B N 3"]) -> Batch:
         """The same molecules at other positions; padding stays at the origin."""
-        return replace(self, positions=torch.where(self.mask[..., None], positions, 0.0))
+        moved = replace(self, positions=torch.where(self.mask[..., None], positions, 0.0))
+        known = {name: self.__dict__[name] for name in _OF_MOLECULES if name in self.__dict__}
+        moved.__dict__.update(known)
+        return moved
 
     def system(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         """Atomic numbers (n,) and positions (n, 3) of one system, without padding."""
@@ -111,14 +149,7 @@ class Batch:
     @cached_property
     def closest_pair(self) -> Float[Tensor, " B"]:
         """The smallest distance between two atoms of a system, in angstrom; inf for an atom."""
-        distance = torch.cdist(
-            self.positions, self.positions, compute_mode="donot_use_mm_for_euclid_dist"
-        )
-        is_pair = self.mask[:, :, None] & self.mask[:, None, :]
-        is_pair = is_pair & ~torch.eye(
-            self.positions.shape[1], dtype=torch.bool, device=self.positions.device
-        )
-        return torch.where(is_pair, distance, torch.inf).amin((-2, -1))
+        return self.distances.amin((-2, -1))
 
 
 @dataclass(frozen=True)
@@ -143,7 +174,11 @@ class Evaluation:
 
 @runtime_checkable
 class Calculator(Protocol):
-    """A potential: from a batch to its energies, forces and, where asked for, Hessians."""
+    """A potential: from a batch to its energies, forces and, where asked for, Hessians.
+
+    One may say by a boolean attribute `is_hessian_dear` whether a Hessian takes the time of many
+    gradients; of one that says nothing it is measured where it matters.
+    """
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """The evaluation of the batch; a system that fails is named in `failures`, never raised."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import networkx as nx
 import torch
-from ase.data import covalent_radii
 from jaxtyping import Bool, Int
 from torch import Tensor
 
@@ -16,22 +15,10 @@ from gadlib.batch import Batch
 BOND_SCALE = 1.3
 """Two atoms are bonded when closer than this many times the sum of their covalent radii."""
 
-_RADII = torch.tensor(covalent_radii, dtype=torch.float64)
-
 
 def bonds(batch: Batch) -> Bool[Tensor, "B N N"]:
     """The adjacency matrices of the bond graphs; False on the diagonal and where padded."""
-    radii = _RADII.to(batch.positions.device)[batch.atomic_numbers]
-    distance = torch.cdist(
-        batch.positions, batch.positions, compute_mode="donot_use_mm_for_euclid_dist"
-    )
-    is_near = distance < BOND_SCALE * (radii[:, :, None] + radii[:, None, :])
-    is_pair = batch.mask[:, :, None] & batch.mask[:, None, :]
-    return (
-        is_near
-        & is_pair
-        & ~torch.eye(batch.positions.shape[1], dtype=torch.bool, device=batch.positions.device)
-    )
+    return batch.distances < BOND_SCALE * batch.radii_sum
 
 
 def n_fragments(batch: Batch) -> Int[Tensor, " B"]:

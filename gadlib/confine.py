@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from ase.data import covalent_radii
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -26,7 +25,6 @@ _STIFFNESS = 45.0  # eV, per squared scaled distance: 3 eV/A on C-C at a scaled 
 _HARMONIC = 0.3  # scaled distance beyond the edge after which the pull is constant
 _SPRING = 30.0  # eV/A^2 between bonded atoms
 _PUSHES = 200
-_RADII = torch.tensor(covalent_radii, dtype=torch.float64)
 
 
 class Wall(NamedTuple):
@@ -62,21 +60,9 @@ def wall(
     return Wall(energy, gradient, hessian, energy > 0)
 
 
-def _radii_sum(batch: Batch) -> Float[Tensor, "B N N"]:
-    radii = _RADII.to(batch.positions.device)[batch.atomic_numbers]
-    return radii[:, :, None] + radii[:, None, :]
-
-
 def scaled_distances(batch: Batch) -> Float[Tensor, "B N N"]:
     """Distances over sums of covalent radii; inf on the diagonal and where padded."""
-    distance = torch.cdist(
-        batch.positions, batch.positions, compute_mode="donot_use_mm_for_euclid_dist"
-    )
-    is_pair = batch.mask[:, :, None] & batch.mask[:, None, :]
-    is_pair = is_pair & ~torch.eye(
-        batch.positions.shape[1], dtype=torch.bool, device=batch.positions.device
-    )
-    return torch.where(is_pair, distance / _radii_sum(batch), torch.inf)
+    return batch.distances / batch.radii_sum
 
 
 class _Links(NamedTuple):
@@ -134,7 +120,7 @@ def _pull(batch: Batch, links: _Links, edge: Float[Tensor, " B"]) -> tuple[Tenso
     apart = batch.positions[rows, first] - batch.positions[rows, second]
     distance = apart.norm(dim=-1).clamp(min=1e-3)
     unit = apart / distance[..., None]
-    radii = _radii_sum(batch)[rows, first, second].clamp(min=1e-3)
+    radii = batch.radii_sum[rows, first, second].clamp(min=1e-3)
     excess = (distance / radii - edge[:, None]).clamp(min=0)
     bent = excess.clamp(max=_HARMONIC)
     energy = strength * _STIFFNESS * bent * (excess - bent / 2)
@@ -191,7 +177,7 @@ def untangle(batch: Batch, floor: float) -> Batch:
     """
     if not batch.is_free:  # particles on an external surface do not feel each other
         return batch
-    positions, radii = batch.positions, _radii_sum(batch)
+    positions, radii = batch.positions, batch.radii_sum
     for _ in range(_PUSHES):
         lack = (floor - scaled_distances(batch.moved_to(positions))).clamp(min=0)
         if not (lack > 1e-6).any():

@@ -14,7 +14,7 @@ from torch import Tensor
 from gadlib.batch import Batch, Calculator
 from gadlib.confine import model_hessian
 from gadlib.hyperparameters import TrustHyperparameters
-from gadlib.modes import spectrum, sqrt_masses
+from gadlib.modes import spectrum
 from gadlib.quadratic import bfgs, probe, ts_bfgs
 from gadlib.state import State, evaluate, put
 from gadlib.tries import pick
@@ -27,6 +27,7 @@ _STALL_FORCE = 0.03
 _THRIFTY_STEPS = 250
 _MAX_ASKING_S = 2.0
 _MANY_GRADIENTS = 8
+_ASKED = 3
 
 
 def updated(
@@ -36,7 +37,7 @@ def updated(
     down = state.memory.is_relaxing
     if down.all():
         return bfgs(state.hessian, step, change)
-    root = sqrt_masses(state.batch)
+    root = state.batch.sqrt_masses
     positive = torch.where(
         state.spectrum.eigenvalues.isfinite(), state.spectrum.eigenvalues.abs(), 0.0
     )
@@ -52,8 +53,7 @@ def probed(calculator: Calculator, state: State, number: int) -> State:
     Each correction changes what is softest, so that the last ones close in on the lowest mode, as
     in Davidson's method.
     """
-    root = sqrt_masses(state.batch)
-    inverse = torch.where(root > 0, 1 / root.clamp(min=1e-12), 0.0)
+    inverse = state.batch.inverse_sqrt_masses
     extra = 0.0 if state.memory is None else state.memory.wall_hessian
     known = torch.zeros_like(inverse[:, :, None])[:, :, :0]
     found = known
@@ -121,18 +121,22 @@ def _remodelled(state: State, h: TrustHyperparameters) -> State:
 
 
 def is_hessian_dear(calculator: Calculator, batch: Batch) -> bool:
-    """Whether the Hessian of the first molecule takes the time of many gradients.
+    """Whether a Hessian takes the time of many gradients, as the calculator says or is measured.
 
     Where a gradient takes so long that even asking would cost seconds, it counts as dear.
     """
+    said = getattr(calculator, "is_hessian_dear", None)
+    if said is not None:
+        return said
     one = batch.take(torch.tensor([0], device=batch.positions.device))
-    evaluate(calculator, one, hessian=False)  # the first call of a calculator is never typical
-    _, gradient_s = evaluate(calculator, one, hessian=False)
+
+    def seconds(*, hessian: bool) -> float:  # the least, for the first call is never typical
+        return min(evaluate(calculator, one, hessian=hessian)[1] for _ in range(_ASKED))
+
+    gradient_s = seconds(hessian=False)
     if 6 * int(one.n_atoms[0]) * gradient_s > _MAX_ASKING_S:
         return True
-    evaluate(calculator, one, hessian=True)
-    _, hessian_s = evaluate(calculator, one, hessian=True)
-    return hessian_s > _MANY_GRADIENTS * gradient_s
+    return seconds(hessian=True) > _MANY_GRADIENTS * gradient_s
 
 
 def evaluated(calculator: Calculator, state: State, is_exact: Bool[Tensor, " B"]) -> State:

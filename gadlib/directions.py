@@ -19,7 +19,7 @@ from torch import Tensor
 
 from gadlib.alignment import aligned
 from gadlib.batch import Batch
-from gadlib.modes import remove_rigid, rigid_motions, sqrt_masses
+from gadlib.modes import remove_rigid, rigid_motions
 from gadlib.settings import InputError
 
 _ATOMS = re.compile(r"atoms:(\d+(?:,\d+)*)")
@@ -120,7 +120,7 @@ def _of_bonds(atoms: list[int], positions: np.ndarray, masses: np.ndarray) -> li
 
 def _orthonormal(rows: np.ndarray, batch: Batch) -> np.ndarray | None:
     """An orthonormal basis of Cartesian displacements, mass-weighted, without rigid motions."""
-    weighted = torch.as_tensor(rows, dtype=torch.float64) * sqrt_masses(batch)
+    weighted = torch.as_tensor(rows, dtype=torch.float64) * batch.sqrt_masses
     rigid = rigid_motions(batch).expand(len(weighted), -1, -1)
     weighted = remove_rigid(weighted, rigid)
     basis, strength, _ = torch.linalg.svd(weighted.mT, full_matrices=False)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from gadlib.batch import Batch, Calculator
 from gadlib.hyperparameters import GadHyperparameters
-from gadlib.modes import Spectrum, most_within, sqrt_masses
+from gadlib.modes import Spectrum, most_within
 from gadlib.state import State, arrive, begin, evaluate, take
 
 FIRST_TIME_STEP = 1e-3
@@ -225,8 +225,7 @@ def _escape_delta(
 
 def _cartesian(mode: Float[Tensor, "B D"], batch: Batch) -> Float[Tensor, "B N 3"]:
     """A mass-weighted mode as a Cartesian displacement of unit length."""
-    root = sqrt_masses(batch)
-    vector = torch.where(root > 0, mode / root.clamp(min=1e-12), 0.0)
+    vector = batch.inverse_sqrt_masses * mode
     return (vector / vector.norm(dim=-1, keepdim=True)).unflatten(1, (-1, 3))
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gadlib.batch import Calculator
 from gadlib.curvature import certified, evaluated
-from gadlib.modes import spectrum, sqrt_masses
+from gadlib.modes import spectrum
 from gadlib.quadratic import bfgs, predicted_change, trust_step
 from gadlib.state import State, take
 from gadlib.tries import pick, put
@@ -79,17 +79,14 @@ def _is_minimum(state: State) -> Bool[Tensor, " B"]:
 
 def weighted_gradient(state: State) -> Float[Tensor, "B D"]:
     """The gradient along the vibrations, in eV/(A amu^1/2)."""
-    root = sqrt_masses(state.batch)
-    gradient = -torch.where(root > 0, state.forces.flatten(1) / root.clamp(min=1e-12), 0.0)
+    gradient = -state.batch.inverse_sqrt_masses * state.forces.flatten(1)
     along = (state.spectrum.modes.mT @ gradient[..., None])[..., 0]
     return torch.where(state.spectrum.eigenvalues.isfinite(), along, 0.0)
 
 
 def displacement(state: State, step: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
     """A step along the vibrations in amu^1/2 A as a Cartesian one in A."""
-    root = sqrt_masses(state.batch)
-    weighted = (state.spectrum.modes @ step[..., None])[..., 0]
-    return torch.where(root > 0, weighted / root.clamp(min=1e-12), 0.0)
+    return state.batch.inverse_sqrt_masses * (state.spectrum.modes @ step[..., None])[..., 0]
 
 
 def moved(calculator: Calculator, state: State, step: Float[Tensor, "B D"]) -> State:

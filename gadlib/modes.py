@@ -53,15 +53,9 @@ class Spectrum:
         return Spectrum(self.eigenvalues[index], self.modes[index], self.rigid[index])
 
 
-def sqrt_masses(batch: Batch) -> Float[Tensor, "B D"]:
-    """The square root of the mass belonging to each coordinate, in amu^1/2; 0 where padded."""
-    return batch.masses.sqrt().repeat_interleave(3, dim=-1)
-
-
 def mass_weight(hessian: Float[Tensor, "B D D"], batch: Batch) -> Float[Tensor, "B D D"]:
     """M^-1/2 H M^-1/2 in eV/(A^2 amu), symmetrised; zero where padded."""
-    root = sqrt_masses(batch)
-    inverse = torch.where(root > 0, 1 / root.clamp(min=1e-12), 0.0)
+    inverse = batch.inverse_sqrt_masses
     weighted = inverse[:, :, None] * hessian * inverse[:, None, :]
     return (weighted + weighted.mT) / 2
 
@@ -103,15 +97,14 @@ def spectrum(hessian: Float[Tensor, "B D D"], batch: Batch) -> Spectrum:
     """
     rigid = rigid_motions(batch)
     weighted = mass_weight(hessian, batch)
+    bound = 2 * weighted.abs().sum(1).amax(-1)[:, None, None] + 1
     along = weighted @ rigid
-    projected = (
-        weighted - rigid @ along.mT - along @ rigid.mT + rigid @ (rigid.mT @ along) @ rigid.mT
-    )
-    bound = 2 * projected.abs().sum(1).amax(-1) + 1
-    padding = torch.where(batch.mask.repeat_interleave(3, -1), 0.0, bound[:, None])
-    shifted = projected + bound[:, None, None] * (rigid @ rigid.mT) + torch.diag_embed(padding)
+    along = along - rigid @ (rigid.mT @ along) / 2 - bound / 2 * rigid
+    crossed = along @ rigid.mT
+    shifted = weighted - crossed - crossed.mT
+    shifted.diagonal(dim1=1, dim2=2).add_(torch.where(batch.sqrt_masses > 0, 0.0, bound[:, 0]))
     eigenvalues, modes = _eigh(shifted, 3 * batch.n_atoms)
-    n_rigid = (rigid.abs().amax(1) > 0).sum(-1)
+    n_rigid = rigid.any(1).sum(-1)
     n_vibrations = 3 * batch.n_atoms - n_rigid
     place = torch.arange(eigenvalues.shape[-1], device=eigenvalues.device)
     return Spectrum(

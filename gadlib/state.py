@@ -123,9 +123,11 @@ def concatenate(nodes: Sequence[T]) -> T:
 
 
 def put(state: T, rows: Int[Tensor, " R"], change: Callable[[T], T]) -> T:
-    """The state with some of its systems changed; what the change leaves alone is not copied."""
+    """The state with the systems of ascending rows changed; what is left alone is not copied."""
     if not len(rows):
         return state
+    if len(rows) == _n_systems(state):
+        return change(state)
     part = take(state, rows)
     changed = change(part)
 
@@ -139,6 +141,12 @@ def put(state: T, rows: Int[Tensor, " R"], change: Callable[[T], T]) -> T:
         return tuple(new.get(i, old) for i, old in enumerate(whole))
 
     return _map(tensors, tuples, [state, part, changed])
+
+
+def _n_systems(node: Any) -> int:
+    """How many systems a nesting of frozen dataclasses has, by its first tensor."""
+    first = getattr(node, fields(node)[0].name)
+    return len(first) if isinstance(first, Tensor) else _n_systems(first)
 
 
 def _map(on_tensors: Callable, on_tuples: Callable, nodes: Sequence[Any]) -> Any:

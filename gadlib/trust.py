@@ -31,7 +31,7 @@ from gadlib.curvature import (
     updated,
 )
 from gadlib.hyperparameters import TrustHyperparameters
-from gadlib.modes import most_within, spectrum, sqrt_masses
+from gadlib.modes import most_within, spectrum
 from gadlib.quadratic import image_step
 from gadlib.state import State, begin, put
 from gadlib.tries import START_FLOOR, STRIDE, TrustMemory, longest, pick, turn
@@ -93,14 +93,12 @@ def step(calculator: Calculator, state: State, hyperparameters: TrustHyperparame
     state = spared(calculator, state, hyperparameters)
     memory = state.memory
     surface_gradient = memory.wall_gradient - state.forces.flatten(1)
-    curvature = state.hessian + memory.wall_hessian
     climbed, mode = _climbed(state)
     move = _trust_move(state, surface_gradient, climbed)
     move = shorten(state.batch, move.unflatten(1, (-1, 3)), FLOOR)
     flat = move.flatten(1)
-    predicted = (surface_gradient * flat).sum(-1) + (
-        flat * (curvature @ flat[..., None])[..., 0]
-    ).sum(-1) / 2
+    curved = ((state.hessian + memory.wall_hessian) @ flat[..., None])[..., 0]
+    predicted = (flat * (surface_gradient + curved / 2)).sum(-1)
     is_jump = memory.is_relaxing & (
         memory.try_steps == 0
     )  # the first point of a relaxation is not known yet
@@ -145,7 +143,8 @@ def _trust_move(
 
 def along_modes(state: State, gradient: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
     """The mass-weighted gradient in the modes of the state's spectrum."""
-    return (state.spectrum.modes.mT @ (_inverse_root(state) * gradient)[..., None])[..., 0]
+    weighted = state.batch.inverse_sqrt_masses * gradient
+    return (state.spectrum.modes.mT @ weighted[..., None])[..., 0]
 
 
 def image_move(
@@ -155,7 +154,7 @@ def image_move(
     max_move: Float[Tensor, " B"],
 ) -> Float[Tensor, "B D"]:
     """The image step in A, with a radius at which no atom moves farther than `max_move` (A)."""
-    inverse, root = _inverse_root(state), sqrt_masses(state.batch)
+    inverse, root = state.batch.inverse_sqrt_masses, state.batch.sqrt_masses
     modes, eigenvalues = state.spectrum.modes, state.spectrum.eigenvalues
     radius = max_move * root.amax(-1)
     step = image_step(components, eigenvalues, climbed, radius)
@@ -172,11 +171,6 @@ def image_move(
         move = inverse * (modes @ step[..., None])[..., 0]
         farthest = longest(move)
     return move * (max_move / farthest.clamp(min=1e-12)).clamp(max=1.0)[:, None]
-
-
-def _inverse_root(state: State) -> Float[Tensor, "B D"]:
-    root = sqrt_masses(state.batch)
-    return torch.where(root > 0, 1 / root.clamp(min=1e-12), 0.0)
 
 
 def _arrive(
@@ -200,6 +194,7 @@ def _arrive(
     pieces = torch.where(memory.is_relaxing, 1, state.max_fragments)
     barrier = wall(batch, pieces, edge.to(move.dtype), memory.is_relaxing)
     moved = replace(moved, hessian=hessian, spectrum=spectrum(hessian + barrier.hessian, batch))
+    length = longest(step)
     force = longest(barrier.gradient - moved.forces.flatten(1))
     is_near = (
         memory.is_relaxing
@@ -215,9 +210,9 @@ def _arrive(
     is_exact = is_due | is_claim
     actual = moved.energy + barrier.energy - state.energy - memory.wall_energy
     max_radius = torch.where(memory.attempt > 0, STRIDE, 1.0) * h.radius_max
-    radius, is_poor = adapted(memory.radius, actual / predicted, longest(step), h, max_radius)
-    is_jump = step.square().sum(-1) == 0
-    is_back = longest((batch.positions - memory.anchor).flatten(1)) < _BACK * longest(step)
+    radius, is_poor = adapted(memory.radius, actual / predicted, length, h, max_radius)
+    is_jump = length == 0
+    is_back = longest((batch.positions - memory.anchor).flatten(1)) < _BACK * length
     is_mark = (memory.try_steps + 1) % _MARK_STEPS == 0
     memory = replace(
         memory,
@@ -228,7 +223,7 @@ def _arrive(
         age=torch.where(is_exact, 0, memory.age + 1),
         poor=torch.where(is_poor & ~is_exact & ~is_jump, memory.poor + 1, 0),
         anchor=pick(is_mark | is_jump, batch.positions, memory.anchor),
-        is_circling=is_back & (longest(step) > _CIRCLE),
+        is_circling=is_back & (length > _CIRCLE),
         lowest=torch.minimum(memory.lowest, moved.energy),
         claims=memory.claims + (is_claim & ~memory.is_relaxing),
         try_steps=memory.try_steps + 1,

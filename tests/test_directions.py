@@ -9,7 +9,7 @@ from gadlib.batch import Batch
 from gadlib.calculators import get
 from gadlib.directions import stack, wanted
 from gadlib.hyperparameters import GadHyperparameters, TrustHyperparameters
-from gadlib.modes import most_within, rigid_motions, sqrt_masses, within
+from gadlib.modes import most_within, rigid_motions, within
 from gadlib.reactions import read
 from gadlib.settings import InputError
 from gadlib.solver import search
@@ -77,7 +77,7 @@ def test_dynamics_climb_the_mode_with_most_of_what_is_wanted():
 def test_trust_steps_climb_the_mode_with_most_of_what_is_wanted():
     pytest.importorskip("scine_sparrow")
     first, second, place = _first_two(TrustHyperparameters(dear="wall"))
-    root = sqrt_masses(first.batch)
+    root = first.batch.sqrt_masses
     moved = (second.batch.positions - first.batch.positions).flatten(1) * root
     along = (first.spectrum.modes.mT @ moved[..., None])[0, :, 0]
     slope = (first.spectrum.modes.mT @ (-first.forces.flatten(1) / root)[..., None])[0, :, 0]

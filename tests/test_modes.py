@@ -7,7 +7,7 @@ from hypothesis import given
 
 from gadlib.batch import Batch
 from gadlib.calculators.surfaces import SURFACES
-from gadlib.modes import mass_weight, remove_rigid, rigid_motions, spectrum, sqrt_masses
+from gadlib.modes import mass_weight, remove_rigid, rigid_motions, spectrum
 
 
 def spectrum_of(batch: Batch):
@@ -82,7 +82,7 @@ def test_projected_hessian_has_no_rigid_modes(seed):
     """A spring on a rigid motion, however stiff or negative, is not in the spectrum."""
     batch = clusters(seed)
     hessian = POTENTIAL(batch).hessian
-    root, rigid = sqrt_masses(batch), rigid_motions(batch)
+    root, rigid = batch.sqrt_masses, rigid_motions(batch)
     springs = torch.linspace(-50, 100, 6).double()
     extra = (rigid * springs) @ rigid.mT * root[:, :, None] * root[:, None, :]
     found = spectrum(hessian + extra, batch).eigenvalues

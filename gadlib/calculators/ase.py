@@ -71,6 +71,11 @@ class Ase:
             batch, hessian, self.calculator, lambda z, r: self._compute(ase.Atoms(z, r), hessian)
         )
 
+    @property
+    def is_hessian_dear(self) -> bool | None:
+        """True where it takes differences; None, unknown, where the calculator has its own."""
+        return None if _has_hessian(self._build()) else True
+
     def require_working(self) -> None:
         """Nothing, when a hydrogen molecule can be computed.
 
@@ -114,6 +119,11 @@ class Held:
     def __init__(self, atoms: ase.Atoms, *, displacement: float = 0.01) -> None:
         self.atoms = atoms
         self.displacement = displacement
+
+    @property
+    def is_hessian_dear(self) -> bool | None:
+        """True where it takes differences; None, unknown, where the calculator has its own."""
+        return None if _has_hessian(self.atoms.calc) else True
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """Energies, forces and, where asked for, Hessians, one geometry after the other."""
@@ -161,6 +171,12 @@ def _evaluated(
         failures,
     )
     return blanked(found, batch)
+
+
+def _has_hessian(source: Any) -> bool:
+    return "hessian" in getattr(source, "implemented_properties", ()) or hasattr(
+        source, "get_hessian"
+    )
 
 
 def _hessian(source: Any, atoms: ase.Atoms, displacement: float) -> np.ndarray:

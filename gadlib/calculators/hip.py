@@ -47,6 +47,8 @@ class Hip:
         ImportError: when a package is missing; the message says what to install.
     """
 
+    is_hessian_dear = False  # predicted in the same pass
+
     def __init__(
         self,
         checkpoint_path: str | Path | None,

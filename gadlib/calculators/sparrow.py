@@ -41,6 +41,8 @@ class Sparrow:
         ValueError: when the method is not one of `METHODS`.
     """
 
+    is_hessian_dear = True  # about a gradient for each coordinate
+
     def __init__(self, functional: str = "DFTB0") -> None:
         if functional not in METHODS:
             raise ValueError(
@@ -62,12 +64,15 @@ class Sparrow:
         forces = np.zeros((size, width, 3))
         second = np.zeros((size, 3 * width, 3 * width)) if hessian else None
         failures: dict[int, str] = {}
-        closest = batch.closest_pair
-        for i in range(size):
-            numbers, positions = batch.system(i)
-            n = len(numbers)
+        closest, n_atoms = batch.closest_pair.tolist(), batch.n_atoms.tolist()
+        all_numbers, all_positions = (
+            batch.atomic_numbers.cpu().numpy(),
+            batch.positions.cpu().numpy(),
+        )
+        for i, n in enumerate(n_atoms):
+            numbers, positions = all_numbers[i, :n], all_positions[i, :n]
             try:
-                _require_sane(positions, float(closest[i]))
+                _require_sane(positions, closest[i])
                 result = self._compute(numbers, positions, hessian)
             except (RuntimeError, ValueError) as error:  # Sparrow's own errors are RuntimeErrors
                 failures[i] = f"{self.functional}: {error}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -47,6 +48,7 @@ class Surface:
         source: where the formula and the points come from.
     """
 
+    is_hessian_dear: ClassVar[bool] = False
     potential: Energy
     start: Batch
     points: tuple[StationaryPoint, ...]

@@ -71,7 +71,7 @@ class Surface:
     @cached_property
     def root_masses(self) -> np.ndarray:
         """The square root of the mass of each coordinate, in amu^1/2."""
-        return modes.sqrt_masses(self.batch(np.zeros((len(self.numbers), 3))))[0].numpy()
+        return self.batch(np.zeros((len(self.numbers), 3))).sqrt_masses[0].numpy()
 
     def energy_and_forces(self, positions: np.ndarray) -> tuple[float, np.ndarray]:
         """Energy in eV and forces in eV/A."""

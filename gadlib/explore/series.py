@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from gadlib.modes import sqrt_masses
 from gadlib.records import Record
 from gadlib.screen import hyperparameters_of
 from gadlib.settings import SearchSettings
@@ -85,8 +84,7 @@ def _climbed(frame: Frame, row: int) -> Float[np.ndarray, "n 3"]:
     is_relaxing = getattr(state.memory, "is_relaxing", None)
     if is_relaxing is not None and bool(is_relaxing[row]):
         mode = torch.zeros_like(mode)
-    root = sqrt_masses(state.batch)[row]
-    moved = torch.where(root > 0, mode / root.clamp(min=1e-12), 0.0).reshape(-1, 3)
+    moved = (state.batch.inverse_sqrt_masses[row] * mode).reshape(-1, 3)
     farthest = moved.norm(dim=-1).max().clamp(min=1e-12)
     return (moved / farthest).cpu().numpy()
 
