@@ -24,16 +24,19 @@ from gadlib.batch import Batch, Calculator
 from gadlib.calculators.ase import Held
 from gadlib.calculators.potential import Potential
 from gadlib.criteria import FORCE_TOL, IMAGINARY_MIN_CM1, Criterion, judge
+from gadlib.curvature import evaluated
 from gadlib.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.quadratic import image_step
 from gadlib.settings import InputError, explain
 from gadlib.solver import Frame, search
 from gadlib.state import State, arrive, begin
+from gadlib.trust import along_modes
 
 __all__ = ["Potential", "SaddleSearch"]
 
 _ENDLESS = 2**31
 _POLISH_RADIUS = 0.1
+_POLISH_HALVINGS = 6
 
 
 class SaddleSearch(Optimizer):
@@ -263,14 +266,25 @@ def _potential(atoms: Any, displacement: float) -> Calculator:
 def _polished(calculator: Calculator, state: State) -> State:
     """The state after a Newton step uphill along the lowest mode and downhill along all others.
 
-    Near a saddle Helgaker's image step (Chem. Phys. Lett. 182, 503, 1991) is Newton's.
+    Near a saddle Helgaker's image step (Chem. Phys. Lett. 182, 503, 1991) is Newton's. Where a mode
+    is so flat that the step would raise the forces, it is shortened until it does not.
     """
     root, inverse = state.batch.sqrt_masses, state.batch.inverse_sqrt_masses
     modes, eigenvalues = state.spectrum.modes, state.spectrum.eigenvalues
-    gradient = (modes.mT @ (-inverse * state.forces.flatten(1))[..., None])[..., 0]
+    gradient = along_modes(state, -state.forces.flatten(1))
     climbed = torch.zeros_like(eigenvalues)
     climbed[:, 0] = 1
-    step = image_step(gradient, eigenvalues, climbed, _POLISH_RADIUS * root.amax(-1))
-    move = inverse * (modes @ step[..., None])[..., 0]
-    positions = state.batch.positions + move.unflatten(1, (-1, 3))
+    radius = _POLISH_RADIUS * root.amax(-1)
+    positions = state.batch.positions
+    for _ in range(_POLISH_HALVINGS):
+        step = image_step(gradient, eigenvalues, climbed, radius)
+        move = inverse * (modes @ step[..., None])[..., 0]
+        positions = state.batch.positions + move.unflatten(1, (-1, 3))
+        trial = replace(state, batch=state.batch.moved_to(positions))
+        trial = evaluated(calculator, trial, torch.zeros_like(state.is_exact))
+        spent = {name: getattr(trial, name) for name in ("n_gradient", "calculator_s")}
+        state = replace(state, **spent)
+        if float(trial.max_force[0]) < float(state.max_force[0]):
+            break
+        radius = torch.minimum(radius, step.norm(dim=-1)) / 2
     return arrive(state, positions, calculator)

@@ -62,8 +62,11 @@ def probed(calculator: Calculator, state: State, number: int) -> State:
         vectors = inverse[:, :, None] * state.spectrum.modes[:, :, :size]
         vectors = vectors - known @ (known.mT @ vectors)
         is_new = state.spectrum.eigenvalues[:, :size].isfinite() & (vectors.norm(dim=1) > 1e-6)
-        vectors = torch.linalg.qr(torch.where(is_new[:, None, :], vectors, 0.0)).Q
         vectors = torch.where(is_new[:, None, :], vectors, 0.0)  # a small molecule has fewer modes
+        if size > 1:
+            vectors = torch.where(is_new[:, None, :], torch.linalg.qr(vectors).Q, 0.0)
+        else:
+            vectors = torch.nn.functional.normalize(vectors, dim=1)
         changes = []
         for vector in vectors.unbind(-1):
             moved = state.batch.moved_to(

@@ -41,12 +41,12 @@ def trust_step(
         shifted = (curvature + mu[:, None]).clamp(min=_TINY)
         squares = (g / shifted).square()
         square = squares.sum(-1)
-        is_long = square > (1 + _RADIUS_TOL) * radius**2
+        excess = square.sqrt() / radius - 1
+        is_long = excess > _RADIUS_TOL
         if not is_long.any():
             break
         slope = (squares / shifted).sum(-1).clamp(min=_TINY)
-        correction = (square / slope) * (square.sqrt() / radius - 1)
-        mu = mu + torch.where(is_long, correction, 0.0)
+        mu = mu + torch.where(is_long, square / slope * excess, 0.0)
     step = -g / (curvature + mu[:, None]).clamp(min=_TINY)
     length = step.norm(dim=-1)
     step = step * (radius / length.clamp(min=_TINY)).clamp(max=1.0)[:, None]
@@ -154,10 +154,11 @@ def ts_bfgs(
     ) * weighted
     along = (spread * step).sum(-1, keepdim=True)
     is_safe = along > 1e-8 * spread.norm(dim=-1, keepdim=True) * step.norm(dim=-1, keepdim=True)
-    spread = spread / torch.where(is_safe, along, 1.0)
-    crossed = error[:, :, None] * spread[:, None, :]
-    rest = (error * step).sum(-1)[:, None, None] * spread[:, :, None] * spread[:, None, :]
-    return torch.where(is_safe[..., None], hessian + crossed + crossed.mT - rest, hessian)
+    spread = torch.where(is_safe, spread / along, 0.0)
+    crossed = (error - (error * step).sum(-1, keepdim=True) / 2 * spread)[:, :, None] * spread[
+        :, None, :
+    ]
+    return hessian + crossed + crossed.mT
 
 
 def probe(
@@ -170,5 +171,5 @@ def probe(
     The Powell symmetric update for many directions at once.
     """
     error = changes - hessian @ directions
-    crossed = error @ directions.mT
-    return hessian + crossed + crossed.mT - directions @ (directions.mT @ error) @ directions.mT
+    crossed = (error - directions @ (directions.mT @ error) / 2) @ directions.mT
+    return hessian + crossed + crossed.mT
