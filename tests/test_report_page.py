@@ -16,6 +16,7 @@ from test_report import DEFAULTS, SPACE, make_study, random_study, record, texts
 from gadlib import report
 from gadlib.__main__ import main
 from gadlib.records import payload, write_json
+from gadlib.report.stability import _Drawn
 from gadlib.report.study import Range, suggested_range
 from gadlib.report.style import VERMILLION
 from gadlib.review import ReportSettings
@@ -163,6 +164,15 @@ def test_same_seed_draws_the_same_trials():
     importances = report.collect_importances(study)
     one, two = (report.collect_stability(study, importances, n_resamples=2) for _ in range(2))
     assert np.array_equal(one.shares["PED-ANOVA"], two.shares["PED-ANOVA"])
+
+
+def test_drawn_trials_tell_the_importances_of_a_study_that_has_them():
+    study = random_study(40)
+    trials = study.trials
+    copied = optuna.create_study(direction="maximize")
+    copied.add_trials(trials)
+    drawn = _Drawn(trials)
+    assert report.collect_importances(drawn) == report.collect_importances(copied)
 
 
 def test_studies_of_other_seeds_stand_side_by_side():

@@ -5,7 +5,7 @@ References: Efron, Ann. Stat. 7, 1 (1979) (the bootstrap); Spearman, Am. J. Psyc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ import optuna
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import rankdata
 
 from gadlib.report.study import Importances, Trials, collect_importances, collect_trials
@@ -43,8 +43,8 @@ def collect_stability(
     *,
     n_resamples: int = 10,
     seed: int = 0,
-    max_trials: int = 200,
-    n_trees: int = 8,
+    max_trials: int = 1000,
+    n_trees: int = 16,
 ) -> Stability:
     """Importances of trials drawn with replacement, as many as there are.
 
@@ -53,7 +53,7 @@ def collect_stability(
         importances: its own.
         n_resamples: how many times.
         seed: of the draws.
-        max_trials: drawn at most each time; fANOVA's cost grows with them.
+        max_trials: drawn at most each time.
         n_trees: of fANOVA's forest.
     """
     own = importances
@@ -65,7 +65,7 @@ def collect_stability(
     for _ in range(n_resamples):
         n = min(len(completed), max_trials)
         drawn = generator.integers(len(completed), size=n)
-        again = _study_of([completed[i] for i in drawn])
+        again = _Drawn([completed[i] for i in drawn])
         told = collect_importances(again, n_trees=n_trees)
         place = {name: i for i, name in enumerate(told.names)}
         if set(place) == set(own.names):
@@ -77,16 +77,23 @@ def collect_stability(
     return Stability(own.names if kept else (), kept, reason)
 
 
-def _study_of(trials: Sequence[optuna.trial.FrozenTrial]) -> optuna.Study:
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would announce each new study
-    study = optuna.create_study(direction="maximize")
-    optuna.logging.set_verbosity(before)
-    study.add_trials(
-        optuna.trial.create_trial(params=t.params, distributions=t.distributions, value=t.value)
-        for t in trials
-    )
-    return study
+class _Drawn(optuna.Study):
+    """A study of trials drawn from another, not copied as Optuna's own would."""
+
+    def __init__(self, trials: list[FrozenTrial]) -> None:
+        before = optuna.logging.get_verbosity()
+        optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would announce each new study
+        storage = optuna.storages.InMemoryStorage()
+        name = optuna.create_study(direction="maximize", storage=storage).study_name
+        optuna.logging.set_verbosity(before)
+        super().__init__(name, storage)
+        self._drawn = trials
+
+    def get_trials(
+        self, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """Those that were drawn, not copied."""
+        return [t for t in self._drawn if states is None or t.state in states]
 
 
 def draw_stability(stability: Stability, *, ax: Axes | None = None) -> Axes:

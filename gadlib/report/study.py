@@ -15,10 +15,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
+from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState
 
 from gadlib.hyperparameters import SOLVERS
+from gadlib.report.anova import Fanova
 from gadlib.report.style import (
     BLUE,
     GREY,
@@ -175,22 +176,20 @@ class Importances(NamedTuple):
     reason: str
 
 
-def collect_importances(study: optuna.Study, *, n_trees: int | None = None) -> Importances:
+def collect_importances(study: optuna.Study, *, n_trees: int = 64) -> Importances:
     """Importances by PED-ANOVA (Watanabe et al., IJCAI 2023, 4389), and by fANOVA where it can.
 
     Args:
         study: with one objective.
-        n_trees: of fANOVA's forest, whose time is proportional to them; by default Optuna's 64,
-            and 16 for more than 300 trials.
+        n_trees: of fANOVA's forest, whose time is proportional to them.
     """
     if len(study.directions) > 1:
         return Importances((), {}, "The study has several objectives.")
     if len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < 2:
         return Importances((), {}, "It has fewer than two completed trials.")
-    n_trees = n_trees or (64 if len(study.get_trials(deepcopy=False)) <= 300 else 16)
     methods = {
         "PED-ANOVA": PedAnovaImportanceEvaluator,
-        "fANOVA": lambda: FanovaImportanceEvaluator(n_trees=n_trees, seed=0),
+        "fANOVA": lambda: Fanova(n_trees=n_trees, seed=0),
     }
     found, reasons = {}, []
     for method, evaluator in methods.items():
