@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +30,13 @@ NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 NAMES = ("01_screen", "02_tune", "03_results")
 
 INTERRUPTED = 130
+
+_FOREIGN = re.compile(
+    r"<script(?: [^>]*)? src=\"https?://[^>]*>\s*</script>"
+    r"|<script type=\"module\">(?:(?!</script>).)*?import\(\"https?://.*?</script>",
+    re.DOTALL,
+)
+"""Scripts from elsewhere, for formulas and diagrams, of which the notebooks have none."""
 
 # A kernel draws into the notebook, takes one thread, and is this interpreter's own.
 _ENVIRONMENT = {
@@ -174,6 +182,7 @@ def to_html(path: Path) -> None:
     """Nothing, after the executed notebook was written as HTML beside itself, if it is there."""
     if path.is_file():
         body, _ = HTMLExporter().from_notebook_node(nbformat.read(path, as_version=4))
+        body = _FOREIGN.sub("", body)
         path.with_suffix(".html").write_text(body, encoding="utf-8")
 
 

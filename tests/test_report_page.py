@@ -15,6 +15,7 @@ from test_report import DEFAULTS, SPACE, make_study, random_study, record, texts
 
 from gadlib import report
 from gadlib.__main__ import main
+from gadlib.hyperparameters import GadHyperparameters
 from gadlib.records import payload, write_json
 from gadlib.report.stability import _Drawn
 from gadlib.report.study import Range, suggested_range
@@ -200,6 +201,14 @@ def test_best_value_at_an_edge_asks_for_a_wider_range(low, high, log, position, 
     assert suggested_range(Range("x", low, high, log), position) == expected
 
 
+def test_suggested_range_stays_within_the_limits_of_the_knob():
+    (patience,) = (k for k in GadHyperparameters.knobs() if k.name == "plateau_patience")
+    low = Range("plateau_patience", patience.low, patience.high, False)
+    assert suggested_range(low, 0.0) == f"{patience.least:g} .. {patience.high:g}"
+    widest = Range("plateau_patience", patience.least, patience.high, False)
+    assert suggested_range(widest, 0.0) == ""
+
+
 # The page
 
 
@@ -259,6 +268,15 @@ def test_screening_says_which_are_easy_on_the_page(results):
     command = ["report", "--storage", "", "--validation", str(results), "--out", str(out)]
     assert main([*command, "--screening", str(results / "screening.json")]) == 0
     assert 'class="red">EASY REACTIONS FELL: 1 of 2' in out.read_text()
+
+
+def test_screening_that_lacks_validated_reactions_is_not_used(results, capsys):
+    write_json(results / "screening.json", payload(SearchSettings(), [record("a", 1)]))
+    out = results / "page.html"
+    command = ["report", "--storage", "", "--validation", str(results), "--out", str(out)]
+    assert main([*command, "--screening", str(results / "screening.json")]) == 0
+    assert "is not used: of 3 of the reactions that were validated" in capsys.readouterr().out
+    assert "can only fall" in out.read_text()
 
 
 def test_every_setting_of_the_page_is_a_flag(capsys):

@@ -1,7 +1,7 @@
 """Results collected and drawn: `collect_*` -> NamedTuple, `draw_*` -> Axes, `*_table` -> DataFrame.
 
 A drawing of several panels is a Figure. What is empty is drawn as a sentence. Only
-`write_page` writes a file. Floor 5.
+`save_figure` and `write_page` write files. Floor 5.
 """
 
 from gadlib.report.benchmark import (
@@ -19,6 +19,7 @@ from gadlib.report.comparison import (
     comparison_table,
     draw_comparison,
 )
+from gadlib.report.export import save_figure
 from gadlib.report.gain import Gain, collect_gain, draw_gain, gain_table
 from gadlib.report.gather import write_page
 from gadlib.report.landscape import draw_contours, draw_parallel, draw_slices
@@ -64,6 +65,7 @@ from gadlib.report.study import (
     draw_importances,
     live_history,
 )
+from gadlib.report.style import wrapped
 from gadlib.report.surface import (
     collect_landscape,
     collect_paths,
@@ -130,7 +132,9 @@ __all__ = [
     "paths_table",
     "repeat_search",
     "samples_table",
+    "save_figure",
     "seeds_table",
     "verdict_sentence",
+    "wrapped",
     "write_page",
 ]

@@ -164,19 +164,27 @@ def _agreement(shares: np.ndarray) -> float:
 def seeds_table(seeds: Seeds) -> pd.DataFrame:
     """One row per study: trials, default score, best score, and the best values."""
     rows = []
-    for trials in seeds.trials:
+    for label, trials in zip(_labels(seeds), seeds.trials, strict=True):
         columns = [r.name for r in trials.ranges]
         values = trials.values[trials.best]
         default = None if trials.default is None else round(float(trials.scores[trials.default]), 4)
         row: dict[str, Any] = {
-            "study": trials.study_name,
+            "study": label,
             "trials": len(trials.numbers),
             "default": default,
             "best": round(float(trials.scores[trials.best]), 4),
         }
-        row |= {name: float(f"{values[columns.index(name)]:.3g}") for name in seeds.names}
+        row |= {name: f"{values[columns.index(name)]:.3g}" for name in seeds.names}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _labels(seeds: Seeds) -> list[str]:
+    """The studies' names, numbered where two have the same."""
+    names = [trials.study_name for trials in seeds.trials]
+    if len(set(names)) == len(names):
+        return names
+    return [f"{name}, {number}" for number, name in enumerate(names, start=1)]
 
 
 def draw_seeds(seeds: Seeds) -> Figure:
@@ -188,13 +196,11 @@ def draw_seeds(seeds: Seeds) -> Figure:
         say(right, "")
         return figure
     palette = (BLUE, ORANGE, VERMILLION, SKY)
-    for i, trials in enumerate(seeds.trials):
+    for i, (label, trials) in enumerate(zip(_labels(seeds), seeds.trials, strict=True)):
         colour = palette[i % len(palette)]
         best = np.maximum.accumulate(trials.scores)
         style = ("-", "--", ":")[i // len(palette) % 3]
-        left.step(
-            trials.numbers, best, where="post", color=colour, ls=style, label=trials.study_name
-        )
+        left.step(trials.numbers, best, where="post", color=colour, ls=style, label=label)
         right.plot(seeds.positions[i], np.arange(len(seeds.names)), "o", color=colour, alpha=0.8)
     left.set(xlabel="trial", ylabel="best score so far")
     left.legend(loc="lower right", **LEGEND)

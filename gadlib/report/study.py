@@ -34,7 +34,7 @@ from gadlib.report.style import (
 EDGE = 0.05
 """A best value within this fraction of the range from an end lies at the edge."""
 
-_UNITS = {knob.name: knob.unit for kind in SOLVERS.values() for knob in kind.knobs()}
+_KNOBS = {knob.name: knob for kind in SOLVERS.values() for knob in kind.knobs()}
 
 
 class Range(NamedTuple):
@@ -48,7 +48,8 @@ class Range(NamedTuple):
     @property
     def label(self) -> str:
         """The name, with the unit where there is one."""
-        unit = _UNITS.get(self.name, "").replace("^2", "²").replace("A", "Å")
+        unit = _KNOBS[self.name].unit if self.name in _KNOBS else ""
+        unit = unit.replace("^2", "²").replace("A", "Å")
         return f"{self.name} ({unit})" if unit else self.name
 
     def position(self, value):
@@ -237,6 +238,7 @@ def best_table(trials: Trials) -> pd.DataFrame:
         best = trials.values[trials.best, i]
         default = math.nan if trials.default is None else trials.values[trials.default, i]
         position = float(r.position(best))
+        wider = suggested_range(r, position)
         rows.append(
             {
                 "hyperparameter": r.label,
@@ -246,8 +248,8 @@ def best_table(trials: Trials) -> pd.DataFrame:
                 "high": f"{r.high:g}",
                 "scale": "log" if r.log else "linear",
                 "position": round(position, 3),
-                "edge": edge(position),
-                "suggested range": suggested_range(r, position),
+                "edge": edge(position) if wider or not edge(position) else "at its limit",
+                "suggested range": wider,
             }
         )
     return pd.DataFrame(rows)
@@ -261,7 +263,10 @@ def edge(position: float) -> str:
 
 
 def suggested_range(r: Range, position: float) -> str:
-    """A wider range where the best value lies at an edge: half of its width more on that side."""
+    """A wider range where the best value lies at an edge: half of its width more on that side.
+
+    Within the limits of the hyperparameter; empty where it may not be wider.
+    """
     if not edge(position) or r.low == r.high:
         return ""
     is_low = position <= EDGE
@@ -272,4 +277,8 @@ def suggested_range(r: Range, position: float) -> str:
         half = 0.5 * (r.high - r.low)
         low = max(r.low - half, 0.0) if r.low >= 0 else r.low - half
         low, high = (low, r.high) if is_low else (r.low, r.high + half)
+    if r.name in _KNOBS:
+        low, high = max(low, _KNOBS[r.name].least), min(high, _KNOBS[r.name].most)
+    if low >= r.low and high <= r.high:
+        return ""
     return f"{low:.3g} .. {high:.3g}"
