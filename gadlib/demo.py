@@ -31,6 +31,8 @@ NAMES = ("01_screen", "02_tune", "03_results")
 
 INTERRUPTED = 130
 
+# The renderer of widgets, which are progress bars here, would be asked for at unpkg.com.
+_EXPORTER = HTMLExporter(widget_renderer_url="data:text/javascript,")
 _FOREIGN = re.compile(
     r"<script(?: [^>]*)? src=\"https?://[^>]*>\s*</script>"
     r"|<script type=\"module\">(?:(?!</script>).)*?import\(\"https?://.*?</script>",
@@ -181,7 +183,7 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 def to_html(path: Path) -> None:
     """Nothing, after the executed notebook was written as HTML beside itself, if it is there."""
     if path.is_file():
-        body, _ = HTMLExporter().from_notebook_node(nbformat.read(path, as_version=4))
+        body, _ = _EXPORTER.from_notebook_node(nbformat.read(path, as_version=4))
         body = _FOREIGN.sub("", body)
         path.with_suffix(".html").write_text(body, encoding="utf-8")
 

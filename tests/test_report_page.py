@@ -124,11 +124,30 @@ def foreign() -> optuna.Study:
     return study
 
 
-@pytest.mark.parametrize(
-    "study",
-    [make_study(), make_study((DEFAULTS, None)), make_study((DEFAULTS, 0.5)), foreign()],
-    ids=["empty", "only failed", "one trial", "foreign"],
-)
+def of_other_parameters() -> optuna.Study:
+    study = optuna.create_study(direction="maximize", study_name="others")
+    for x in (0.1, 0.3, 0.4, 0.9):
+        space = {name: optuna.distributions.FloatDistribution(0, 1) for name in "xy"}
+        params = {"x": x, "y": x**2}
+        study.add_trial(optuna.trial.create_trial(params=params, distributions=space, value=x**3))
+    return study
+
+
+def stored(study: optuna.Study, url: str) -> str:
+    """The URL, after the study was copied there under its own name."""
+    optuna.copy_study(from_study_name=study.study_name, from_storage=study._storage, to_storage=url)
+    return url
+
+
+STRANGE = {
+    "empty": make_study(),
+    "only failed": make_study((DEFAULTS, None)),
+    "one trial": make_study((DEFAULTS, 0.5)),
+    "foreign": foreign(),
+}
+
+
+@pytest.mark.parametrize("study", STRANGE.values(), ids=STRANGE)
 def test_what_cannot_be_drawn_is_a_sentence_and_the_rest_appears(study):
     trials, importances = report.collect_trials(study), report.collect_importances(study)
     samples = report.collect_samples(study)
@@ -146,6 +165,32 @@ def test_what_cannot_be_drawn_is_a_sentence_and_the_rest_appears(study):
     assert all(told)
     assert "tells what became of its samples" in told[2].replace("\n", " ")
     assert "No importances can be told" in told[0].replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    "study", [*STRANGE.values(), of_other_parameters()], ids=[*STRANGE, "other"]
+)
+def test_page_of_a_strange_study_has_all_that_can_be_drawn(study, results):
+    url = stored(study, f"sqlite:///{results}/strange.db")
+    out = results / "page.html"
+    command = ["report", "--storage", url, "--validation", str(results), "--out", str(out)]
+    assert main(command) == 0
+    told = out.read_text()
+    has_trial = study.trials and study.trials[0].state.name == "COMPLETE"
+    is_drawn = has_trial and len(study.directions) == 1
+    assert told.count("<figure>") == (8 if is_drawn else 2)
+    assert "Gained and lost (2)" in told
+
+
+@pytest.mark.parametrize("content", ["", "no database"], ids=["empty file", "text"])
+def test_page_without_a_readable_database_says_so(content, results, capsys):
+    (results / "broken.db").write_text(content)
+    out = results / "page.html"
+    command = ["report", "--storage", f"sqlite:///{results}/broken.db", "--out", str(out)]
+    assert main([*command, "--validation", str(results)]) == 0
+    note, _ = capsys.readouterr().out.splitlines()
+    assert "broken.db" in note
+    assert "Gained and lost (2)" in out.read_text()
 
 
 # Stability and seeds

@@ -58,12 +58,14 @@ from gadlib.report.stability import (
     seeds_table,
 )
 from gadlib.report.study import (
+    best_sentence,
     best_table,
     collect_importances,
     collect_trials,
     draw_history,
     draw_importances,
     live_history,
+    read_study,
 )
 from gadlib.report.style import wrapped
 from gadlib.report.surface import (
@@ -84,6 +86,7 @@ __all__ = [
     "Seeds",
     "Stability",
     "benchmark_table",
+    "best_sentence",
     "best_table",
     "collect_benchmark",
     "collect_comparison",
@@ -130,6 +133,7 @@ __all__ = [
     "live_history",
     "never_sentence",
     "paths_table",
+    "read_study",
     "repeat_search",
     "samples_table",
     "save_figure",

@@ -17,7 +17,13 @@ from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import rankdata
 
-from gadlib.report.study import Importances, Trials, collect_importances, collect_trials
+from gadlib.report.study import (
+    Importances,
+    Trials,
+    collect_importances,
+    collect_trials,
+    empty_study,
+)
 from gadlib.report.style import BLUE, LEGEND, ORANGE, SKY, VERMILLION, axes_or_new, panels, say
 
 _COLOURS = {"PED-ANOVA": BLUE, "fANOVA": ORANGE}
@@ -81,12 +87,8 @@ class _Drawn(optuna.Study):
     """A study of trials drawn from another, not copied as Optuna's own would."""
 
     def __init__(self, trials: list[FrozenTrial]) -> None:
-        before = optuna.logging.get_verbosity()
-        optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would announce each new study
-        storage = optuna.storages.InMemoryStorage()
-        name = optuna.create_study(direction="maximize", storage=storage).study_name
-        optuna.logging.set_verbosity(before)
-        super().__init__(name, storage)
+        empty = empty_study()
+        super().__init__(empty.study_name, empty._storage)
         self._drawn = trials
 
     def get_trials(

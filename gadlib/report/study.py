@@ -19,6 +19,7 @@ from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState
 
 from gadlib.hyperparameters import SOLVERS
+from gadlib.patience import StorageLostError
 from gadlib.report.anova import Fanova
 from gadlib.report.style import (
     BLUE,
@@ -29,7 +30,10 @@ from gadlib.report.style import (
     axes_or_new,
     panels,
     say,
+    wrapped,
 )
+from gadlib.settings import InputError
+from gadlib.study import load
 
 EDGE = 0.05
 """A best value within this fraction of the range from an end lies at the edge."""
@@ -91,6 +95,28 @@ class Trials(NamedTuple):
         if self.is_foreign:
             return f"Study {self.study_name!r} has several objectives, so it is none of gadlib's."
         return f"Study {self.study_name!r} has no completed trial yet ({self.n_failed} failed)."
+
+
+def read_study(storage: str, study_name: str | None = None) -> optuna.Study:
+    """The study; where it can't be read, an empty one, after a sentence that says why.
+
+    So that whatever does not depend on the study can still be drawn.
+    """
+    try:
+        return load(storage, study_name)
+    except (InputError, StorageLostError) as error:
+        print(wrapped(str(error)))
+        return empty_study(study_name)
+
+
+def empty_study(study_name: str | None = None) -> optuna.Study:
+    """A study in memory that maximises, made without a word."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        return optuna.create_study(direction="maximize", study_name=study_name)
+    finally:
+        optuna.logging.set_verbosity(before)
 
 
 def collect_trials(study: optuna.Study) -> Trials:
@@ -229,6 +255,16 @@ def draw_importances(importances: Importances, *, ax: Axes | None = None) -> Axe
     ax.set(xlabel="share of the score's variation", title="Importance of the hyperparameters")
     ax.legend(loc="lower right", **LEGEND)
     return ax
+
+
+def best_sentence(trials: Trials) -> str:
+    """The best trial, its score and that of the defaults, in a sentence."""
+    if trials.best is None:
+        return trials.nothing_yet
+    told = f"best trial {trials.numbers[trials.best]}: score {trials.scores[trials.best]:.4f}"
+    if trials.default is None:
+        return told
+    return f"{told}, defaults: {trials.scores[trials.default]:.4f}"
 
 
 def best_table(trials: Trials) -> pd.DataFrame:
