@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pages
 import pytest
 from test_report_page import results  # noqa: F401  (the fixture)
 
+from gadlib import demo
 from gadlib.__main__ import main
 
 pytestmark = [
@@ -49,3 +52,18 @@ def test_page_of_results_opens_from_a_file_with_all_its_figures(results):  # noq
         assert box["height"] > 100
         assert 0 <= box["left"] < box["right"] <= width
     assert scrolled <= width  # nothing is cut off at the side
+
+
+def test_html_of_a_notebook_asks_nothing_of_other_machines(tmp_path):
+    copied = tmp_path / "05_validate.ipynb"
+    shutil.copy(demo.notebook("05_validate"), copied)
+    demo.to_html(copied)
+    with playwright.sync_playwright() as found:
+        visit = pages.Visit(found)
+        visit.page.goto(copied.with_suffix(".html").as_uri())
+        visit.page.wait_for_timeout(500)  # scripts that load others
+        headings = visit.page.locator("h1").all_inner_texts()
+        visit.close()
+    assert headings[0].startswith("5. Is it the right saddle?")
+    assert visit.other_hosts == set()
+    assert visit.complaints == []
