@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
 
 import matplotlib
@@ -252,6 +253,60 @@ def test_suggested_range_stays_within_the_limits_of_the_knob():
     assert suggested_range(low, 0.0) == f"{patience.least:g} .. {patience.high:g}"
     widest = Range("plateau_patience", patience.least, patience.high, False)
     assert suggested_range(widest, 0.0) == ""
+
+
+def big_study(n: int, n_samples: int) -> optuna.Study:
+    generator = np.random.default_rng(3)
+    knobs = GadHyperparameters.knobs()
+    space = {
+        k.name: optuna.distributions.IntDistribution(int(k.low), int(k.high))
+        if k.type is int
+        else optuna.distributions.FloatDistribution(k.low, k.high, log=k.log)
+        for k in knobs
+    }
+    trials = []
+    for _ in range(n):
+        spot = generator.random(len(knobs))
+        params = {
+            k.name: k.type(k.low * (k.high / k.low) ** u if k.log else k.low + u * (k.high - k.low))
+            for k, u in zip(knobs, spot, strict=True)
+        }
+        solved = generator.random(n_samples) < spot[0]
+        samples = [
+            {"name": f"rxn{i}", "converged": bool(ok), "steps": 10 * i}
+            for i, ok in enumerate(solved)
+        ]
+        trials.append(
+            optuna.trial.create_trial(
+                params=params,
+                distributions=space,
+                value=float(solved.mean()),
+                user_attrs={"samples": samples},
+            )
+        )
+    study = optuna.create_study(direction="maximize", study_name="big")
+    study.add_trials(trials)
+    return study
+
+
+@pytest.mark.slow
+def test_figures_of_a_thousand_trials_are_drawn_within_twenty_seconds(tmp_path):
+    study = big_study(1000, 15)
+    begun = time.process_time()  # others keep the processors busy meanwhile
+    trials, importances = report.collect_trials(study), report.collect_importances(study)
+    drawn = [
+        report.draw_history(trials),
+        report.draw_importances(importances),
+        report.draw_stability(report.collect_stability(study, importances)),
+        report.draw_parallel(trials),
+        report.draw_slices(trials),
+        report.draw_contours(trials, importances),
+        report.draw_samples(report.collect_samples(study)),
+    ]
+    for number, figure in enumerate(drawn):
+        report.save_figure(figure, tmp_path / f"{number}.png", dpi=100)
+    assert time.process_time() - begun < 20
+    assert importances.names[0] == "dt_min"
 
 
 # The page
