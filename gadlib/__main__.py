@@ -246,7 +246,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(
         commands, "tune", _tune, TuneSettings, "tune the hyperparameters on the difficult reactions"
     )
-    validate = _add(
+    _add(
         commands,
         "results",
         _results,
@@ -260,7 +260,7 @@ def _parser() -> argparse.ArgumentParser:
         StudySettings,
         "say how a study stands: trials, best, rate, time left, workers",
     )
-    _add(
+    validate = _add(
         commands,
         "validate",
         _validate,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +30,15 @@ NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 NAMES = ("01_screen", "02_tune", "03_results")
 
 INTERRUPTED = 130
+
+# The renderer of widgets, which are progress bars here, would be asked for at unpkg.com.
+_EXPORTER = HTMLExporter(widget_renderer_url="data:text/javascript,")
+_FOREIGN = re.compile(
+    r"<script(?: [^>]*)? src=\"https?://[^>]*>\s*</script>"
+    r"|<script type=\"module\">(?:(?!</script>).)*?import\(\"https?://.*?</script>",
+    re.DOTALL,
+)
+"""Scripts from elsewhere, for formulas and diagrams, of which the notebooks have none."""
 
 # A kernel draws into the notebook, takes one thread, and is this interpreter's own.
 _ENVIRONMENT = {
@@ -173,7 +183,8 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 def to_html(path: Path) -> None:
     """Nothing, after the executed notebook was written as HTML beside itself, if it is there."""
     if path.is_file():
-        body, _ = HTMLExporter().from_notebook_node(nbformat.read(path, as_version=4))
+        body, _ = _EXPORTER.from_notebook_node(nbformat.read(path, as_version=4))
+        body = _FOREIGN.sub("", body)
         path.with_suffix(".html").write_text(body, encoding="utf-8")
 
 

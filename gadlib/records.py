@@ -117,14 +117,23 @@ def write_json(path: str | Path, content: Any) -> Path:
     Raises:
         InputError: when the file can't be written there.
     """
-    path = Path(path)
     text = json.dumps(_finite(content), indent=1, allow_nan=False) + "\n"
+    return write_bytes(path, text.encode())
+
+
+def write_bytes(path: str | Path, content: bytes) -> Path:
+    """The path, after the file was replaced: a reader sees the old one or the new, never a part.
+
+    Raises:
+        InputError: when the file can't be written there.
+    """
+    path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(handle, "w") as file:
-                file.write(text)
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             Path(temporary).chmod(0o644)

@@ -28,6 +28,10 @@ S = TypeVar("S", bound="Settings")
 class InputError(ValueError):
     """What the user gave cannot be used; the message names it and says what was expected."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the sentence, and no traceback, which would say nothing more."""
+        return [f"InputError: {self}"]
+
 
 def explain(error: ValidationError) -> str:
     """The reasons in a pydantic error, one sentence, without its framework's dressing."""

@@ -13,7 +13,7 @@ from clusters import spoiled
 from gadlib import calculators, pathways, reactions, report, screen
 from gadlib.__main__ import main
 from gadlib.intent import Verdict
-from gadlib.records import payload, write_json
+from gadlib.records import payload, read_records, write_json
 from gadlib.review import PathSettings
 from gadlib.settings import InputError, SearchSettings
 from gadlib.state import Status
@@ -155,3 +155,21 @@ def test_nothing_followed_is_a_sentence():
     assert "no strict one" in report.verdict_sentence([])
     for figure in (report.draw_verdicts([]), report.draw_profiles_of([])):
         assert any("No saddle was followed" in t.get_text() for t in figure.findobj(plt.Text))
+
+
+@pytest.mark.slow
+def test_validate_follows_the_strict_saddles_of_both_sides(tmp_path, capsys):
+    out = tmp_path / "out"
+    command = ["validate", "--irc", "--split", "test", "--max-samples", "3", "--out-dir", str(out)]
+    command += ["--solver", "trust", "--criterion", "bound", "--start-from", "ts_noise0.05A"]
+    command += ["--n-steps", "40", "--radius-max", "0.12", "--workers", "0"]
+    assert main(command) == 0
+    told = capsys.readouterr().out
+    for side in ("default", "tuned"):
+        _, records = read_records(out / f"{side}.json")
+        strict = [r.name for r in records if r.strict]
+        followed = pathways.read(out / f"irc_{side}" / "paths.json")
+        assert strict
+        assert [p.name for p in followed] == strict
+        assert f"{side}: Of {len(strict)} saddles followed: " in told
+        assert Verdict.INTENDED in {p.verdict for p in followed}

@@ -27,3 +27,25 @@ def test_readme_names_notebooks_that_exist():
     notebooks = Path(__file__).parents[1] / "notebooks"
     for name in re.findall(r"^\| `(\d\d_\w+)` \|", README, re.MULTILINE):
         assert (notebooks / f"{name}.ipynb").is_file(), name
+
+
+def test_readme_shows_small_pictures_that_exist_one_for_each_notebook():
+    root = Path(__file__).parents[1]
+    shown = re.findall(r'<img src="([^"]+)"', README)
+    assert {root / path for path in shown} == set((root / "notebooks/pictures").glob("*.png"))
+    named = {Path(path).stem for path in shown}
+    assert {path.stem for path in (root / "notebooks").glob("*.ipynb")} <= named
+    for path in shown:
+        data = (root / path).read_bytes()
+        assert data.startswith(b"\x89PNG")
+        assert len(data) <= 60_000
+    assert all(re.findall(r'<img [^>]*alt="([^"]+)"', README))
+    assert len(re.findall(r"<img [^>]*alt=", README)) == len(shown)
+
+
+def test_readme_cites_what_the_modules_cite():
+    root = Path(__file__).parents[1] / "gadlib"
+    told = " ".join(path.read_text() for path in root.rglob("*.py"))
+    (section,) = re.findall(r"## How to cite\n(.*)", README, re.DOTALL)
+    for doi in re.findall(r"https://doi.org/(\S+?)\)(?:,| \||;|$)", section, re.MULTILINE):
+        assert doi in told, doi

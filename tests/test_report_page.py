@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
 
 import matplotlib
@@ -15,7 +16,9 @@ from test_report import DEFAULTS, SPACE, make_study, random_study, record, texts
 
 from gadlib import report
 from gadlib.__main__ import main
+from gadlib.hyperparameters import GadHyperparameters
 from gadlib.records import payload, write_json
+from gadlib.report.stability import _Drawn
 from gadlib.report.study import Range, suggested_range
 from gadlib.report.style import VERMILLION
 from gadlib.review import ReportSettings
@@ -122,11 +125,30 @@ def foreign() -> optuna.Study:
     return study
 
 
-@pytest.mark.parametrize(
-    "study",
-    [make_study(), make_study((DEFAULTS, None)), make_study((DEFAULTS, 0.5)), foreign()],
-    ids=["empty", "only failed", "one trial", "foreign"],
-)
+def of_other_parameters() -> optuna.Study:
+    study = optuna.create_study(direction="maximize", study_name="others")
+    for x in (0.1, 0.3, 0.4, 0.9):
+        space = {name: optuna.distributions.FloatDistribution(0, 1) for name in "xy"}
+        params = {"x": x, "y": x**2}
+        study.add_trial(optuna.trial.create_trial(params=params, distributions=space, value=x**3))
+    return study
+
+
+def stored(study: optuna.Study, url: str) -> str:
+    """The URL, after the study was copied there under its own name."""
+    optuna.copy_study(from_study_name=study.study_name, from_storage=study._storage, to_storage=url)
+    return url
+
+
+STRANGE = {
+    "empty": make_study(),
+    "only failed": make_study((DEFAULTS, None)),
+    "one trial": make_study((DEFAULTS, 0.5)),
+    "foreign": foreign(),
+}
+
+
+@pytest.mark.parametrize("study", STRANGE.values(), ids=STRANGE)
 def test_what_cannot_be_drawn_is_a_sentence_and_the_rest_appears(study):
     trials, importances = report.collect_trials(study), report.collect_importances(study)
     samples = report.collect_samples(study)
@@ -146,6 +168,32 @@ def test_what_cannot_be_drawn_is_a_sentence_and_the_rest_appears(study):
     assert "No importances can be told" in told[0].replace("\n", " ")
 
 
+@pytest.mark.parametrize(
+    "study", [*STRANGE.values(), of_other_parameters()], ids=[*STRANGE, "other"]
+)
+def test_page_of_a_strange_study_has_all_that_can_be_drawn(study, results):
+    url = stored(study, f"sqlite:///{results}/strange.db")
+    out = results / "page.html"
+    command = ["report", "--storage", url, "--validation", str(results), "--out", str(out)]
+    assert main(command) == 0
+    told = out.read_text()
+    has_trial = study.trials and study.trials[0].state.name == "COMPLETE"
+    is_drawn = has_trial and len(study.directions) == 1
+    assert told.count("<figure>") == (8 if is_drawn else 2)
+    assert "Gained and lost (2)" in told
+
+
+@pytest.mark.parametrize("content", ["", "no database"], ids=["empty file", "text"])
+def test_page_without_a_readable_database_says_so(content, results, capsys):
+    (results / "broken.db").write_text(content)
+    out = results / "page.html"
+    command = ["report", "--storage", f"sqlite:///{results}/broken.db", "--out", str(out)]
+    assert main([*command, "--validation", str(results)]) == 0
+    note, _ = capsys.readouterr().out.splitlines()
+    assert "broken.db" in note
+    assert "Gained and lost (2)" in out.read_text()
+
+
 # Stability and seeds
 
 
@@ -163,6 +211,15 @@ def test_same_seed_draws_the_same_trials():
     importances = report.collect_importances(study)
     one, two = (report.collect_stability(study, importances, n_resamples=2) for _ in range(2))
     assert np.array_equal(one.shares["PED-ANOVA"], two.shares["PED-ANOVA"])
+
+
+def test_drawn_trials_tell_the_importances_of_a_study_that_has_them():
+    study = random_study(40)
+    trials = study.trials
+    copied = optuna.create_study(direction="maximize")
+    copied.add_trials(trials)
+    drawn = _Drawn(trials)
+    assert report.collect_importances(drawn) == report.collect_importances(copied)
 
 
 def test_studies_of_other_seeds_stand_side_by_side():
@@ -188,6 +245,68 @@ def test_studies_of_other_seeds_stand_side_by_side():
 )
 def test_best_value_at_an_edge_asks_for_a_wider_range(low, high, log, position, expected):
     assert suggested_range(Range("x", low, high, log), position) == expected
+
+
+def test_suggested_range_stays_within_the_limits_of_the_knob():
+    (patience,) = (k for k in GadHyperparameters.knobs() if k.name == "plateau_patience")
+    low = Range("plateau_patience", patience.low, patience.high, False)
+    assert suggested_range(low, 0.0) == f"{patience.least:g} .. {patience.high:g}"
+    widest = Range("plateau_patience", patience.least, patience.high, False)
+    assert suggested_range(widest, 0.0) == ""
+
+
+def big_study(n: int, n_samples: int) -> optuna.Study:
+    generator = np.random.default_rng(3)
+    knobs = GadHyperparameters.knobs()
+    space = {
+        k.name: optuna.distributions.IntDistribution(int(k.low), int(k.high))
+        if k.type is int
+        else optuna.distributions.FloatDistribution(k.low, k.high, log=k.log)
+        for k in knobs
+    }
+    trials = []
+    for _ in range(n):
+        spot = generator.random(len(knobs))
+        params = {
+            k.name: k.type(k.low * (k.high / k.low) ** u if k.log else k.low + u * (k.high - k.low))
+            for k, u in zip(knobs, spot, strict=True)
+        }
+        solved = generator.random(n_samples) < spot[0]
+        samples = [
+            {"name": f"rxn{i}", "converged": bool(ok), "steps": 10 * i}
+            for i, ok in enumerate(solved)
+        ]
+        trials.append(
+            optuna.trial.create_trial(
+                params=params,
+                distributions=space,
+                value=float(solved.mean()),
+                user_attrs={"samples": samples},
+            )
+        )
+    study = optuna.create_study(direction="maximize", study_name="big")
+    study.add_trials(trials)
+    return study
+
+
+@pytest.mark.slow
+def test_figures_of_a_thousand_trials_are_drawn_within_twenty_seconds(tmp_path):
+    study = big_study(1000, 15)
+    begun = time.process_time()  # others keep the processors busy meanwhile
+    trials, importances = report.collect_trials(study), report.collect_importances(study)
+    drawn = [
+        report.draw_history(trials),
+        report.draw_importances(importances),
+        report.draw_stability(report.collect_stability(study, importances)),
+        report.draw_parallel(trials),
+        report.draw_slices(trials),
+        report.draw_contours(trials, importances),
+        report.draw_samples(report.collect_samples(study)),
+    ]
+    for number, figure in enumerate(drawn):
+        report.save_figure(figure, tmp_path / f"{number}.png", dpi=100)
+    assert time.process_time() - begun < 20
+    assert importances.names[0] == "dt_min"
 
 
 # The page
@@ -249,6 +368,15 @@ def test_screening_says_which_are_easy_on_the_page(results):
     command = ["report", "--storage", "", "--validation", str(results), "--out", str(out)]
     assert main([*command, "--screening", str(results / "screening.json")]) == 0
     assert 'class="red">EASY REACTIONS FELL: 1 of 2' in out.read_text()
+
+
+def test_screening_that_lacks_validated_reactions_is_not_used(results, capsys):
+    write_json(results / "screening.json", payload(SearchSettings(), [record("a", 1)]))
+    out = results / "page.html"
+    command = ["report", "--storage", "", "--validation", str(results), "--out", str(out)]
+    assert main([*command, "--screening", str(results / "screening.json")]) == 0
+    assert "is not used: of 3 of the reactions that were validated" in capsys.readouterr().out
+    assert "can only fall" in out.read_text()
 
 
 def test_every_setting_of_the_page_is_a_flag(capsys):

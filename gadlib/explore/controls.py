@@ -140,7 +140,7 @@ class Controls:
         self.best_button = _button("Study's best", "every slider to the best values of the study")
         self.study = w.Text(
             value=settings.best or "",
-            placeholder="hpo_results.json, or the study's .db",
+            placeholder="results .json, or .db",
             continuous_update=False,
             layout={"width": "160px"},
             tooltip="where the study's best values are",

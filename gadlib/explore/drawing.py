@@ -38,6 +38,7 @@ from gadlib.report.style import (
     PURPLE,
     SKY,
     VERMILLION,
+    label_bar,
     panels,
     say,
 )
@@ -264,7 +265,7 @@ def _draw_heat(ax: Axes, found: Map, n_steps: int) -> None:
     _ticks(ax, "y", found.y)
     ax.grid(visible=False)
     ax.set_title("Steps to convergence (crosses: not converged)", loc="left")
-    ax.figure.colorbar(image, ax=ax, label="steps")
+    label_bar(ax.figure.colorbar(image, ax=ax), "steps")
 
 
 def _ticks(ax: Axes, name: str, axis: Axis) -> None:

@@ -111,7 +111,9 @@ def _from_study(where: str, study_name: str | None) -> dict[str, float]:
     study = hpo.load(where if "://" in where else f"sqlite:///{where}", study_name)
     try:
         return _numbers(study.best_trial.params, where)
-    except ValueError:  # what Optuna raises when no trial is complete
+    except RuntimeError:  # what Optuna raises when there are several objectives
+        raise InputError(f"{where}: several objectives, so it is no study of gadlib's") from None
+    except ValueError:  # and when no trial is complete
         raise InputError(
             f"{where}: no completed trial in it, so there are no best values"
         ) from None

@@ -1,7 +1,7 @@
 """Results collected and drawn: `collect_*` -> NamedTuple, `draw_*` -> Axes, `*_table` -> DataFrame.
 
 A drawing of several panels is a Figure. What is empty is drawn as a sentence. Only
-`write_page` writes a file. Floor 5.
+`save_figure` and `write_page` write files. Floor 5.
 """
 
 from gadlib.report.benchmark import (
@@ -19,6 +19,7 @@ from gadlib.report.comparison import (
     comparison_table,
     draw_comparison,
 )
+from gadlib.report.export import save_figure
 from gadlib.report.gain import Gain, collect_gain, draw_gain, gain_table
 from gadlib.report.gather import write_page
 from gadlib.report.landscape import draw_contours, draw_parallel, draw_slices
@@ -57,13 +58,16 @@ from gadlib.report.stability import (
     seeds_table,
 )
 from gadlib.report.study import (
+    best_sentence,
     best_table,
     collect_importances,
     collect_trials,
     draw_history,
     draw_importances,
     live_history,
+    read_study,
 )
+from gadlib.report.style import wrapped
 from gadlib.report.surface import (
     collect_landscape,
     collect_paths,
@@ -82,6 +86,7 @@ __all__ = [
     "Seeds",
     "Stability",
     "benchmark_table",
+    "best_sentence",
     "best_table",
     "collect_benchmark",
     "collect_comparison",
@@ -128,9 +133,12 @@ __all__ = [
     "live_history",
     "never_sentence",
     "paths_table",
+    "read_study",
     "repeat_search",
     "samples_table",
+    "save_figure",
     "seeds_table",
     "verdict_sentence",
+    "wrapped",
     "write_page",
 ]

@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from gadlib.benchmark import RECOVERED_TOL, Results
+from gadlib.criteria import IMAGINARY_MIN_CM1
 from gadlib.records import Record
 from gadlib.report.comparison import wilson
 from gadlib.report.style import (
@@ -39,6 +41,9 @@ _COLOURS = {
     "sella-internal": ORANGE,
     "sella-hessian": PURPLE,
 }
+_STYLES = {"sella-internal": ":", "sella-hessian": "--"}
+"""Of lines that may lie on one another."""
+
 _NOTHING = "There is no search to compare."
 
 
@@ -221,8 +226,12 @@ def draw_profiles(profiles: Sequence[Profile], *, unit: str, ax: Axes | None = N
         x = np.concatenate([[min(paid) / 1.3], profile.cost, [end]])
         y = np.concatenate([[0], profile.rate, [profile.rate[-1] if len(profile.rate) else 0]])
         colour = _COLOURS.get(profile.solver, BLACK)
-        ax.step(x, y, where="post", color=colour, label=profile.solver)
+        style = _STYLES.get(profile.solver, "-")
+        ax.step(x, y, where="post", color=colour, linestyle=style, label=profile.solver)
     ax.set(xscale="log", xlim=(min(paid) / 1.3, end), ylim=(0, 1.02))
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set(xlabel=unit, ylabel="fraction of the searches")
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), **LEGEND)
     return ax
@@ -272,14 +281,17 @@ def draw_ends(benchmark: Benchmark) -> Figure:
         own = strict[strict["solver"] == solver]
         colour = _COLOURS.get(solver, GREY)
         waves = np.sort(own["imaginary_cm1"].to_numpy(dtype=float))
-        left.step(waves, np.arange(1, len(waves) + 1) / len(waves), where="post", color=colour)
+        below = np.arange(1, len(waves) + 1) / len(waves)
+        style = _STYLES.get(solver, "-")
+        left.step(waves, below, where="post", color=colour, linestyle=style)
         counts = own["n_fragments"].value_counts()
         x = np.arange(1, most + 1) - 0.4 + 0.8 * (i + 0.5) / len(solvers)
         heights = [counts.get(pieces, 0) / len(own) for pieces in range(1, most + 1)]
         right.bar(x, heights, 0.75 / len(solvers), color=colour, label=f"{solver} ({len(own)})")
-    left.axvline(50, color=GREEN, linewidth=1)
-    left.set(xlabel="imaginary wavenumber (1/cm)", ylabel="fraction below", ylim=(0, 1.02))
-    right.set(xlabel="fragments", ylabel="fraction of the strict saddles", ylim=(0, 1.02))
+    left.axvline(IMAGINARY_MIN_CM1, color=GREEN, linewidth=1, label="least of a bound one")
+    left.legend(loc="upper left", **LEGEND)
+    left.set(xlabel="imaginary wavenumber (cm⁻¹)", ylabel="fraction below", ylim=(0, 1.15))
+    right.set(xlabel="fragments", ylabel="fraction of the strict saddles", ylim=(0, 1.15))
     right.set_xticks(range(1, most + 1))
-    right.legend(loc="upper right", **LEGEND)
+    right.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), **LEGEND)
     return figure

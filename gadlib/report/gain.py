@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from gadlib.records import Record
 from gadlib.report.benchmark import gradients_of, rate_text
@@ -158,8 +159,11 @@ def _draw_differences(ax, differences: np.ndarray, unit: str) -> None:
     if not len(differences):
         say(ax, "No search converges on both sides.")
         return
-    ax.hist(differences, bins=min(30, max(5, len(differences) // 2)), color=BLUE)
+    bins = min(30, max(5, len(differences) // 2))
+    ax.hist(differences, bins=bins, color=BLUE, edgecolor="white", linewidth=0.5)
     ax.axvline(0, color="black", linewidth=0.8)
     ax.axvline(float(np.median(differences)), color=VERMILLION, linestyle="--", label="median")
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    ax.margins(y=0.25)
     ax.set(xlabel=f"tuned − default, {unit}", ylabel="searches that both solve")
     ax.legend(loc="best", **LEGEND)

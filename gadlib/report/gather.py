@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import optuna
 import sqlalchemy.exc
 
 from gadlib import pathways
-from gadlib.records import Record, read_records
+from gadlib.records import Record, read_records, write_bytes
 from gadlib.report.page import Material, page
 from gadlib.review import ReportSettings
 from gadlib.screen import difficult
@@ -34,12 +34,7 @@ def write_page(settings: ReportSettings, arguments: Sequence[str]) -> tuple[Path
     if out.exists() and not settings.resume:
         raise InputError(f"{out} exists: replace it with --resume, or choose another --out")
     material = gather(settings, f"python -m gadlib {shlex.join(arguments)}")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(page(material), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{out}: can't be written ({error.strerror or error})") from None
-    return out, list(material.notes)
+    return write_bytes(out, page(material).encode()), list(material.notes)
 
 
 def gather(settings: ReportSettings, command: str) -> Material:
@@ -65,16 +60,23 @@ def gather(settings: ReportSettings, command: str) -> Material:
     urls = [url.strip() for url in settings.storage.split(",") if url.strip()]
     found = [read(url, lambda u: open_study(u, settings.study_name), None) for url in urls]
     studies = [study for study in found if study is not None]
-    for study in studies:
-        told[f"study {study.study_name}"] = study.user_attrs
+    for number, study in enumerate(studies, start=1):
+        told[f"study {number}: {study.study_name}"] = study.user_attrs
     folder = settings.validation
     files = [None if folder is None else str(Path(folder) / f"{n}.json") for n in _SIDES]
     default, tuned = (read(path, records, []) for path in files)
+    screened = read(settings.screening, _screened, None)
+    if screened and (unknown := {r.name for r in default} - screened.names):
+        notes.append(
+            f"{settings.screening} is not used: of {len(unknown)} of the reactions that were"
+            f" validated it does not say whether they are difficult, as {min(unknown)}"
+        )
+        screened = None
     material = Material(
         studies=studies,
         default=default if default and tuned else [],
         tuned=tuned if default and tuned else [],
-        difficult=read(settings.screening, _difficult, None),
+        difficult=screened.difficult if screened else None,
         paths=read(settings.paths, pathways.read, []),
         settings=told,
         command=command,
@@ -88,10 +90,18 @@ def gather(settings: ReportSettings, command: str) -> Material:
 _SIDES = ("default", "tuned")
 
 
-def _difficult(path: str) -> set[str]:
+class _Screened(NamedTuple):
+    """Names of the reactions that were screened, and of the difficult ones among them."""
+
+    names: set[str]
+    difficult: set[str]
+
+
+def _screened(path: str) -> _Screened:
     before, records = read_records(path)
     known = {n: before[n] for n in ScreenSettings.model_fields if n in before}
-    return {record.name for record in difficult(records, ScreenSettings.read(known))}
+    hard = difficult(records, ScreenSettings.read(known))
+    return _Screened({r.name for r in records}, {r.name for r in hard})
 
 
 def open_study(url: str, name: str | None) -> optuna.Study:

@@ -22,6 +22,7 @@ from gadlib.report.style import (
     SKY,
     VERMILLION,
     axes_or_new,
+    label_bar,
     panels,
     say,
 )
@@ -128,7 +129,8 @@ def _norm(trials: Trials) -> Normalize:
 
 
 def _score_bar(figure, norm: Normalize, axes) -> None:
-    figure.colorbar(ScalarMappable(norm, _COLOURS), ax=axes, label="score", pad=0.01)
+    bar = figure.colorbar(ScalarMappable(norm, _COLOURS), ax=axes, pad=0.01)
+    label_bar(bar, "score")
 
 
 def _mark(ax: Axes, x: float, y: float, colour: str, label: str) -> None:

@@ -52,7 +52,9 @@ h1, h2 {{ font-weight: 600; }} h2 {{ margin-top: 2em; border-bottom: 1px solid #
 table {{ border-collapse: collapse; font-size: 13px; margin: 1em 0; }}
 td, th {{ padding: 3px 9px; border-bottom: 1px solid #eee; text-align: left; }}
 figure {{ margin: 1em 0; }} svg, img {{ max-width: 100%; height: auto; }}
-pre {{ background: #f6f6f6; padding: 0.8em; overflow-x: auto; font-size: 12px; }}
+pre {{ background: #f6f6f6; padding: 0.8em; font-size: 12px; white-space: pre-wrap;
+  overflow-wrap: anywhere; }}
+.wide {{ overflow-x: auto; }}
 .red {{ color: #b30000; font-weight: 700; }}
 </style></head><body>
 <h1>Saddle searches, tuned</h1>
@@ -134,7 +136,8 @@ def _knobs(study: optuna.Study) -> Iterator[str]:
 def _seeds(studies: Sequence[optuna.Study]) -> Iterator[str]:
     seeds = collect_seeds(studies)
     yield figure(lambda: draw_seeds(seeds))
-    yield table(seeds_table(seeds))
+    upright = seeds_table(seeds).astype(str).set_index("study").T
+    yield table(upright.rename_axis(columns=None).reset_index(names=""))
 
 
 def _paths(paths: Sequence[PathRecord]) -> Iterator[str]:
@@ -159,7 +162,8 @@ def table(frame: pd.DataFrame) -> str:
     if not len(frame):
         return "<p>None.</p>"
     told = frame.to_html(index=False, border=0, na_rep="-")
-    return told.replace("<td>FELL</td>", '<td class="red">FELL</td>')
+    told = told.replace("<td>FELL</td>", '<td class="red">FELL</td>')
+    return f'<div class="wide">{told}</div>'
 
 
 def figure(draw: Callable[[], Figure | Axes]) -> str:

@@ -81,8 +81,8 @@ def paths_table(paths: Sequence[PathRecord]) -> pd.DataFrame:
             "mode": p.mode,
             "barrier (eV)": _beside(p.barrier, p.reference_barrier, 2),
             "reaction energy (eV)": _beside(p.reaction_energy, p.reference_reaction_energy, 2),
-            "imaginary (1/cm)": _beside(p.imaginary_cm1, p.reference_cm1, 0),
-            "saddle off (A)": None if p.saddle_rmsd is None else round(p.saddle_rmsd, 2),
+            "imaginary (cm⁻¹)": _beside(p.imaginary_cm1, p.reference_cm1, 0),
+            "saddle off (Å)": "-" if p.saddle_rmsd is None else f"{p.saddle_rmsd:.2f}",
         }
         for p in paths
     ]

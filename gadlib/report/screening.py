@@ -36,7 +36,7 @@ def difficulty_table(records: Sequence[Record], settings: ScreenSettings) -> pd.
             "steps": r.steps,
             "escapes": r.escapes,
             "order": r.order,
-            "fmax (eV/A)": None if r.fmax is None else round(r.fmax, 3),
+            "fmax (eV/Å)": None if r.fmax is None else round(r.fmax, 3),
         }
         for r in ordered
     ]
@@ -73,7 +73,7 @@ def draw_steps(steps: Steps, *, ax: Axes | None = None, n_bins: int = 20) -> Axe
     ax.hist([*steps], edges, stacked=True, label=labels, color=colours, edgecolor="white")
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel="steps", ylabel="searches", title=f"Steps of {len(both)} searches")
-    ax.legend(loc="upper center", **LEGEND)
+    ax.legend(loc="best", **LEGEND)
     return ax
 
 
@@ -141,7 +141,7 @@ def failure_table(records: Sequence[Record]) -> pd.DataFrame:
             "formula": r.formula,
             "status": r.status,
             "order": r.order,
-            "fmax (eV/A)": None if r.fmax is None else round(r.fmax, 3),
+            "fmax (eV/Å)": None if r.fmax is None else round(r.fmax, 3),
             "escapes": r.escapes,
             "message": r.message,
         }

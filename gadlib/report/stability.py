@@ -5,7 +5,7 @@ References: Efron, Ann. Stat. 7, 1 (1979) (the bootstrap); Spearman, Am. J. Psyc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -14,10 +14,16 @@ import optuna
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import rankdata
 
-from gadlib.report.study import Importances, Trials, collect_importances, collect_trials
+from gadlib.report.study import (
+    Importances,
+    Trials,
+    collect_importances,
+    collect_trials,
+    empty_study,
+)
 from gadlib.report.style import BLUE, LEGEND, ORANGE, SKY, VERMILLION, axes_or_new, panels, say
 
 _COLOURS = {"PED-ANOVA": BLUE, "fANOVA": ORANGE}
@@ -43,8 +49,8 @@ def collect_stability(
     *,
     n_resamples: int = 10,
     seed: int = 0,
-    max_trials: int = 200,
-    n_trees: int = 8,
+    max_trials: int = 1000,
+    n_trees: int = 16,
 ) -> Stability:
     """Importances of trials drawn with replacement, as many as there are.
 
@@ -53,7 +59,7 @@ def collect_stability(
         importances: its own.
         n_resamples: how many times.
         seed: of the draws.
-        max_trials: drawn at most each time; fANOVA's cost grows with them.
+        max_trials: drawn at most each time.
         n_trees: of fANOVA's forest.
     """
     own = importances
@@ -65,7 +71,7 @@ def collect_stability(
     for _ in range(n_resamples):
         n = min(len(completed), max_trials)
         drawn = generator.integers(len(completed), size=n)
-        again = _study_of([completed[i] for i in drawn])
+        again = _Drawn([completed[i] for i in drawn])
         told = collect_importances(again, n_trees=n_trees)
         place = {name: i for i, name in enumerate(told.names)}
         if set(place) == set(own.names):
@@ -77,16 +83,19 @@ def collect_stability(
     return Stability(own.names if kept else (), kept, reason)
 
 
-def _study_of(trials: Sequence[optuna.trial.FrozenTrial]) -> optuna.Study:
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would announce each new study
-    study = optuna.create_study(direction="maximize")
-    optuna.logging.set_verbosity(before)
-    study.add_trials(
-        optuna.trial.create_trial(params=t.params, distributions=t.distributions, value=t.value)
-        for t in trials
-    )
-    return study
+class _Drawn(optuna.Study):
+    """A study of trials drawn from another, not copied as Optuna's own would."""
+
+    def __init__(self, trials: list[FrozenTrial]) -> None:
+        empty = empty_study()
+        super().__init__(empty.study_name, empty._storage)
+        self._drawn = trials
+
+    def get_trials(
+        self, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """Those that were drawn, not copied."""
+        return [t for t in self._drawn if states is None or t.state in states]
 
 
 def draw_stability(stability: Stability, *, ax: Axes | None = None) -> Axes:
@@ -157,19 +166,27 @@ def _agreement(shares: np.ndarray) -> float:
 def seeds_table(seeds: Seeds) -> pd.DataFrame:
     """One row per study: trials, default score, best score, and the best values."""
     rows = []
-    for trials in seeds.trials:
+    for label, trials in zip(_labels(seeds), seeds.trials, strict=True):
         columns = [r.name for r in trials.ranges]
         values = trials.values[trials.best]
         default = None if trials.default is None else round(float(trials.scores[trials.default]), 4)
         row: dict[str, Any] = {
-            "study": trials.study_name,
+            "study": label,
             "trials": len(trials.numbers),
             "default": default,
             "best": round(float(trials.scores[trials.best]), 4),
         }
-        row |= {name: float(f"{values[columns.index(name)]:.3g}") for name in seeds.names}
+        row |= {name: f"{values[columns.index(name)]:.3g}" for name in seeds.names}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _labels(seeds: Seeds) -> list[str]:
+    """The studies' names, numbered where two have the same."""
+    names = [trials.study_name for trials in seeds.trials]
+    if len(set(names)) == len(names):
+        return names
+    return [f"{name}, {number}" for number, name in enumerate(names, start=1)]
 
 
 def draw_seeds(seeds: Seeds) -> Figure:
@@ -181,13 +198,11 @@ def draw_seeds(seeds: Seeds) -> Figure:
         say(right, "")
         return figure
     palette = (BLUE, ORANGE, VERMILLION, SKY)
-    for i, trials in enumerate(seeds.trials):
+    for i, (label, trials) in enumerate(zip(_labels(seeds), seeds.trials, strict=True)):
         colour = palette[i % len(palette)]
         best = np.maximum.accumulate(trials.scores)
         style = ("-", "--", ":")[i // len(palette) % 3]
-        left.step(
-            trials.numbers, best, where="post", color=colour, ls=style, label=trials.study_name
-        )
+        left.step(trials.numbers, best, where="post", color=colour, ls=style, label=label)
         right.plot(seeds.positions[i], np.arange(len(seeds.names)), "o", color=colour, alpha=0.8)
     left.set(xlabel="trial", ylabel="best score so far")
     left.legend(loc="lower right", **LEGEND)

@@ -15,10 +15,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
+from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState
 
 from gadlib.hyperparameters import SOLVERS
+from gadlib.patience import StorageLostError
+from gadlib.report.anova import Fanova
 from gadlib.report.style import (
     BLUE,
     GREY,
@@ -28,12 +30,15 @@ from gadlib.report.style import (
     axes_or_new,
     panels,
     say,
+    wrapped,
 )
+from gadlib.settings import InputError
+from gadlib.study import load
 
 EDGE = 0.05
 """A best value within this fraction of the range from an end lies at the edge."""
 
-_UNITS = {knob.name: knob.unit for kind in SOLVERS.values() for knob in kind.knobs()}
+_KNOBS = {knob.name: knob for kind in SOLVERS.values() for knob in kind.knobs()}
 
 
 class Range(NamedTuple):
@@ -47,7 +52,8 @@ class Range(NamedTuple):
     @property
     def label(self) -> str:
         """The name, with the unit where there is one."""
-        unit = _UNITS.get(self.name, "").replace("^2", "²").replace("A", "Å")
+        unit = _KNOBS[self.name].unit if self.name in _KNOBS else ""
+        unit = unit.replace("^2", "²").replace("A", "Å")
         return f"{self.name} ({unit})" if unit else self.name
 
     def position(self, value):
@@ -89,6 +95,28 @@ class Trials(NamedTuple):
         if self.is_foreign:
             return f"Study {self.study_name!r} has several objectives, so it is none of gadlib's."
         return f"Study {self.study_name!r} has no completed trial yet ({self.n_failed} failed)."
+
+
+def read_study(storage: str, study_name: str | None = None) -> optuna.Study:
+    """The study; where it can't be read, an empty one, after a sentence that says why.
+
+    So that whatever does not depend on the study can still be drawn.
+    """
+    try:
+        return load(storage, study_name)
+    except (InputError, StorageLostError) as error:
+        print(wrapped(str(error)))
+        return empty_study(study_name)
+
+
+def empty_study(study_name: str | None = None) -> optuna.Study:
+    """A study in memory that maximises, made without a word."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        return optuna.create_study(direction="maximize", study_name=study_name)
+    finally:
+        optuna.logging.set_verbosity(before)
 
 
 def collect_trials(study: optuna.Study) -> Trials:
@@ -175,22 +203,20 @@ class Importances(NamedTuple):
     reason: str
 
 
-def collect_importances(study: optuna.Study, *, n_trees: int | None = None) -> Importances:
+def collect_importances(study: optuna.Study, *, n_trees: int = 64) -> Importances:
     """Importances by PED-ANOVA (Watanabe et al., IJCAI 2023, 4389), and by fANOVA where it can.
 
     Args:
         study: with one objective.
-        n_trees: of fANOVA's forest, whose time is proportional to them; by default Optuna's 64,
-            and 16 for more than 300 trials.
+        n_trees: of fANOVA's forest, whose time is proportional to them.
     """
     if len(study.directions) > 1:
         return Importances((), {}, "The study has several objectives.")
     if len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < 2:
         return Importances((), {}, "It has fewer than two completed trials.")
-    n_trees = n_trees or (64 if len(study.get_trials(deepcopy=False)) <= 300 else 16)
     methods = {
         "PED-ANOVA": PedAnovaImportanceEvaluator,
-        "fANOVA": lambda: FanovaImportanceEvaluator(n_trees=n_trees, seed=0),
+        "fANOVA": lambda: Fanova(n_trees=n_trees, seed=0),
     }
     found, reasons = {}, []
     for method, evaluator in methods.items():
@@ -231,6 +257,16 @@ def draw_importances(importances: Importances, *, ax: Axes | None = None) -> Axe
     return ax
 
 
+def best_sentence(trials: Trials) -> str:
+    """The best trial, its score and that of the defaults, in a sentence."""
+    if trials.best is None:
+        return trials.nothing_yet
+    told = f"best trial {trials.numbers[trials.best]}: score {trials.scores[trials.best]:.4f}"
+    if trials.default is None:
+        return told
+    return f"{told}, defaults: {trials.scores[trials.default]:.4f}"
+
+
 def best_table(trials: Trials) -> pd.DataFrame:
     """Best values against defaults, their positions in the range (0 low end, 1 high end), edges."""
     rows = []
@@ -238,6 +274,7 @@ def best_table(trials: Trials) -> pd.DataFrame:
         best = trials.values[trials.best, i]
         default = math.nan if trials.default is None else trials.values[trials.default, i]
         position = float(r.position(best))
+        wider = suggested_range(r, position)
         rows.append(
             {
                 "hyperparameter": r.label,
@@ -247,8 +284,8 @@ def best_table(trials: Trials) -> pd.DataFrame:
                 "high": f"{r.high:g}",
                 "scale": "log" if r.log else "linear",
                 "position": round(position, 3),
-                "edge": edge(position),
-                "suggested range": suggested_range(r, position),
+                "edge": edge(position) if wider or not edge(position) else "at its limit",
+                "suggested range": wider,
             }
         )
     return pd.DataFrame(rows)
@@ -262,7 +299,10 @@ def edge(position: float) -> str:
 
 
 def suggested_range(r: Range, position: float) -> str:
-    """A wider range where the best value lies at an edge: half of its width more on that side."""
+    """A wider range where the best value lies at an edge: half of its width more on that side.
+
+    Within the limits of the hyperparameter; empty where it may not be wider.
+    """
     if not edge(position) or r.low == r.high:
         return ""
     is_low = position <= EDGE
@@ -273,4 +313,8 @@ def suggested_range(r: Range, position: float) -> str:
         half = 0.5 * (r.high - r.low)
         low = max(r.low - half, 0.0) if r.low >= 0 else r.low - half
         low, high = (low, r.high) if is_low else (r.low, r.high + half)
+    if r.name in _KNOBS:
+        low, high = max(low, _KNOBS[r.name].least), min(high, _KNOBS[r.name].most)
+    if low >= r.low and high <= r.high:
+        return ""
     return f"{low:.3g} .. {high:.3g}"

@@ -11,6 +11,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -56,9 +57,20 @@ def panels(
     return figure, axes
 
 
+def label_bar(bar: Colorbar, label: str) -> None:
+    """Nothing; the colour bar is labelled in the sizes of the axes."""
+    bar.set_label(label, size=_STYLE["axes.labelsize"])
+    bar.ax.tick_params(labelsize=_STYLE["ytick.labelsize"])
+
+
 def axes_or_new(ax: Axes | None, *, width: float = 6.4, height: float = 3.4) -> Axes:
     """The given axes, or those of a new figure."""
     return panels(width=width, height=height)[1][0, 0] if ax is None else ax
+
+
+def wrapped(sentence: str) -> str:
+    """The sentence in lines that fit under a cell of a notebook, broken between words."""
+    return textwrap.fill(sentence, 96, break_on_hyphens=False)
 
 
 def say(ax: Axes, sentence: str) -> Axes:

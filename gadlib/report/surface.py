@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from gadlib.batch import Batch
@@ -21,7 +23,6 @@ from gadlib.hyperparameters import Hyperparameters
 from gadlib.modes import spectrum
 from gadlib.report.style import (
     GREEN,
-    GREY,
     LEGEND,
     ORANGE,
     PURPLE,
@@ -94,8 +95,9 @@ def draw_surface(landscape: Landscape, *, ax: Axes | None = None) -> Axes:
     low = landscape.energy.min()
     top = max(point.energy for point in landscape.surface.points)
     levels = np.linspace(low, top + 1.3 * (top - low), 22)
+    shades = ListedColormap(plt.get_cmap("Blues_r")(np.linspace(0.1, 0.95, 256)))
     ax.contourf(
-        landscape.x, landscape.y, landscape.energy, levels=levels, cmap="cividis", extend="max"
+        landscape.x, landscape.y, landscape.energy, levels=levels, cmap=shades, extend="max"
     )
     ax.contour(
         landscape.x, landscape.y, landscape.energy, levels=levels, colors="white", linewidths=0.3
@@ -131,19 +133,26 @@ def draw_flows(landscape: Landscape) -> Figure:
             landscape.y,
             field[..., 0],
             field[..., 1],
-            color="white",
+            color="#333333",
             linewidth=0.7,
             arrowsize=0.8,
             density=1.3,
         )
         ax.contour(
-            landscape.x, landscape.y, landscape.lowest, levels=[0.0], colors=GREY, linestyles="--"
+            landscape.x,
+            landscape.y,
+            landscape.lowest,
+            levels=[0.0],
+            colors=VERMILLION,
+            linestyles="--",
         )
         ax.set_title(title, loc="left")
     axes[0, 1].set_ylabel("")
     ax = axes[0, 0]
-    ax.plot([], [], color=GREY, linestyle="--", label="lowest curvature zero")
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3, **LEGEND)
+    ax.plot([], [], color=VERMILLION, linestyle="--", label="lowest curvature zero")
+    ax.fill_between([], [], color="#08509B", label="low energy")
+    ax.fill_between([], [], color="#E8F1FA", label="high energy")
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=5, **LEGEND)
     return figure
 
 

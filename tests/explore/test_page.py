@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
+from test_report import DEFAULTS, make_study
+from test_report_page import foreign, of_other_parameters, stored
 
 from gadlib.explore.page import Page, page
 
@@ -141,6 +143,24 @@ class TestSentences:
         made.controls.study.value = str(tmp_path / "no.json")
         made.controls.best_button.click()
         assert "can&#x27;t be read" in made.message.value
+
+    @pytest.mark.parametrize(
+        ("study", "sentence"),
+        [
+            (make_study(), "no completed trial in it"),
+            (make_study((DEFAULTS, None)), "no completed trial in it"),
+            (foreign(), "several objectives"),
+            (of_other_parameters(), "x, y is no knob of solver"),
+        ],
+        ids=["empty", "only failed", "foreign", "other parameters"],
+    )
+    def test_study_without_best_values(self, made, tmp_path, study, sentence):
+        before = made.controls.knobs.values
+        stored(study, f"sqlite:///{tmp_path}/study.db")
+        made.controls.study.value = str(tmp_path / "study.db")
+        made.controls.best_button.click()
+        assert sentence in made.message.value
+        assert made.controls.knobs.values == before
 
     def test_search_that_is_refused_in_its_process(self, made):
         settings = dict(made.controls._potentials)

@@ -1,0 +1,103 @@
+"""The pictures of the README, taken from notebooks that are run for it; no test.
+
+    python tests/notebooks/make_pictures.py [FOLDER]
+
+Executed notebooks are kept in FOLDER (runs/pictures) and not run again. Needs Sella and Chromium;
+takes some minutes.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import shutil
+import sys
+from pathlib import Path
+
+import nbformat
+import pages
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+from gadlib import demo
+
+PICTURES = demo.NOTEBOOKS / "pictures"
+WIDTH = 560
+MAX_BYTES = 60_000
+
+# Which figure of each notebook, counted from 0, and parameters that differ from its own.
+FIGURES = {
+    "00_tour": (1, {}),
+    "01_screen": (1, {"split": "all", "max_samples": 30}),
+    "02_tune": (0, {"max_samples": 30, "n_samples": 4, "n_trials": 14, "n_steps_per_sample": 100}),
+    "03_results": (7, {"max_samples": 20, "n_steps_per_sample": 100}),
+    "04_benchmark": (2, {"max_samples": 5}),
+    "05_validate": (1, {}),
+}
+
+
+def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder.resolve()
+    PICTURES.mkdir(exist_ok=True)
+    planned = demo.parameters(folder, 2)
+    planned |= {"00_tour": {}, "04_benchmark": {"out_dir": str(folder / "bench")}}
+    planned |= {"05_validate": {"out_dir": str(folder / "irc")}}
+    for name, (number, values) in FIGURES.items():
+        executed = folder / f"{name}.ipynb"
+        if not executed.exists():
+            demo.execute(demo.notebook(name), executed, planned[name] | values)
+        save(Image.open(io.BytesIO(figures(executed)[number])), PICTURES / f"{name}.png")
+    explored(folder)
+
+
+def figures(executed: Path) -> list[bytes]:
+    """The figures of an executed notebook, as PNG."""
+    found = nbformat.read(executed, as_version=4)
+    outputs = [o for c in found.cells if c.cell_type == "code" for o in c.outputs]
+    pngs = [o["data"]["image/png"] for o in outputs if "image/png" in o.get("data", {})]
+    return [base64.b64decode(png) for png in pngs]
+
+
+def explored(folder: Path) -> None:
+    """Nothing; the page of notebook 06 was photographed after a search, with and without all."""
+    notebook = folder / "06_explore.ipynb"
+    shutil.copy(demo.notebook("06_explore"), notebook)
+    with sync_playwright() as playwright, pages.voila(notebook) as address:
+        visit = pages.Visit(playwright)
+        page = visit.page
+        page.goto(address)
+        page.wait_for_selector("text=Ready.")
+        reaction = page.locator(".widget-dropdown:has(label:text-is('reaction')) select")
+        reaction.select_option(label="rxn0007 C7H8, 15 atoms")
+        page.locator(".widget-button:has-text('Run')").first.click()
+        page.wait_for_function(r"() => /The criterion is met/.test(document.body.innerText)")
+        page.wait_for_timeout(1500)  # the last curves and the last frame
+        canvas = page.locator("canvas.gadlib-molecule").first
+        shown = canvas.bounding_box()
+        assert shown is not None
+        bottom = shown["y"] + shown["height"] + 34
+        clip = {"x": 10, "y": 180, "width": 1020, "height": bottom - 180}
+        save(Image.open(io.BytesIO(page.screenshot(clip=clip))), PICTURES / "search.png", 900)
+        save(Image.open(io.BytesIO(canvas.screenshot())), PICTURES / "06_explore.png")
+        visit.close()
+
+
+def save(image: Image.Image, path: Path, width: int = WIDTH) -> None:
+    """Nothing; the image is written no wider than that, in as many colours as fit."""
+    image = image.convert("RGB")
+    if image.width > width:
+        height = round(image.height * width / image.width)
+        image = image.resize((width, height), Image.Resampling.LANCZOS)
+    # An octree keeps rare colours, as those of thin lines; a median cut would not.
+    octree, plain = Image.Quantize.FASTOCTREE, Image.Dither.NONE
+    for n_colours in (None, 256, 128, 64):
+        made = image.quantize(n_colours, octree, dither=plain) if n_colours else image
+        made.save(path, optimize=True)
+        if path.stat().st_size <= MAX_BYTES:
+            return
+    raise ValueError(f"{path}: larger than {MAX_BYTES} bytes")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "runs/pictures"))

@@ -1,0 +1,69 @@
+"""The page of results in a real browser: whole, by itself, without a complaint."""
+
+from __future__ import annotations
+
+import shutil
+
+import pages
+import pytest
+from test_report_page import results  # noqa: F401  (the fixture)
+
+from gadlib import demo
+from gadlib.__main__ import main
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.browser,
+    pytest.mark.skipif(pages.CHROMIUM is None, reason="chromium is not installed"),
+]
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+_BOXES = """() => [...document.querySelectorAll('figure')].map(figure => {
+    const image = figure.querySelector('svg, img');
+    const box = image.getBoundingClientRect();
+    const isBlank = image.tagName === 'IMG' ? !image.naturalWidth : !image.querySelector('path');
+    return {left: box.left, right: box.right, height: box.height, isBlank};
+})"""
+
+
+def test_page_of_results_opens_from_a_file_with_all_its_figures(results):  # noqa: F811
+    out = results / "page.html"
+    urls = ",".join(f"sqlite:///{results / name}.db" for name in ("one", "two"))
+    command = ["report", "--storage", urls, "--validation", str(results), "--out", str(out)]
+    assert main(command) == 0
+    with playwright.sync_playwright() as found:
+        visit = pages.Visit(found)
+        visit.page.goto(out.as_uri())
+        boxes = visit.page.evaluate(_BOXES)
+        width = visit.page.evaluate("document.documentElement.clientWidth")
+        scrolled = visit.page.evaluate("document.documentElement.scrollWidth")
+        headings = visit.page.locator("h2").all_inner_texts()
+        visit.page.screenshot(path=results / "page.png", full_page=True)
+        visit.close()
+    assert visit.other_hosts == set()
+    assert set(visit.requests) == {out.as_uri()} | {
+        url for url in visit.requests if url.startswith("data:")
+    }
+    assert visit.complaints == []
+    assert headings[:3] == ["Is the gain real?", "Which knob matters?", "Other seeds"]
+    assert len(boxes) == 9
+    for box in boxes:
+        assert not box["isBlank"]
+        assert box["height"] > 100
+        assert 0 <= box["left"] < box["right"] <= width
+    assert scrolled <= width  # nothing is cut off at the side
+
+
+def test_html_of_a_notebook_asks_nothing_of_other_machines(tmp_path):
+    copied = tmp_path / "05_validate.ipynb"
+    shutil.copy(demo.notebook("05_validate"), copied)
+    demo.to_html(copied)
+    with playwright.sync_playwright() as found:
+        visit = pages.Visit(found)
+        visit.page.goto(copied.with_suffix(".html").as_uri())
+        visit.page.wait_for_timeout(500)  # scripts that load others
+        headings = visit.page.locator("h1").all_inner_texts()
+        visit.close()
+    assert headings[0].startswith("5. Is it the right saddle?")
+    assert visit.other_hosts == set()
+    assert visit.complaints == []
