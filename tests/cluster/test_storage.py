@@ -18,6 +18,7 @@ WRONG = {
     "postgresql+psycopg://u:SECRET@127.0.0.1:1/x": "not a usable database",
     "postgresql+psycopg://127.0.0.1:1/x?user=u&password=SECRET": "not a usable database",
     "grpc://u:SECRET@127.0.0.1": "not a usable storage URL",
+    "postgresql+psycopg://u:SEC@SECRET@127.0.0.1:1/x": "@ within a user's name or password .* %40",
     "study.db": "not a usable storage URL",
     "sqlite:////": "is a folder",
     "journal:///": "is a folder",
@@ -40,6 +41,7 @@ def test_a_wrong_url_gets_a_clear_word_without_its_password(url, reason, capsys)
     [
         "postgresql+psycopg://u:SECRET@h/db",
         "postgresql+psycopg://h/db?password=SECRET",
+        "postgresql+psycopg://u:SEC@SECRET@h/db",
         "u:SECRET@h",
         "grpc://u:SECRET@h:1",
     ],
