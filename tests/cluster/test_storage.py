@@ -122,6 +122,25 @@ def test_a_torn_last_line_of_a_journal_is_dropped(tmp_path):
     assert [t.value for t in last] == [1.0, 2.0]
 
 
+def wait_for(is_so, patience_s=60.0):
+    until = time.monotonic() + patience_s
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def wait_for_a_trial(url, name):
+    """Until a trial of the study is complete."""
+    opened = open_storage(url)
+
+    def is_there():
+        ids = {study.study_name: study._study_id for study in opened.get_all_studies()}
+        trials = opened.get_all_trials(ids[name]) if name in ids else []
+        return any(t.state is TrialState.COMPLETE for t in trials)
+
+    wait_for(is_there)
+
+
 @pytest.mark.postgres
 def test_a_database_that_goes_away_for_a_while_costs_nothing(postgres, nest, tmp_path):
     settings = {
@@ -132,9 +151,9 @@ def test_a_database_that_goes_away_for_a_while_costs_nothing(postgres, nest, tmp
         "grace_s": 6.0,
     }
     workers = nest(3, settings=settings, sample_s=0.1)
-    time.sleep(4)
+    wait_for_a_trial(postgres.url, "away")
     postgres.stop()
-    time.sleep(5)
+    wait_for(lambda: workers.told().count("no answer") == 3)
     postgres.start()
     statuses, _ = workers.wait()
     assert statuses == [0, 0, 0], workers.told()
@@ -157,7 +176,7 @@ def test_a_database_that_stays_away_ends_the_worker_clearly(postgres, nest):
         "patience_s": 2.0,
     }
     workers = nest(1, settings=settings, sample_s=0.1)
-    time.sleep(4)
+    wait_for_a_trial(postgres.url, "lost")
     postgres.stop()
     try:
         assert workers.wait()[0] == [75], workers.told()
