@@ -16,10 +16,8 @@ from typing import Any
 
 import nbformat
 import papermill
-from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 
-from gadlib import report
 from gadlib.records import read_records, require_writable
 from gadlib.settings import InputError
 
@@ -172,12 +170,16 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 
 def to_html(path: Path) -> None:
     """Nothing, after the executed notebook was written as HTML beside itself, if it is there."""
+    from nbconvert import HTMLExporter  # seconds, which no job needs
+
     if path.is_file():
         body, _ = HTMLExporter().from_notebook_node(nbformat.read(path, as_version=4))
         path.with_suffix(".html").write_text(body, encoding="utf-8")
 
 
 def _tell(out_dir: Path) -> None:
+    from gadlib import report
+
     default, tuned = (read_records(out_dir / f"{side}.json")[1] for side in ("default", "tuned"))
     comparison = report.collect_comparison(default, tuned)
     print("\nDefaults against tuned values, on reactions that tuning never saw:\n")

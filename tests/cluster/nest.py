@@ -75,10 +75,12 @@ def start(settings):
     if pid == 0:
         status = 1
         try:
-            os.dup2(2, 1)  # stdout is for what `main` tells
+            os.dup2(2, 1)  # stdout is for what the nest tells
             torch.set_num_threads(1)
             random.seed()
             status = work(settings)
+        except Exception:
+            traceback.print_exc()
         finally:
             sys.stderr.flush()
             os._exit(status)

@@ -5,6 +5,7 @@ import time
 import optuna
 import pytest
 import sqlalchemy.exc
+from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
 from gadlib import storage
@@ -91,9 +92,11 @@ class Failing(optuna.storages.BaseStorage):
 
 Failing.__abstractmethods__ = frozenset()
 GONE = sqlalchemy.exc.OperationalError("SELECT SECRET", {}, Exception("server closed SECRET://"))
+IN_TRANSACTION = StorageInternalError("of SECRET")  # as Optuna says that a connection was lost
+IN_TRANSACTION.__cause__ = sqlalchemy.exc.PendingRollbackError("SECRET")
 
 
-@pytest.mark.parametrize("error", [GONE, OSError(28, "No space left on device")])
+@pytest.mark.parametrize("error", [GONE, IN_TRANSACTION, OSError(28, "No space left on device")])
 def test_trouble_is_tried_again_and_then_ends_clearly(error):
     failing = Failing(3, error)
     assert Patient(failing, "shown", 30.0).get_all_studies() == []
