@@ -9,6 +9,7 @@ saddle, for milliseconds.
     said, errors: files for what the nest says in lines, and for what its workers say.
     settings: of `tune`.
     kill_every_s: kill -9 a random worker that often, and start another in its place.
+    kills: so many at most.
     sample_s: what a sample takes at least.
 """
 
@@ -111,7 +112,7 @@ def nest(task):
                 statuses.pop()
                 living.add(start(settings | {"resume": True}))
             continue
-        if every and time.monotonic() - last > every:
+        if every and kills < task["kills"] and time.monotonic() - last > every:
             last = time.monotonic()
             os.kill(random.choice(sorted(living)), signal.SIGKILL)
             kills += 1
