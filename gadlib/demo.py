@@ -17,10 +17,8 @@ from typing import Any
 
 import nbformat
 import papermill
-from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 
-from gadlib import report
 from gadlib.records import read_records, require_writable
 from gadlib.settings import InputError
 
@@ -31,8 +29,6 @@ NAMES = ("01_screen", "02_tune", "03_results")
 
 INTERRUPTED = 130
 
-# The renderer of widgets, which are progress bars here, would be asked for at unpkg.com.
-_EXPORTER = HTMLExporter(widget_renderer_url="data:text/javascript,")
 _FOREIGN = re.compile(
     r"<script(?: [^>]*)? src=\"https?://[^>]*>\s*</script>"
     r"|<script type=\"module\">(?:(?!</script>).)*?import\(\"https?://.*?</script>",
@@ -182,13 +178,19 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 
 def to_html(path: Path) -> None:
     """Nothing, after the executed notebook was written as HTML beside itself, if it is there."""
+    from nbconvert import HTMLExporter  # seconds, which no job needs
+
     if path.is_file():
-        body, _ = _EXPORTER.from_notebook_node(nbformat.read(path, as_version=4))
+        # The renderer of widgets, which are progress bars here, would be asked for at unpkg.com.
+        exporter = HTMLExporter(widget_renderer_url="data:text/javascript,")
+        body, _ = exporter.from_notebook_node(nbformat.read(path, as_version=4))
         body = _FOREIGN.sub("", body)
         path.with_suffix(".html").write_text(body, encoding="utf-8")
 
 
 def _tell(out_dir: Path) -> None:
+    from gadlib import report
+
     default, tuned = (read_records(out_dir / f"{side}.json")[1] for side in ("default", "tuned"))
     comparison = report.collect_comparison(default, tuned)
     print("\nDefaults against tuned values, on reactions that tuning never saw:\n")

@@ -30,6 +30,7 @@ from gadlib.settings import (
     TuneSettings,
     ValidateSettings,
     explain,
+    holds_password,
 )
 
 KINDS: dict[str, type[Settings]] = {
@@ -114,11 +115,12 @@ def parameters_of(
     """The notebook's parameters: those of the file, under those of the environment, validated.
 
     Every setting is also an environment variable in capitals, and every hyperparameter where the
-    notebook takes them; `BEST` names a results file to take them from. The storage is left out: it
+    notebook takes them; `BEST` names a results file to take them from. `STORAGE` is left out: it
     may hold a password, and goes to the notebook in its environment.
 
     Raises:
-        InputError: when a name is unknown or a value can't be used.
+        InputError: when a name is unknown, a value can't be used, or a storage in the file has a
+            password.
     """
     kind = KINDS[name]
     known = papermill.inspect_notebook(str(notebook(name)))
@@ -133,8 +135,10 @@ def parameters_of(
         values["workers"] = int(variables.get("SLURM_CPUS_PER_TASK", 1))
     if "resume" in known:
         values["resume"] = bool(values.get("resume")) or _is_resumed(variables)
-    if values.pop("storage", None) is not None and name != "03_results":
+    if holds_password(values.get("storage")):
         raise InputError("storage: expected in the variable STORAGE, where no password is kept")
+    if variables.get("STORAGE"):
+        values.pop("storage", None)
     settings = {k: v for k, v in values.items() if k in kind.model_fields}
     kind.read(settings)
     return values

@@ -33,7 +33,10 @@ def is_trouble(error: BaseException) -> bool:
         sqlalchemy.exc.IntegrityError | sqlalchemy.exc.ProgrammingError | sqlalchemy.exc.DataError,
     ):
         return False
-    return isinstance(error, sqlalchemy.exc.DBAPIError | OSError) or _is_unavailable(error)
+    lost = (  # the second is said of a connection that was lost within a transaction
+        sqlalchemy.exc.DBAPIError | sqlalchemy.exc.PendingRollbackError | OSError
+    )
+    return isinstance(error, lost) or _is_unavailable(error)
 
 
 def _is_unavailable(error: BaseException) -> bool:

@@ -32,9 +32,11 @@ class PathSettings(CalculatorSettings):
 class ReportSettings(Settings):
     """What goes into a page of results that can be sent."""
 
-    storage: str = Field(
-        "sqlite:///runs/tune/scine_hpo_study.db",
-        description="storage URL of the study; several with commas between stand side by side",
+    storage: str | None = Field(
+        None,
+        description="storage URL of the study; several with commas between stand side by side;"
+        " none: $GADLIB_STORAGE, else the SQLite file in runs/tune",
+        repr=False,
     )
     study_name: str | None = Field(
         None, description="name of the study in its storage; none: the only one there"

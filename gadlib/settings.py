@@ -43,6 +43,16 @@ def explain(error: ValidationError) -> str:
     return "; ".join(reasons)
 
 
+def holds_password(url: Any) -> bool:
+    """Whether this is a URL with a password in it."""
+    if not isinstance(url, str):
+        return False
+    rest = url.partition("://")[2]
+    user, at, _ = rest.rpartition("@")
+    is_of_user = bool(at) and ":" in user and not rest.startswith("/")
+    return is_of_user or "password=" in rest
+
+
 class Settings(BaseModel):
     """Frozen settings; unknown names are refused."""
 
@@ -76,7 +86,19 @@ class Settings(BaseModel):
 
     @classmethod
     def from_namespace(cls: type[S], namespace: Mapping[str, Any]) -> S:
-        """The settings whose values are variables of a notebook, as `globals()` holds them."""
+        """The settings whose values are variables of a notebook, as `globals()` holds them.
+
+        Raises:
+            InputError: as `read`, and when a URL among them has a password: whoever reads the
+                notebook would read that too.
+        """
+        for name in ("storage", "best"):
+            if holds_password(namespace.get(name)):
+                raise InputError(
+                    f"{name}: a URL with a password, which a notebook keeps: expected it in the"
+                    " environment variable GADLIB_STORAGE, or the password alone in PGPASSWORD;"
+                    " copies executed with it hold it"
+                )
         return cls.read({name: namespace[name] for name in cls.model_fields if name in namespace})
 
 
@@ -280,6 +302,7 @@ class TuneSettings(ScreenSettings):
         None,
         description="storage URL; none: $GADLIB_STORAGE, else an SQLite file in out_dir"
         " (on network disks a journal)",
+        repr=False,  # it may hold a password
     )
     grace_s: float = Field(
         180.0,
@@ -295,7 +318,9 @@ class TuneSettings(ScreenSettings):
 class StudySettings(Settings):
     """Which study to look at."""
 
-    storage: str | None = Field(None, description=TuneSettings.model_fields["storage"].description)
+    storage: str | None = Field(
+        None, description=TuneSettings.model_fields["storage"].description, repr=False
+    )
     study_name: str | None = Field(
         None, description="name of the study; none: the only one in the storage"
     )

@@ -44,9 +44,11 @@ _JOURNAL_LOCK_S = 10
 def without_password(url: str) -> str:
     """The storage URL as it may be shown: no password, and nothing after `?`."""
     try:
-        return sa.make_url(url).set(query={}).render_as_string(hide_password=True)
+        read = sa.make_url(url)
     except (sqlalchemy.exc.ArgumentError, ValueError):
         return url.split("@")[-1].split("?")[0]
+    host = (read.host or "").rpartition("@")[2]  # before it stands the rest of a password
+    return read.set(query={}, host=host or None).render_as_string(hide_password=True)
 
 
 def file_of(url: str) -> Path | None:
@@ -84,6 +86,8 @@ def open_storage(url: str, *, must_exist: bool = False, patience_s: float = PATI
         InputError: when there can be no storage there.
     """
     shown, path = without_password(url), file_of(url)
+    if path is None and url.count("@") > 1:
+        raise InputError(f"storage {shown}: an @ within a user's name or password is written %40")
     if path is not None:
         _require_file(path, url, must_exist)
     try:

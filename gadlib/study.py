@@ -66,13 +66,18 @@ def settings_shown(settings: TuneSettings) -> dict[str, Any]:
     return settings.model_dump(exclude={"storage"})
 
 
-def load(storage: str, study_name: str | None = None) -> optuna.Study:
+def load(storage: str | None = None, study_name: str | None = None) -> optuna.Study:
     """The study of that name, or the only one there is.
+
+    Args:
+        storage: its URL; None: `GADLIB_STORAGE`, else the SQLite file where `tune` puts it.
+        study_name: None where the storage has one study only.
 
     Raises:
         InputError: when the storage or the study isn't there; the message lists the studies that
             are.
     """
+    storage = default_storage(StudySettings.read({})) if storage is None else storage
     opened = open_storage(storage, must_exist=True, patience_s=30.0)
     names = [study.study_name for study in opened.get_all_studies()]
     if study_name is None and len(names) == 1:

@@ -1,7 +1,8 @@
 """Weights & Biases: every trial's hyperparameters and metrics, in a process of its own.
 
 Never in the way: the study writes lines into a pipe that never blocks, and a process that network
-trouble holds up is left behind at the end. On with WANDB_API_KEY or WANDB_MODE=offline. Floor 4.
+trouble holds up is left behind at the end, soon where it never had an answer. On with WANDB_API_KEY
+or WANDB_MODE=offline. Floor 4.
 """
 
 from __future__ import annotations
@@ -18,8 +19,12 @@ from typing import Any
 
 PROJECT = "gad-hpo"
 PATIENCE_S = 20.0
-"""How long the end of a study waits for what is still to be sent."""
+"""How long the end of a study waits for what is still to be sent, once there is a connection."""
 
+UNHEARD_S = 1.0
+"""How long it waits where nobody has answered yet."""
+
+_LOCAL = ("offline", "dryrun")
 _PIPE_BYTES = 1 << 20
 _METRICS = (
     "convergence_rate", "strict_rate", "bound_rate", "mean_steps", "score", "n_converged",
@@ -32,7 +37,7 @@ def is_on(variables: Mapping[str, str]) -> bool:
     mode = variables.get("WANDB_MODE", "")
     if mode == "disabled":
         return False
-    return mode in ("offline", "dryrun") or bool(variables.get("WANDB_API_KEY"))
+    return mode in _LOCAL or bool(variables.get("WANDB_API_KEY"))
 
 
 class Tracking:
@@ -43,6 +48,7 @@ class Tracking:
     ) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._n_lost = 0
+        self._has_begun = False
         if not is_on(os.environ):
             print("W&B: off; WANDB_API_KEY or WANDB_MODE=offline switch it on", flush=True)
             return
@@ -50,7 +56,7 @@ class Tracking:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "gadlib.tracking"],
                 stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 env={k: v for k, v in os.environ.items() if not k.endswith("STORAGE")},
                 start_new_session=True,  # Ctrl-C is the study's
@@ -58,8 +64,9 @@ class Tracking:
         except OSError as error:
             print(f"W&B: off; can't be started ({error.strerror})", flush=True)
             return
-        pipe = self._process.stdin
-        assert pipe is not None
+        pipe, said = self._process.stdin, self._process.stdout
+        assert pipe is not None and said is not None
+        os.set_blocking(said.fileno(), False)
         with contextlib.suppress(OSError):
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         os.set_blocking(pipe.fileno(), False)
@@ -83,13 +90,24 @@ class Tracking:
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.close()
-        until = time.monotonic() + PATIENCE_S
-        while self._process.poll() is None and time.monotonic() < until:
+        began = time.monotonic()
+        while self._process.poll() is None and time.monotonic() - began < self._patience_s():
             time.sleep(0.05)
         if self._process.poll() is None:
             print("W&B: not all is sent yet; that goes on in the background", flush=True)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
         if self._n_lost:
             print(f"W&B: {self._n_lost} lines not taken", flush=True)
+
+    def _patience_s(self) -> float:
+        """How long to wait: a network that has not answered so far may never."""
+        assert self._process is not None and self._process.stdout is not None
+        if not self._has_begun:
+            with contextlib.suppress(OSError):
+                self._has_begun = bool(self._process.stdout.read())
+        is_local = os.environ.get("WANDB_MODE") in _LOCAL
+        return PATIENCE_S if self._has_begun or is_local else UNHEARD_S
 
     def _send(self, content: Mapping[str, Any]) -> None:
         if self._process is None or self._process.stdin is None:
@@ -117,7 +135,12 @@ def summary_of(trials: Mapping[str, int], best: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Read lines from the study until it closes the pipe; the process that `Tracking` starts."""
+    """Read lines from the study until it closes the pipe; the process that `Tracking` starts.
+
+    Its standard output says one thing only: that the run has begun.
+    """
+    said = os.dup(1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     import wandb
 
     first = json.loads(sys.stdin.readline())
@@ -136,6 +159,8 @@ def main() -> None:
         run = begin()
     except Exception:  # no network, a wrong key: what can be kept is kept on the disk
         run = begin(mode="offline")
+    with contextlib.suppress(OSError):  # the study has ended without waiting
+        os.write(said, b"begun\n")
     for line in sys.stdin:
         with contextlib.suppress(ValueError):
             content = json.loads(line)

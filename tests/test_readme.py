@@ -1,10 +1,12 @@
 """The README says what the code says."""
 
+import ast
 import re
 from pathlib import Path
 
 import pytest
 
+import gadlib
 from gadlib.hyperparameters import SOLVERS, markdown_table
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
@@ -49,3 +51,15 @@ def test_readme_cites_what_the_modules_cite():
     (section,) = re.findall(r"## How to cite\n(.*)", README, re.DOTALL)
     for doi in re.findall(r"https://doi.org/(\S+?)\)(?:,| \||;|$)", section, re.MULTILINE):
         assert doi in told, doi
+
+
+def test_readme_quotes_what_the_program_says():
+    trees = [ast.parse(p.read_text()) for p in Path(gadlib.__file__).parent.rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    said = {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    (table,) = re.findall(r"\| it says \|.*\n\|---\|---\|\n((?:\|.*\n)+)", README)
+    quoted = re.findall(r"^\| `([^`]*)`", table, re.MULTILINE)
+    assert len(quoted) == len(table.splitlines())
+    for quote in quoted:
+        parts = re.split(r"…|: 7|database is locked|SIGUSR1", quote)
+        assert all(any(part.strip() in text for text in said) for part in parts), quote

@@ -349,7 +349,7 @@ def test_page_shows_in_red_what_is_missing_and_all_the_rest(results, capsys):
     out = results / "page.html"
     command = ["report", "--storage", "sqlite:///nowhere.db", "--validation", str(results)]
     assert main([*command, "--out", str(out)]) == 0
-    assert "there is no file nowhere.db" in capsys.readouterr().out
+    assert "no such file nowhere.db" in capsys.readouterr().out
     assert 'class="red">no study is shown' in out.read_text()
     assert "Gained and lost (2)" in out.read_text()
 

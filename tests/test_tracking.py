@@ -1,4 +1,7 @@
 import json
+import os
+import signal
+import socket
 import sys
 import time
 
@@ -62,3 +65,37 @@ def test_a_process_that_hangs_neither_stops_nor_slows_a_study(quiet, monkeypatch
 def test_the_summary_counts_trials():
     assert tracking.summary_of({"complete": 3}, None) == {"trials/complete": 3}
     assert json.dumps(tracking.summary_of({}, None)) == "{}"
+
+
+@pytest.fixture(params=["dead", "silent"])
+def server(request):
+    """The URL of a port where nobody listens, or of a server that takes calls and never answers."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{one.getsockname()[1]}"
+        if request.param == "silent":
+            one.listen(100)  # the kernel takes the calls
+            yield url
+    if request.param == "dead":
+        yield url
+
+
+def test_a_network_that_does_not_answer_costs_a_second_at_the_end(
+    server, quiet, monkeypatch, tmp_path, capsys
+):
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_API_KEY", "0123456789" * 4)
+    monkeypatch.setenv("WANDB_BASE_URL", server)
+    run = Tracking("s", "w", {}, str(tmp_path))
+    began = time.monotonic()
+    for number in range(100):
+        run.trial(number, "complete", {"x": 1.0}, {"score": 1.0})
+    assert time.monotonic() - began < 1
+    time.sleep(3)  # that it may find no network
+    began = time.monotonic()
+    run.end({"best/score": 1.0})
+    assert time.monotonic() - began < 3
+    assert "goes on in the background" in capsys.readouterr().out
+    assert run._n_lost == 0
+    os.killpg(run._process.pid, signal.SIGKILL)
+    run._process.wait()

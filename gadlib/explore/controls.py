@@ -197,7 +197,7 @@ class Controls:
             self.say(str(error))
             return
         self.knobs.show(best)
-        self.say(f"The sliders show the best values of {self.study.value}.")
+        self.say("The sliders show the best values of the study.")
 
 
 def _dropdown(label: str, options: Any, value: Any, doc: str) -> Any:

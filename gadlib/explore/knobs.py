@@ -90,7 +90,7 @@ def study_best(where: str, study_name: str | None, solver: str) -> dict[str, flo
         raise InputError("no study: expected a path of hpo_results.json, or of the study's SQLite")
     where = where.strip()
     found = _from_results(where) if where.endswith(".json") else _from_study(where, study_name)
-    known = defaults(solver)
+    where, known = _shown(where), defaults(solver)
     strange = sorted(found.keys() - known.keys())
     if strange:
         raise InputError(f"{where}: {', '.join(strange)} is no knob of solver {solver!r}")
@@ -109,6 +109,7 @@ def _from_results(where: str) -> dict[str, float]:
 
 def _from_study(where: str, study_name: str | None) -> dict[str, float]:
     study = hpo.load(where if "://" in where else f"sqlite:///{where}", study_name)
+    where = _shown(where)
     try:
         return _numbers(study.best_trial.params, where)
     except RuntimeError:  # what Optuna raises when there are several objectives
@@ -117,6 +118,10 @@ def _from_study(where: str, study_name: str | None) -> dict[str, float]:
         raise InputError(
             f"{where}: no completed trial in it, so there are no best values"
         ) from None
+
+
+def _shown(where: str) -> str:
+    return hpo.without_password(where) if "://" in where else where
 
 
 def _numbers(values: Mapping[Any, Any], where: str) -> dict[str, float]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import optuna
-import sqlalchemy.exc
 
 from gadlib import pathways
 from gadlib.records import Record, read_records, write_bytes
@@ -16,6 +16,8 @@ from gadlib.report.page import Material, page
 from gadlib.review import ReportSettings
 from gadlib.screen import difficult
 from gadlib.settings import InputError, ScreenSettings
+from gadlib.storage import without_password
+from gadlib.study import load
 
 T = TypeVar("T")
 
@@ -33,6 +35,7 @@ def write_page(settings: ReportSettings, arguments: Sequence[str]) -> tuple[Path
     out = Path(settings.out)
     if out.exists() and not settings.resume:
         raise InputError(f"{out} exists: replace it with --resume, or choose another --out")
+    arguments = without_passwords(arguments)
     material = gather(settings, f"python -m gadlib {shlex.join(arguments)}")
     return write_bytes(out, page(material).encode()), list(material.notes)
 
@@ -57,9 +60,12 @@ def gather(settings: ReportSettings, command: str) -> Material:
         told[path], found = read_records(path)
         return found
 
-    urls = [url.strip() for url in settings.storage.split(",") if url.strip()]
-    found = [read(url, lambda u: open_study(u, settings.study_name), None) for url in urls]
-    studies = [study for study in found if study is not None]
+    studies = []
+    for url in _storages(settings):
+        try:
+            studies.append(open_study(url, settings.study_name))
+        except InputError as error:
+            notes.append(str(error))
     for number, study in enumerate(studies, start=1):
         told[f"study {number}: {study.study_name}"] = study.user_attrs
     folder = settings.validation
@@ -87,6 +93,12 @@ def gather(settings: ReportSettings, command: str) -> Material:
     return material
 
 
+def _storages(settings: ReportSettings) -> list[str | None]:
+    if settings.storage is None:
+        return [None]
+    return [url.strip() for url in urls_in(settings.storage) if url.strip()]
+
+
 _SIDES = ("default", "tuned")
 
 
@@ -104,22 +116,28 @@ def _screened(path: str) -> _Screened:
     return _Screened({r.name for r in records}, {r.name for r in hard})
 
 
-def open_study(url: str, name: str | None) -> optuna.Study:
+def open_study(url: str | None, name: str | None) -> optuna.Study:
     """The study of that name in a storage, or the only one there.
 
     Raises:
         InputError: when the storage or the study is not there.
     """
-    path = Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
-    if path is not None and not path.is_file():
-        raise InputError(f"no study is shown: there is no file {path}")
     try:
-        names = optuna.get_all_study_names(url)
-    except (sqlalchemy.exc.SQLAlchemyError, ImportError, ValueError) as error:
-        kind = type(error).__name__
-        raise InputError(f"no study is shown: {path or 'storage'} can't be read ({kind})") from None
-    chosen = names[0] if name is None and len(names) == 1 else name
-    if chosen not in names:
-        there = ", ".join(names) or "none"
-        raise InputError(f"no study {chosen!r} in {path or 'the storage'}; studies there: {there}")
-    return optuna.load_study(study_name=chosen, storage=url)
+        return load(url, name)
+    except InputError as error:
+        raise InputError(f"no study is shown: {error}") from None
+
+
+def without_passwords(arguments: Sequence[str]) -> list[str]:
+    """The arguments of a command as they may be shown: no URL among them has a password."""
+
+    def shown(text: str) -> str:
+        return ",".join(without_password(u) if "://" in u else u for u in urls_in(text))
+
+    parts = [a.partition("=") if a.startswith("--") else ("", "", a) for a in arguments]
+    return [flag + equals + shown(value) for flag, equals, value in parts]
+
+
+def urls_in(text: str) -> list[str]:
+    """The parts of the text before and after each comma that a URL, or nothing, follows."""
+    return re.split(r",(?=\s*[\w+]+://)", text)

@@ -1,8 +1,10 @@
 """Storages of every kind, each its own: a file, or a server started for it on the loopback."""
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -22,15 +24,19 @@ def free_port():
 
 
 class Server:
-    """A PostgreSQL of its own, that can be stopped and started."""
+    """A PostgreSQL of its own, that can be stopped and started, and asks for a password."""
+
+    password = "real-SECRET-7f3a"
 
     def __init__(self, folder):
         (programs,) = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1:]
         self.programs, self.folder, self.port = programs, folder, free_port()
-        self._run("initdb", "-A", "trust", "-D", folder / "data")
+        (folder / "password").write_text(self.password)
+        ways = ("--auth-local=trust", "--auth-host=scram-sha-256", "--no-sync")
+        self._run("initdb", *ways, f"--pwfile={folder}/password", "-D", folder / "data")
         self.start()
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "optuna")
-        self.url = f"postgresql+psycopg://postgres:SECRET@127.0.0.1:{self.port}/optuna"
+        self._run("createdb", "-h", folder, "-p", self.port, "-U", "postgres", "optuna")
+        self.url = f"postgresql+psycopg://postgres:{self.password}@127.0.0.1:{self.port}/optuna"
 
     def _run(self, program, *arguments):
         command = [str(self.programs / program), *map(str, arguments)]
@@ -49,8 +55,8 @@ class Server:
         self._run("pg_ctl", "-w", "-m", "immediate", "-D", self.folder / "data", "stop")
 
 
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory):
+@pytest.fixture(scope="session")
+def postgres():
     pytest.importorskip("psycopg")
     if not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
         pytest.skip("no PostgreSQL server (Debian: apt-get install postgresql)")
@@ -91,54 +97,58 @@ def grpc(tmp_path):
 class Nest:
     """Workers of one study, forked in one moment; see nest.py."""
 
-    def __init__(self, folder, n, *, settings, **more):
-        task = {"n": n, "settings": settings, "out_dir": str(folder), **more}
-        self.errors = (folder / "nest.err").open("w+")
-        self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "nest.py"), json.dumps(task)],
-            stdout=subprocess.PIPE,
-            stderr=self.errors,
-            text=True,
-            start_new_session=True,
-            env=ENVIRONMENT,
-        )
-        self.pids = []
-
-    def hatch(self):
-        """The process numbers, once the workers have started."""
+    def __init__(self, hen, folder, n, *, settings, **more):
+        said, self.errors = folder / f"said{time.time_ns()}", folder / "nest.err"
+        os.mkfifo(said)
+        task = {"n": n, "settings": settings, "out_dir": str(folder), "said": str(said), **more}
+        hen.stdin.write(json.dumps(task | {"errors": str(self.errors)}) + "\n")
+        hen.stdin.flush()
+        self.lines = said.open()
+        self.pid = self._line()["pid"]
         self.pids = self._line()["pids"]
 
     def _line(self):
-        line = self.process.stdout.readline()
-        self.errors.seek(0)
-        assert line, self.errors.read()[-2000:]
+        line = self.lines.readline()
+        assert line, self.told()[-2000:]
         return json.loads(line)
 
     def wait(self):
         """The exit statuses, and the number of kills."""
         found = self._line()
-        self.process.wait()
+        assert not self.lines.read()
         return found["statuses"], found["kills"]
 
     def told(self):
-        """What the workers said on stderr, without progress bars."""
-        self.errors.seek(0)
-        return "\n".join(line for line in self.errors.read().splitlines() if "tuning:" not in line)
+        """What the workers said, without progress bars."""
+        lines = self.errors.read_text().splitlines()
+        return "\n".join(line for line in lines if "tuning:" not in line)
+
+
+@pytest.fixture(scope="session")
+def hen():
+    """A process that has imported all that workers need, of which every nest is a fork."""
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "nest.py")],
+        stdin=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=ENVIRONMENT,
+    )
+    yield process
+    process.stdin.close()
+    process.wait()
 
 
 @pytest.fixture
-def nest(tmp_path):
+def nest(hen, tmp_path):
     nests = []
 
     def start(n, **more):
-        nests.append(Nest(tmp_path, n, **more))
-        nests[-1].hatch()
+        nests.append(Nest(hen, tmp_path, n, **more))
         return nests[-1]
 
     yield start
     for one in nests:
-        if one.process.poll() is None:
-            os.killpg(one.process.pid, 9)
-            one.process.wait()
-        one.process.stdout.close()
-        one.errors.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(one.pid, signal.SIGKILL)
+        one.lines.close()

@@ -1,11 +1,15 @@
 """Workers of one study as processes that start in the same moment: imported once, then forked.
 
-`python nest.py '{"n": 8, "settings": {...}}'` prints one line of JSON: the exit status of every
-worker, and how many were killed. Trials search two atoms on a quadratic saddle, for milliseconds.
+Each line of its standard input is a task, `{"n": 8, "settings": {...}, ...}`, for a fork of its
+own, the nest. That says in lines of JSON its process number, those of its workers, and when all
+have ended their exit statuses, and how many were killed. Trials search two atoms on a quadratic
+saddle, for milliseconds.
 
     n: workers.
+    said, errors: files for what the nest says in lines, and for what its workers say.
     settings: of `tune`.
     kill_every_s: kill -9 a random worker that often, and start another in its place.
+    kills: so many at most.
     sample_s: what a sample takes at least.
 """
 
@@ -14,7 +18,9 @@ import os
 import random
 import signal
 import sys
+import tempfile
 import time
+import traceback
 
 import numpy as np
 import torch
@@ -70,23 +76,29 @@ def start(settings):
     if pid == 0:
         status = 1
         try:
-            os.dup2(2, 1)  # stdout is for what `main` tells
+            os.dup2(2, 1)  # stdout is for what the nest tells
             torch.set_num_threads(1)
             random.seed()
             status = work(settings)
+        except Exception:
+            traceback.print_exc()
         finally:
             sys.stderr.flush()
             os._exit(status)
     return pid
 
 
-def main(task):
+def nest(task):
     """Start the workers, kill some, wait for all."""
+    os.setsid()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for name, number in (("said", 1), ("errors", 2)):
+        os.dup2(os.open(task[name], os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+    print(json.dumps({"pid": os.getpid()}), flush=True)
     settings = {"workers": 0, "out_dir": task["out_dir"], "n_samples": 2, "n_steps_per_sample": 3}
     settings |= task["settings"]
     hpo.difficult_samples = lambda s: ([], samples(s.n_samples))
     hpo.calculator_of = lambda *_: saddle
-    open_storage(f"sqlite:///{task['out_dir']}/warm.db")  # imports what workers would, each
     living = {start(settings) for _ in range(task["n"])}
     print(json.dumps({"pids": sorted(living)}), flush=True)
     statuses, kills, every = [], 0, task.get("kill_every_s")
@@ -100,7 +112,7 @@ def main(task):
                 statuses.pop()
                 living.add(start(settings | {"resume": True}))
             continue
-        if every and time.monotonic() - last > every:
+        if every and kills < task["kills"] and time.monotonic() - last > every:
             last = time.monotonic()
             os.kill(random.choice(sorted(living)), signal.SIGKILL)
             kills += 1
@@ -110,6 +122,15 @@ def main(task):
 
 SAMPLE_S = 0.0
 if __name__ == "__main__":
-    given = json.loads(sys.argv[1])
-    SAMPLE_S = given.get("sample_s", 0.0)
-    main(given)
+    with tempfile.TemporaryDirectory() as folder:
+        open_storage(f"sqlite:///{folder}/warm.db")  # imports what workers would, each
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for line in sys.stdin:
+        given = json.loads(line)
+        if os.fork() == 0:
+            SAMPLE_S = given.get("sample_s", 0.0)
+            try:
+                nest(given)
+            except BaseException:
+                traceback.print_exc()
+            os._exit(0)

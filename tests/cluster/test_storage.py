@@ -5,6 +5,7 @@ import time
 import optuna
 import pytest
 import sqlalchemy.exc
+from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
 from gadlib import storage
@@ -18,6 +19,7 @@ WRONG = {
     "postgresql+psycopg://u:SECRET@127.0.0.1:1/x": "not a usable database",
     "postgresql+psycopg://127.0.0.1:1/x?user=u&password=SECRET": "not a usable database",
     "grpc://u:SECRET@127.0.0.1": "not a usable storage URL",
+    "postgresql+psycopg://u:SEC@SECRET@127.0.0.1:1/x": "@ within a user's name or password .* %40",
     "study.db": "not a usable storage URL",
     "sqlite:////": "is a folder",
     "journal:///": "is a folder",
@@ -40,6 +42,7 @@ def test_a_wrong_url_gets_a_clear_word_without_its_password(url, reason, capsys)
     [
         "postgresql+psycopg://u:SECRET@h/db",
         "postgresql+psycopg://h/db?password=SECRET",
+        "postgresql+psycopg://u:SEC@SECRET@h/db",
         "u:SECRET@h",
         "grpc://u:SECRET@h:1",
     ],
@@ -89,9 +92,11 @@ class Failing(optuna.storages.BaseStorage):
 
 Failing.__abstractmethods__ = frozenset()
 GONE = sqlalchemy.exc.OperationalError("SELECT SECRET", {}, Exception("server closed SECRET://"))
+IN_TRANSACTION = StorageInternalError("of SECRET")  # as Optuna says that a connection was lost
+IN_TRANSACTION.__cause__ = sqlalchemy.exc.PendingRollbackError("SECRET")
 
 
-@pytest.mark.parametrize("error", [GONE, OSError(28, "No space left on device")])
+@pytest.mark.parametrize("error", [GONE, IN_TRANSACTION, OSError(28, "No space left on device")])
 def test_trouble_is_tried_again_and_then_ends_clearly(error):
     failing = Failing(3, error)
     assert Patient(failing, "shown", 30.0).get_all_studies() == []
@@ -120,6 +125,25 @@ def test_a_torn_last_line_of_a_journal_is_dropped(tmp_path):
     assert [t.value for t in last] == [1.0, 2.0]
 
 
+def wait_for(is_so, patience_s=60.0):
+    until = time.monotonic() + patience_s
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def wait_for_a_trial(url, name):
+    """Until a trial of the study is complete."""
+    opened = open_storage(url)
+
+    def is_there():
+        ids = {study.study_name: study._study_id for study in opened.get_all_studies()}
+        trials = opened.get_all_trials(ids[name]) if name in ids else []
+        return any(t.state is TrialState.COMPLETE for t in trials)
+
+    wait_for(is_there)
+
+
 @pytest.mark.postgres
 def test_a_database_that_goes_away_for_a_while_costs_nothing(postgres, nest, tmp_path):
     settings = {
@@ -130,9 +154,9 @@ def test_a_database_that_goes_away_for_a_while_costs_nothing(postgres, nest, tmp
         "grace_s": 6.0,
     }
     workers = nest(3, settings=settings, sample_s=0.1)
-    time.sleep(4)
+    wait_for_a_trial(postgres.url, "away")
     postgres.stop()
-    time.sleep(5)
+    wait_for(lambda: workers.told().count("no answer") == 3)
     postgres.start()
     statuses, _ = workers.wait()
     assert statuses == [0, 0, 0], workers.told()
@@ -155,7 +179,7 @@ def test_a_database_that_stays_away_ends_the_worker_clearly(postgres, nest):
         "patience_s": 2.0,
     }
     workers = nest(1, settings=settings, sample_s=0.1)
-    time.sleep(4)
+    wait_for_a_trial(postgres.url, "lost")
     postgres.stop()
     try:
         assert workers.wait()[0] == [75], workers.told()

@@ -147,7 +147,7 @@ def test_an_array_is_so_many_workers_on_one_study(slurm, tmp_path):
     job = submit(
         "papermill_jobs/scine_multi_mode_eckartmw_hpo.slurm",
         out,
-        "--array=0-3",
+        "--array=0-1",
         STUDY_NAME="array",
         STORAGE=f"journal:///{out}/study.log",
     )
