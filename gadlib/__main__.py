@@ -24,6 +24,7 @@ from gadlib.review import PathSettings, ReportSettings
 from gadlib.settings import (
     BenchmarkSettings,
     CalculatorSettings,
+    GrowthSettings,
     InputError,
     ScreenSettings,
     SearchSettings,
@@ -90,11 +91,11 @@ def _screen(options: argparse.Namespace) -> int:
 
 
 def _tune(options: argparse.Namespace) -> int:
-    from gadlib import hpo
+    from gadlib import hpo, report
 
     settings = _settings(TuneSettings, options)
     study = hpo.tune(settings)
-    print(f"best trial {study.best_trial.number}: score {study.best_value:.4f}")
+    print(report.best_sentence(report.collect_trials(study)))
     print(json.dumps(study.best_params, indent=1))
     print(f"results: {Path(settings.out_dir) / 'hpo_results.json'}")
     print(f"study:   {hpo.without_password(hpo.default_storage(settings))}")
@@ -194,6 +195,15 @@ def _timing(options: argparse.Namespace) -> int:
         print(timing.HEAD)
         for row in timing.rows(calculator, settings):
             print(timing.told(row), flush=True)
+    return 0
+
+
+def _growth(options: argparse.Namespace) -> int:
+    from gadlib import growth, report
+
+    found = list(growth.rows(_settings(GrowthSettings, options)))
+    print(report.growth_table(found).to_string(index=False))
+    print(report.growth_sentence(found))
     return 0
 
 
@@ -304,6 +314,13 @@ def _parser() -> argparse.ArgumentParser:
         _timing,
         TimingSettings,
         "time a step with made-up molecules; hip without a checkpoint has random weights",
+    )
+    _add(
+        commands,
+        "growth",
+        _growth,
+        GrowthSettings,
+        "measure how the cost of a saddle grows with the molecule, on longer and longer chains",
     )
     _add(
         commands,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import sqlalchemy.exc
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage
+from tqdm.auto import tqdm
 
 
 class StorageLostError(RuntimeError):
@@ -121,10 +123,10 @@ class Patient(BaseStorage):
             nonlocal was_told
             if elapsed > 2 and not was_told:
                 was_told = True
-                print(
+                tqdm.write(  # on a line of its own, where a progress bar stands
                     f"storage {self.shown}: no answer ({reason(error)});"
                     f" trying again for {self.patience_s:.0f} s",
-                    flush=True,
+                    file=sys.stderr,
                 )
 
         try:

@@ -380,6 +380,19 @@ class ExploreSettings(SearchSettings):
     split: str = Field("all", description="train, val, test, several with commas between, or all")
 
 
+class GrowthSettings(CalculatorSettings):
+    """What is measured of searches on longer and longer chains."""
+
+    carbons: str = Field(
+        "2,4,6,8,10,12,14,16", description="carbons of the alkanes, with commas between"
+    )
+    n_starts: int = Field(5, ge=1, description="shaken starts of each chain")
+    noise: float = Field(0.1, ge=0, description="standard deviation of the shaking in A")
+    noise_seed: int = Field(42, ge=0, description="start i is drawn with noise_seed + i")
+    solver: str = Field("trust", description="step rule")
+    n_steps_per_sample: int = Field(800, ge=1, description="steps after which a search ends")
+
+
 class TimingSettings(CalculatorSettings):
     """What is measured of one step."""
 

@@ -212,6 +212,13 @@ def test_default_is_unknown_where_trial_0_failed():
     assert "defaults" not in texts(report.draw_history(trials).figure)
 
 
+def test_best_is_told_in_a_sentence_that_warns_where_nothing_converged():
+    some = report.collect_trials(make_study((DEFAULTS, 0.2), (DEFAULTS | {"dt_max": 0.02}, 0.5)))
+    assert report.best_sentence(some) == "best trial 1: score 0.5000, defaults: 0.2000"
+    none = report.collect_trials(make_study((DEFAULTS, -0.01), (DEFAULTS, -0.01)))
+    assert "no trial converged on any sample" in report.best_sentence(none)
+
+
 def test_best_table_has_log_positions_and_edges():
     best = {"dt_max": 10**-1.5, "plateau_patience": 3, "escape_delta": 0.49}
     table = report.best_table(report.collect_trials(make_study((DEFAULTS, 0.1), (best, 0.2))))

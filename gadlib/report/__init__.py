@@ -22,6 +22,7 @@ from gadlib.report.comparison import (
 from gadlib.report.export import save_figure
 from gadlib.report.gain import Gain, collect_gain, draw_gain, gain_table
 from gadlib.report.gather import write_page
+from gadlib.report.growth import draw_growth, growth_sentence, growth_table
 from gadlib.report.landscape import draw_contours, draw_parallel, draw_slices
 from gadlib.report.paths import (
     Intents,
@@ -111,6 +112,7 @@ __all__ = [
     "draw_ends",
     "draw_flows",
     "draw_gain",
+    "draw_growth",
     "draw_history",
     "draw_importances",
     "draw_parallel",
@@ -129,6 +131,8 @@ __all__ = [
     "draw_verdicts",
     "failure_table",
     "gain_table",
+    "growth_sentence",
+    "growth_table",
     "hardest_converged",
     "live_history",
     "never_sentence",

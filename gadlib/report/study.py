@@ -261,7 +261,10 @@ def best_sentence(trials: Trials) -> str:
     """The best trial, its score and that of the defaults, in a sentence."""
     if trials.best is None:
         return trials.nothing_yet
-    told = f"best trial {trials.numbers[trials.best]}: score {trials.scores[trials.best]:.4f}"
+    score = trials.scores[trials.best]
+    told = f"best trial {trials.numbers[trials.best]}: score {score:.4f}"
+    if score <= 0:  # a single sample that converges is worth more than all steps cost
+        return f"{told}; no trial converged on any sample, and each sample's record says why"
     if trials.default is None:
         return told
     return f"{told}, defaults: {trials.scores[trials.default]:.4f}"

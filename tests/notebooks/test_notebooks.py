@@ -18,6 +18,7 @@ from gadlib.review import PathSettings
 from gadlib.settings import (
     BenchmarkSettings,
     ExploreSettings,
+    GrowthSettings,
     ScreenSettings,
     SearchSettings,
     TuneSettings,
@@ -29,7 +30,7 @@ SETTINGS = {
     "01_screen": (ScreenSettings,),
     "02_tune": (TuneSettings,),
     "03_results": (ValidateSettings, TuneSettings),  # where the study is, besides
-    "04_benchmark": (BenchmarkSettings,),
+    "04_benchmark": (BenchmarkSettings, GrowthSettings),
     "05_validate": (PathSettings,),
     "06_explore": (ExploreSettings,),
 }
@@ -180,7 +181,7 @@ def test_benchmark_notebook_tells_what_its_records_say(tmp_path):
     assert rows["trust"]["strict"] == "100 % (34-100)"  # Wilson's interval of 2 in 2
     notebook = nbformat.read(tmp_path / "04_benchmark.ipynb", as_version=4)
     outputs = [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs]
-    assert sum("image/png" in o.get("data", {}) for o in outputs) == 5
+    assert sum("image/png" in o.get("data", {}) for o in outputs) == 6
     assert not [o for o in outputs if o.get("name") == "stderr" and "Warn" in o.text]
 
 
