@@ -201,8 +201,11 @@ def _timing(options: argparse.Namespace) -> int:
 def _growth(options: argparse.Namespace) -> int:
     from gadlib import growth, report
 
-    found = list(growth.rows(_settings(GrowthSettings, options)))
-    print(report.growth_table(found).to_string(index=False))
+    found = []
+    for row in growth.rows(_settings(GrowthSettings, options)):
+        found.append(row)
+        told = report.growth_table([row]).to_dict("records")[0]
+        print(", ".join(f"{name}: {value}" for name, value in told.items()), flush=True)
     print(report.growth_sentence(found))
     return 0
 

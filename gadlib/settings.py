@@ -384,9 +384,9 @@ class GrowthSettings(CalculatorSettings):
     """What is measured of searches on longer and longer chains."""
 
     carbons: str = Field(
-        "2,4,6,8,10,12,14,16", description="carbons of the alkanes, with commas between"
+        "2,3,4,5,6,8,10", description="carbons of the alkanes, with commas between"
     )
-    n_starts: int = Field(5, ge=1, description="shaken starts of each chain")
+    n_starts: int = Field(3, ge=1, description="shaken starts of each chain")
     noise: float = Field(0.1, ge=0, description="standard deviation of the shaking in A")
     noise_seed: int = Field(42, ge=0, description="start i is drawn with noise_seed + i")
     solver: str = Field("trust", description="step rule")
