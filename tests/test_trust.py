@@ -1,8 +1,11 @@
 """The trust solver: what it finds, what it claims and what it never does."""
 
+import time
+
 import pytest
 import torch
 from ase.build import molecule
+from clusters import clusters
 
 from gadlib.batch import Batch
 from gadlib.calculators import get
@@ -13,6 +16,7 @@ from gadlib.calculators.surfaces import (
     quadratic,
 )
 from gadlib.confine import FLOOR, scaled_distances, shorten, untangle, wall
+from gadlib.curvature import is_hessian_dear
 from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.solver import search
 from gadlib.state import Status
@@ -147,6 +151,32 @@ def test_where_calls_are_dear_the_only_hessians_are_certificates():
     batch = Batch.pack([flat], [atoms.numbers])
     assert _last(counting, batch, dear="calls")[0][0] is Status.SADDLE
     assert sum(asked) == 1
+
+
+class Slow:
+    """Lennard-Jones, its Hessians so many times slower than its gradients."""
+
+    def __init__(self, hessian_s, **said):
+        self.hessian_s, self.potential = hessian_s, lennard_jones(epsilon=0.3, sigma=1.1)
+        vars(self).update(said)
+
+    def __call__(self, batch, *, hessian=True):
+        time.sleep(self.hessian_s if hessian else 0.002)
+        return self.potential(batch, hessian=hessian)
+
+
+@pytest.mark.parametrize(
+    ("calculator", "is_dear"),
+    [
+        (Slow(0.3), True),
+        (Slow(0.002), False),
+        (Slow(0.3, is_hessian_dear=False), False),
+        (Slow(0.002, is_hessian_dear=True), True),
+    ],
+    ids=["measured dear", "measured cheap", "said cheap", "said dear"],
+)
+def test_whether_a_hessian_is_dear_is_said_or_measured(calculator, is_dear):
+    assert is_hessian_dear(calculator, clusters(0)) is is_dear
 
 
 def test_a_search_that_runs_out_ends_at_the_strict_saddle_it_met():
