@@ -29,8 +29,7 @@ from gadlib.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.quadratic import image_step
 from gadlib.settings import InputError, explain
 from gadlib.solver import Frame, search
-from gadlib.state import State, arrive, begin
-from gadlib.trust import along_modes
+from gadlib.state import State, along_modes, arrive, begin, displacement
 
 __all__ = ["Potential", "SaddleSearch"]
 
@@ -269,17 +268,16 @@ def _polished(calculator: Calculator, state: State) -> State:
     Near a saddle Helgaker's image step (Chem. Phys. Lett. 182, 503, 1991) is Newton's. Where a mode
     is so flat that the step would raise the forces, it is shortened until it does not.
     """
-    root, inverse = state.batch.sqrt_masses, state.batch.inverse_sqrt_masses
-    modes, eigenvalues = state.spectrum.modes, state.spectrum.eigenvalues
+    eigenvalues = state.spectrum.eigenvalues
     gradient = along_modes(state, -state.forces.flatten(1))
     climbed = torch.zeros_like(eigenvalues)
     climbed[:, 0] = 1
-    radius = _POLISH_RADIUS * root.amax(-1)
+    radius = _POLISH_RADIUS * state.batch.sqrt_masses.amax(-1)
     positions = state.batch.positions
     for _ in range(_POLISH_HALVINGS):
         step = image_step(gradient, eigenvalues, climbed, radius)
-        move = inverse * (modes @ step[..., None])[..., 0]
-        positions = state.batch.positions + move.unflatten(1, (-1, 3))
+        move = displacement(state, step).unflatten(1, (-1, 3))
+        positions = state.batch.positions + move
         trial = replace(state, batch=state.batch.moved_to(positions))
         trial = evaluated(calculator, trial, torch.zeros_like(state.is_exact))
         spent = {name: getattr(trial, name) for name in ("n_gradient", "calculator_s")}

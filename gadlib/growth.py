@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from statistics import median
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from tqdm.auto import tqdm
 
 from gadlib.hyperparameters import SOLVERS
 from gadlib.reactions import Start
+from gadlib.records import gradients_of
 from gadlib.screen import Job, calculator_of, search_starts
 from gadlib.settings import GrowthSettings, InputError, SearchSettings
 
@@ -110,17 +112,15 @@ def rows(settings: GrowthSettings) -> Iterator[GrowthRow]:
     calculator = calculator_of(SearchSettings.read(shared), all_starts[0])
     hyperparameters = SOLVERS[settings.solver]()
     for same in tqdm(all_starts, desc="chains", unit="chain"):
-        records = search_starts(
-            Job(calculator, tuple(same), hyperparameters, "strict", settings.n_steps_per_sample)
-        )
+        job = Job(calculator, tuple(same), hyperparameters, "strict", settings.n_steps_per_sample)
+        records = [replace(r, n_hessian=r.n_hessian - r.strict) for r in search_starts(job)]
         good = [r for r in records if r.strict]
-        costs = [r.n_gradient + 6 * len(r.atomic_numbers) * (r.n_hessian - 1) for r in good]
         yield GrowthRow(
             n_atoms=len(same[0].atomic_numbers),
             n=len(records),
             strict=len(good),
             steps=median(r.steps for r in good) if good else None,
-            gradients=median(costs) if good else None,
+            gradients=median(gradients_of(r) for r in good) if good else None,
             wall_s=sum(r.elapsed_s for r in records) / len(good) if good else None,
             calculator_s=sum(r.calculator_s for r in records) / len(good) if good else None,
         )

@@ -21,7 +21,6 @@ from gadlib.batch import Batch, Calculator
 from gadlib.minima import (
     RELAXED_FORCE,
     RISE_TOL,
-    displacement,
     is_sound,
     keep,
     moved,
@@ -31,7 +30,7 @@ from gadlib.minima import (
 )
 from gadlib.modes import spectrum
 from gadlib.quadratic import bofill, image_step, predicted_change
-from gadlib.state import State, begin, take
+from gadlib.state import State, begin, displacement, take
 from gadlib.tries import pick, put
 
 _SHARP_FORCE, _SHARPENINGS = 1e-3, 5

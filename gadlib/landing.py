@@ -19,9 +19,9 @@ from gadlib import gad
 from gadlib.batch import Batch, Calculator
 from gadlib.confine import FLOOR, shorten
 from gadlib.hyperparameters import GadHyperparameters, TrustHyperparameters
-from gadlib.state import State, arrive, put
+from gadlib.state import State, along_modes, arrive, put
 from gadlib.tries import STRIDE, longest
-from gadlib.trust import adapted, along_modes, image_move
+from gadlib.trust import adapted, image_move
 
 _TRUST = TrustHyperparameters()
 

@@ -19,8 +19,8 @@ from gadlib.batch import Calculator
 from gadlib.curvature import certified, evaluated
 from gadlib.modes import spectrum
 from gadlib.quadratic import bfgs, predicted_change, trust_step
-from gadlib.state import State, take
-from gadlib.tries import pick, put
+from gadlib.state import State, along_modes, displacement, put, take
+from gadlib.tries import pick
 
 RELAXED_FORCE = 0.005
 """eV/A on any atom, at a minimum."""
@@ -79,14 +79,8 @@ def _is_minimum(state: State) -> Bool[Tensor, " B"]:
 
 def weighted_gradient(state: State) -> Float[Tensor, "B D"]:
     """The gradient along the vibrations, in eV/(A amu^1/2)."""
-    gradient = -state.batch.inverse_sqrt_masses * state.forces.flatten(1)
-    along = (state.spectrum.modes.mT @ gradient[..., None])[..., 0]
+    along = along_modes(state, -state.forces.flatten(1))
     return torch.where(state.spectrum.eigenvalues.isfinite(), along, 0.0)
-
-
-def displacement(state: State, step: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
-    """A step along the vibrations in amu^1/2 A as a Cartesian one in A."""
-    return state.batch.inverse_sqrt_masses * (state.spectrum.modes @ step[..., None])[..., 0]
 
 
 def moved(calculator: Calculator, state: State, step: Float[Tensor, "B D"]) -> State:

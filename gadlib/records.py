@@ -88,6 +88,14 @@ _RELEVANT_PACKAGES = (
 )
 
 
+def gradients_of(record: Record) -> int:
+    """What a search cost in gradients: its own, and 6N for each Hessian.
+
+    As many as central differences take, whatever a potential's own Hessian costs.
+    """
+    return record.n_gradient + 6 * len(record.atomic_numbers) * record.n_hessian
+
+
 def versions() -> dict[str, str]:
     """The versions that a result depends on."""
     found = {"gadlib": __version__, "python": platform.python_version()}

@@ -162,6 +162,17 @@ def _map(on_tensors: Callable, on_tuples: Callable, nodes: Sequence[Any]) -> Any
     return on_tuples(nodes) if isinstance(first, tuple) else first
 
 
+def along_modes(state: State, gradient: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
+    """A gradient in eV/A along the modes, in eV/(A amu^1/2)."""
+    weighted = state.batch.inverse_sqrt_masses * gradient
+    return (state.spectrum.modes.mT @ weighted[..., None])[..., 0]
+
+
+def displacement(state: State, step: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
+    """A step along the modes in amu^1/2 A as a Cartesian one in A."""
+    return state.batch.inverse_sqrt_masses * (state.spectrum.modes @ step[..., None])[..., 0]
+
+
 def begin(
     batch: Batch, calculator: Calculator, model: Float[Tensor, "B D D"] | None = None
 ) -> State:

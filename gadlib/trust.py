@@ -33,14 +33,13 @@ from gadlib.curvature import (
 from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.modes import most_within, spectrum
 from gadlib.quadratic import image_step
-from gadlib.state import State, begin, put
+from gadlib.state import State, along_modes, begin, displacement, put
 from gadlib.tries import START_FLOOR, STRIDE, TrustMemory, longest, pick, turn
 
 _MAX_POOR = 3
 _PRESS_EDGE = 1.0
 _NEAR = 0.3
 _MAX_AGE = 20
-_ROUNDS = 1
 _MARK_STEPS = 8
 _BACK = 0.05
 _CIRCLE = 0.02
@@ -141,12 +140,6 @@ def _trust_move(
     return image_move(state, components, climbed, memory.radius)
 
 
-def along_modes(state: State, gradient: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
-    """The mass-weighted gradient in the modes of the state's spectrum."""
-    weighted = state.batch.inverse_sqrt_masses * gradient
-    return (state.spectrum.modes.mT @ weighted[..., None])[..., 0]
-
-
 def image_move(
     state: State,
     components: Float[Tensor, "B D"],
@@ -154,21 +147,17 @@ def image_move(
     max_move: Float[Tensor, " B"],
 ) -> Float[Tensor, "B D"]:
     """The image step in A, with a radius at which no atom moves farther than `max_move` (A)."""
-    inverse, root = state.batch.inverse_sqrt_masses, state.batch.sqrt_masses
-    modes, eigenvalues = state.spectrum.modes, state.spectrum.eigenvalues
-    radius = max_move * root.amax(-1)
+    eigenvalues = state.spectrum.eigenvalues
+    radius = max_move * state.batch.sqrt_masses.amax(-1)
     step = image_step(components, eigenvalues, climbed, radius)
-    move = inverse * (modes @ step[..., None])[..., 0]
+    move = displacement(state, step)
     farthest = longest(move)
-    for _ in range(_ROUNDS):
-        is_short = (farthest < 0.9 * max_move) & (step.norm(dim=-1) > 0.99 * radius)
-        is_off = is_short | (farthest > 1.05 * max_move)
-        if not is_off.any():
-            break
+    is_short = (farthest < 0.9 * max_move) & (step.norm(dim=-1) > 0.99 * radius)
+    is_off = is_short | (farthest > 1.05 * max_move)
+    if is_off.any():
         ratio = (max_move / farthest.clamp(min=1e-12)).clamp(0.1, 10.0)
         radius = torch.where(is_off, radius * ratio, radius)
-        step = image_step(components, eigenvalues, climbed, radius)
-        move = inverse * (modes @ step[..., None])[..., 0]
+        move = displacement(state, image_step(components, eigenvalues, climbed, radius))
         farthest = longest(move)
     return move * (max_move / farthest.clamp(min=1e-12)).clamp(max=1.0)[:, None]
 

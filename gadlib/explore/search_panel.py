@@ -15,14 +15,14 @@ from gadlib.explore.choice import Molecule
 from gadlib.explore.drawing import RUN_COLOURS, LiveCurves, curves_png
 from gadlib.explore.molecule import MoleculeView
 from gadlib.explore.series import Point, Run, run_row
-from gadlib.explore.watching import Throttle, Watch
+from gadlib.explore.watching import Panel, Throttle, Watch
 from gadlib.settings import InputError
 
 _CURVES_EVERY_S = 0.25
 _MOLECULE_EVERY_S = 0.1
 
 
-class SearchPanel:
+class SearchPanel(Panel):
     """Starts the search that the controls say, shows it while it runs, and keeps it.
 
     Attributes:
@@ -33,14 +33,12 @@ class SearchPanel:
     def __init__(
         self, task: Callable[[], Task], chosen: Callable[[], Molecule], say: Callable[[str], None]
     ) -> None:
+        super().__init__()
         self._task, self._chosen, self._say = task, chosen, say
         self.runs: list[Run] = []
         self._live = LiveCurves()
-        self._watch: Watch | None = None
-        self._is_running = False
         self._n_started = 0
         self._shown: Run | None = None
-        self._is_compared = False
         self.run_button = w.Button(
             description="Run", icon="play", button_style="primary", tooltip="start the search"
         )
@@ -83,11 +81,6 @@ class SearchPanel:
             Throttle(_MOLECULE_EVERY_S),
         )
 
-    @property
-    def is_running(self) -> bool:
-        """Whether a search is running, or its end still being drawn."""
-        return self._is_running
-
     def start(self) -> None:
         """Nothing; the search that the controls say is started, or a sentence tells why not."""
         if self.is_running:
@@ -110,15 +103,6 @@ class SearchPanel:
             partial(self._hear, run),
             partial(self._finish, run),
         )
-
-    def stop(self) -> None:
-        """Nothing; the running search is ended, and what it told is kept."""
-        if self._watch is not None:
-            self._watch.stop()
-
-    def wait(self, timeout_s: float) -> bool:
-        """Whether the search was over within that time; for whoever drives the page by a script."""
-        return self._watch is None or self._watch.join(timeout_s)
 
     def _hear(self, run: Run, told: list[Any]) -> None:
         is_first = not run.points
@@ -191,8 +175,7 @@ class SearchPanel:
         self.compare.options = [(f"{run.label}: {run.sentence}", run.number) for run in kept]
         shown = [run.number for run in kept if run.number in chosen]
         self.compare.value = shown[-len(RUN_COLOURS) :]
-        table = pd.DataFrame([run_row(run) for run in kept])
-        self._table.value = table.to_html(index=False, border=0) if kept else ""
+        self._tabulate(kept)
 
     def _redraw(self) -> None:
         chosen = self._selected()
@@ -212,6 +195,9 @@ class SearchPanel:
         self.runs = [run for run in self.runs if run.number not in gone]
         self.compare.value = ()
         self.compare.options = [(run.label, run.number) for run in self.runs]
-        table = pd.DataFrame([run_row(run) for run in self.runs])
-        self._table.value = table.to_html(index=False, border=0) if self.runs else ""
+        self._tabulate(self.runs)
         self.curves.value = curves_png([])
+
+    def _tabulate(self, runs: list[Run]) -> None:
+        table = pd.DataFrame([run_row(run) for run in runs])
+        self._table.value = table.to_html(index=False, border=0) if runs else ""

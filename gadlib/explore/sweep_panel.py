@@ -12,7 +12,7 @@ import ipywidgets as w
 from gadlib.explore.background import Background, Ended, Refused, Task, search_tasks
 from gadlib.explore.drawing import map_png
 from gadlib.explore.sweep import Axis, Sweep, axis, collect_map
-from gadlib.explore.watching import Throttle, Watch
+from gadlib.explore.watching import Panel, Throttle, Watch
 from gadlib.hyperparameters import SOLVERS
 from gadlib.settings import InputError
 
@@ -70,7 +70,7 @@ class AxisChoice:
                 self.low.value, self.high.value = knob.low, knob.high
 
 
-class SweepPanel:
+class SweepPanel(Panel):
     """Starts a sweep of the search that the controls say.
 
     Attributes:
@@ -79,9 +79,8 @@ class SweepPanel:
     """
 
     def __init__(self, task: Callable[[], Task], solver: Any) -> None:
+        super().__init__()
         self._task = task
-        self._watch: Watch | None = None
-        self._is_running = False
         self.sweep: Sweep | None = None
         self.first = AxisChoice(solver.value, is_optional=False)
         self.second = AxisChoice(solver.value, is_optional=True)
@@ -94,15 +93,10 @@ class SweepPanel:
         self.status = w.HTML()
         self.map = w.Image(format="png", layout={"width": "600px", "display": "none"})
         self.run_button.on_click(lambda _: self.start())
-        self.cancel_button.on_click(lambda _: self.cancel())
+        self.cancel_button.on_click(lambda _: self.stop())
         self._map_due = Throttle(_MAP_EVERY_S)
         buttons = w.HBox([self.run_button, self.cancel_button, self.progress])
         self.box = w.VBox([self.first.box, self.second.box, buttons, self.status, self.map])
-
-    @property
-    def is_running(self) -> bool:
-        """Whether a sweep is running."""
-        return self._is_running
 
     def start(self) -> None:
         """Nothing; the sweep is started, or a sentence tells why not."""
@@ -124,15 +118,6 @@ class SweepPanel:
             partial(self._hear, sweep),
             partial(self._finish, sweep),
         )
-
-    def cancel(self) -> None:
-        """Nothing; the running sweep is ended, and what it found is kept."""
-        if self._watch is not None:
-            self._watch.stop()
-
-    def wait(self, timeout_s: float) -> bool:
-        """Whether the sweep was over within that time; for whoever drives the page by a script."""
-        return self._watch is None or self._watch.join(timeout_s)
 
     def _offer(self, solver: str) -> None:
         self.first.offer(solver)

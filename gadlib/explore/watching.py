@@ -59,6 +59,28 @@ class Watch:
             self._finish(self._is_stopped.is_set())
 
 
+class Panel:
+    """What starts work in the background, one piece at a time."""
+
+    def __init__(self) -> None:
+        self._watch: Watch | None = None
+        self._is_running = False
+
+    @property
+    def is_running(self) -> bool:
+        """Whether work is running, or its end still being drawn."""
+        return self._is_running
+
+    def stop(self) -> None:
+        """Nothing; the running work is ended, and what it told is kept."""
+        if self._watch is not None:
+            self._watch.stop()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether the work was over within that time; for whoever drives the page by a script."""
+        return self._watch is None or self._watch.join(timeout_s)
+
+
 class Throttle:
     """Says when it is time again: `every_s` after the last time, and longer if that took long."""
 

@@ -17,7 +17,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from gadlib.benchmark import RECOVERED_TOL, Results
 from gadlib.criteria import IMAGINARY_MIN_CM1
-from gadlib.records import Record
+from gadlib.records import Record, gradients_of
 from gadlib.report.comparison import wilson
 from gadlib.report.style import (
     BLACK,
@@ -85,14 +85,6 @@ class Benchmark(NamedTuple):
 
     runs: pd.DataFrame
     rows: tuple[Row, ...]
-
-
-def gradients_of(record: Record) -> int:
-    """What a search cost in gradients: its own, and 6N for each Hessian.
-
-    As many as central differences take, whatever a potential's own Hessian costs.
-    """
-    return record.n_gradient + 6 * len(record.atomic_numbers) * record.n_hessian
 
 
 def collect_benchmark(results: Results) -> Benchmark:

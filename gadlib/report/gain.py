@@ -16,8 +16,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from gadlib.records import Record
-from gadlib.report.benchmark import gradients_of, rate_text
+from gadlib.records import Record, gradients_of
+from gadlib.report.benchmark import rate_text
 from gadlib.report.comparison import Comparison, Paired, collect_comparison
 from gadlib.report.style import BLUE, GREY, LEGEND, VERMILLION, panels, say
 
