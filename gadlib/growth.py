@@ -16,10 +16,9 @@ import numpy as np
 from jaxtyping import Float, Int
 from tqdm.auto import tqdm
 
-from gadlib.hyperparameters import SOLVERS
 from gadlib.reactions import Start
 from gadlib.records import gradients_of
-from gadlib.screen import Job, calculator_of, search_starts
+from gadlib.screen import Job, calculator_of, hyperparameters_of, search_starts
 from gadlib.settings import GrowthSettings, InputError, SearchSettings
 
 _CC, _CH, _ANGLE = 1.53, 1.09, math.radians(112.0)
@@ -109,8 +108,9 @@ def rows(settings: GrowthSettings) -> Iterator[GrowthRow]:
             f" ({error})"
         ) from None
     shared = {n: getattr(settings, n) for n in SearchSettings.model_fields if hasattr(settings, n)}
-    calculator = calculator_of(SearchSettings.read(shared), all_starts[0])
-    hyperparameters = SOLVERS[settings.solver]()
+    plain = SearchSettings.read(shared)
+    hyperparameters = hyperparameters_of(plain)
+    calculator = calculator_of(plain, all_starts[0])
     for same in tqdm(all_starts, desc="chains", unit="chain"):
         job = Job(calculator, tuple(same), hyperparameters, "strict", settings.n_steps_per_sample)
         records = [replace(r, n_hessian=r.n_hessian - r.strict) for r in search_starts(job)]

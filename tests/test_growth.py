@@ -64,6 +64,11 @@ def test_wrong_chains_are_told(carbons):
         list(rows(GrowthSettings(carbons=carbons)))
 
 
+def test_unknown_solver_is_told():
+    with pytest.raises(InputError, match="newton"):
+        list(rows(GrowthSettings(solver="newton")))
+
+
 def test_figure_has_a_line_for_each_part_and_a_sentence_without_any():
     made = [GrowthRow(n, 5, 5, 20, 40, 0.01 * n**2, 0.004 * n**2) for n in (8, 20, 50)]
     ax = report.draw_growth(made)
