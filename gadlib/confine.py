@@ -23,7 +23,6 @@ FLOOR = 0.6
 
 _STIFFNESS = 45.0  # eV, per squared scaled distance: 3 eV/A on C-C at a scaled distance of 1.4
 _HARMONIC = 0.3  # scaled distance beyond the edge after which the pull is constant
-_SPRING = 30.0  # eV/A^2 between bonded atoms
 _PUSHES = 200
 
 
@@ -145,28 +144,6 @@ def _pull(batch: Batch, links: _Links, edge: Float[Tensor, " B"]) -> tuple[Tenso
         gradient.flatten(1),
         hessian.transpose(2, 3).reshape(size, 3 * width, 3 * width),
     )
-
-
-def model_hessian(batch: Batch) -> Float[Tensor, "B D D"]:
-    """A positive guess of the Hessian in eV/A^2: springs that fade with the scaled distance s.
-
-    k exp(-3 (s^2 - 1)), a tenth of it across the axis, and half an eV/A^2 for every coordinate. In
-    the manner of Lindh, Bernhardsson, Karlstrom, Malmqvist, Chem. Phys. Lett. 241, 423 (1995),
-    doi:10.1016/0009-2614(95)00646-L, without its bends and torsions.
-    """
-    scaled = scaled_distances(batch).clamp(min=0.8)
-    spring = torch.where(scaled.isfinite(), _SPRING * torch.exp(-3 * (scaled**2 - 1)), 0.0)
-    apart = batch.positions[:, :, None] - batch.positions[:, None, :]
-    unit = apart / apart.norm(dim=-1, keepdim=True).clamp(min=1e-6)
-    identity = torch.eye(3, dtype=unit.dtype, device=unit.device)
-    block = spring[..., None, None] * (
-        0.9 * unit[..., :, None] * unit[..., None, :] + 0.1 * identity
-    )
-    hessian = -block
-    atoms = torch.arange(scaled.shape[1], device=unit.device)
-    hessian[:, atoms, atoms] = block.sum(2)
-    hessian = hessian.transpose(2, 3).reshape(len(scaled), 3 * len(atoms), 3 * len(atoms))
-    return hessian + 0.5 * torch.diag_embed(batch.mask.repeat_interleave(3, -1).to(hessian.dtype))
 
 
 def untangle(batch: Batch, floor: float) -> Batch:

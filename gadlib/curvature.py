@@ -12,12 +12,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gadlib.batch import Batch, Calculator
-from gadlib.confine import model_hessian
 from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.modes import spectrum
 from gadlib.quadratic import bfgs, probe, ts_bfgs
+from gadlib.springs import model_hessian
 from gadlib.state import State, evaluate, put
-from gadlib.tries import pick
+from gadlib.tries import TrustMemory, aim_at, pick
 
 PROBES_START = 11
 _PROBE = 0.01
@@ -59,14 +59,17 @@ def probed(calculator: Calculator, state: State, number: int) -> State:
     found = known
     block = min(_PROBES_AT_ONCE, number)
     for size in [block] + [1] * (number - block):
-        vectors = inverse[:, :, None] * state.spectrum.modes[:, :, :size]
+        modes, is_mode = _to_probe(state, size)
+        vectors = inverse[:, :, None] * modes
         vectors = vectors - known @ (known.mT @ vectors)
-        is_new = state.spectrum.eigenvalues[:, :size].isfinite() & (vectors.norm(dim=1) > 1e-6)
+        is_new = is_mode & (vectors.norm(dim=1) > 1e-6)
         vectors = torch.where(is_new[:, None, :], vectors, 0.0)  # a small molecule has fewer modes
         if size > 1:
             vectors = torch.where(is_new[:, None, :], torch.linalg.qr(vectors).Q, 0.0)
         else:
             vectors = torch.nn.functional.normalize(vectors, dim=1)
+        # A mode has no sign of its own, a difference to one side has: downhill.
+        vectors = torch.where(state.forces.flatten(1)[:, None] @ vectors < 0, -vectors, vectors)
         changes = []
         for vector in vectors.unbind(-1):
             moved = state.batch.moved_to(
@@ -87,6 +90,21 @@ def probed(calculator: Calculator, state: State, number: int) -> State:
     return state
 
 
+def _to_probe(
+    state: State, size: int
+) -> tuple[Float[Tensor, "B D {size}"], Bool[Tensor, "B {size}"]]:
+    """The softest modes, before them the one that is climbed towards an aim; which ones exist."""
+    eigenvalues, modes = state.spectrum.eigenvalues, state.spectrum.modes
+    if state.memory is None or not state.wanted.is_set.any():
+        return modes[:, :, :size], eigenvalues[:, :size].isfinite()
+    is_aiming, aimed = aim_at(state)
+    rank = torch.arange(modes.shape[2], device=modes.device).expand(len(aimed), -1)
+    is_first = is_aiming[:, None] & (rank == aimed[:, None])
+    chosen = torch.where(is_first, -1, rank).argsort(dim=-1)[:, :size]
+    chosen_modes = modes.gather(2, chosen[:, None, :].expand(-1, modes.shape[1], -1))
+    return chosen_modes, eigenvalues.gather(1, chosen).isfinite()
+
+
 def spared(calculator: Calculator, state: State, h: TrustHyperparameters) -> State:
     """The state with its softest modes probed where Hessians are spared and a probe is due.
 
@@ -97,10 +115,13 @@ def spared(calculator: Calculator, state: State, h: TrustHyperparameters) -> Sta
     memory = state.memory
     is_thrifty = memory.is_thrifty & (state.steps < _THRIFTY_STEPS)
     state = replace(state, memory=replace(memory, is_thrifty=is_thrifty))
+    is_begun = (memory.try_steps == 0) & ~memory.is_relaxing
+    is_blind = is_begun & (memory.attempt == 0) & ~is_thrifty & ~state.is_exact
+    state = put(state, is_blind.nonzero().flatten(), lambda part: certified(calculator, part))
     is_climbing = is_thrifty & ~memory.is_relaxing
     is_stalled = is_climbing & (memory.age >= _STALL_STEPS)
     is_stalled &= (memory.radius <= 1.001 * h.radius_min) & (state.max_force > _STALL_FORCE)
-    is_first = is_climbing & memory.is_minimum & (memory.branch == 0) & (memory.try_steps == 0)
+    is_first = is_thrifty & is_begun & ((memory.attempt == 0) | _is_first_branch(memory))
     is_due = is_climbing & ((memory.age + 1) % h.probe_every == 0) & ~is_first & ~is_stalled
     state = put(state, is_stalled.nonzero().flatten(), lambda part: _remodelled(part, h))
     for rows, number in ((is_first | is_stalled, PROBES_START), (is_due, 1)):
@@ -110,6 +131,10 @@ def spared(calculator: Calculator, state: State, h: TrustHyperparameters) -> Sta
             lambda part, number=number: probed(calculator, part, number),
         )
     return state
+
+
+def _is_first_branch(memory: TrustMemory) -> Bool[Tensor, " B"]:
+    return memory.is_minimum & (memory.branch == 0)
 
 
 def _remodelled(state: State, h: TrustHyperparameters) -> State:

@@ -1,9 +1,9 @@
 """Which mode a search climbs first: directions that it is to have most of.
 
-A search climbs the lowest mode unless it is told more: the way from reactant to product, or atoms
-or bonds. What is wanted is told as orthonormal mass-weighted directions; the solver takes the
-mode with the largest part within them (mode following: Cerjan, Miller, J. Chem. Phys. 75, 2800
-(1981), doi:10.1063/1.442352). Floor 2.
+A search climbs the lowest mode unless it is told more: the bonds that change from reactant to
+product, or atoms or bonds by name. What is wanted is told as an aim; the solver takes the mode with
+the largest part within it (mode following: Cerjan, Miller, J. Chem. Phys. 75, 2800 (1981),
+doi:10.1063/1.442352). Floor 2.
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from ase.data import atomic_masses
+from ase.data import covalent_radii
 from jaxtyping import Float, Int
-from torch import Tensor
+from scipy.spatial.distance import cdist
 
+from gadlib.aim import Aim
 from gadlib.alignment import aligned
 from gadlib.batch import Batch
-from gadlib.modes import remove_rigid, rigid_motions
 from gadlib.settings import InputError
 
 _ATOMS = re.compile(r"atoms:(\d+(?:,\d+)*)")
 _BONDS = re.compile(r"bonds:(\d+-\d+(?:,\d+-\d+)*)")
-_ALONG_TOL = 1e-6
+_BOND_ORDER_DECAY = 0.3  # A
+_CHANGED = 0.25
+"""A bond whose order changes by less has no part in the reaction."""
 
 
 def require_mode(mode: str) -> None:
@@ -46,8 +48,8 @@ def wanted(
     atomic_numbers: Int[np.ndarray, " n"],
     positions: Float[np.ndarray, "n 3"],
     ends: tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"]] | None = None,
-) -> Float[np.ndarray, "d k"] | None:
-    """Orthonormal mass-weighted directions that the mode is to have most of; None for the lowest.
+) -> Aim | None:
+    """The aim of one molecule, of which the climbed mode is to have most; None for the lowest.
 
     Args:
         mode: `lowest`, `reaction`, `atoms:I,J,...` or `bonds:I-J,...`; atoms count from 0.
@@ -61,31 +63,54 @@ def wanted(
     require_mode(mode)
     if mode == "lowest":
         return None
+    n = len(positions)
     if mode == "reaction":
         if ends is None:
             raise InputError("mode 'reaction': reactant and product are not known here")
-        first, last = (aligned(end, positions) for end in ends)
-        rows = [(last - first).ravel()]
-    elif mode.startswith("atoms:"):
-        rows = _of_atoms(_numbers(mode, len(positions)), len(positions))
-    else:
-        masses = atomic_masses[np.asarray(atomic_numbers)]
-        rows = _of_bonds(_numbers(mode, len(positions)), positions, masses)
-    return _orthonormal(np.array(rows), Batch.pack([positions], [atomic_numbers]))
+        return _of_reaction(np.asarray(atomic_numbers), positions, ends)
+    if mode.startswith("atoms:"):
+        return _moves(np.eye(3 * n)[_coordinates(_numbers(mode, n))], atomic_numbers, positions)
+    return _stretches(_of_bonds(_numbers(mode, n), n))
 
 
-def stack(
-    directions: Sequence[Float[np.ndarray, "d k"] | None], width: int
-) -> Float[Tensor, "B D K"] | None:
-    """Directions of many molecules as one tensor, padded with zeros; None where nobody has any."""
-    count = max((d.shape[1] for d in directions if d is not None), default=0)
+def stack(aims: Sequence[Aim | None], width: int) -> Aim | None:
+    """The aims of many molecules as one, padded to as many atoms; None where nobody has any."""
+    count = max((aim.moves.shape[2] for aim in aims if aim is not None), default=0)
     if not count:
         return None
-    padded = torch.zeros(len(directions), 3 * width, count, dtype=torch.float64)
-    for place, d in zip(padded, directions, strict=True):
-        if d is not None:
-            place[: d.shape[0], : d.shape[1]] = torch.as_tensor(d)
-    return padded
+    moves = torch.zeros(len(aims), 3 * width, count, dtype=torch.float64)
+    stretches = torch.zeros(len(aims), count, width, width, dtype=torch.float64)
+    for i, aim in enumerate(aims):
+        if aim is not None:
+            n, k = aim.stretches.shape[2], aim.moves.shape[2]
+            moves[i, : 3 * n, :k] = aim.moves[0]
+            stretches[i, :k, :n, :n] = aim.stretches[0]
+    return Aim(moves, stretches)
+
+
+def _of_reaction(
+    numbers: np.ndarray, positions: np.ndarray, ends: tuple[np.ndarray, np.ndarray]
+) -> Aim:
+    """Distances weighted by what their bond orders lose from the nearer end to the farther one.
+
+    Bond orders: Pauling, J. Am. Chem. Soc. 69, 542 (1947), doi:10.1021/ja01195a024. Where no bond
+    changes, the straight way from the one end to the other.
+    """
+    placed = [aligned(end, positions) for end in ends]
+    near, far = sorted(placed, key=lambda end: float(((end - positions) ** 2).sum()))
+    lost = _bond_orders(numbers, near) - _bond_orders(numbers, far)
+    weights = np.where(np.abs(lost) < _CHANGED, 0.0, lost)
+    if weights.any():
+        return _stretches(weights[None])
+    return _moves((far - near).reshape(1, -1), numbers, positions)
+
+
+def _bond_orders(numbers: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    radii = covalent_radii[numbers]
+    longer = cdist(positions, positions) - radii[:, None] - radii
+    orders = np.minimum(np.exp(-longer / _BOND_ORDER_DECAY), 1.0)
+    np.fill_diagonal(orders, 0.0)
+    return orders
 
 
 def _numbers(mode: str, n_atoms: int) -> list[int]:
@@ -98,31 +123,31 @@ def _numbers(mode: str, n_atoms: int) -> list[int]:
     return numbers
 
 
-def _of_atoms(atoms: list[int], n_atoms: int) -> list[np.ndarray]:
-    return list(np.eye(3 * n_atoms)[[3 * atom + axis for atom in atoms for axis in range(3)]])
+def _coordinates(atoms: list[int]) -> list[int]:
+    return [3 * atom + axis for atom in atoms for axis in range(3)]
 
 
-def _of_bonds(atoms: list[int], positions: np.ndarray, masses: np.ndarray) -> list[np.ndarray]:
-    """Displacements of which a mode's part tells how much it stretches the bonds, M^-1 B^T.
-
-    Wilson, Decius, Cross, Molecular Vibrations, McGraw-Hill (1955), chapter 4.
-    """
+def _of_bonds(atoms: list[int], n_atoms: int) -> np.ndarray:
+    """Weights of distances, for each bond those of its own."""
     rows = []
     for i, j in zip(atoms[::2], atoms[1::2], strict=True):
         if i == j:
             raise InputError(f"mode 'bonds:{i}-{j}': expected two atoms")
-        stretch = np.zeros_like(positions)
-        unit = (positions[i] - positions[j]) / np.linalg.norm(positions[i] - positions[j])
-        stretch[i], stretch[j] = unit / masses[i], -unit / masses[j]
-        rows.append(stretch.ravel())
-    return rows
+        weights = np.zeros((n_atoms, n_atoms))
+        weights[i, j] = weights[j, i] = 1.0
+        rows.append(weights)
+    return np.array(rows)
 
 
-def _orthonormal(rows: np.ndarray, batch: Batch) -> np.ndarray | None:
-    """An orthonormal basis of Cartesian displacements, mass-weighted, without rigid motions."""
-    weighted = torch.as_tensor(rows, dtype=torch.float64) * batch.sqrt_masses
-    rigid = rigid_motions(batch).expand(len(weighted), -1, -1)
-    weighted = remove_rigid(weighted, rigid)
-    basis, strength, _ = torch.linalg.svd(weighted.mT, full_matrices=False)
-    kept = basis[:, strength > _ALONG_TOL * max(1.0, float(strength.max()))]
-    return kept.numpy() if kept.shape[1] else None
+def _stretches(weights: Float[np.ndarray, "k n n"]) -> Aim:
+    count, n = weights.shape[:2]
+    moves = torch.zeros(1, 3 * n, count, dtype=torch.float64)
+    return Aim(moves, torch.as_tensor(weights, dtype=torch.float64)[None])
+
+
+def _moves(rows: Float[np.ndarray, "k d"], numbers: np.ndarray, positions: np.ndarray) -> Aim:
+    """The aim of Cartesian displacements, mass-weighted."""
+    n, batch = len(positions), Batch.pack([positions], [numbers])
+    moves = torch.as_tensor(rows, dtype=torch.float64) * batch.sqrt_masses
+    stretches = torch.zeros(1, len(rows), n, n, dtype=torch.float64)
+    return Aim(moves.mT[None], stretches)

@@ -61,7 +61,7 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: GadHyperparamete
 def step(calculator: Calculator, state: State, hyperparameters: GadHyperparameters) -> State:
     """The state after one step of every system: an escape where it is stuck, else the dynamics."""
     is_stuck = _is_stuck(state, hyperparameters)
-    memory = _follow(state.memory, state.spectrum, state.wanted)
+    memory = _follow(state.memory, state.spectrum, state.wanted.directions(state.batch))
     memory = _adapt(memory, state.order, hyperparameters)
     move = _gentlest_ascent(state, memory, hyperparameters)
     n_tries, seconds = torch.zeros_like(state.steps), 0.0

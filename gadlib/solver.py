@@ -13,10 +13,11 @@ from dataclasses import replace
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from gadlib import gad, landing, trust
+from gadlib.aim import Aim
 from gadlib.batch import Batch, Calculator
 from gadlib.chemistry import n_fragments
 from gadlib.criteria import CRITERIA, Criterion, Verdict, judge
@@ -62,7 +63,7 @@ def search(
     criterion: Criterion = "index1",
     n_steps: int = 800,
     max_fragments: Int[Tensor, " B"] | None = None,
-    wanted: Float[Tensor, "B D K"] | None = None,
+    wanted: Aim | None = None,
     capacity: int = 32,
 ) -> Iterator[Frame]:
     """Frames of a search from every system of the batch, until each has ended.
@@ -80,8 +81,8 @@ def search(
             met if there was one, else where it is.
         max_fragments: for `bound`, the fragments of the references; by default those of the
             starting points.
-        wanted: mass-weighted directions of which the climbed mode is to have most (`directions`);
-            by default the lowest mode is climbed.
+        wanted: aims, of which the climbed mode is to have most (`directions`); by default the
+            lowest mode is climbed.
         capacity: how many systems step together.
 
     Raises:
@@ -108,7 +109,7 @@ def search(
             entered = rule.init(calculator, batch.take(new), hyperparameters)
             entered = replace(entered, index=new, max_fragments=allowed[new])
             if wanted is not None:
-                entered = replace(entered, wanted=wanted[new])
+                entered = replace(entered, wanted=wanted.take(new))
             active = entered if active is None else concatenate([active, entered])
         assert active is not None
         verdict = judge(active, allowed[active.index])

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from gadlib.aim import Aim
 from gadlib.batch import Batch, Calculator, Evaluation
 from gadlib.chemistry import n_fragments
 from gadlib.modes import Spectrum, spectrum
@@ -66,8 +67,7 @@ class State:
         spectrum: of that Hessian, and, where not exact, of what the step rule adds to the surface.
         is_exact: whether the spectrum is the calculator's here; no saddle is claimed without.
         max_fragments: pieces that the molecule may have at a bound saddle.
-        wanted: orthonormal mass-weighted directions, zero where there are fewer; the mode most
-            within them is climbed first, the lowest where there is none.
+        wanted: the aim; the mode most along it is climbed, the lowest where there is none.
         memory: what the step rule carries along, a frozen dataclass of tensors.
         steps: moves made, escapes included.
         escapes: escapes made.
@@ -87,7 +87,7 @@ class State:
     spectrum: Spectrum
     is_exact: Bool[Tensor, " B"]
     max_fragments: Int[Tensor, " B"]
-    wanted: Float[Tensor, "B D K"]
+    wanted: Aim
     memory: Any
     steps: Int[Tensor, " B"]
     escapes: Int[Tensor, " B"]
@@ -189,7 +189,7 @@ def begin(
         spectrum=_spectrum_at(hessian, batch),
         is_exact=torch.full_like(zero, model is None, dtype=torch.bool),
         max_fragments=n_fragments(batch),
-        wanted=batch.positions.new_zeros(len(batch), 3 * batch.positions.shape[1], 1),
+        wanted=Aim.none(batch),
         memory=None,
         steps=zero,
         escapes=zero,

@@ -14,10 +14,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gadlib.confine import model_hessian, untangle
+from gadlib.chemistry import n_fragments
+from gadlib.confine import untangle
 from gadlib.criteria import FORCE_TOL
 from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.modes import spectrum, within
+from gadlib.springs import model_hessian
 from gadlib.state import State, put
 from gadlib.units import CM1_PER_SQRT_EIGENVALUE
 
@@ -25,10 +27,15 @@ START_FLOOR = 0.65
 STRIDE = 3.0
 """How many times farther than in the first try, which is to stay near, a step may go in others."""
 
+SETTLED_FORCE = 10.0
+"""eV/A on any atom: below, a start is no longer what noise made of it, but a molecule."""
+
 RELAXED_TOL = 0.03
+_SETTLE_STEPS = 60
 _KICK = 0.3
 _PRESSES = 3
 _SOFT_CM1 = 100.0
+_SOFT = 3.0  # eV/(A^2 amu), 900 cm-1
 _MAX_KICKED = 1000
 _MAX_CLAIMS = 4
 _MAX_CLIMB = 12.0  # eV; the strongest bond, of CO, takes 11
@@ -47,12 +54,16 @@ class TrustMemory:
         age: steps since the last exact Hessian.
         poor: badly predicted steps in a row.
         claims: exact Hessians spent in this try on stationary points that it climbed to.
-        is_relaxing: whether the system goes down to a minimum instead of climbing.
+        is_relaxing: whether the system goes down, to settle or to a minimum, instead of climbing.
+        is_settling: whether it does so only until a distorted start is whole and its forces are
+            those of a molecule.
+        press: steps of this relaxation in which the wall presses the pieces together.
         attempt: tries begun before this one.
         branch: climbs from the present minimum before this one; it tells the mode and its sign.
         try_steps, torn_steps: steps of this try, and those in a row in more pieces than allowed.
         relaxations: relaxations begun.
         anchor: where the try was at its beginning, and then every eighth step, in A.
+        is_arrived: whether this climb has come near a point of order one.
         is_circling: whether a step of full length led back there.
         lowest: the lowest energy met so far in eV.
         start: the starting point in A.
@@ -71,12 +82,15 @@ class TrustMemory:
     poor: Int[Tensor, " B"]
     claims: Int[Tensor, " B"]
     is_relaxing: Bool[Tensor, " B"]
+    is_settling: Bool[Tensor, " B"]
+    press: Int[Tensor, " B"]
     attempt: Int[Tensor, " B"]
     branch: Int[Tensor, " B"]
     try_steps: Int[Tensor, " B"]
     torn_steps: Int[Tensor, " B"]
     relaxations: Int[Tensor, " B"]
     anchor: Float[Tensor, "B N 3"]
+    is_arrived: Bool[Tensor, " B"]
     is_circling: Bool[Tensor, " B"]
     lowest: Float[Tensor, " B"]
     start: Float[Tensor, "B N 3"]
@@ -89,16 +103,18 @@ class TrustMemory:
 
 def turn(state: State, h: TrustHyperparameters) -> State:
     """The searches whose tries are over, put where the next try begins."""
+    state = _settled(state)
     memory: TrustMemory = state.memory
     is_walled = memory.wall_energy > 0
+    is_relaxing = memory.is_relaxing & ~memory.is_settling
     force = longest(memory.wall_gradient - state.forces.flatten(1))
     is_long = memory.try_steps >= h.try_steps
-    is_rest = (force < RELAXED_TOL) & (memory.try_steps > h.press_steps)
-    is_down = memory.is_relaxing & is_rest & ~is_walled & (state.order == 0)
+    is_rest = (force < RELAXED_TOL) & (memory.try_steps > memory.press)
+    is_down = is_relaxing & is_rest & ~is_walled & (state.order == 0)
     is_apart = (memory.try_steps > h.press_steps + h.torn_steps) & (
         memory.torn_steps >= h.torn_steps
     )
-    is_stuck = memory.is_relaxing & ((is_rest & is_walled) | is_apart | is_long)
+    is_stuck = is_relaxing & ((is_rest & is_walled) | is_apart | is_long)
     is_known = (state.is_exact & (state.order == 1)) | (memory.claims >= _MAX_CLAIMS)
     is_found = (force < FORCE_TOL) & (is_known | is_walled)
     is_astray = memory.is_circling | (_is_high(state) & (memory.try_steps > _FALL_STEPS))
@@ -108,19 +124,71 @@ def turn(state: State, h: TrustHyperparameters) -> State:
     is_minimum = is_down | (memory.is_minimum & (branch < h.branches))
     goes_home = is_down | (is_lost & is_minimum)
     goes_back = is_stuck | (is_lost & ~is_minimum)
-    memory = replace(
-        memory,
-        home=pick(is_down, state.batch.positions, memory.home),
-        home_energy=pick(is_down, state.energy, memory.home_energy),
-        home_gradient=pick(is_down, -state.forces.flatten(1), memory.home_gradient),
-        home_hessian=pick(is_down, state.hessian, memory.home_hessian),
-        is_minimum=is_minimum,
-        branch=branch,
-    )
+    memory = replace(_made_home(state, is_down), is_minimum=is_minimum, branch=branch)
     state = replace(state, memory=memory)
     for rows, change in ((goes_home, _go_home), (goes_back, _go_back)):
         state = put(state, rows.nonzero().flatten(), lambda part, change=change: change(part, h))
     return state
+
+
+def _settled(state: State) -> State:
+    """The searches that have settled, about to climb from where they are."""
+    memory: TrustMemory = state.memory
+    rows = memory.is_settling.nonzero().flatten()
+    if not len(rows):
+        return state
+    is_calm = (state.max_force < SETTLED_FORCE) & (n_fragments(state.batch) <= state.max_fragments)
+    is_late = memory.try_steps >= (_SETTLE_STEPS if state.batch.is_free else 0)
+    is_done = memory.is_settling & (is_calm | is_late)
+    memory = replace(
+        memory,
+        start=pick(is_done, state.batch.positions, memory.start),
+        anchor=pick(is_done, state.batch.positions, memory.anchor),
+        is_relaxing=memory.is_relaxing & ~is_done,
+        is_settling=memory.is_settling & ~is_done,
+        try_steps=torch.where(is_done, 0, memory.try_steps),
+    )
+    return replace(state, memory=memory)
+
+
+def at_home(state: State) -> State:
+    """The state in which starts that are minima are known as such, before the first climb."""
+    memory: TrustMemory = state.memory
+    is_home = (memory.attempt == 0) & (memory.try_steps == 0) & ~memory.is_relaxing
+    is_home = is_home & (state.order == 0) & (state.max_force < RELAXED_TOL)
+    if not is_home.any():
+        return state
+    memory = replace(_made_home(state, is_home), is_minimum=memory.is_minimum | is_home)
+    return replace(state, memory=memory)
+
+
+def aim_at(state: State) -> tuple[Bool[Tensor, " B"], Int[Tensor, " B"]]:
+    """Which systems climb towards an aim, and the place of the mode with most of it.
+
+    Of two modes with as much of it the softer one is taken: the aim tells the reaction, the soft
+    mode the way in.
+    """
+    memory: TrustMemory = state.memory
+    is_aiming = state.wanted.is_set & (memory.attempt == 0) & ~memory.is_arrived
+    is_aiming = is_aiming & ~memory.is_relaxing
+    if not is_aiming.any():
+        return is_aiming, torch.zeros_like(memory.age)
+    eigenvalues = state.spectrum.eigenvalues
+    parts = within(state.spectrum.modes, state.wanted.directions(state.batch))
+    worth = parts / (1 + eigenvalues.clamp(min=0) / _SOFT)
+    return is_aiming, torch.where(eigenvalues.isfinite(), worth, -1.0).argmax(-1)
+
+
+def _made_home(state: State, chosen: Bool[Tensor, " B"]) -> TrustMemory:
+    """The memory in which the chosen systems have their home where they are."""
+    memory: TrustMemory = state.memory
+    return replace(
+        memory,
+        home=pick(chosen, state.batch.positions, memory.home),
+        home_energy=pick(chosen, state.energy, memory.home_energy),
+        home_gradient=pick(chosen, -state.forces.flatten(1), memory.home_gradient),
+        home_hessian=pick(chosen, state.hessian, memory.home_hessian),
+    )
 
 
 def _is_high(state: State) -> Bool[Tensor, " B"]:
@@ -141,10 +209,10 @@ def _go_home(state: State, h: TrustHyperparameters) -> State:
         -1
     )  # these lead to flat saddles: last
     number = (n_soft + memory.branch // 2) % n_modes
-    by_part = torch.where(is_mode, within(here.modes, state.wanted), -1.0).argsort(
-        dim=-1, descending=True, stable=True
-    )
-    is_wanted = state.wanted.flatten(1).any(-1)
+    by_part = torch.where(
+        is_mode, within(here.modes, state.wanted.directions(batch)), -1.0
+    ).argsort(dim=-1, descending=True, stable=True)
+    is_wanted = state.wanted.is_set
     ranked = by_part[rows, (memory.branch // 2) % n_modes]
     number = torch.where(is_wanted, ranked, number)
     sign = 1.0 - 2.0 * (memory.branch % 2)
@@ -180,6 +248,7 @@ def _go_back(state: State, h: TrustHyperparameters) -> State:
     model = model_hessian(batch)
     memory = replace(
         _new_try(memory, h),
+        press=torch.where(n_fragments(batch) > 1, h.press_steps, 0),
         anchor=batch.positions,
         mode=torch.zeros_like(memory.mode),
         is_relaxing=torch.ones_like(memory.is_relaxing),

@@ -18,23 +18,22 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gadlib.batch import Batch, Calculator
-from gadlib.chemistry import BOND_SCALE
-from gadlib.confine import FLOOR, model_hessian, shorten, untangle, wall
+from gadlib.chemistry import BOND_SCALE, n_fragments
+from gadlib.confine import FLOOR, shorten, untangle, wall
 from gadlib.criteria import FORCE_TOL
 from gadlib.curvature import (
-    PROBES_START,
     certified,
     evaluated,
     is_hessian_dear,
-    probed,
     spared,
     updated,
 )
 from gadlib.hyperparameters import TrustHyperparameters
-from gadlib.modes import most_within, spectrum
+from gadlib.modes import spectrum
 from gadlib.quadratic import image_step
+from gadlib.springs import model_hessian
 from gadlib.state import State, along_modes, begin, displacement, put
-from gadlib.tries import START_FLOOR, STRIDE, TrustMemory, longest, pick, turn
+from gadlib.tries import START_FLOOR, STRIDE, TrustMemory, aim_at, at_home, longest, pick, turn
 
 _MAX_POOR = 3
 _PRESS_EDGE = 1.0
@@ -43,6 +42,7 @@ _MAX_AGE = 20
 _MARK_STEPS = 8
 _BACK = 0.05
 _CIRCLE = 0.02
+_ARRIVED_FORCE = 1.0  # eV/A
 
 
 def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparameters) -> State:
@@ -52,8 +52,6 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparame
         hyperparameters.dear == "auto" and is_hessian_dear(calculator, batch)
     )
     state = begin(batch, calculator, model_hessian(batch) if is_thrifty else None)
-    if is_thrifty:
-        state = probed(calculator, state, PROBES_START)
     zero, no = torch.zeros_like(state.steps), torch.zeros_like(state.is_exact)
     gradient = -state.forces.flatten(1)
     memory = TrustMemory(
@@ -66,7 +64,9 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparame
         age=zero,
         poor=zero,
         claims=zero,
-        is_relaxing=no,
+        is_relaxing=~no,
+        is_settling=~no,
+        press=zero,
         attempt=zero,
         branch=zero,
         try_steps=zero,
@@ -78,6 +78,7 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparame
         home_gradient=gradient,
         home_hessian=state.hessian,
         anchor=batch.positions,
+        is_arrived=no,
         is_circling=no,
         lowest=state.energy,
         is_minimum=no,
@@ -88,9 +89,8 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparame
 def step(calculator: Calculator, state: State, hyperparameters: TrustHyperparameters) -> State:
     """The state after one step of every system, where its try is over the first of the next one."""
     state = turn(state, hyperparameters)
+    state = at_home(spared(calculator, state, hyperparameters))
     memory: TrustMemory = state.memory
-    state = spared(calculator, state, hyperparameters)
-    memory = state.memory
     surface_gradient = memory.wall_gradient - state.forces.flatten(1)
     climbed, mode = _climbed(state)
     move = _trust_move(state, surface_gradient, climbed)
@@ -98,8 +98,8 @@ def step(calculator: Calculator, state: State, hyperparameters: TrustHyperparame
     flat = move.flatten(1)
     curved = ((state.hessian + memory.wall_hessian) @ flat[..., None])[..., 0]
     predicted = (flat * (surface_gradient + curved / 2)).sum(-1)
-    is_jump = memory.is_relaxing & (
-        memory.try_steps == 0
+    is_jump = (
+        memory.is_relaxing & ~memory.is_settling & (memory.try_steps == 0)
     )  # the first point of a relaxation is not known yet
     move = torch.where(is_jump[:, None, None], 0.0, move)
     state = replace(state, memory=replace(memory, mode=mode))
@@ -109,20 +109,23 @@ def step(calculator: Calculator, state: State, hyperparameters: TrustHyperparame
 def _climbed(state: State) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]:
     """1 at the mode that each system climbs, and that mode while it is not yet the lowest.
 
-    Once the lowest mode is the climbed one, it is climbed from then on, whichever it is.
+    With an aim the first try climbs, at every step anew, the mode with most of it, soft ones before
+    stiff ones, until it has arrived near a point of order one. Else once the lowest mode is the
+    climbed one, it is climbed from then on, whichever it is.
     """
     memory: TrustMemory = state.memory
-    overlaps = (state.spectrum.modes.mT @ memory.mode[..., None])[..., 0]
+    modes = state.spectrum.modes
+    overlaps = (modes.mT @ memory.mode[..., None])[..., 0]
     is_mode = state.spectrum.eigenvalues.isfinite()
     likeness = torch.where(is_mode, overlaps.abs(), -1.0)
-    is_first = (memory.attempt == 0) & (memory.try_steps == 0)
     is_following = memory.mode.any(-1)
-    first = torch.where(is_first, most_within(state.spectrum.modes, is_mode, state.wanted), 0)
-    best = torch.where(is_following, likeness.argmax(-1), first)
+    is_aiming, aimed = aim_at(state)
+    best = torch.where(is_following, likeness.argmax(-1), 0)
+    best = torch.where(is_aiming, aimed, best)
     rows = torch.arange(len(best), device=best.device)
     sign = torch.where(overlaps[rows, best] < 0, -1.0, 1.0)
-    mode = sign[:, None] * state.spectrum.modes[rows, :, best]
-    keeps = (best > 0) | (is_following & (memory.try_steps == 0))
+    mode = sign[:, None] * modes[rows, :, best]
+    keeps = ((best > 0) & ~is_aiming) | (is_following & (memory.try_steps == 0))
     climbed = torch.nn.functional.one_hot(best, overlaps.shape[-1]).to(overlaps.dtype)
     return climbed * ~memory.is_relaxing[:, None], mode * keeps[:, None]
 
@@ -130,12 +133,20 @@ def _climbed(state: State) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]:
 def _trust_move(
     state: State, gradient: Float[Tensor, "B D"], climbed: Float[Tensor, "B D"]
 ) -> Float[Tensor, "B D"]:
-    """The trust-region step in A; the first one from a minimum goes along the climbed mode."""
+    """The trust-region step in A; the first one from a minimum goes along the climbed mode.
+
+    Which way along it, the branch tells; with an aim the first try goes towards that.
+    """
     memory: TrustMemory = state.memory
     modes = state.spectrum.modes
     components = along_modes(state, gradient)
-    signs = (modes.mT @ memory.mode[..., None])[..., 0].sign()
-    is_kick = (climbed > 0) & memory.mode.any(-1)[:, None] & (memory.try_steps == 0)[:, None]
+    aim = state.wanted.along(state.batch).sum(-1)
+    towards = torch.where((memory.attempt == 0)[:, None], aim, memory.mode)
+    signs = (modes.mT @ towards[..., None])[..., 0].sign()
+    is_begun = (
+        (memory.try_steps == 0) & towards.any(-1) & (memory.is_minimum | (memory.attempt > 0))
+    )
+    is_kick = (climbed > 0) & is_begun[:, None]
     components = torch.where(is_kick, 1e-6 * signs, components)
     return image_move(state, components, climbed, memory.radius)
 
@@ -177,11 +188,11 @@ def _arrive(
     moved = evaluated(calculator, replace(state, batch=batch, steps=state.steps + 1), is_due)
     step, change = move.flatten(1), state.forces.flatten(1) - moved.forces.flatten(1)
     hessian = pick(is_due, moved.hessian, updated(state, step, change))
-    edge = torch.where(
-        memory.is_relaxing & (memory.try_steps + 1 < h.press_steps), _PRESS_EDGE, BOND_SCALE
-    )
-    pieces = torch.where(memory.is_relaxing, 1, state.max_fragments)
-    barrier = wall(batch, pieces, edge.to(move.dtype), memory.is_relaxing)
+    edge = torch.where(memory.try_steps + 1 < memory.press, _PRESS_EDGE, BOND_SCALE)
+    is_down = memory.is_relaxing & ~memory.is_settling
+    is_firm = is_down | (memory.is_settling & (n_fragments(batch) > state.max_fragments))
+    pieces = torch.where(is_down, 1, state.max_fragments)
+    barrier = wall(batch, pieces, edge.to(move.dtype), is_firm)
     moved = replace(moved, hessian=hessian, spectrum=spectrum(hessian + barrier.hessian, batch))
     length = longest(step)
     force = longest(barrier.gradient - moved.forces.flatten(1))
@@ -190,16 +201,19 @@ def _arrive(
         & (force < _NEAR)
         & (memory.age >= _MAX_AGE)
         & ~memory.is_thrifty
-        & (memory.try_steps >= h.press_steps)
+        & (memory.try_steps >= memory.press)
+        & ~memory.is_settling
     )
-    is_claim = (
-        (is_near | (~memory.is_relaxing & (force < FORCE_TOL))) & ~is_due & ~barrier.is_active
-    )
+    is_hopeful = ~memory.is_thrifty | (moved.order > 0)
+    is_claim = is_near | (~memory.is_relaxing & (force < FORCE_TOL) & is_hopeful)
+    is_claim = is_claim & ~is_due & ~barrier.is_active
     moved = put(moved, is_claim.nonzero().flatten(), lambda part: certified(calculator, part))
     is_exact = is_due | is_claim
     actual = moved.energy + barrier.energy - state.energy - memory.wall_energy
     max_radius = torch.where(memory.attempt > 0, STRIDE, 1.0) * h.radius_max
     radius, is_poor = adapted(memory.radius, actual / predicted, length, h, max_radius)
+    is_near_order = (moved.order == 1) & (moved.max_force < _ARRIVED_FORCE)
+    is_arrived = memory.is_arrived | (is_near_order & ~memory.is_relaxing)
     is_jump = length == 0
     is_back = longest((batch.positions - memory.anchor).flatten(1)) < _BACK * length
     is_mark = (memory.try_steps + 1) % _MARK_STEPS == 0
@@ -212,6 +226,7 @@ def _arrive(
         age=torch.where(is_exact, 0, memory.age + 1),
         poor=torch.where(is_poor & ~is_exact & ~is_jump, memory.poor + 1, 0),
         anchor=pick(is_mark | is_jump, batch.positions, memory.anchor),
+        is_arrived=is_arrived,
         is_circling=is_back & (length > _CIRCLE),
         lowest=torch.minimum(memory.lowest, moved.energy),
         claims=memory.claims + (is_claim & ~memory.is_relaxing),

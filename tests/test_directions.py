@@ -7,6 +7,7 @@ from ase.build import molecule
 
 from gadlib.batch import Batch
 from gadlib.calculators import get
+from gadlib.chemistry import bond_graph
 from gadlib.directions import stack, wanted
 from gadlib.hyperparameters import GadHyperparameters, TrustHyperparameters
 from gadlib.modes import most_within, rigid_motions, within
@@ -21,13 +22,19 @@ def _wanted(mode, atoms=WATER, ends=None):
     return wanted(mode, atoms.numbers, atoms.positions, ends)
 
 
+def _directions(mode, atoms=WATER):
+    batch = Batch.pack([atoms.positions], [atoms.numbers])
+    found = _wanted(mode, atoms).directions(batch)[0]
+    return found[:, found.any(0)]  # three moves of an atom of water are not independent
+
+
 def test_the_lowest_mode_needs_no_direction():
     assert _wanted("lowest") is None
 
 
 @pytest.mark.parametrize("mode", ["bonds:0-1", "bonds:0-1,0-2", "atoms:0", "atoms:1,2"])
 def test_directions_are_orthonormal_and_move_no_molecule_as_a_whole(mode):
-    found = torch.as_tensor(_wanted(mode))
+    found = _directions(mode)
     assert torch.allclose(found.mT @ found, torch.eye(found.shape[1], dtype=torch.float64))
     batch = Batch.pack([WATER.positions], [WATER.numbers])
     assert (rigid_motions(batch)[0].mT @ found).abs().max() < 1e-10
@@ -39,7 +46,7 @@ def test_two_bonds_span_the_two_stretches_of_water():
     batch = Batch.pack([WATER.positions], [WATER.numbers])
     for frame in search(calculator, batch, TrustHyperparameters(dear="wall"), n_steps=0):
         modes = frame.state.spectrum.modes[:, :, :3]
-    parts = within(modes, torch.as_tensor(_wanted("bonds:0-1,0-2"))[None])[0]
+    parts = within(modes, _directions("bonds:0-1,0-2")[None])[0]
     assert (parts[1:] > 0.9).all()  # the stretches
     assert parts[0] < 0.1  # the bend
 
@@ -51,8 +58,41 @@ def test_the_way_from_reactant_to_product_does_not_depend_on_how_they_are_placed
     ends = (reaction.reactant, reaction.product)
     placed = (reaction.reactant, reaction.product @ turn + 3.0)
     numbers, start = reaction.atomic_numbers, reaction.reactant
-    here, there = (wanted("reaction", numbers, start, e) for e in (ends, placed))
-    assert abs(abs((here * there).sum()) - 1) < 1e-9
+    batch = Batch.pack([start], [numbers])
+    here, there = (
+        wanted("reaction", numbers, start, e).directions(batch)[0] for e in (ends, placed)
+    )
+    assert abs((here * there).sum() - 1) < 1e-9
+
+
+def test_the_reaction_is_the_bonds_that_change_in_either_direction():
+    reaction = read(max_samples=1)[0]
+    numbers, ends = reaction.atomic_numbers, (reaction.reactant, reaction.product)
+    there, back = (wanted("reaction", numbers, start, ends).stretches[0, 0] for start in ends)
+    assert torch.allclose(there, -back)  # from either end towards the other
+    bonds = [bond_graph(Batch.pack([end], [numbers])) for end in ends]
+    changed = {tuple(sorted(edge)) for edge in set(bonds[0].edges) ^ set(bonds[1].edges)}
+    assert changed
+    for i, j in changed:
+        lengthens = (i, j) in bonds[0].edges
+        assert (there[i, j] > 0) == lengthens
+        assert there[i, j] != 0
+
+
+def test_a_reaction_without_a_change_of_bonds_is_the_straight_way():
+    turned = WATER.copy()
+    turned.set_angle(1, 0, 2, 110.0)
+    aim = _wanted("reaction", ends=(WATER.positions, turned.positions))
+    assert not aim.stretches.any()
+    assert aim.moves.any()
+
+
+def test_an_aim_turns_with_the_molecule():
+    turn = np.linalg.qr(np.random.default_rng(2).normal(size=(3, 3)))[0]
+    aim = _wanted("bonds:0-1")
+    here = aim.directions(Batch.pack([WATER.positions], [WATER.numbers]))[0, :, 0]
+    there = aim.directions(Batch.pack([WATER.positions @ turn], [WATER.numbers]))[0, :, 0]
+    assert torch.allclose(here.reshape(-1, 3) @ torch.as_tensor(turn), there.reshape(-1, 3))
 
 
 def _first_two(solver):
@@ -62,7 +102,8 @@ def _first_two(solver):
     frames = search(get("scine"), batch, solver, n_steps=1, wanted=directions)
     first, second = next(frames).state, next(frames).state
     is_mode = first.spectrum.eigenvalues.isfinite()
-    place = int(most_within(first.spectrum.modes, is_mode, directions)[0])
+    spanned = directions.directions(first.batch)
+    place = int(most_within(first.spectrum.modes, is_mode, spanned)[0])
     assert place > 0
     return first, second, place
 
@@ -74,23 +115,25 @@ def test_dynamics_climb_the_mode_with_most_of_what_is_wanted():
     assert abs(overlap) > 1 - 1e-9
 
 
-def test_trust_steps_climb_the_mode_with_most_of_what_is_wanted():
+def test_trust_steps_climb_a_mode_of_what_is_wanted_the_softer_one_of_equals():
     pytest.importorskip("scine_sparrow")
-    first, second, place = _first_two(TrustHyperparameters(dear="wall"))
+    first, second, _ = _first_two(TrustHyperparameters(dear="wall"))
     root = first.batch.sqrt_masses
     moved = (second.batch.positions - first.batch.positions).flatten(1) * root
-    along = (first.spectrum.modes.mT @ moved[..., None])[0, :, 0]
-    slope = (first.spectrum.modes.mT @ (-first.forces.flatten(1) / root)[..., None])[0, :, 0]
-    assert along[place] * slope[place] > 0
-    assert (along[:place] * slope[:place] <= 0).all()
+    along = (first.spectrum.modes.mT @ moved[..., None])[0, :3, 0]
+    slope = (first.spectrum.modes.mT @ (-first.forces.flatten(1) / root)[..., None])[0, :3, 0]
+    assert (along * slope > 0).tolist() == [False, True, False]  # the lower of the two stretches
 
 
 def test_padding_and_missing_directions_are_zero():
     both = stack([_wanted("bonds:0-1"), None], 5)
     assert both is not None
-    assert both.shape == (2, 15, 1)
-    assert not both[1].any()
-    assert not both[0, 9:].any()
+    assert both.moves.shape == (2, 15, 1)
+    assert both.is_set.tolist() == [True, False]
+    atoms = Batch.pack([WATER.positions, np.zeros((5, 3))], [WATER.numbers, [1] * 5])
+    spanned = both.directions(atoms)
+    assert not spanned[1].any()
+    assert not spanned[0, 9:].any()
     assert stack([None, None], 5) is None
 
 
