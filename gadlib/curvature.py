@@ -19,12 +19,13 @@ from gadlib.springs import model_hessian
 from gadlib.state import State, evaluate, put
 from gadlib.tries import TrustMemory, aim_at, pick
 
-PROBES_START = 11
+_PROBES, _PROBES_ROUGH = 11, 14
+_ROUGH_FORCE = 8.0  # eV/A; so far from a minimum the lowest mode is harder to find
 _PROBE = 0.01
 _PROBES_AT_ONCE = 8
 _STALL_STEPS = 8
 _STALL_FORCE = 0.03
-_THRIFTY_STEPS = 250
+_THRIFTY_STEPS = 500
 _MAX_ASKING_S = 2.0
 _MANY_GRADIENTS = 8
 _ASKED = 3
@@ -124,7 +125,9 @@ def spared(calculator: Calculator, state: State, h: TrustHyperparameters) -> Sta
     is_first = is_thrifty & is_begun & ((memory.attempt == 0) | _is_first_branch(memory))
     is_due = is_climbing & ((memory.age + 1) % h.probe_every == 0) & ~is_first & ~is_stalled
     state = put(state, is_stalled.nonzero().flatten(), lambda part: _remodelled(part, h))
-    for rows, number in ((is_first | is_stalled, PROBES_START), (is_due, 1)):
+    is_rough = state.max_force > _ROUGH_FORCE
+    many = (is_first & is_rough) | is_stalled
+    for rows, number in ((many, _PROBES_ROUGH), (is_first & ~is_rough, _PROBES), (is_due, 1)):
         state = put(
             state,
             rows.nonzero().flatten(),

@@ -218,7 +218,7 @@ class TrustHyperparameters(Hyperparameters):
         12, 1, 40, "climbs from one minimum, along both sides of one mode after the other"
     )
     torn_steps: int = _knob(
-        5, 2, 50, "steps in more pieces than allowed after which a climb is given up"
+        10, 2, 50, "steps in more pieces than allowed after which a climb is given up"
     )
 
 

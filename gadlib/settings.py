@@ -215,9 +215,9 @@ class SetSettings(CalculatorSettings):
     )
     mode: str = Field(
         "lowest",
-        description="which mode is climbed first: lowest, reaction (the one most along the way from"
-        " reactant to product), atoms:I,J,... or bonds:I-J,... (the one that moves or stretches"
-        " these most; atoms count from 0)",
+        description="which mode is climbed first: lowest, reaction (the one that most breaks and"
+        " makes the bonds that change from reactant to product), atoms:I,J,... or bonds:I-J,..."
+        " (the one that moves or stretches these most; atoms count from 0)",
     )
     criterion: str = Field(
         "index1", description="what ends a search: index1, strict or bound; all three are reported"

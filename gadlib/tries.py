@@ -27,11 +27,12 @@ START_FLOOR = 0.65
 STRIDE = 3.0
 """How many times farther than in the first try, which is to stay near, a step may go in others."""
 
-SETTLED_FORCE = 10.0
+SETTLED_FORCE = 20.0
 """eV/A on any atom: below, a start is no longer what noise made of it, but a molecule."""
 
 RELAXED_TOL = 0.03
-_SETTLE_STEPS = 60
+_SETTLE_STEPS = 30
+_APART_STEPS = 10
 _KICK = 0.3
 _PRESSES = 3
 _SOFT_CM1 = 100.0
@@ -103,7 +104,7 @@ class TrustMemory:
 
 def turn(state: State, h: TrustHyperparameters) -> State:
     """The searches whose tries are over, put where the next try begins."""
-    state = _settled(state)
+    state = _settled(state, h)
     memory: TrustMemory = state.memory
     is_walled = memory.wall_energy > 0
     is_relaxing = memory.is_relaxing & ~memory.is_settling
@@ -111,9 +112,8 @@ def turn(state: State, h: TrustHyperparameters) -> State:
     is_long = memory.try_steps >= h.try_steps
     is_rest = (force < RELAXED_TOL) & (memory.try_steps > memory.press)
     is_down = is_relaxing & is_rest & ~is_walled & (state.order == 0)
-    is_apart = (memory.try_steps > h.press_steps + h.torn_steps) & (
-        memory.torn_steps >= h.torn_steps
-    )
+    is_apart = memory.try_steps > h.press_steps + _APART_STEPS
+    is_apart = is_apart & (memory.torn_steps >= _APART_STEPS)
     is_stuck = is_relaxing & ((is_rest & is_walled) | is_apart | is_long)
     is_known = (state.is_exact & (state.order == 1)) | (memory.claims >= _MAX_CLAIMS)
     is_found = (force < FORCE_TOL) & (is_known | is_walled)
@@ -131,22 +131,25 @@ def turn(state: State, h: TrustHyperparameters) -> State:
     return state
 
 
-def _settled(state: State) -> State:
-    """The searches that have settled, about to climb from where they are."""
+def _settled(state: State, h: TrustHyperparameters) -> State:
+    """The searches that have settled, about to climb from where they are.
+
+    Those that do not come to rest have their try over, and relax from the start in earnest.
+    """
     memory: TrustMemory = state.memory
-    rows = memory.is_settling.nonzero().flatten()
-    if not len(rows):
+    if not memory.is_settling.any():
         return state
     is_calm = (state.max_force < SETTLED_FORCE) & (n_fragments(state.batch) <= state.max_fragments)
-    is_late = memory.try_steps >= (_SETTLE_STEPS if state.batch.is_free else 0)
-    is_done = memory.is_settling & (is_calm | is_late)
+    is_calm = is_calm | (not state.batch.is_free)  # particles on a surface know no such forces
+    is_done = memory.is_settling & is_calm
+    is_late = memory.is_settling & ~is_calm & (memory.try_steps >= _SETTLE_STEPS)
     memory = replace(
         memory,
         start=pick(is_done, state.batch.positions, memory.start),
         anchor=pick(is_done, state.batch.positions, memory.anchor),
         is_relaxing=memory.is_relaxing & ~is_done,
-        is_settling=memory.is_settling & ~is_done,
-        try_steps=torch.where(is_done, 0, memory.try_steps),
+        is_settling=memory.is_settling & ~is_done & ~is_late,
+        try_steps=torch.where(is_done, 0, torch.where(is_late, h.try_steps, memory.try_steps)),
     )
     return replace(state, memory=memory)
 
@@ -209,9 +212,8 @@ def _go_home(state: State, h: TrustHyperparameters) -> State:
         -1
     )  # these lead to flat saddles: last
     number = (n_soft + memory.branch // 2) % n_modes
-    by_part = torch.where(
-        is_mode, within(here.modes, state.wanted.directions(batch)), -1.0
-    ).argsort(dim=-1, descending=True, stable=True)
+    parts = within(here.modes, state.wanted.directions(batch))
+    by_part = torch.where(is_mode, parts, -1.0).argsort(dim=-1, descending=True, stable=True)
     is_wanted = state.wanted.is_set
     ranked = by_part[rows, (memory.branch // 2) % n_modes]
     number = torch.where(is_wanted, ranked, number)

@@ -143,10 +143,8 @@ def _trust_move(
     aim = state.wanted.along(state.batch).sum(-1)
     towards = torch.where((memory.attempt == 0)[:, None], aim, memory.mode)
     signs = (modes.mT @ towards[..., None])[..., 0].sign()
-    is_begun = (
-        (memory.try_steps == 0) & towards.any(-1) & (memory.is_minimum | (memory.attempt > 0))
-    )
-    is_kick = (climbed > 0) & is_begun[:, None]
+    is_from_minimum = (memory.try_steps == 0) & (memory.is_minimum | (memory.attempt > 0))
+    is_kick = (climbed > 0) & (is_from_minimum & towards.any(-1))[:, None]
     components = torch.where(is_kick, 1e-6 * signs, components)
     return image_move(state, components, climbed, memory.radius)
 
@@ -188,9 +186,12 @@ def _arrive(
     moved = evaluated(calculator, replace(state, batch=batch, steps=state.steps + 1), is_due)
     step, change = move.flatten(1), state.forces.flatten(1) - moved.forces.flatten(1)
     hessian = pick(is_due, moved.hessian, updated(state, step, change))
-    edge = torch.where(memory.try_steps + 1 < memory.press, _PRESS_EDGE, BOND_SCALE)
     is_down = memory.is_relaxing & ~memory.is_settling
-    is_firm = is_down | (memory.is_settling & (n_fragments(batch) > state.max_fragments))
+    is_pressing = is_down & (memory.try_steps + 1 < memory.press)
+    edge = torch.where(is_pressing, _PRESS_EDGE, BOND_SCALE)
+    is_firm = is_down
+    if memory.is_settling.any():
+        is_firm = is_down | (memory.is_settling & (n_fragments(batch) > state.max_fragments))
     pieces = torch.where(is_down, 1, state.max_fragments)
     barrier = wall(batch, pieces, edge.to(move.dtype), is_firm)
     moved = replace(moved, hessian=hessian, spectrum=spectrum(hessian + barrier.hessian, batch))

@@ -7,6 +7,7 @@ import torch
 from ase.build import molecule
 from clusters import clusters
 
+from gadlib.alignment import rmsd
 from gadlib.batch import Batch
 from gadlib.calculators import get
 from gadlib.calculators.surfaces import (
@@ -17,9 +18,12 @@ from gadlib.calculators.surfaces import (
 )
 from gadlib.confine import FLOOR, scaled_distances, shorten, untangle, wall
 from gadlib.curvature import is_hessian_dear
+from gadlib.directions import stack, wanted
 from gadlib.hyperparameters import TrustHyperparameters
+from gadlib.reactions import read
 from gadlib.solver import search
 from gadlib.state import Status
+from gadlib.tries import SETTLED_FORCE
 
 
 def _last(calculator, batch, *, criterion="strict", n_steps=300, **knobs):
@@ -194,3 +198,59 @@ def test_a_search_that_runs_out_ends_at_the_strict_saddle_it_met():
             assert frame.status[i] is Status.OUT_OF_STEPS
             assert frame.verdict.strict[i]
             assert int(frame.state.steps[i]) == 60
+
+
+def test_a_distorted_start_settles_before_it_climbs():
+    pytest.importorskip("scine_sparrow")
+    atoms = molecule("CH3CH2OH")
+    noise = torch.randn(len(atoms), 3, generator=torch.Generator().manual_seed(3))
+    batch = Batch.pack([torch.as_tensor(atoms.positions) + 0.5 * noise], [atoms.numbers])
+    hyperparameters = TrustHyperparameters(dear="calls")
+    frames = list(search(get("scine"), batch, hyperparameters, criterion="strict", n_steps=20))
+    settling = [bool(frame.state.memory.is_settling[0]) for frame in frames]
+    n = sum(settling)
+    assert 2 <= n < 20
+    assert settling == [True] * n + [False] * (len(frames) - n)  # once, at the beginning
+    energies = [float(frame.state.energy[0]) for frame in frames[:n]]
+    assert energies[-1] < energies[0] - 1.0
+    assert float(frames[n - 1].state.max_force[0]) < SETTLED_FORCE
+
+
+def test_a_start_that_is_a_minimum_is_not_relaxed_again():
+    pytest.importorskip("scine_sparrow")
+    reaction = read(max_samples=1)[0]
+    batch = Batch.pack([reaction.reactant], [reaction.atomic_numbers])
+    hyperparameters = TrustHyperparameters(dear="calls")
+    frames = search(get("scine"), batch, hyperparameters, criterion="bound", n_steps=200)
+    for frame in frames:
+        last = frame
+        if int(frame.state.steps[0]):
+            assert not frame.state.memory.is_relaxing[0]
+            assert frame.state.memory.is_minimum[0]
+            break
+    assert int(last.state.n_hessian[0]) == 0  # nor is it claimed to be a saddle
+
+
+def test_an_aim_leads_from_the_reactant_over_the_saddle_of_its_reaction():
+    pytest.importorskip("scine_sparrow")
+    found = read(max_samples=12)
+    ended = {}
+    for mode in ("lowest", "reaction"):
+        aims = [wanted(mode, r.atomic_numbers, r.reactant, (r.reactant, r.product)) for r in found]
+        batch = Batch.pack([r.reactant for r in found], [r.atomic_numbers for r in found])
+        frames = search(
+            get("scine"),
+            batch,
+            TrustHyperparameters(dear="calls"),
+            criterion="bound",
+            n_steps=200,
+            wanted=stack(aims, batch.positions.shape[1]),
+        )
+        ended[mode] = 0
+        for frame in frames:
+            for row in frame.is_done:
+                reaction = found[int(frame.state.index[row])]
+                numbers, here = frame.state.batch.system(row)
+                near = rmsd(numbers, here, reaction.transition_state, with_mirror=True) < 0.1
+                ended[mode] += near and frame.status[row] is Status.SADDLE
+    assert ended["reaction"] >= ended["lowest"] + 2
