@@ -17,7 +17,7 @@ from gadlib.modes import spectrum
 from gadlib.quadratic import bfgs, probe, ts_bfgs
 from gadlib.springs import model_hessian
 from gadlib.state import State, evaluate, put
-from gadlib.tries import TrustMemory, aim_at, pick
+from gadlib.tries import aim_at, pick
 
 _PROBES, _PROBES_ROUGH = 11, 14
 _ROUGH_FORCE = 8.0  # eV/A; so far from a minimum the lowest mode is harder to find
@@ -109,6 +109,8 @@ def _to_probe(
 def spared(calculator: Calculator, state: State, h: TrustHyperparameters) -> State:
     """The state with its softest modes probed where Hessians are spared and a probe is due.
 
+    Where none are spared, the first climb begins with an exact one.
+
     A climb that no longer moves, since its Hessian has become useless (on a potential with kinks,
     each step across one adds a curvature that exists nowhere), begins again with a model. One that
     has taken long spares no more.
@@ -122,7 +124,8 @@ def spared(calculator: Calculator, state: State, h: TrustHyperparameters) -> Sta
     is_climbing = is_thrifty & ~memory.is_relaxing
     is_stalled = is_climbing & (memory.age >= _STALL_STEPS)
     is_stalled &= (memory.radius <= 1.001 * h.radius_min) & (state.max_force > _STALL_FORCE)
-    is_first = is_thrifty & is_begun & ((memory.attempt == 0) | _is_first_branch(memory))
+    is_new_home = memory.is_minimum & (memory.branch == 0)
+    is_first = is_thrifty & is_begun & ((memory.attempt == 0) | is_new_home)
     is_due = is_climbing & ((memory.age + 1) % h.probe_every == 0) & ~is_first & ~is_stalled
     state = put(state, is_stalled.nonzero().flatten(), lambda part: _remodelled(part, h))
     is_rough = state.max_force > _ROUGH_FORCE
@@ -134,10 +137,6 @@ def spared(calculator: Calculator, state: State, h: TrustHyperparameters) -> Sta
             lambda part, number=number: probed(calculator, part, number),
         )
     return state
-
-
-def _is_first_branch(memory: TrustMemory) -> Bool[Tensor, " B"]:
-    return memory.is_minimum & (memory.branch == 0)
 
 
 def _remodelled(state: State, h: TrustHyperparameters) -> State:

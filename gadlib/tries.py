@@ -1,9 +1,9 @@
 """The tries of a trust search: what it remembers, when a try is over, where the next one begins.
 
-The first try climbs straight from the start. When it tears the molecule apart, ends at a saddle
-that does not suffice or takes too long, the search goes back to the start and relaxes within a firm
-wall (`confine`) to a minimum of the whole molecule; from there it climbs along one mode after the
-other. Floor 3.
+A distorted start settles first; then the first try climbs straight from there. When it tears the
+molecule apart, ends at a saddle that does not suffice or takes too long, the search goes back to
+the start and relaxes within a firm wall (`confine`) to a minimum of the whole molecule; from there
+it climbs along one mode after the other. Floor 3.
 """
 
 from __future__ import annotations

@@ -98,9 +98,8 @@ def step(calculator: Calculator, state: State, hyperparameters: TrustHyperparame
     flat = move.flatten(1)
     curved = ((state.hessian + memory.wall_hessian) @ flat[..., None])[..., 0]
     predicted = (flat * (surface_gradient + curved / 2)).sum(-1)
-    is_jump = (
-        memory.is_relaxing & ~memory.is_settling & (memory.try_steps == 0)
-    )  # the first point of a relaxation is not known yet
+    # The first point of a relaxation is not known yet.
+    is_jump = memory.is_relaxing & ~memory.is_settling & (memory.try_steps == 0)
     move = torch.where(is_jump[:, None, None], 0.0, move)
     state = replace(state, memory=replace(memory, mode=mode))
     return _arrive(calculator, state, move, predicted, hyperparameters)
