@@ -58,6 +58,15 @@ def test_searches_on_chains_end_at_saddles(capsys):
     assert "2 of 2" in told and "Exponents of the number of atoms: all " in told
 
 
+def test_long_floppy_chains_need_no_hessian_on_the_way():
+    pytest.importorskip("scine_sparrow")
+    (row,) = rows(GrowthSettings(carbons="10", n_starts=2))
+    assert row.n_atoms == 32
+    assert row.strict == 2
+    assert row.gradients is not None
+    assert row.gradients < 6 * 32  # one Hessian alone costs as much
+
+
 @pytest.mark.parametrize("carbons", ["many", "1,2", ""])
 def test_wrong_chains_are_told(carbons):
     with pytest.raises(InputError, match=r"carbons = .*: expected numbers of at least 2"):
