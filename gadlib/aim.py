@@ -38,10 +38,6 @@ class Aim:
         new = batch.positions.new_zeros
         return cls(new(size, 3 * width, 0), new(size, 0, width, width))
 
-    def __len__(self) -> int:
-        """The number of systems B."""
-        return len(self.moves)
-
     @property
     def is_set(self) -> Bool[Tensor, " B"]:
         """Which systems have an aim."""

@@ -55,7 +55,6 @@ def probed(calculator: Calculator, state: State, number: int) -> State:
     in Davidson's method.
     """
     inverse = state.batch.inverse_sqrt_masses
-    extra = 0.0 if state.memory is None else state.memory.wall_hessian
     known = torch.zeros_like(inverse[:, :, None])[:, :, :0]
     found = known
     block = min(_PROBES_AT_ONCE, number)
@@ -84,7 +83,7 @@ def probed(calculator: Calculator, state: State, number: int) -> State:
         known = torch.cat([known, vectors], -1)
         found = torch.cat([found, torch.stack(changes, -1)], -1)
         hessian = probe(state.hessian, known, found)
-        here = spectrum(hessian + extra, state.batch)
+        here = spectrum(hessian + state.memory.wall_hessian, state.batch)
         state = replace(
             state, hessian=hessian, spectrum=here, is_exact=torch.zeros_like(state.is_exact)
         )
@@ -96,7 +95,7 @@ def _to_probe(
 ) -> tuple[Float[Tensor, "B D {size}"], Bool[Tensor, "B {size}"]]:
     """The softest modes, before them the one that is climbed towards an aim; which ones exist."""
     eigenvalues, modes = state.spectrum.eigenvalues, state.spectrum.modes
-    if state.memory is None or not state.wanted.is_set.any():
+    if not state.wanted.is_set.any():
         return modes[:, :, :size], eigenvalues[:, :size].isfinite()
     is_aiming, aimed = aim_at(state)
     rank = torch.arange(modes.shape[2], device=modes.device).expand(len(aimed), -1)
