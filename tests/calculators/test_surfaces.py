@@ -40,9 +40,9 @@ def test_known_points_are_stationary_at_their_energy_and_order(name, order):
     told = surface(batch)
     energies = [point.energy for point in surface.points if point.order == order]
     # Mueller and Brown give three decimals of places with curvatures of up to 4000.
-    place_tol, energy_tol = (0.5, 1e-3) if name == "muller_brown" else (1e-9, 1e-9)
+    force_tol, energy_tol = (0.45, 6e-4) if name == "muller_brown" else (1e-12, 1e-12)
     assert told.energy.tolist() == pytest.approx(energies, abs=energy_tol)
-    assert float(told.forces.abs().max()) < place_tol
+    assert float(told.forces.abs().max()) < force_tol
     assert told.hessian is not None
     assert spectrum(told.hessian, batch).order.tolist() == [order] * len(batch)
 
@@ -53,13 +53,39 @@ def test_starts_are_not_stationary(name):
     assert (surface(surface.start, hessian=False).forces.norm(dim=-1).amax(-1) > 0.1).all()
 
 
-def test_newton_steps_from_the_published_points_stay_within_their_last_digit():
+# x, y and energy where the gradient of Mueller and Brown's formula is zero, by mpmath, 30 digits.
+EXACT = {
+    0: [
+        (-0.558223634633, 1.441725841805, -146.699517209954),
+        (-0.050010822998, 0.466694104872, -80.767818129659),
+        (0.623499404931, 0.028037758529, -108.166724116852),
+    ],
+    1: [
+        (-0.822001558733, 0.624312802815, -40.664843508657),
+        (0.212486582001, 0.292988325107, -72.248940112325),
+    ],
+}
+
+
+@pytest.mark.parametrize("order", EXACT)
+def test_newton_steps_from_the_published_points_end_at_the_exact_ones(order):
     surface = muller_brown()
-    for order in (0, 1):
-        batch = surface.stationary(order)
+    batch = surface.stationary(order)
+    for _ in range(5):
         told = surface(batch)
         step = torch.linalg.solve(told.hessian, told.forces.flatten(1))
-        assert float(step.abs().max()) < 0.6e-3
+        batch = batch.moved_to(batch.positions + step[:, None])
+    ends = torch.cat([batch.positions[:, 0, :2], surface(batch).energy[:, None]], -1)
+    exact = torch.tensor(EXACT[order], dtype=torch.float64)
+    torch.testing.assert_close(ends, exact, rtol=0, atol=2e-12)
+
+
+@pytest.mark.parametrize("order", EXACT)
+def test_published_points_are_the_exact_ones_rounded(order):
+    # Table 1 of Mueller and Brown, Theor. Chim. Acta 53, 75 (1979), doi:10.1007/BF00547608
+    points = [point for point in muller_brown().points if point.order == order]
+    published = [(*point.positions[0][:2], point.energy) for point in points]
+    assert published == [tuple(round(number, 3) for number in exact) for exact in EXACT[order]]
 
 
 def test_muller_brown_by_hand_at_a_simple_point():
