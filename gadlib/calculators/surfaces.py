@@ -169,7 +169,7 @@ def lennard_jones(epsilon: float = 1.0, sigma: float = 1.0) -> Surface:
             StationaryPoint(tetrahedron, -6.0 * epsilon, 0),
             StationaryPoint(rhombus, _LJ4_RHOMBUS[2] * epsilon, 1),
         ),
-        "minimum: Hoare, Pal, Adv. Phys. 20, 161 (1971); saddle: by Newton's method, two unknowns",
+        "minimum: by hand, every pair at its depth; saddle: by Newton's method, two unknowns",
     )
 
 
