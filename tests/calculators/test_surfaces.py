@@ -130,13 +130,13 @@ def test_the_barrier_of_the_double_well_is_the_chosen_one():
 def test_lennard_jones_pair_has_depth_epsilon_at_its_known_distance():
     surface = lennard_jones(epsilon=0.01, sigma=3.4)
     distance = 2 ** (1 / 6) * 3.4
-    batch = Batch.pack([torch.tensor([[0.0, 0, 0], [0, distance, 0]]).double()], [[18, 18]])
-    told = surface(batch)
-    assert float(told.energy) == pytest.approx(-0.01, rel=1e-6)
-    assert float(told.forces.abs().max()) < 1e-6
+    places = torch.tensor([[0.0, 0, 0], [0, distance, 0]], dtype=torch.float64)
+    told = surface(Batch.pack([places], [[18, 18]]))
+    assert float(told.energy) == pytest.approx(-0.01, rel=1e-12)
+    assert float(told.forces.abs().max()) < 1e-14
     # the curvature of the pair is 72 / 2^(1/3) epsilon / sigma^2
     assert told.hessian is not None
-    assert float(told.hessian[0, 1, 1]) == pytest.approx(72 / 2 ** (1 / 3) * 0.01 / 3.4**2, 1e-5)
+    assert float(told.hessian[0, 1, 1]) == pytest.approx(72 / 2 ** (1 / 3) * 0.01 / 3.4**2, 1e-12)
 
 
 def test_lennard_jones_heptamer_has_its_published_energy():
@@ -160,9 +160,9 @@ def test_lennard_jones_heptamer_has_its_published_energy():
 
 def test_leps_far_apart_is_a_molecule_and_an_atom():
     surface = SURFACES["leps"]
-    places = torch.tensor([[0.0, 0, 0], [0.742, 0, 0], [12.0, 0, 0]]).double()
+    places = torch.tensor([[0.0, 0, 0], [0.742, 0, 0], [24.0, 0, 0]], dtype=torch.float64)
     told = surface(Batch.pack([places], [[1, 1, 1]]))
-    assert float(told.energy) == pytest.approx(-4.746, abs=1e-6)
+    assert float(told.energy) == pytest.approx(-4.746, abs=1e-12)
     (saddle,) = (point for point in surface.points if point.order == 1)
     assert 0.2 < saddle.energy + 4.746 < 0.6
 
