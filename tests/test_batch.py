@@ -30,8 +30,8 @@ def test_padding_has_no_mass_no_number_and_sits_at_the_origin():
 
 
 def test_masses_are_standard_atomic_masses():
-    # IUPAC 2021 (abridged): H 1.008, C 12.011, O 15.999
-    assert clusters(0).masses[0, :3].tolist() == pytest.approx([12.011, 1.008, 15.999], abs=1e-3)
+    # conventional: Meija et al., Pure Appl. Chem. 88, 265 (2016), doi:10.1515/pac-2015-0305
+    assert clusters(0).masses[0, :3].tolist() == [12.011, 1.008, 15.999]
 
 
 def test_padding_stays_at_the_origin_when_atoms_move():

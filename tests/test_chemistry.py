@@ -26,7 +26,7 @@ def test_two_waters_apart_are_two_fragments():
 
 
 def test_a_bond_ends_at_1_3_times_the_covalent_radii():
-    # Cordero et al. (2008): H 0.31, O 0.66 A
+    # Cordero et al., Dalton Trans. 2832 (2008), doi:10.1039/b801115j: H 0.31, O 0.66 A
     limit = 1.3 * (0.31 + 0.66)
     places = [[[0, 0, 0], [0, 0, limit + shift]] for shift in (-1e-6, 1e-6)]
     batch = Batch.pack([torch.tensor(p) for p in places], [[1, 8]] * 2)
