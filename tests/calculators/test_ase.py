@@ -51,7 +51,7 @@ def test_gfn2_energy_and_forces_of_water_are_the_published_ones(gfn2: Ase):
     told = gfn2(Batch.pack([water.positions], [water.numbers]), hessian=False)
     assert float(told.energy) == pytest.approx(-137.9677758730299, abs=1e-6)
     expected = torch.tensor([[0, 0, -0.749514699], [0, -0.153501989, 0.374757349]])
-    torch.testing.assert_close(told.forces[0, :2], expected.double(), rtol=0, atol=3e-5)
+    torch.testing.assert_close(told.forces[0, :2], expected.double(), rtol=0, atol=1e-6)
 
 
 def test_gfn2_tells_nothing_on_stdout(gfn2: Ase, capfd: pytest.CaptureFixture):
