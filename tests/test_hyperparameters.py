@@ -10,7 +10,8 @@ from gadlib.hyperparameters import SOLVERS, GadHyperparameters
 KNOBS = [(kind, knob) for kind in SOLVERS.values() for knob in kind.knobs()]
 IDS = [f"{kind.solver}-{knob.name}" for kind, knob in KNOBS]
 
-# The table published with the research code: range, log scale, default.
+# What the research code tunes over, and what it screens with (its hip_multi_mode_eckartmw_hpo.py):
+# range, log scale, default.
 PUBLISHED = {
     "dt_min": (1e-7, 1e-5, True, 1e-6),
     "dt_max": (0.01, 0.1, True, 0.05),
