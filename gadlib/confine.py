@@ -15,7 +15,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gadlib.batch import Batch
-from gadlib.chemistry import n_fragments
 
 FLOOR = 0.6
 """Two atoms are never brought closer than this many times the sum of their covalent radii (N2:
@@ -24,6 +23,7 @@ FLOOR = 0.6
 _STIFFNESS = 45.0  # eV, per squared scaled distance: 3 eV/A on C-C at a scaled distance of 1.4
 _HARMONIC = 0.3  # scaled distance beyond the edge after which the pull is constant
 _PUSHES = 200
+_HALVINGS = 6
 
 
 class Wall(NamedTuple):
@@ -37,26 +37,36 @@ class Wall(NamedTuple):
 
 def wall(
     batch: Batch,
+    n_pieces: Int[Tensor, " B"],
     max_fragments: Int[Tensor, " B"],
     edge: Float[Tensor, " B"],
     is_firm: Bool[Tensor, " B"],
 ) -> Wall:
     """The wall around molecules that may have so many pieces; links beyond the edge are pulled.
 
-    The edge is a scaled distance.
     A firm wall joins the heavy atoms to one another and each hydrogen to a heavy atom, so that no
     hydrogen molecule can leave; else it joins pieces by whatever atoms are nearest, and is zero
     where there are no more of them than allowed.
+
+    Args:
+        batch: the molecules.
+        n_pieces: connected pieces of their bond graphs.
+        max_fragments: pieces that they may have.
+        edge: a scaled distance.
+        is_firm: whether the wall is firm.
     """
     size, width = batch.positions.shape[:2]
     new = batch.positions.new_zeros
-    energy, gradient, hessian = new(size), new(size, 3 * width), new(size, 3 * width, 3 * width)
-    rows = (is_firm | (n_fragments(batch) > max_fragments)).nonzero().flatten()
-    if len(rows) and batch.is_free and width > 1:
-        part = batch.take(rows)
-        links = _links(part, max_fragments[rows], edge[rows], is_firm[rows])
-        energy[rows], gradient[rows], hessian[rows] = _pull(part, links, edge[rows])
-    return Wall(energy, gradient, hessian, energy > 0)
+    nothing = Wall(
+        new(size), new(size, 3 * width), new(size, 3 * width, 3 * width), new(size).bool()
+    )
+    is_walled = is_firm | (n_pieces > max_fragments)
+    if not batch.is_free or not is_walled.any():
+        return nothing
+    is_pulled = _links(batch, max_fragments, is_firm)
+    is_pulled = is_pulled & (scaled_distances(batch) > edge[:, None, None])
+    is_pulled = is_pulled & is_walled[:, None, None]
+    return _pull(batch, is_pulled, edge) if is_pulled.any() else nothing
 
 
 def scaled_distances(batch: Batch) -> Float[Tensor, "B N N"]:
@@ -64,85 +74,60 @@ def scaled_distances(batch: Batch) -> Float[Tensor, "B N N"]:
     return batch.distances / batch.radii_sum
 
 
-class _Links(NamedTuple):
-    """Pairs of atoms, and 1 for those that the wall pulls on, else 0."""
-
-    first: Int[Tensor, "B L"]
-    second: Int[Tensor, "B L"]
-    strength: Float[Tensor, "B L"]
-
-
-def _links(batch: Batch, max_fragments: Tensor, edge: Tensor, is_firm: Tensor) -> _Links:
+def _links(
+    batch: Batch, max_fragments: Int[Tensor, " B"], is_firm: Bool[Tensor, " B"]
+) -> Bool[Tensor, "B N N"]:
     """The minimal spanning tree of all atoms, or of the heavy ones with the hydrogens hung on.
 
-    Prim, Bell Syst. Tech. J. 36, 1389 (1957), doi:10.1002/j.1538-7305.1957.tb01515.x.
+    Without its longest links where several pieces are allowed. A link belongs to the tree when no
+    way round it has only shorter ones; of equally long ones all belong. The ways: Floyd, Commun.
+    ACM 5, 345 (1962), doi:10.1145/367766.368168.
     """
     scaled = scaled_distances(batch)
-    size, width = scaled.shape[:2]
-    rows = torch.arange(size, device=scaled.device)
     is_heavy = batch.atomic_numbers > 1
     is_inner = torch.where((is_firm & is_heavy.any(-1))[:, None], is_heavy, batch.mask)
-    root = is_inner.to(torch.int8).argmax(-1)
-    near, parent = scaled[rows, root].clone(), root[:, None].expand(size, width).clone()
-    is_outside = is_inner.clone()
-    is_outside[rows, root] = False
-    first, second, lengths = [], [], []
-    for _ in range(width - 1):
-        reach = torch.where(is_outside, near, torch.inf)
-        j = reach.argmin(-1)
-        first.append(parent[rows, j])
-        second.append(j)
-        lengths.append(reach[rows, j])
-        is_outside[rows, j] = False
-        is_closer = scaled[rows, j] < near
-        near = torch.where(is_closer, scaled[rows, j], near)
-        parent = torch.where(is_closer, j[:, None], parent)
-    hung, nearest = torch.where(is_inner[:, None, :], scaled, torch.inf).min(-1)
-    hung = torch.where(is_inner | ~batch.mask, torch.inf, hung)
-    length = torch.cat([torch.stack(lengths, 1), hung], 1)
-    length = torch.where(length.isfinite(), length, 0.0)
-    atoms = torch.arange(width, device=scaled.device).expand(size, width)
-    rank = (-length).argsort(dim=-1, stable=True).argsort(dim=-1)  # the longest links may stay open
-    is_pulled = (length > edge[:, None]) & (rank >= max_fragments[:, None] - 1)
-    return _Links(
-        torch.cat([torch.stack(first, 1), atoms], 1),
-        torch.cat([torch.stack(second, 1), nearest], 1),
-        is_pulled.to(scaled.dtype),
-    )
+    inner = torch.where(is_inner[:, :, None] & is_inner[:, None, :], scaled, torch.inf)
+    atoms = torch.arange(inner.shape[1], device=inner.device)
+    longest = inner
+    for k in is_inner.any(0).nonzero().flatten().tolist():
+        over_k = torch.maximum(longest[:, :, k, None], longest[:, None, k])
+        longest = torch.minimum(longest, over_k)
+    is_link = (inner <= longest) & inner.isfinite()
+    is_hung = batch.mask & ~is_inner
+    if is_hung.any():
+        nearest = torch.where(is_inner[:, None], scaled, torch.inf).argmin(-1)
+        hung = is_hung[..., None] & (nearest[..., None] == atoms)
+        is_link = is_link | hung | hung.mT
+    if (max_fragments > 1).any():
+        length = torch.where(is_link.triu(), scaled, 0.0).flatten(1)
+        rank = (-length).argsort(dim=-1, stable=True).argsort(dim=-1)
+        is_open = (rank < max_fragments[:, None] - 1).view_as(is_link)
+        is_link = is_link & ~(is_open | is_open.mT)
+    return is_link
 
 
-def _pull(batch: Batch, links: _Links, edge: Float[Tensor, " B"]) -> tuple[Tensor, Tensor, Tensor]:
-    """Energy, gradient and Hessian of k (s - s0)^2 / 2 on the links, linear farther out."""
+def _pull(batch: Batch, is_pulled: Bool[Tensor, "B N N"], edge: Float[Tensor, " B"]) -> Wall:
+    """k (s - s0)^2 / 2 on the links, linear farther out."""
     size, width = batch.positions.shape[:2]
-    first, second, strength = links
-    rows = torch.arange(size, device=first.device)[:, None]
-    apart = batch.positions[rows, first] - batch.positions[rows, second]
-    distance = apart.norm(dim=-1).clamp(min=1e-3)
-    unit = apart / distance[..., None]
-    radii = batch.radii_sum[rows, first, second].clamp(min=1e-3)
-    excess = (distance / radii - edge[:, None]).clamp(min=0)
+    distance, radii = batch.distances.clamp(min=1e-3), batch.radii_sum.clamp(min=1e-3)
+    unit = (batch.positions[:, :, None] - batch.positions[:, None, :]) / distance[..., None]
+    excess = torch.where(is_pulled, distance / radii - edge[:, None, None], 0.0)
     bent = excess.clamp(max=_HARMONIC)
-    energy = strength * _STIFFNESS * bent * (excess - bent / 2)
-    slope = strength * _STIFFNESS * bent / radii
-    curvature = torch.where(excess < _HARMONIC, strength * _STIFFNESS / radii**2, 0.0)
-    gradient = torch.zeros_like(batch.positions)
-    gradient.index_put_((rows, first), slope[..., None] * unit, accumulate=True)
-    gradient.index_put_((rows, second), -slope[..., None] * unit, accumulate=True)
-    outer = unit[..., :, None] * unit[..., None, :]
-    across = torch.eye(3, dtype=unit.dtype, device=unit.device) - outer
-    block = curvature[..., None, None] * outer + (slope / distance)[..., None, None] * across
-    hessian = batch.positions.new_zeros(size, width, width, 3, 3)
-    for a, b, sign in (
-        (first, first, 1),
-        (second, second, 1),
-        (first, second, -1),
-        (second, first, -1),
-    ):
-        hessian.index_put_((rows, a, b), sign * block, accumulate=True)
-    return (
-        energy.sum(-1),
-        gradient.flatten(1),
+    energy = _STIFFNESS / 2 * (bent * (excess - bent / 2)).sum((1, 2))
+    slope = _STIFFNESS * bent / radii
+    is_bent = is_pulled & (excess < _HARMONIC)
+    across = (slope / distance)[..., None, None]
+    along = torch.where(is_bent, _STIFFNESS / radii**2, 0.0)[..., None, None]
+    axes = torch.eye(3, dtype=unit.dtype, device=unit.device)
+    blocks = (along - across) * (unit[..., :, None] * unit[..., None, :]) + across * axes
+    atoms = torch.arange(width, device=unit.device)
+    hessian = -blocks
+    hessian[:, atoms, atoms] = blocks.sum(2)
+    return Wall(
+        energy,
+        (slope[..., None] * unit).sum(2).flatten(1),
         hessian.transpose(2, 3).reshape(size, 3 * width, 3 * width),
+        energy > 0,
     )
 
 
@@ -165,18 +150,20 @@ def untangle(batch: Batch, floor: float) -> Batch:
     return batch.moved_to(positions)
 
 
-def shorten(batch: Batch, move: Float[Tensor, "B N 3"], floor: float) -> Float[Tensor, "B N 3"]:
-    """The moves, halved until no pair comes below the floor that was not there before.
+def moved_above(batch: Batch, move: Float[Tensor, "B N 3"], floor: float) -> Batch:
+    """The molecules moved, the moves halved until no pair comes below the floor that was not there.
 
     A pair that is below it already may go where it gets no closer.
     """
+    moved = batch.moved_to(batch.positions + move)
     if not batch.is_free:
-        return move
+        return moved
     before = scaled_distances(batch)
-    for _ in range(6):
-        after = scaled_distances(batch.moved_to(batch.positions + move))
+    for _ in range(_HALVINGS):
+        after = scaled_distances(moved)
         is_bad = ((after < floor) & (after < before)).any(-1).any(-1)
         if not is_bad.any():
             break
         move = torch.where(is_bad[:, None, None], move / 2, move)
-    return move
+        moved = batch.moved_to(batch.positions + move)
+    return moved

@@ -12,12 +12,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gadlib.batch import Batch, Calculator
+from gadlib.criteria import FORCE_TOL
 from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.modes import spectrum
-from gadlib.quadratic import bfgs, probe, ts_bfgs
+from gadlib.quadratic import bfgs, matvec, probe, ts_bfgs
 from gadlib.springs import model_hessian
 from gadlib.state import State, evaluate, put
-from gadlib.tries import aim_at, pick
+from gadlib.tries import TrustMemory, aim_at, pick
 
 _PROBES, _PROBES_ROUGH = 11, 14
 _ROUGH_FORCE = 8.0  # eV/A; so far from a minimum the lowest mode is harder to find
@@ -35,17 +36,18 @@ def updated(
     state: State, step: Float[Tensor, "B D"], change: Float[Tensor, "B D"]
 ) -> Float[Tensor, "B D D"]:
     """The Hessian updated from a step, by BFGS on the way down, by TS-BFGS on the way up."""
-    down = state.memory.is_relaxing
-    if down.all():
+    is_down = state.memory.is_relaxing
+    if is_down.all():
         return bfgs(state.hessian, step, change)
-    root = state.batch.sqrt_masses
-    positive = torch.where(
-        state.spectrum.eigenvalues.isfinite(), state.spectrum.eigenvalues.abs(), 0.0
-    )
-    modes = state.spectrum.modes
-    mapped = root * (modes @ (positive[..., None] * (modes.mT @ (root * step)[..., None])))[..., 0]
+    root, modes = state.batch.sqrt_masses, state.spectrum.modes
+    eigenvalues = state.spectrum.eigenvalues
+    positive = torch.where(eigenvalues.isfinite(), eigenvalues.abs(), 0.0)
+    mapped = root * matvec(modes, positive * matvec(modes.mT, root * step))
     up = ts_bfgs(state.hessian, step, change, mapped)
-    return pick(down, bfgs(state.hessian, step, change), up) if down.any() else up
+    rows = is_down.nonzero().flatten()
+    if not len(rows):
+        return up
+    return up.index_copy(0, rows, bfgs(state.hessian[rows], step[rows], change[rows]))
 
 
 def probed(calculator: Calculator, state: State, number: int) -> State:
@@ -54,7 +56,7 @@ def probed(calculator: Calculator, state: State, number: int) -> State:
     Each correction changes what is softest, so that the last ones close in on the lowest mode, as
     in Davidson's method.
     """
-    inverse = state.batch.inverse_sqrt_masses
+    inverse, forces = state.batch.inverse_sqrt_masses, state.forces.flatten(1)
     known = torch.zeros_like(inverse[:, :, None])[:, :, :0]
     found = known
     block = min(_PROBES_AT_ONCE, number)
@@ -69,25 +71,64 @@ def probed(calculator: Calculator, state: State, number: int) -> State:
         else:
             vectors = torch.nn.functional.normalize(vectors, dim=1)
         # A mode has no sign of its own, a difference to one side has: downhill.
-        vectors = torch.where(state.forces.flatten(1)[:, None] @ vectors < 0, -vectors, vectors)
+        vectors = torch.where(forces[:, None] @ vectors < 0, -vectors, vectors)
         changes = []
         for vector in vectors.unbind(-1):
-            moved = state.batch.moved_to(
-                state.batch.positions + _PROBE * vector.unflatten(1, (-1, 3))
-            )
-            evaluation, seconds = evaluate(calculator, moved, hessian=False)
-            changes.append((state.forces - evaluation.forces).flatten(1) / _PROBE)
+            change, seconds = _difference(calculator, state.batch, forces, vector)
+            changes.append(change)
             spent = state.calculator_s + seconds / len(state.batch)
             state = replace(state, calculator_s=spent)
         state = replace(state, n_gradient=state.n_gradient + is_new.sum(-1))
         known = torch.cat([known, vectors], -1)
         found = torch.cat([found, torch.stack(changes, -1)], -1)
         hessian = probe(state.hessian, known, found)
-        here = spectrum(hessian + state.memory.wall_hessian, state.batch)
+        curved = hessian + state.memory.wall_hessian
+        here = spectrum(curved, state.batch, state.spectrum.rigid)
         state = replace(
             state, hessian=hessian, spectrum=here, is_exact=torch.zeros_like(state.is_exact)
         )
     return state
+
+
+def probed_once(
+    calculator: Calculator, before: State, state: State, h: TrustHyperparameters
+) -> State:
+    """The state after a step, its Hessian corrected along the mode to follow where that is due.
+
+    The mode is that of the point before, so that one spectrum serves the update and the probe.
+    """
+    memory: TrustMemory = before.memory
+    is_due = memory.is_thrifty & ~memory.is_relaxing & ((memory.age + 2) % h.probe_every == 0)
+    rows = (is_due & (state.max_force > FORCE_TOL)).nonzero().flatten()
+    if not len(rows):
+        return state
+    modes, is_mode = _to_probe(before, 1)
+    vector = before.batch.inverse_sqrt_masses * modes[:, :, 0] * is_mode
+    vector = torch.nn.functional.normalize(vector, dim=1)[rows]
+    forces = state.forces[rows].flatten(1)
+    is_uphill = (forces * vector).sum(-1, keepdim=True) < 0
+    vector = torch.where(is_uphill, -vector, vector)
+    change, seconds = _difference(calculator, state.batch.take(rows), forces, vector)
+    hessian = probe(state.hessian[rows], vector[..., None], change[..., None])
+    spent = torch.full_like(forces[:, 0], seconds / len(rows))
+    return replace(
+        state,
+        hessian=state.hessian.index_copy(0, rows, hessian),
+        n_gradient=state.n_gradient.index_add(0, rows, torch.ones_like(rows)),
+        calculator_s=state.calculator_s.index_add(0, rows, spent),
+    )
+
+
+def _difference(
+    calculator: Calculator,
+    batch: Batch,
+    forces: Float[Tensor, "B D"],
+    vector: Float[Tensor, "B D"],
+) -> tuple[Float[Tensor, "B D"], float]:
+    """The Hessian times unit vectors, by a forward difference; the seconds that it took."""
+    moved = batch.moved_to(batch.positions + _PROBE * vector.unflatten(1, (-1, 3)))
+    evaluation, seconds = evaluate(calculator, moved, hessian=False)
+    return (forces - evaluation.forces.flatten(1)) / _PROBE, seconds
 
 
 def _to_probe(
@@ -125,11 +166,10 @@ def spared(calculator: Calculator, state: State, h: TrustHyperparameters) -> Sta
     is_stalled &= (memory.radius <= 1.001 * h.radius_min) & (state.max_force > _STALL_FORCE)
     is_new_home = memory.is_minimum & (memory.branch == 0)
     is_first = is_thrifty & is_begun & ((memory.attempt == 0) | is_new_home)
-    is_due = is_climbing & ((memory.age + 1) % h.probe_every == 0) & ~is_first & ~is_stalled
     state = put(state, is_stalled.nonzero().flatten(), lambda part: _remodelled(part, h))
     is_rough = state.max_force > _ROUGH_FORCE
     many = (is_first & is_rough) | is_stalled
-    for rows, number in ((many, _PROBES_ROUGH), (is_first & ~is_rough, _PROBES), (is_due, 1)):
+    for rows, number in ((many, _PROBES_ROUGH), (is_first & ~is_rough, _PROBES)):
         state = put(
             state,
             rows.nonzero().flatten(),
@@ -196,4 +236,4 @@ def certified(calculator: Calculator, state: State) -> State:
     """The state with its exact Hessian and the spectrum of that."""
     exact = _computed(calculator, state, hessian=True)
     exact = replace(exact, n_gradient=state.n_gradient)
-    return replace(exact, spectrum=spectrum(exact.hessian, exact.batch))
+    return replace(exact, spectrum=spectrum(exact.hessian, exact.batch, state.spectrum.rigid))

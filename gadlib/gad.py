@@ -19,6 +19,7 @@ from torch import Tensor
 from gadlib.batch import Batch, Calculator
 from gadlib.hyperparameters import GadHyperparameters
 from gadlib.modes import Spectrum, most_within
+from gadlib.quadratic import matvec
 from gadlib.state import State, arrive, begin, evaluate, take
 
 FIRST_TIME_STEP = 1e-3
@@ -112,7 +113,7 @@ def _follow(memory: GadMemory, spectrum: Spectrum, wanted: Float[Tensor, "B D K"
     Where one is wanted, it is the first that is climbed.
     """
     candidates = spectrum.modes[:, :, :_N_CANDIDATE_MODES]
-    overlaps = (candidates.mT @ memory.mode[..., None])[..., 0]
+    overlaps = matvec(candidates.mT, memory.mode)
     is_mode = spectrum.eigenvalues[:, :_N_CANDIDATE_MODES].isfinite()
     likeness = torch.where(is_mode, overlaps.abs(), -1.0)
     # There is no previous mode at first, and the argmax of zeros need not be the lowest.

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from gadlib import gad
 from gadlib.batch import Batch, Calculator
-from gadlib.confine import FLOOR, shorten
+from gadlib.confine import FLOOR, moved_above
 from gadlib.hyperparameters import GadHyperparameters, TrustHyperparameters
+from gadlib.quadratic import matvec
 from gadlib.state import State, along_modes, arrive, put
 from gadlib.tries import STRIDE, longest
 from gadlib.trust import adapted, image_move
@@ -88,11 +89,11 @@ def _landed(calculator: Calculator, state: State, h: GadHyperparameters) -> Stat
     climbed = torch.zeros_like(gradient)
     climbed[:, 0] = 1
     move = image_move(state, along_modes(state, gradient), climbed, memory.radius)
-    move = shorten(state.batch, move.unflatten(1, (-1, 3)), FLOOR)
-    flat = move.flatten(1)
-    curved = (state.hessian @ flat[..., None])[..., 0]
+    batch = moved_above(state.batch, move.unflatten(1, (-1, 3)), FLOOR)
+    flat = (batch.positions - state.batch.positions).flatten(1)
+    curved = matvec(state.hessian, flat)
     predicted = (gradient * flat).sum(-1) + (flat * curved).sum(-1) / 2
-    moved = arrive(state, state.batch.positions + move, calculator)
+    moved = arrive(state, batch.positions, calculator)
     ratio = (moved.energy - state.energy) / predicted
     max_radius = torch.full_like(memory.radius, STRIDE * _TRUST.radius_max)
     radius, _ = adapted(memory.radius, ratio, longest(flat), _TRUST, max_radius)

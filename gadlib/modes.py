@@ -25,6 +25,10 @@ It is the rotation about the axis of a linear molecule. One bent by 0.005 A stil
 its bends are vibrations, not a rotation.
 """
 
+_AXES = torch.eye(3, dtype=torch.float64)
+_TURNS = torch.linalg.cross(_AXES[None, :], _AXES[:, None]).mT.reshape(3, 9)
+"""Mapped by it, a place r becomes e_k x r for the three axes k, as the columns of a matrix."""
+
 
 @dataclass(frozen=True)
 class Spectrum:
@@ -66,19 +70,16 @@ def rigid_motions(batch: Batch) -> Float[Tensor, "B D 6"]:
     if not batch.is_free:
         return batch.positions.new_zeros(size, 3 * width, 6)
     masses = batch.masses[..., None]
-    centre = (masses * batch.positions).sum(1, keepdim=True) / masses.sum(1, keepdim=True)
-    axes = torch.eye(3, dtype=batch.positions.dtype, device=batch.positions.device)
-    arms = (batch.positions - centre)[:, :, None, :]
-    root = masses.sqrt()
-    turned = root[..., None] * torch.linalg.cross(axes[None, None], arms)  # (B, N, axis, xyz)
-    turned = turned.transpose(2, 3).reshape(size, 3 * width, 3)
+    mass = masses.sum(1, keepdim=True)
+    root = batch.sqrt_masses.view(size, width, 3)
+    arms = root * (batch.positions - (masses * batch.positions).sum(1, keepdim=True) / mass)
+    shifted = (root[..., None] * _AXES.to(arms)).view(size, 3 * width, 3)
+    turned = (arms.view(-1, 3) @ _TURNS.to(arms)).view(size, 3 * width, 3)
     inertia, principal = torch.linalg.eigh(turned.mT @ turned)
-    shifted = (root[..., None] * axes).reshape(size, 3 * width, 3)
-    motions = torch.cat([shifted, turned @ principal], -1)
-    strength = torch.cat([masses.sum(1).expand(size, 3), inertia.clamp(min=0)], -1).sqrt()
+    motions = torch.cat([shifted, torch.bmm(turned, principal)], -1)
+    strength = torch.cat([mass[..., 0].expand(size, 3), inertia.clamp(min=0)], -1).sqrt()
     exists = strength > LINEAR_TOL * strength.amax(-1, keepdim=True)
-    scale = torch.where(exists, 1 / strength.clamp(min=1e-12), 0.0)
-    return motions * scale[:, None, :]
+    return motions * torch.where(exists, 1 / strength.clamp(min=1e-12), 0.0)[:, None, :]
 
 
 def remove_rigid(
@@ -88,28 +89,32 @@ def remove_rigid(
     return vectors - (rigid @ (rigid.mT @ vectors[..., None]))[..., 0]
 
 
-def spectrum(hessian: Float[Tensor, "B D D"], batch: Batch) -> Spectrum:
+def spectrum(
+    hessian: Float[Tensor, "B D D"], batch: Batch, rigid: Float[Tensor, "B D 6"] | None = None
+) -> Spectrum:
     """The vibrational spectrum of Cartesian Hessians in eV/A^2.
 
-    The rigid motions and the padding are shifted above the largest vibrational eigenvalue rather
-    than cut out, which is the same eigenproblem as Q^T H Q in their complement, and keeps one shape
-    for the whole batch.
+    The rigid motions are shifted above the largest vibrational eigenvalue rather than cut out,
+    which is the same eigenproblem as Q^T H Q in their complement, and keeps one shape for the whole
+    batch.
+
+    Args:
+        hessian: the Hessians.
+        batch: the molecules.
+        rigid: their rigid motions where these are known already.
     """
-    rigid = rigid_motions(batch)
+    rigid = rigid_motions(batch) if rigid is None else rigid
     weighted = mass_weight(hessian, batch)
-    bound = 2 * weighted.abs().sum(1).amax(-1)[:, None, None] + 1
-    along = weighted @ rigid
-    along = along - rigid @ (rigid.mT @ along) / 2 - bound / 2 * rigid
-    crossed = along @ rigid.mT
-    shifted = weighted - crossed - crossed.mT
-    shifted.diagonal(dim1=1, dim2=2).add_(torch.where(batch.sqrt_masses > 0, 0.0, bound[:, 0]))
-    eigenvalues, modes = _eigh(shifted, 3 * batch.n_atoms)
-    n_rigid = rigid.any(1).sum(-1)
-    n_vibrations = 3 * batch.n_atoms - n_rigid
+    bound = 2 * torch.linalg.vector_norm(weighted, dim=(1, 2), keepdim=True) + 1
+    along = torch.bmm(weighted, rigid)
+    within_rigid = torch.bmm(rigid.mT, along)
+    along = torch.baddbmm(along - bound / 2 * rigid, rigid, within_rigid, alpha=-0.5)
+    crossed = torch.bmm(along, rigid.mT)
+    eigenvalues, modes = _eigh(weighted - crossed - crossed.mT, batch, bound[:, 0])
+    n_vibrations = 3 * batch.n_atoms - rigid.any(1).sum(-1)
     place = torch.arange(eigenvalues.shape[-1], device=eigenvalues.device)
-    return Spectrum(
-        torch.where(place < n_vibrations[:, None], eigenvalues, torch.inf), modes, rigid
-    )
+    is_mode = place < n_vibrations[:, None]
+    return Spectrum(torch.where(is_mode, eigenvalues, torch.inf), modes, rigid)
 
 
 def most_within(
@@ -125,16 +130,21 @@ def within(modes: Float[Tensor, "B D M"], wanted: Float[Tensor, "B D K"]) -> Flo
     return (wanted.mT @ modes).square().sum(1)
 
 
-def _eigh(matrices: Float[Tensor, "B D D"], sizes: Int[Tensor, " B"]) -> tuple[Tensor, Tensor]:
-    """Eigenpairs; on the CPU of each matrix cut to its own size, since padding is paid in cubes."""
+def _eigh(
+    matrices: Float[Tensor, "B D D"], batch: Batch, bound: Float[Tensor, "B 1"]
+) -> tuple[Tensor, Tensor]:
+    """Eigenpairs, padding last; on the CPU of each matrix cut to its own size.
+
+    There padding would be paid in cubes; else it is shifted to the bound.
+    """
     if matrices.device.type != "cpu":
+        padding = torch.where(batch.sqrt_masses > 0, 0.0, bound)
+        return torch.linalg.eigh(matrices + torch.diag_embed(padding))
+    if len(batch.by_size) == 1 and 3 * batch.by_size[0][0] == matrices.shape[1]:
         return torch.linalg.eigh(matrices)
     values = matrices.new_full(matrices.shape[:2], torch.inf)
     vectors = torch.zeros_like(matrices)
-    places: dict[int, list[int]] = {}
-    for i, n in enumerate(sizes.tolist()):
-        places.setdefault(n, []).append(i)
-    for n, rows in places.items():
-        where = torch.tensor(rows)
-        values[where, :n], vectors[where, :n, :n] = torch.linalg.eigh(matrices[where, :n, :n])
+    for n_atoms, rows in batch.by_size:
+        n = 3 * n_atoms
+        values[rows, :n], vectors[rows, :n, :n] = torch.linalg.eigh(matrices[rows, :n, :n])
     return values, vectors

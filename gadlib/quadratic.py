@@ -10,17 +10,30 @@ Bofill, J. Comput. Chem. 15, 1 (1994), doi:10.1002/jcc.540150102.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 _NEWTON_STEPS = 8
-_RADIUS_TOL = 1e-6
+_RADIUS_TOL, _RELATIVE_TOL = 1e-6, 0.05
 _TINY = 1e-14
+
+Measure = Callable[[Float[Tensor, "B K"]], Float[Tensor, " B"]]
+"""How long steps are, over what is allowed."""
+
+
+def matvec(matrix: Float[Tensor, "B K L"], vector: Float[Tensor, "B L"]) -> Float[Tensor, "B K"]:
+    """Each matrix times its vector."""
+    return torch.bmm(matrix, vector[..., None])[..., 0]
 
 
 def trust_step(
-    gradient: Float[Tensor, "B K"], curvature: Float[Tensor, "B K"], radius: Float[Tensor, " B"]
+    gradient: Float[Tensor, "B K"],
+    curvature: Float[Tensor, "B K"],
+    radius: Float[Tensor, " B"],
+    relative: Measure | None = None,
 ) -> Float[Tensor, "B K"]:
     """The step that minimises g.d + d.(curvature d)/2 with |d| <= radius, in the eigenbasis.
 
@@ -28,33 +41,41 @@ def trust_step(
     and the step no longer than the radius. In the hard case, where the gradient has no component
     along a negative lowest curvature, the step is filled up to the radius along that component,
     towards positive coordinates. Directions of infinite curvature are left out.
+
+    Args:
+        gradient: along the eigenvectors.
+        curvature: the eigenvalues.
+        radius: the longest step allowed.
+        relative: another measure of steps than their length over the radius, to be met within five
+            percent; the radius is then but a guess of the length that this comes to.
     """
-    is_free = curvature.isfinite()
-    g = torch.where(is_free, gradient, 0.0)
-    lowest, place = curvature.min(-1)
+    measure = relative or (lambda step: torch.linalg.vector_norm(step, dim=-1) / radius)
+    tolerance = _RELATIVE_TOL if relative else _RADIUS_TOL
+    g = torch.where(curvature.isfinite(), -gradient, 0.0)
+    lowest, place = curvature.min(-1, keepdim=True)
     lowest = torch.where(lowest.isfinite(), lowest, 1.0)
-    at_lowest = g.gather(1, place[:, None])[:, 0].abs()
-    mu = torch.maximum(-lowest, at_lowest / radius - lowest).clamp(
-        min=0
-    )  # the shift is at least this
-    for _ in range(_NEWTON_STEPS):  # on 1 / |d|, from the left, where it converges monotonically
-        shifted = (curvature + mu[:, None]).clamp(min=_TINY)
-        squares = (g / shifted).square()
-        square = squares.sum(-1)
-        excess = square.sqrt() / radius - 1
-        is_long = excess > _RADIUS_TOL
-        if not is_long.any():
+    least = (-lowest).clamp(min=0)
+    mu = (g.gather(1, place).abs() / radius[:, None] - lowest).clamp(min=0)
+    step, over = g, radius[:, None]
+    for _ in range(_NEWTON_STEPS):  # on 1 / |d|, which is nearly linear in mu
+        shifted = (curvature + mu).clamp(min=_TINY)
+        step = g / shifted
+        over = measure(step)[:, None]
+        is_off = (over > 1 + tolerance) | ((over < 1 - tolerance) & (mu > least))
+        if not is_off.any():
             break
-        slope = (squares / shifted).sum(-1).clamp(min=_TINY)
-        mu = mu + torch.where(is_long, square / slope * excess, 0.0)
-    step = -g / (curvature + mu[:, None]).clamp(min=_TINY)
-    length = step.norm(dim=-1)
-    step = step * (radius / length.clamp(min=_TINY)).clamp(max=1.0)[:, None]
-    missing = (radius**2 - length**2).clamp(min=0).sqrt()
-    is_hard = (lowest < 0) & (missing > 1e-3 * radius)
-    along = step.gather(1, place[:, None])
-    fill = torch.where(is_hard[:, None], torch.where(along < 0, -1.0, 1.0) * missing[:, None], 0.0)
-    return step.scatter_add(1, place[:, None], fill)
+        squares = step.square()
+        slope = (squares / shifted).sum(-1, keepdim=True).clamp(min=_TINY)
+        better = torch.maximum(mu + squares.sum(-1, keepdim=True) / slope * (over - 1), least)
+        mu = torch.where(is_off, better, mu)
+    step = step / over.clamp(min=1.0)
+    is_hard = (lowest < 0) & (mu <= least)
+    if not is_hard.any():
+        return step
+    missing = (radius.square() - step.square().sum(-1)).clamp(min=0).sqrt()[:, None]
+    sign = torch.where(step.gather(1, place) < 0, -1.0, 1.0)
+    step = step.scatter_add(1, place, torch.where(is_hard, sign * missing, 0.0))
+    return step / measure(step)[:, None].clamp(min=1.0)
 
 
 def image_step(
@@ -62,6 +83,7 @@ def image_step(
     eigenvalues: Float[Tensor, "B K"],
     climbed: Float[Tensor, "B K"],
     radius: Float[Tensor, " B"],
+    relative: Measure | None = None,
 ) -> Float[Tensor, "B K"]:
     """The trust-region step where gradient and curvature of the climbed modes (1) change sign.
 
@@ -69,9 +91,8 @@ def image_step(
     minimisation.
     """
     sign = 1 - 2 * climbed
-    return trust_step(
-        sign * gradient, torch.where(eigenvalues.isfinite(), sign * eigenvalues, torch.inf), radius
-    )
+    curvature = torch.where(eigenvalues.isfinite(), sign * eigenvalues, torch.inf)
+    return trust_step(sign * gradient, curvature, radius, relative)
 
 
 def predicted_change(
@@ -90,7 +111,7 @@ def bofill(
     Bofill's mixture of the symmetric rank-one (Murtagh-Sargent) and the Powell symmetric Broyden
     update, which lets eigenvalues change sign. A step of no length changes nothing.
     """
-    error = change - (hessian @ step[..., None])[..., 0]
+    error = change - matvec(hessian, step)
     square = step.square().sum(-1)
     along = (error * step).sum(-1)
     mixture = along.square() / (error.square().sum(-1) * square).clamp(min=_TINY**2)
@@ -117,7 +138,7 @@ def bfgs(
 
     Powell's damping: Nocedal, Wright, Numerical Optimization, Springer (2006), procedure 18.2.
     """
-    mapped = (hessian @ step[..., None])[..., 0]
+    mapped = matvec(hessian, step)
     expected, found = (step * mapped).sum(-1), (step * change).sum(-1)
     is_low = found < 0.2 * expected
     share = torch.where(is_low, 0.8 * expected / (expected - found).clamp(min=_TINY), 1.0)[:, None]
@@ -148,7 +169,7 @@ def ts_bfgs(
         doi:10.1002/qua.10709, as used in Sella by Hermes, Sargsyan, Najm, Zador, J. Chem. Theory
         Comput. 15, 6536 (2019), doi:10.1021/acs.jctc.9b00869.
     """
-    error = change - (hessian @ step[..., None])[..., 0]
+    error = change - matvec(hessian, step)
     spread = (change * step).sum(-1, keepdim=True) * change + (step * weighted).sum(
         -1, keepdim=True
     ) * weighted
@@ -170,6 +191,7 @@ def probe(
 
     The Powell symmetric update for many directions at once.
     """
-    error = changes - hessian @ directions
-    crossed = (error - directions @ (directions.mT @ error) / 2) @ directions.mT
+    error = torch.baddbmm(changes, hessian, directions, alpha=-1)
+    within = torch.bmm(directions.mT, error)
+    crossed = torch.bmm(torch.baddbmm(error, directions, within, alpha=-0.5), directions.mT)
     return hessian + crossed + crossed.mT

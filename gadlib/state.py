@@ -20,6 +20,7 @@ from gadlib.aim import Aim
 from gadlib.batch import Batch, Calculator, Evaluation
 from gadlib.chemistry import n_fragments
 from gadlib.modes import Spectrum, spectrum
+from gadlib.quadratic import matvec
 
 T = TypeVar("T")
 
@@ -156,6 +157,8 @@ def _map(on_tensors: Callable, on_tuples: Callable, nodes: Sequence[Any]) -> Any
             f.name: _map(on_tensors, on_tuples, [getattr(n, f.name) for n in nodes])
             for f in fields(first)
         }
+        if all(value is getattr(first, name) for name, value in changed.items()):
+            return first
         return replace(first, **changed)
     if isinstance(first, Tensor):
         return on_tensors(nodes)
@@ -165,12 +168,12 @@ def _map(on_tensors: Callable, on_tuples: Callable, nodes: Sequence[Any]) -> Any
 def along_modes(state: State, gradient: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
     """A gradient in eV/A along the modes, in eV/(A amu^1/2)."""
     weighted = state.batch.inverse_sqrt_masses * gradient
-    return (state.spectrum.modes.mT @ weighted[..., None])[..., 0]
+    return matvec(state.spectrum.modes.mT, weighted)
 
 
 def displacement(state: State, step: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
     """A step along the modes in amu^1/2 A as a Cartesian one in A."""
-    return state.batch.inverse_sqrt_masses * (state.spectrum.modes @ step[..., None])[..., 0]
+    return state.batch.inverse_sqrt_masses * matvec(state.spectrum.modes, step)
 
 
 def begin(
@@ -196,7 +199,7 @@ def begin(
         n_gradient=zero + 1,
         n_hessian=zero + int(model is None),
         elapsed_s=zero.double(),
-        calculator_s=zero + seconds / len(batch),
+        calculator_s=zero.double() + seconds / len(batch),
         message=tuple(evaluation.failures.get(i, "") for i in range(len(batch))),
     )
 
@@ -283,6 +286,10 @@ def _one_by_one(
 
 
 def _without_nonsense(evaluation: Evaluation, batch: Batch) -> Evaluation:
+    sums = [evaluation.energy.sum(), evaluation.forces.sum()]
+    sums += [] if evaluation.hessian is None else [evaluation.hessian.sum()]
+    if not evaluation.failures and sum(sums).isfinite():
+        return evaluation
     flat = evaluation.forces.flatten(1)
     is_finite = evaluation.energy.isfinite() & flat.isfinite().all(-1)
     if evaluation.hessian is not None:

@@ -61,6 +61,7 @@ class TrustMemory:
         press: steps of this relaxation in which the wall presses the pieces together.
         attempt: tries begun before this one.
         branch: climbs from the present minimum before this one; it tells the mode and its sign.
+        n_pieces: connected pieces of the bond graph here.
         try_steps, torn_steps: steps of this try, and those in a row in more pieces than allowed.
         relaxations: relaxations begun.
         anchor: where the try was at its beginning, and then every eighth step, in A.
@@ -87,6 +88,7 @@ class TrustMemory:
     press: Int[Tensor, " B"]
     attempt: Int[Tensor, " B"]
     branch: Int[Tensor, " B"]
+    n_pieces: Int[Tensor, " B"]
     try_steps: Int[Tensor, " B"]
     torn_steps: Int[Tensor, " B"]
     relaxations: Int[Tensor, " B"]
@@ -139,7 +141,7 @@ def _settled(state: State, h: TrustHyperparameters) -> State:
     memory: TrustMemory = state.memory
     if not memory.is_settling.any():
         return state
-    is_calm = (state.max_force < SETTLED_FORCE) & (n_fragments(state.batch) <= state.max_fragments)
+    is_calm = (state.max_force < SETTLED_FORCE) & (memory.n_pieces <= state.max_fragments)
     is_calm = is_calm | (not state.batch.is_free)  # particles on a surface know no such forces
     is_done = memory.is_settling & is_calm
     is_late = memory.is_settling & ~is_calm & (memory.try_steps >= _SETTLE_STEPS)
@@ -185,6 +187,8 @@ def aim_at(state: State) -> tuple[Bool[Tensor, " B"], Int[Tensor, " B"]]:
 def _made_home(state: State, chosen: Bool[Tensor, " B"]) -> TrustMemory:
     """The memory in which the chosen systems have their home where they are."""
     memory: TrustMemory = state.memory
+    if not chosen.any():
+        return memory
     return replace(
         memory,
         home=pick(chosen, state.batch.positions, memory.home),
@@ -220,6 +224,7 @@ def _go_home(state: State, h: TrustHyperparameters) -> State:
     sign = 1.0 - 2.0 * (memory.branch % 2)
     memory = replace(
         _new_try(memory, h),
+        n_pieces=torch.ones_like(memory.n_pieces),
         anchor=memory.home,
         mode=sign[:, None] * here.modes[rows, :, number],
         is_relaxing=torch.zeros_like(memory.is_relaxing),
@@ -247,10 +252,11 @@ def _go_back(state: State, h: TrustHyperparameters) -> State:
     is_again = memory.is_relaxing & (memory.relaxations % _PRESSES > 0)
     base = torch.where(is_again[:, None, None], state.batch.positions, memory.start)
     batch = untangle(state.batch.moved_to(base + torch.stack(kicks)), START_FLOOR)
-    model = model_hessian(batch)
+    model, n_pieces = model_hessian(batch), n_fragments(batch)
     memory = replace(
         _new_try(memory, h),
-        press=torch.where(n_fragments(batch) > 1, h.press_steps, 0),
+        n_pieces=n_pieces,
+        press=torch.where(n_pieces > 1, h.press_steps, 0),
         anchor=batch.positions,
         mode=torch.zeros_like(memory.mode),
         is_relaxing=torch.ones_like(memory.is_relaxing),

@@ -19,18 +19,19 @@ from torch import Tensor
 
 from gadlib.batch import Batch, Calculator
 from gadlib.chemistry import BOND_SCALE, n_fragments
-from gadlib.confine import FLOOR, shorten, untangle, wall
+from gadlib.confine import FLOOR, moved_above, untangle, wall
 from gadlib.criteria import FORCE_TOL
 from gadlib.curvature import (
     certified,
     evaluated,
     is_hessian_dear,
+    probed_once,
     spared,
     updated,
 )
 from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.modes import spectrum
-from gadlib.quadratic import image_step
+from gadlib.quadratic import image_step, matvec
 from gadlib.springs import model_hessian
 from gadlib.state import State, along_modes, begin, displacement, put
 from gadlib.tries import START_FLOOR, STRIDE, TrustMemory, aim_at, at_home, longest, pick, turn
@@ -70,6 +71,7 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparame
         attempt=zero,
         branch=zero,
         try_steps=zero,
+        n_pieces=state.max_fragments,
         torn_steps=zero,
         relaxations=zero,
         start=batch.positions,
@@ -94,15 +96,15 @@ def step(calculator: Calculator, state: State, hyperparameters: TrustHyperparame
     surface_gradient = memory.wall_gradient - state.forces.flatten(1)
     climbed, mode = _climbed(state)
     move = _trust_move(state, surface_gradient, climbed)
-    move = shorten(state.batch, move.unflatten(1, (-1, 3)), FLOOR)
-    flat = move.flatten(1)
-    curved = ((state.hessian + memory.wall_hessian) @ flat[..., None])[..., 0]
-    predicted = (flat * (surface_gradient + curved / 2)).sum(-1)
     # The first point of a relaxation is not known yet.
     is_jump = memory.is_relaxing & ~memory.is_settling & (memory.try_steps == 0)
-    move = torch.where(is_jump[:, None, None], 0.0, move)
+    move = torch.where(is_jump[:, None], 0.0, move)
+    batch = moved_above(state.batch, move.unflatten(1, (-1, 3)), FLOOR)
+    move = (batch.positions - state.batch.positions).flatten(1)
+    curved = matvec(state.hessian + memory.wall_hessian, move)
+    predicted = (move * (surface_gradient + curved / 2)).sum(-1)
     state = replace(state, memory=replace(memory, mode=mode))
-    return _arrive(calculator, state, move, predicted, hyperparameters)
+    return _arrive(calculator, state, batch, move, predicted, hyperparameters)
 
 
 def _climbed(state: State) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]:
@@ -114,11 +116,15 @@ def _climbed(state: State) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]:
     """
     memory: TrustMemory = state.memory
     modes = state.spectrum.modes
-    overlaps = (modes.mT @ memory.mode[..., None])[..., 0]
-    is_mode = state.spectrum.eigenvalues.isfinite()
-    likeness = torch.where(is_mode, overlaps.abs(), -1.0)
     is_following = memory.mode.any(-1)
     is_aiming, aimed = aim_at(state)
+    if not (is_following | is_aiming).any():
+        climbed = torch.zeros_like(memory.mode)
+        climbed[:, 0] = ~memory.is_relaxing
+        return climbed, memory.mode
+    overlaps = matvec(modes.mT, memory.mode)
+    is_mode = state.spectrum.eigenvalues.isfinite()
+    likeness = torch.where(is_mode, overlaps.abs(), -1.0)
     best = torch.where(is_following, likeness.argmax(-1), 0)
     best = torch.where(is_aiming, aimed, best)
     rows = torch.arange(len(best), device=best.device)
@@ -137,12 +143,13 @@ def _trust_move(
     Which way along it, the branch tells; with an aim the first try goes towards that.
     """
     memory: TrustMemory = state.memory
-    modes = state.spectrum.modes
     components = along_modes(state, gradient)
+    is_from_minimum = (memory.try_steps == 0) & (memory.is_minimum | (memory.attempt > 0))
+    if not is_from_minimum.any():
+        return image_move(state, components, climbed, memory.radius)
     aim = state.wanted.along(state.batch).sum(-1)
     towards = torch.where((memory.attempt == 0)[:, None], aim, memory.mode)
-    signs = (modes.mT @ towards[..., None])[..., 0].sign()
-    is_from_minimum = (memory.try_steps == 0) & (memory.is_minimum | (memory.attempt > 0))
+    signs = matvec(state.spectrum.modes.mT, towards).sign()
     is_kick = (climbed > 0) & (is_from_minimum & towards.any(-1))[:, None]
     components = torch.where(is_kick, 1e-6 * signs, components)
     return image_move(state, components, climbed, memory.radius)
@@ -155,45 +162,36 @@ def image_move(
     max_move: Float[Tensor, " B"],
 ) -> Float[Tensor, "B D"]:
     """The image step in A, with a radius at which no atom moves farther than `max_move` (A)."""
-    eigenvalues = state.spectrum.eigenvalues
-    radius = max_move * state.batch.sqrt_masses.amax(-1)
-    step = image_step(components, eigenvalues, climbed, radius)
-    move = displacement(state, step)
-    farthest = longest(move)
-    is_short = (farthest < 0.9 * max_move) & (step.norm(dim=-1) > 0.99 * radius)
-    is_off = is_short | (farthest > 1.05 * max_move)
-    if is_off.any():
-        ratio = (max_move / farthest.clamp(min=1e-12)).clamp(0.1, 10.0)
-        radius = torch.where(is_off, radius * ratio, radius)
-        move = displacement(state, image_step(components, eigenvalues, climbed, radius))
-        farthest = longest(move)
-    return move * (max_move / farthest.clamp(min=1e-12)).clamp(max=1.0)[:, None]
+    guess = max_move * state.batch.sqrt_masses.amax(-1)
+    farthest = lambda step: longest(displacement(state, step)) / max_move  # noqa: E731
+    step = image_step(components, state.spectrum.eigenvalues, climbed, guess, farthest)
+    return displacement(state, step)
 
 
 def _arrive(
     calculator: Calculator,
     state: State,
-    move: Float[Tensor, "B N 3"],
+    batch: Batch,
+    step: Float[Tensor, "B D"],
     predicted: Float[Tensor, " B"],
     h: TrustHyperparameters,
 ) -> State:
-    """The state after the move, its Hessian, trust radius and counters brought up to date."""
+    """The state after the step, its Hessian, trust radius and counters brought up to date."""
     memory: TrustMemory = state.memory
-    batch = state.batch.moved_to(state.batch.positions + move)
     is_due = (memory.age + 1 >= h.hessian_every) | (memory.poor >= _MAX_POOR)
     is_due = is_due & ~memory.is_relaxing & ~memory.is_thrifty
     moved = evaluated(calculator, replace(state, batch=batch, steps=state.steps + 1), is_due)
-    step, change = move.flatten(1), state.forces.flatten(1) - moved.forces.flatten(1)
-    hessian = pick(is_due, moved.hessian, updated(state, step, change))
+    change = (state.forces - moved.forces).flatten(1)
+    moved = replace(moved, hessian=pick(is_due, moved.hessian, updated(state, step, change)))
+    moved = probed_once(calculator, state, moved, h)
     is_down = memory.is_relaxing & ~memory.is_settling
     is_pressing = is_down & (memory.try_steps + 1 < memory.press)
     edge = torch.where(is_pressing, _PRESS_EDGE, BOND_SCALE)
-    is_firm = is_down
-    if memory.is_settling.any():
-        is_firm = is_down | (memory.is_settling & (n_fragments(batch) > state.max_fragments))
-    pieces = torch.where(is_down, 1, state.max_fragments)
-    barrier = wall(batch, pieces, edge.to(move.dtype), is_firm)
-    moved = replace(moved, hessian=hessian, spectrum=spectrum(hessian + barrier.hessian, batch))
+    n_pieces = n_fragments(batch)
+    is_firm = is_down | (memory.is_settling & (n_pieces > state.max_fragments))
+    max_fragments = torch.where(is_down, 1, state.max_fragments)
+    barrier = wall(batch, n_pieces, max_fragments, edge.to(step.dtype), is_firm)
+    moved = replace(moved, spectrum=spectrum(moved.hessian + barrier.hessian, batch))
     length = longest(step)
     force = longest(barrier.gradient - moved.forces.flatten(1))
     is_near = (
@@ -231,6 +229,7 @@ def _arrive(
         lowest=torch.minimum(memory.lowest, moved.energy),
         claims=memory.claims + (is_claim & ~memory.is_relaxing),
         try_steps=memory.try_steps + 1,
+        n_pieces=n_pieces,
         torn_steps=torch.where(barrier.is_active, memory.torn_steps + 1, 0),
     )
     return replace(moved, memory=memory, is_exact=is_exact & ~barrier.is_active)
