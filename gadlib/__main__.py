@@ -20,15 +20,14 @@ from typing import Any
 from gadlib import __version__
 from gadlib.criteria import CRITERIA
 from gadlib.hyperparameters import SOLVERS
+from gadlib.input import InputError, Settings
 from gadlib.review import PathSettings, ReportSettings
 from gadlib.settings import (
     BenchmarkSettings,
     CalculatorSettings,
     GrowthSettings,
-    InputError,
     ScreenSettings,
     SearchSettings,
-    Settings,
     StudySettings,
     TimingSettings,
     TuneSettings,

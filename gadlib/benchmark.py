@@ -20,11 +20,12 @@ from gadlib.alignment import rmsd
 from gadlib.batch import Batch, Calculator
 from gadlib.criteria import Criterion, judge
 from gadlib.hyperparameters import SOLVERS
+from gadlib.input import InputError
 from gadlib.peers import PEERS
 from gadlib.reactions import Reaction, Start
 from gadlib.records import Record, read_records, require_writable
 from gadlib.screen import Job
-from gadlib.settings import BenchmarkSettings, InputError, SearchSettings
+from gadlib.settings import BenchmarkSettings, SearchSettings
 from gadlib.state import Status, begin
 
 RECOVERED_TOL = 0.1

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from gadlib.hyperparameters import Hyperparameters
+from gadlib.input import InputError
 from gadlib.reactions import Start
 from gadlib.records import Record, versions
-from gadlib.settings import InputError
 
 _ABOVE = (
     "__main__", "ase", "cache", "claims", "demo", "hpo", "job", "objective", "patience",

@@ -21,12 +21,12 @@ from gadlib import calculators, irc, reactions, screen
 from gadlib.alignment import rmsd
 from gadlib.batch import Batch, Calculator
 from gadlib.chemistry import bond_graph
+from gadlib.input import InputError
 from gadlib.intent import Verdict, judge, matches, ordered
 from gadlib.modes import spectrum
 from gadlib.reactions import Reaction
 from gadlib.records import Record, read_json, read_records, require_writable, versions, write_json
 from gadlib.review import PathSettings
-from gadlib.settings import InputError
 from gadlib.state import Status, evaluate
 from gadlib.units import frequency_cm1
 from gadlib.words import change_in_words, mode_in_words

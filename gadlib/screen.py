@@ -25,9 +25,10 @@ from gadlib.batch import Batch, Calculator
 from gadlib.criteria import CRITERIA, Criterion
 from gadlib.directions import stack, wanted
 from gadlib.hyperparameters import SOLVERS, Hyperparameters
+from gadlib.input import InputError, explain
 from gadlib.reactions import Start, too_close
 from gadlib.records import Record, payload, read_records, write_json
-from gadlib.settings import InputError, ScreenSettings, SearchSettings, explain
+from gadlib.settings import ScreenSettings, SearchSettings
 from gadlib.solver import Frame, search
 from gadlib.state import Status
 

@@ -12,10 +12,11 @@ from clusters import spoiled
 
 from gadlib import calculators, pathways, reactions, report, screen
 from gadlib.__main__ import main
+from gadlib.input import InputError
 from gadlib.intent import Verdict
 from gadlib.records import payload, read_records, write_json
 from gadlib.review import PathSettings
-from gadlib.settings import InputError, SearchSettings
+from gadlib.settings import SearchSettings
 from gadlib.state import Status
 
 N = 4

@@ -16,10 +16,11 @@ from optuna.trial import TrialState, create_trial
 
 from gadlib import report, screen
 from gadlib.hyperparameters import GadHyperparameters
+from gadlib.input import InputError
 from gadlib.reactions import Start
 from gadlib.report import comparison as paired
 from gadlib.report import study as studies
-from gadlib.settings import InputError, ScreenSettings
+from gadlib.settings import ScreenSettings
 from gadlib.solver import search
 from gadlib.state import Status
 

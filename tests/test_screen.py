@@ -10,8 +10,9 @@ from little_reactions import geometries, write_h5, write_xyz
 
 from gadlib import reactions, screen
 from gadlib.hyperparameters import GadHyperparameters
+from gadlib.input import InputError
 from gadlib.reactions import Start
-from gadlib.settings import InputError, ScreenSettings, SearchSettings
+from gadlib.settings import ScreenSettings, SearchSettings
 from gadlib.state import Status
 
 TIMES = ("elapsed_s", "calculator_s")

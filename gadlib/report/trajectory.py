@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from gadlib.input import InputError
 from gadlib.records import Record
 from gadlib.report.style import (
     BLACK,
@@ -25,7 +26,7 @@ from gadlib.report.style import (
     say,
 )
 from gadlib.screen import Job, calculator_of, hyperparameters_of, search_starts, starts_of
-from gadlib.settings import InputError, SearchSettings
+from gadlib.settings import SearchSettings
 from gadlib.solver import Frame
 
 

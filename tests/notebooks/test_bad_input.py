@@ -12,10 +12,11 @@ from test_report import DEFAULTS, make_study, texts
 from test_report_page import foreign, of_other_parameters, stored
 
 from gadlib import demo, reactions, screen
+from gadlib.input import InputError
 from gadlib.pathways import _saddles
 from gadlib.records import payload, write_json
 from gadlib.review import PathSettings
-from gadlib.settings import InputError, SearchSettings
+from gadlib.settings import SearchSettings
 
 
 @pytest.fixture(autouse=True)
