@@ -21,6 +21,7 @@ from gadlib.batch import Batch, Calculator
 from gadlib.criteria import Criterion, judge
 from gadlib.hyperparameters import SOLVERS
 from gadlib.input import InputError
+from gadlib.outset import calculator_of
 from gadlib.peers import PEERS
 from gadlib.reactions import Reaction, Start
 from gadlib.records import Record, read_records, require_writable
@@ -79,7 +80,7 @@ def run(settings: BenchmarkSettings) -> Results:
     if not found:
         raise InputError(f"no reaction in split {settings.split!r}; expected some to compare with")
     starts = starts_of(settings, found)
-    calculator = screen.calculator_of(_search_settings(settings, "trust"), starts)
+    calculator = calculator_of(_search_settings(settings, "trust"), starts)
     folder = require_writable(settings.out_dir)
     plans = {name: _search_settings(settings, name) for name in names}
     for name, plan in plans.items():  # before anything is computed

@@ -19,9 +19,9 @@ from tqdm.auto import tqdm
 from gadlib.cache import Cache
 from gadlib.input import InputError
 from gadlib.objective import SAMPLERS, outcome, sampler, space, suggest
+from gadlib.outset import calculator_of, hyperparameters_of
 from gadlib.records import read_json, require_writable, write_json
 from gadlib.samples import difficult_samples
-from gadlib.screen import calculator_of, hyperparameters_of
 from gadlib.settings import TuneSettings
 from gadlib.signals import heard, undisturbed
 from gadlib.standing import standing

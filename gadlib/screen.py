@@ -17,15 +17,14 @@ from typing import Any
 
 import torch
 from loky import ProcessPoolExecutor, get_reusable_executor
-from pydantic import ValidationError
 from tqdm.auto import tqdm
 
-from gadlib import calculators, reactions
 from gadlib.batch import Batch, Calculator
-from gadlib.criteria import CRITERIA, Criterion
+from gadlib.criteria import Criterion
 from gadlib.directions import stack, wanted
-from gadlib.hyperparameters import SOLVERS, Hyperparameters
-from gadlib.input import InputError, explain
+from gadlib.hyperparameters import Hyperparameters
+from gadlib.input import InputError
+from gadlib.outset import calculator_of, hyperparameters_of, starts_of
 from gadlib.reactions import Start, too_close
 from gadlib.records import Record, payload, read_records, write_json
 from gadlib.settings import ScreenSettings, SearchSettings
@@ -266,53 +265,6 @@ def _measured(frame: Frame, row: int) -> dict[str, Any]:
         "energy": float(state.energy[row]),
         "eigenvalues": state.spectrum.eigenvalues[row, :2].tolist(),
     }
-
-
-def hyperparameters_of(settings: SearchSettings) -> Hyperparameters:
-    """The hyperparameters that the settings ask for.
-
-    Raises:
-        InputError: when the solver or a knob is unknown, or a value is out of its range.
-    """
-    if settings.solver not in SOLVERS:
-        raise InputError(f"solver {settings.solver!r}: expected one of {', '.join(SOLVERS)}")
-    try:
-        return SOLVERS[settings.solver](**settings.hyperparameters)
-    except ValidationError as error:
-        raise InputError(explain(error)) from None
-
-
-def calculator_of(settings: SearchSettings, starts: Sequence[Start]) -> Calculator:
-    """The calculator that the settings ask for, after it was asked whether it knows the elements.
-
-    Raises:
-        InputError: when the calculator, its method, a package or an element is not available, or
-            the criterion is unknown.
-    """
-    if settings.criterion not in CRITERIA:
-        raise InputError(f"criterion {settings.criterion!r}: expected one of {', '.join(CRITERIA)}")
-    try:
-        calculator = calculators.build(settings)
-    except (ValueError, ImportError) as error:
-        raise InputError(str(error)) from None
-    for start in starts:
-        wanted(settings.mode, start.atomic_numbers, start.positions, start.ends)
-    calculators.require_elements(calculator, {s.name: s.atomic_numbers for s in starts})
-    return calculator
-
-
-def starts_of(settings: SearchSettings) -> list[Start]:
-    """The starting points that the settings ask for.
-
-    Raises:
-        InputError: when the file, the split or the start can't be used.
-    """
-    found = reactions.read(settings.h5_path, split=settings.split, max_samples=settings.max_samples)
-    if not found:
-        raise InputError(
-            f"{settings.h5_path or 'the embedded set'}: no reaction in split {settings.split!r}"
-        )
-    return reactions.starts(found, settings.start_from, settings.noise_seed)
 
 
 def screen(

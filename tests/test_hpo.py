@@ -16,7 +16,7 @@ from test_screen import record_of
 from gadlib import hpo
 from gadlib.hyperparameters import GadHyperparameters
 from gadlib.input import InputError
-from gadlib.screen import starts_of
+from gadlib.outset import starts_of
 from gadlib.settings import TuneSettings, ValidateSettings
 
 

@@ -11,6 +11,7 @@ from little_reactions import geometries, write_h5, write_xyz
 from gadlib import reactions, screen
 from gadlib.hyperparameters import GadHyperparameters
 from gadlib.input import InputError
+from gadlib.outset import starts_of
 from gadlib.reactions import Start
 from gadlib.settings import ScreenSettings, SearchSettings
 from gadlib.state import Status
@@ -64,7 +65,7 @@ def test_parallel_and_serial_give_the_same_records(settings):
 def test_records_come_in_the_order_of_the_starts_whatever_their_size(settings):
     pytest.importorskip("scine_sparrow")
     found = screen.screen(settings.model_copy(update={"n_steps_per_sample": 1, "batch_size": 1}))
-    assert [r.name for r in found] == [s.name for s in screen.starts_of(settings)]
+    assert [r.name for r in found] == [s.name for s in starts_of(settings)]
 
 
 def test_result_file_has_settings_and_records_with_all_promised_fields(settings, tmp_path):
@@ -199,12 +200,6 @@ def test_element_that_the_method_lacks_is_refused_with_its_molecule():
     xenon = start_of("H2O", name="noble", atomic_numbers=np.array([54, 1, 1]))
     with pytest.raises(InputError, match=r"^noble: .* does not know element Xe"):
         screen.screen(SPRINGS, starts=[STARTS[0], xenon])
-
-
-def test_split_without_a_reaction_is_refused_with_the_file(tmp_path):
-    path = write_h5(tmp_path / "l.h5", {"train": {"H2O": ("rxn", "H2O")}})
-    with pytest.raises(InputError, match=f"{path}: no reaction in split 'val'"):
-        screen.starts_of(SearchSettings(h5_path=str(path), split="val"))
 
 
 def test_jobs_are_drawn_only_when_they_can_run():
