@@ -25,7 +25,7 @@ from gadlib.outset import calculator_of
 from gadlib.peers import PEERS
 from gadlib.reactions import Reaction, Start
 from gadlib.records import Record, read_records, require_writable
-from gadlib.screen import Job
+from gadlib.searches import Job, search_starts
 from gadlib.settings import BenchmarkSettings, SearchSettings
 from gadlib.state import Status, begin
 
@@ -179,7 +179,7 @@ def certified(record: Record, start: Start, calculator: Calculator, criterion: C
 
 def _search(job: Job) -> list[Record]:
     """What gadlib's solver found; the Hessian that it proves a strict saddle with is set apart."""
-    records = [replace(r, n_hessian=r.n_hessian - r.strict) for r in screen.search_starts(job)]
+    records = [replace(r, n_hessian=r.n_hessian - r.strict) for r in search_starts(job)]
     return _certified(job, records)
 
 

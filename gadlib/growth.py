@@ -20,7 +20,7 @@ from gadlib.input import InputError
 from gadlib.outset import calculator_of, hyperparameters_of
 from gadlib.reactions import Start
 from gadlib.records import gradients_of
-from gadlib.screen import Job, search_starts
+from gadlib.searches import Job, search_starts
 from gadlib.settings import GrowthSettings, SearchSettings
 
 _CC, _CH, _ANGLE = 1.53, 1.09, math.radians(112.0)

@@ -28,7 +28,7 @@ from gadlib.hyperparameters import Hyperparameters
 from gadlib.input import InputError
 from gadlib.reactions import Start, too_close
 from gadlib.records import Record
-from gadlib.screen import Job, failed
+from gadlib.searches import Job, failed
 from gadlib.state import Status
 
 _TIGHTENING = (1.0, 0.7, 0.5, 0.3)

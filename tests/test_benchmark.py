@@ -14,7 +14,7 @@ from gadlib.benchmark import Results, certified
 from gadlib.input import InputError
 from gadlib.reactions import Start
 from gadlib.records import Record
-from gadlib.screen import failed
+from gadlib.searches import failed
 from gadlib.settings import BenchmarkSettings
 from gadlib.state import Status
 

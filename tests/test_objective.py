@@ -9,7 +9,7 @@ from gadlib.hyperparameters import GadHyperparameters
 from gadlib.input import InputError
 from gadlib.objective import SAMPLERS, best_possible, outcome, sampler, space, suggest
 from gadlib.reactions import Start
-from gadlib.screen import failed
+from gadlib.searches import failed
 from gadlib.state import Status
 
 N_STEPS = 100

@@ -11,7 +11,7 @@ from gadlib.batch import Batch
 from gadlib.input import InputError
 from gadlib.peers import PEERS
 from gadlib.reactions import Start, read, starts
-from gadlib.screen import Job
+from gadlib.searches import Job
 from gadlib.state import Status
 
 

@@ -20,7 +20,7 @@ from gadlib.input import InputError
 from gadlib.outset import calculator_of, hyperparameters_of
 from gadlib.reactions import Start
 from gadlib.records import Record
-from gadlib.screen import Job, search_starts
+from gadlib.searches import Job, search_starts
 from gadlib.settings import SearchSettings
 
 _GRACE_S = 0.5

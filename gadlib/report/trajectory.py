@@ -26,7 +26,7 @@ from gadlib.report.style import (
     panels,
     say,
 )
-from gadlib.screen import Job, search_starts
+from gadlib.searches import Job, search_starts
 from gadlib.settings import SearchSettings
 from gadlib.solver import Frame
 
