@@ -24,9 +24,9 @@ from gadlib.reactions import Start
 from gadlib.records import Record, versions
 
 _ABOVE = (
-    "__main__", "ase", "cache", "claims", "demo", "hpo", "job", "objective", "patience",
-    "places", "report", "samples", "signals", "standing", "storage", "study", "tracking",
-    "trials", "validation",
+    "__main__", "ase", "cache", "claims", "commands", "demo", "flags", "hpo", "job", "objective",
+    "patience", "places", "report", "samples", "signals", "standing", "storage", "study",
+    "tracking", "trials", "validation",
 )  # fmt: skip
 """Modules that no record depends on."""
 
