@@ -26,8 +26,8 @@ from gadlib.calculators.potential import Potential
 from gadlib.criteria import FORCE_TOL, IMAGINARY_MIN_CM1, Criterion, judge
 from gadlib.curvature import evaluated
 from gadlib.hyperparameters import SOLVERS, Hyperparameters
+from gadlib.input import InputError, explain
 from gadlib.quadratic import image_step
-from gadlib.settings import InputError, explain
 from gadlib.solver import Frame, search
 from gadlib.state import State, along_modes, arrive, begin, displacement
 

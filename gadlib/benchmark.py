@@ -20,11 +20,13 @@ from gadlib.alignment import rmsd
 from gadlib.batch import Batch, Calculator
 from gadlib.criteria import Criterion, judge
 from gadlib.hyperparameters import SOLVERS
+from gadlib.input import InputError
+from gadlib.outset import calculator_of
 from gadlib.peers import PEERS
 from gadlib.reactions import Reaction, Start
 from gadlib.records import Record, read_records, require_writable
-from gadlib.screen import Job
-from gadlib.settings import BenchmarkSettings, InputError, SearchSettings
+from gadlib.searches import Job, search_starts
+from gadlib.settings import BenchmarkSettings, SearchSettings
 from gadlib.state import Status, begin
 
 RECOVERED_TOL = 0.1
@@ -78,7 +80,7 @@ def run(settings: BenchmarkSettings) -> Results:
     if not found:
         raise InputError(f"no reaction in split {settings.split!r}; expected some to compare with")
     starts = starts_of(settings, found)
-    calculator = screen.calculator_of(_search_settings(settings, "trust"), starts)
+    calculator = calculator_of(_search_settings(settings, "trust"), starts)
     folder = require_writable(settings.out_dir)
     plans = {name: _search_settings(settings, name) for name in names}
     for name, plan in plans.items():  # before anything is computed
@@ -177,7 +179,7 @@ def certified(record: Record, start: Start, calculator: Calculator, criterion: C
 
 def _search(job: Job) -> list[Record]:
     """What gadlib's solver found; the Hessian that it proves a strict saddle with is set apart."""
-    records = [replace(r, n_hessian=r.n_hessian - r.strict) for r in screen.search_starts(job)]
+    records = [replace(r, n_hessian=r.n_hessian - r.strict) for r in search_starts(job)]
     return _certified(job, records)
 
 

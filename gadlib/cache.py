@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from gadlib.hyperparameters import Hyperparameters
+from gadlib.input import InputError
 from gadlib.reactions import Start
 from gadlib.records import Record, versions
-from gadlib.settings import InputError
 
 _ABOVE = (
-    "__main__", "ase", "cache", "claims", "demo", "hpo", "job", "objective", "patience",
-    "places", "report", "samples", "signals", "standing", "storage", "study", "tracking",
-    "trials", "validation",
+    "__main__", "ase", "cache", "claims", "commands", "demo", "flags", "hpo", "job", "objective",
+    "patience", "places", "report", "samples", "signals", "standing", "storage", "study",
+    "tracking", "trials", "validation",
 )  # fmt: skip
 """Modules that no record depends on."""
 

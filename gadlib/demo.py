@@ -19,8 +19,8 @@ import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
 
+from gadlib.input import InputError
 from gadlib.records import read_records, require_writable
-from gadlib.settings import InputError
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 """Where a source checkout keeps them."""

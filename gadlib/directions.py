@@ -20,7 +20,7 @@ from scipy.spatial.distance import cdist
 from gadlib.aim import Aim
 from gadlib.alignment import aligned
 from gadlib.batch import Batch
-from gadlib.settings import InputError
+from gadlib.input import InputError
 
 _ATOMS = re.compile(r"atoms:(\d+(?:,\d+)*)")
 _BONDS = re.compile(r"bonds:(\d+-\d+(?:,\d+-\d+)*)")

@@ -16,10 +16,12 @@ import numpy as np
 from jaxtyping import Float, Int
 from tqdm.auto import tqdm
 
+from gadlib.input import InputError
+from gadlib.outset import calculator_of, hyperparameters_of
 from gadlib.reactions import Start
 from gadlib.records import gradients_of
-from gadlib.screen import Job, calculator_of, hyperparameters_of, search_starts
-from gadlib.settings import GrowthSettings, InputError, SearchSettings
+from gadlib.searches import Job, search_starts
+from gadlib.settings import GrowthSettings, SearchSettings
 
 _CC, _CH, _ANGLE = 1.53, 1.09, math.radians(112.0)
 _ANTI, _BETWEEN = math.pi, math.radians(120.0)

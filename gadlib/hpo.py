@@ -17,11 +17,12 @@ from optuna.trial import FrozenTrial
 from tqdm.auto import tqdm
 
 from gadlib.cache import Cache
+from gadlib.input import InputError
 from gadlib.objective import SAMPLERS, outcome, sampler, space, suggest
+from gadlib.outset import calculator_of, hyperparameters_of
 from gadlib.records import read_json, require_writable, write_json
 from gadlib.samples import difficult_samples
-from gadlib.screen import calculator_of, hyperparameters_of
-from gadlib.settings import InputError, TuneSettings
+from gadlib.settings import TuneSettings
 from gadlib.signals import heard, undisturbed
 from gadlib.standing import standing
 from gadlib.storage import alone, without_password

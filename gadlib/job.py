@@ -22,16 +22,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from gadlib.demo import environment, notebook, require_parameters
 from gadlib.hyperparameters import SOLVERS
+from gadlib.input import InputError, Settings, explain, holds_password
 from gadlib.records import read_json, require_writable
-from gadlib.settings import (
-    InputError,
-    ScreenSettings,
-    Settings,
-    TuneSettings,
-    ValidateSettings,
-    explain,
-    holds_password,
-)
+from gadlib.settings import ScreenSettings, TuneSettings, ValidateSettings
 
 KINDS: dict[str, type[Settings]] = {
     "01_screen": ScreenSettings,

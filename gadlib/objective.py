@@ -19,8 +19,8 @@ from optuna.samplers import BaseSampler
 from optuna.trial import Trial
 
 from gadlib.hyperparameters import SOLVERS, Hyperparameters, Knob
+from gadlib.input import InputError
 from gadlib.records import Record
-from gadlib.settings import InputError
 
 STEP_WEIGHT = 0.01
 """How much of the convergence rate a search that uses all its steps costs."""

@@ -17,16 +17,17 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from gadlib import calculators, irc, reactions, screen
+from gadlib import calculators, irc, reactions
 from gadlib.alignment import rmsd
 from gadlib.batch import Batch, Calculator
 from gadlib.chemistry import bond_graph
+from gadlib.input import InputError
 from gadlib.intent import Verdict, judge, matches, ordered
 from gadlib.modes import spectrum
 from gadlib.reactions import Reaction
 from gadlib.records import Record, read_json, read_records, require_writable, versions, write_json
 from gadlib.review import PathSettings
-from gadlib.settings import InputError
+from gadlib.searches import failed
 from gadlib.state import Status, evaluate
 from gadlib.units import frequency_cm1
 from gadlib.words import change_in_words, mode_in_words
@@ -124,7 +125,7 @@ def _saddles(settings: PathSettings, known: Sequence[Reaction]) -> list[Record]:
     if settings.records is not None:
         return [record for record in read_records(settings.records)[1] if record.strict]
     return [
-        replace(screen.failed(start, Status.SADDLE, "The reference."), strict=True)
+        replace(failed(start, Status.SADDLE, "The reference."), strict=True)
         for start in reactions.starts(known, "ts")
     ]
 

@@ -25,10 +25,10 @@ from ase.calculators.emt import EMT
 from gadlib.calculators.potential import Potential
 from gadlib.criteria import FORCE_TOL
 from gadlib.hyperparameters import Hyperparameters
+from gadlib.input import InputError
 from gadlib.reactions import Start, too_close
 from gadlib.records import Record
-from gadlib.screen import Job, failed
-from gadlib.settings import InputError
+from gadlib.searches import Job, failed
 from gadlib.state import Status
 
 _TIGHTENING = (1.0, 0.7, 0.5, 0.3)

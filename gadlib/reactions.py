@@ -25,7 +25,7 @@ from jaxtyping import Float, Int
 
 from gadlib.batch import Batch
 from gadlib.chemistry import n_fragments
-from gadlib.settings import InputError
+from gadlib.input import InputError
 
 EMBEDDED = Path(__file__).parent / "data" / "reactions.h5"
 SPLITS = ("train", "val", "test")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gadlib import __version__
-from gadlib.settings import InputError, Settings
+from gadlib.input import InputError, Settings
 
 
 @dataclass(frozen=True)

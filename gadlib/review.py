@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from gadlib.settings import CalculatorSettings, Settings
+from gadlib.input import Settings
+from gadlib.settings import CalculatorSettings
 
 
 class PathSettings(CalculatorSettings):

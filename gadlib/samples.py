@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gadlib.input import InputError
+from gadlib.outset import starts_of
 from gadlib.reactions import Start, split_names
 from gadlib.records import Record, read_records
-from gadlib.screen import difficult, key, require_same, screen, starts_of
-from gadlib.settings import InputError, ScreenSettings, TuneSettings
+from gadlib.screen import difficult, key, require_same, screen
+from gadlib.settings import ScreenSettings, TuneSettings
 from gadlib.storage import alone
 
 

@@ -1,317 +1,30 @@
 """Many molecules: one Record each, on several processes, resumable; which ones are difficult.
 
-A process that the calculator brings down costs the molecule that did it one record, and nobody else
-anything. Floor 4.
+What is searched is `outset`'s, how one search becomes a record `searches`', and how processes share
+the work `processes`'. Floor 4.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
-from pickle import PicklingError
 from typing import Any
 
-import torch
-from loky import ProcessPoolExecutor, get_reusable_executor
-from pydantic import ValidationError
 from tqdm.auto import tqdm
 
-from gadlib import calculators, reactions
-from gadlib.batch import Batch, Calculator
-from gadlib.criteria import CRITERIA, Criterion
-from gadlib.directions import stack, wanted
-from gadlib.hyperparameters import SOLVERS, Hyperparameters
-from gadlib.reactions import Start, too_close
+from gadlib.batch import Calculator
+from gadlib.hyperparameters import Hyperparameters
+from gadlib.input import InputError
+from gadlib.outset import calculator_of, hyperparameters_of, starts_of
+from gadlib.processes import Compute, chunks, job_size, run
+from gadlib.reactions import Start
 from gadlib.records import Record, payload, read_records, write_json
-from gadlib.settings import InputError, ScreenSettings, SearchSettings, explain
-from gadlib.solver import Frame, search
-from gadlib.state import Status
+from gadlib.searches import Job, search_starts
+from gadlib.settings import ScreenSettings, SearchSettings
 
 NOT_CONVERGED = 1000
 """The difficulty of a reaction whose search did not converge."""
-
-_TICK_S = 2.0
-_THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-
-
-@dataclass(frozen=True)
-class Job:
-    """Searches that run together in one process; `tag` comes back with their records.
-
-    At most `capacity` of them step together, all where it is None; as one ends, the next enters.
-    `mode` tells which mode is climbed first (`directions`).
-    """
-
-    calculator: Calculator
-    starts: tuple[Start, ...]
-    hyperparameters: Hyperparameters
-    criterion: Criterion
-    n_steps: int
-    tag: Any = None
-    capacity: int | None = None
-    mode: str = "lowest"
-
-
-def search_starts(job: Job, *, on_frame: Callable[[Frame], None] | None = None) -> list[Record]:
-    """One record per start, in their order, computed in this process.
-
-    A start with atoms on each other is a record at once; the calculator never sees it.
-
-    Args:
-        job: what to search.
-        on_frame: called with every frame, for plots and logs.
-    """
-    reasons = [too_close(start) for start in job.starts]
-    sane = tuple(s for s, reason in zip(job.starts, reasons, strict=True) if not reason)
-    searched = iter(_search(replace(job, starts=sane), on_frame) if sane else ())
-    return [
-        failed(start, Status.BAD_START, f"{Status.BAD_START.sentence} {reason}")
-        if reason
-        else next(searched)
-        for start, reason in zip(job.starts, reasons, strict=True)
-    ]
-
-
-def _search(job: Job, on_frame: Callable[[Frame], None] | None) -> list[Record]:
-    batch = Batch.pack([s.positions for s in job.starts], [s.atomic_numbers for s in job.starts])
-    batch = batch.to(getattr(job.calculator, "device", batch.positions.device))
-    aims = [wanted(job.mode, s.atomic_numbers, s.positions, s.ends) for s in job.starts]
-    directions = stack(aims, batch.positions.shape[1])
-    frames = search(
-        job.calculator,
-        batch,
-        job.hyperparameters,
-        criterion=job.criterion,
-        n_steps=job.n_steps,
-        max_fragments=torch.tensor([s.max_fragments for s in job.starts]),
-        wanted=None if directions is None else directions.to(batch.positions.device),
-        capacity=job.capacity or len(job.starts),
-    )
-    found: dict[int, Record] = {}
-    for frame in frames:
-        if on_frame is not None:
-            on_frame(frame)
-        for row in frame.is_done:
-            which = int(frame.state.index[row])
-            found[which] = _record(job.starts[which], frame, row, job.criterion)
-    return [found[i] for i in range(len(job.starts))]
-
-
-Compute = Callable[[Job], list[Record]]
-"""What a process does with a job: `search_starts`, or another function of a module's own."""
-
-
-def run(
-    jobs: Iterable[Job],
-    workers: int = 1,
-    *,
-    compute: Compute = search_starts,
-    on_tick: Callable[[], None] | None = None,
-) -> Generator[tuple[Job, list[Record]], None, None]:
-    """Each job with its records, in the order in which they end.
-
-    Jobs are taken from the iterable only when a process is free for them, so what a job is may
-    depend on results that came before. A broken-off iteration (Ctrl-C, `break`) ends the processes
-    at once.
-
-    Args:
-        jobs: what to compute.
-        workers: processes; 0 computes in this one, where a calculator that ends its process ends
-            this one.
-        compute: what a process does with a job.
-        on_tick: called every few seconds while the processes compute.
-    """
-    tick = (lambda *_: None) if on_tick is None else lambda *_: on_tick()
-    if workers == 0:
-        for job in jobs:
-            if on_tick is None:
-                yield job, compute(job)
-            else:
-                yield job, search_starts(job, on_frame=tick)
-        return
-    source = iter(jobs)
-    running: dict[Future, Job] = {}
-    executor = _executor(workers)
-    try:
-        while True:
-            while len(running) < workers and (job := next(source, None)) is not None:
-                running[executor.submit(compute, job)] = job
-            if not running:
-                return
-            done, _ = wait(running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
-            tick()
-            if any(isinstance(future.exception(), BrokenProcessPool) for future in done):
-                done = set(running)  # whichever job it was, all that were running are lost
-                executor = _executor(workers)
-            for future in done:
-                yield _outcome(running.pop(future), future, compute)
-    except BaseException:
-        executor.shutdown(wait=False, kill_workers=True)
-        raise
-
-
-def _outcome(job: Job, future: Future, compute: Compute) -> tuple[Job, list[Record]]:
-    error = future.exception()
-    if error is None:
-        return job, future.result()
-    if isinstance(error, PicklingError):
-        raise error
-    return job, _search_apart(job, compute)
-
-
-def _executor(workers: int) -> Any:
-    return get_reusable_executor(
-        max_workers=workers, timeout=600, initializer=_quiet_worker, env=_THREADS
-    )
-
-
-def _quiet_worker() -> None:
-    """One thread, and deaf to Ctrl-C, which is the parent's to answer."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
-
-
-def _search_apart(job: Job, compute: Compute) -> list[Record]:
-    """The records of the job's starts, one by one in a process of their own, or what befell it."""
-    single = [replace(job, starts=(start,)) for start in job.starts]
-    found: list[Record] = []
-    while len(found) < len(single):
-        with ProcessPoolExecutor(max_workers=1, initializer=_quiet_worker, env=_THREADS) as alone:
-            for one in single[len(found) :]:
-                found.append(_search_in(alone, one, compute))
-                if found[-1].status == Status.PROCESS_ENDED:
-                    break
-    return found
-
-
-def _search_in(alone: ProcessPoolExecutor, job: Job, compute: Compute) -> Record:
-    try:
-        return alone.submit(compute, job).result()[0]
-    except BrokenProcessPool as error:
-        status, reason = Status.PROCESS_ENDED, f"({str(error).partition(chr(10))[0]})"
-    except Exception as error:  # a failed molecule is a record, whatever failed
-        status, reason = Status.SOLVER_FAILED, f"{type(error).__name__}: {error}"
-    return failed(job.starts[0], status, f"{status.sentence} {reason}")
-
-
-def failed(start: Start, status: Status, message: str) -> Record:
-    """The record of a start of which nothing is known but why."""
-    return Record(
-        name=start.name,
-        formula=start.formula,
-        split=start.split,
-        start=start.start,
-        noise_seed=start.noise_seed,
-        status=str(status),
-        message=message,
-        converged=False,
-        index1=False,
-        strict=False,
-        bound=False,
-        imaginary_cm1=None,
-        n_fragments=None,
-        steps=0,
-        escapes=0,
-        order=None,
-        fmax=None,
-        energy=None,
-        eigenvalues=[None, None],
-        n_energy=0,
-        n_gradient=0,
-        n_hessian=0,
-        elapsed_s=0.0,
-        calculator_s=0.0,
-        atomic_numbers=start.atomic_numbers.tolist(),
-        positions=start.positions.tolist(),
-    )
-
-
-def _record(start: Start, frame: Frame, row: int, criterion: Criterion) -> Record:
-    state, verdict, status = frame.state, frame.verdict, frame.status[row]
-    reason = state.message[row]
-    message = f"{status.sentence} {reason}".strip()
-    known = {} if reason else _measured(frame, row)
-    return replace(
-        failed(start, status, message),
-        converged=bool(verdict.meets(criterion)[row]),
-        index1=bool(verdict.index1[row]),
-        strict=bool(verdict.strict[row]),
-        bound=bool(verdict.bound[row]),
-        steps=int(state.steps[row]),
-        escapes=int(state.escapes[row]),
-        n_energy=int(state.n_gradient[row]),
-        n_gradient=int(state.n_gradient[row]),
-        n_hessian=int(state.n_hessian[row]),
-        elapsed_s=round(float(state.elapsed_s[row]), 6),
-        calculator_s=round(float(state.calculator_s[row]), 6),
-        positions=state.batch.system(row)[1].tolist(),
-        **known,
-    )
-
-
-def _measured(frame: Frame, row: int) -> dict[str, Any]:
-    state = frame.state
-    return {
-        "imaginary_cm1": float(frame.verdict.imaginary_cm1[row]),
-        "n_fragments": int(frame.verdict.n_fragments[row]),
-        "order": int(state.order[row]),
-        "fmax": float(state.max_force[row]),
-        "energy": float(state.energy[row]),
-        "eigenvalues": state.spectrum.eigenvalues[row, :2].tolist(),
-    }
-
-
-def hyperparameters_of(settings: SearchSettings) -> Hyperparameters:
-    """The hyperparameters that the settings ask for.
-
-    Raises:
-        InputError: when the solver or a knob is unknown, or a value is out of its range.
-    """
-    if settings.solver not in SOLVERS:
-        raise InputError(f"solver {settings.solver!r}: expected one of {', '.join(SOLVERS)}")
-    try:
-        return SOLVERS[settings.solver](**settings.hyperparameters)
-    except ValidationError as error:
-        raise InputError(explain(error)) from None
-
-
-def calculator_of(settings: SearchSettings, starts: Sequence[Start]) -> Calculator:
-    """The calculator that the settings ask for, after it was asked whether it knows the elements.
-
-    Raises:
-        InputError: when the calculator, its method, a package or an element is not available, or
-            the criterion is unknown.
-    """
-    if settings.criterion not in CRITERIA:
-        raise InputError(f"criterion {settings.criterion!r}: expected one of {', '.join(CRITERIA)}")
-    try:
-        calculator = calculators.build(settings)
-    except (ValueError, ImportError) as error:
-        raise InputError(str(error)) from None
-    for start in starts:
-        wanted(settings.mode, start.atomic_numbers, start.positions, start.ends)
-    calculators.require_elements(calculator, {s.name: s.atomic_numbers for s in starts})
-    return calculator
-
-
-def starts_of(settings: SearchSettings) -> list[Start]:
-    """The starting points that the settings ask for.
-
-    Raises:
-        InputError: when the file, the split or the start can't be used.
-    """
-    found = reactions.read(settings.h5_path, split=settings.split, max_samples=settings.max_samples)
-    if not found:
-        raise InputError(
-            f"{settings.h5_path or 'the embedded set'}: no reaction in split {settings.split!r}"
-        )
-    return reactions.starts(found, settings.start_from, settings.noise_seed)
 
 
 def screen(
@@ -392,27 +105,6 @@ def _place(
             f" {waiting[0].name}: choose another output, nothing is overwritten"
         )
     return placed
-
-
-_BATCHES_IN_A_JOB = 4
-
-
-def job_size(calculator: Calculator, batch_size: int) -> int:
-    """How many molecules a process is given at a time.
-
-    On a GPU several batches, so that a molecule that ends makes room for one that waits: there a
-    half empty batch costs as much as a full one. On a CPU it costs half, and small jobs keep all
-    processes busy to the end.
-    """
-    device = getattr(calculator, "device", None)
-    is_gpu = device is not None and device.type != "cpu"
-    return batch_size * _BATCHES_IN_A_JOB if is_gpu else batch_size
-
-
-def chunks(places: Sequence[int], starts: Sequence[Start], size: int) -> list[list[int]]:
-    """The places in batches, large molecules first, lest one process end up alone with them."""
-    ordered = sorted(places, key=lambda i: -len(starts[i].atomic_numbers))
-    return [ordered[i : i + size] for i in range(0, len(ordered), size)]
 
 
 _IRRELEVANT = ("workers", "batch_size", "resume", "out_dir", "max_samples")

@@ -24,9 +24,9 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.storages.journal._file import get_lock_file
 
+from gadlib.input import InputError
 from gadlib.patience import Patient, is_race, is_trouble, persist, reason
 from gadlib.records import require_writable
-from gadlib.settings import InputError
 
 EXAMPLES = "sqlite:///study.db, journal:///study.log, postgresql+psycopg://user@host/db or grpc://host:port"
 

@@ -20,11 +20,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from gadlib import calculators
 from gadlib.claims import Claims, is_alive, workers
+from gadlib.input import InputError
 from gadlib.objective import space
 from gadlib.reactions import Start
 from gadlib.records import Record, versions
 from gadlib.screen import difficulty
-from gadlib.settings import InputError, StudySettings, TuneSettings
+from gadlib.settings import StudySettings, TuneSettings
 from gadlib.storage import (
     Patient,
     network_filesystem,

@@ -20,7 +20,8 @@ from gadlib.calculators import hip_checkpoint, hip_source
 from gadlib.criteria import judge
 from gadlib.gad import init, step
 from gadlib.hyperparameters import GadHyperparameters
-from gadlib.settings import InputError, TimingSettings
+from gadlib.input import InputError
+from gadlib.settings import TimingSettings
 
 _SPACING = 1.4
 _SHAKE = 0.08

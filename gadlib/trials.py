@@ -19,9 +19,10 @@ from gadlib.cache import Cache, digest
 from gadlib.claims import Claims
 from gadlib.hyperparameters import Hyperparameters, Knob
 from gadlib.objective import best_possible, outcome, sample_summary, sampler, space, suggest
+from gadlib.processes import job_size, run
 from gadlib.reactions import Start
 from gadlib.records import Record
-from gadlib.screen import Job, job_size, run
+from gadlib.searches import Job
 from gadlib.settings import TuneSettings
 from gadlib.signals import undisturbed
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gadlib.input import InputError
+from gadlib.outset import hyperparameters_of, starts_of
 from gadlib.records import Record, read_json, require_writable
-from gadlib.screen import hyperparameters_of, screen, starts_of
-from gadlib.settings import InputError, SearchSettings, ValidateSettings
+from gadlib.screen import screen
+from gadlib.settings import SearchSettings, ValidateSettings
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from faulty import Springs
 from gadlib import benchmark, calculators, report, screen
 from gadlib.__main__ import main
 from gadlib.benchmark import Results, certified
+from gadlib.input import InputError
 from gadlib.reactions import Start
 from gadlib.records import Record
-from gadlib.screen import failed
-from gadlib.settings import BenchmarkSettings, InputError
+from gadlib.searches import failed
+from gadlib.settings import BenchmarkSettings
 from gadlib.state import Status
 
 SMALL = {"max_samples": 2, "n_steps_per_sample": 60, "workers": 0, "starts": "ts,ts_noise0.1A"}

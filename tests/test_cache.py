@@ -3,7 +3,7 @@ import numpy as np
 from gadlib.cache import Cache, digest
 from gadlib.hyperparameters import GadHyperparameters
 from gadlib.reactions import Start
-from gadlib.screen import failed
+from gadlib.searches import failed
 from gadlib.state import Status
 
 START = Start("a", "H2", "train", "ts", None, np.array([1, 1]), np.ones((2, 3)), 1)

@@ -6,7 +6,7 @@ import papermill
 import pytest
 
 from gadlib import demo
-from gadlib.settings import InputError
+from gadlib.input import InputError
 
 
 def test_every_parameter_is_one_of_the_notebook(tmp_path):

@@ -10,9 +10,9 @@ from gadlib.calculators import get
 from gadlib.chemistry import bond_graph
 from gadlib.directions import stack, wanted
 from gadlib.hyperparameters import GadHyperparameters, TrustHyperparameters
+from gadlib.input import InputError
 from gadlib.modes import most_within, rigid_motions, within
 from gadlib.reactions import read
-from gadlib.settings import InputError
 from gadlib.solver import search
 
 WATER = molecule("H2O")

@@ -11,7 +11,7 @@ from matplotlib.image import imread
 from test_report import MIXED
 
 from gadlib import report
-from gadlib.settings import InputError
+from gadlib.input import InputError
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,8 @@ from gadlib.__main__ import main
 from gadlib.batch import Batch
 from gadlib.chemistry import bonds, n_fragments
 from gadlib.growth import GrowthRow, alkane, exponent, rows, starts
-from gadlib.settings import GrowthSettings, InputError
+from gadlib.input import InputError
+from gadlib.settings import GrowthSettings
 
 
 @pytest.mark.parametrize("n_carbons", [2, 3, 4, 9, 16])

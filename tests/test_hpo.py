@@ -15,8 +15,9 @@ from test_screen import record_of
 
 from gadlib import hpo
 from gadlib.hyperparameters import GadHyperparameters
-from gadlib.screen import starts_of
-from gadlib.settings import InputError, TuneSettings, ValidateSettings
+from gadlib.input import InputError
+from gadlib.outset import starts_of
+from gadlib.settings import TuneSettings, ValidateSettings
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,9 @@ from ase.build import molecule
 from gadlib import calculators
 from gadlib.batch import Batch, Evaluation
 from gadlib.hyperparameters import GadHyperparameters
+from gadlib.processes import job_size
 from gadlib.reactions import Start
-from gadlib.screen import Job, job_size, search_starts
+from gadlib.searches import Job, search_starts
 
 
 class Somewhere:

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gadlib.hyperparameters import GadHyperparameters
+from gadlib.input import InputError
 from gadlib.objective import SAMPLERS, best_possible, outcome, sampler, space, suggest
 from gadlib.reactions import Start
-from gadlib.screen import failed
-from gadlib.settings import InputError
+from gadlib.searches import failed
 from gadlib.state import Status
 
 N_STEPS = 100

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from clusters import spoiled
 
-from gadlib import calculators, pathways, reactions, report, screen
+from gadlib import calculators, pathways, reactions, report
 from gadlib.__main__ import main
+from gadlib.input import InputError
 from gadlib.intent import Verdict
 from gadlib.records import payload, read_records, write_json
 from gadlib.review import PathSettings
-from gadlib.settings import InputError, SearchSettings
+from gadlib.searches import failed
+from gadlib.settings import SearchSettings
 from gadlib.state import Status
 
 N = 4
@@ -40,7 +42,7 @@ def calculator():
 
 def saddles(known):
     return [
-        replace(screen.failed(start, Status.SADDLE, ""), strict=True)
+        replace(failed(start, Status.SADDLE, ""), strict=True)
         for start in reactions.starts(known, "ts")
     ]
 

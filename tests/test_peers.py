@@ -8,10 +8,10 @@ from faulty import Springs
 
 from gadlib import calculators, peers
 from gadlib.batch import Batch
+from gadlib.input import InputError
 from gadlib.peers import PEERS
 from gadlib.reactions import Start, read, starts
-from gadlib.screen import Job
-from gadlib.settings import InputError
+from gadlib.searches import Job
 from gadlib.state import Status
 
 

@@ -12,7 +12,7 @@ from little_reactions import LITTLE, N_LITTLE, geometries, on_each_other, write_
 from little_reactions import write_xyz as write_xyz_file
 
 from gadlib import reactions
-from gadlib.settings import InputError
+from gadlib.input import InputError
 
 # By seed and count: the first three of torch.randn(count) in float32, by torch 2 on its own. From
 # 16 numbers on torch draws them in another order.

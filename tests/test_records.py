@@ -8,9 +8,10 @@ import pytest
 from little_reactions import geometries
 
 from gadlib import records
+from gadlib.input import InputError
 from gadlib.reactions import Start
-from gadlib.screen import failed
-from gadlib.settings import InputError, SearchSettings
+from gadlib.searches import failed
+from gadlib.settings import SearchSettings
 from gadlib.state import Status
 
 

@@ -16,10 +16,12 @@ from optuna.trial import TrialState, create_trial
 
 from gadlib import report, screen
 from gadlib.hyperparameters import GadHyperparameters
+from gadlib.input import InputError
 from gadlib.reactions import Start
 from gadlib.report import comparison as paired
 from gadlib.report import study as studies
-from gadlib.settings import InputError, ScreenSettings
+from gadlib.searches import failed
+from gadlib.settings import ScreenSettings
 from gadlib.solver import search
 from gadlib.state import Status
 
@@ -41,7 +43,7 @@ def drawn_nowhere():
 
 def record(name: str, steps: int, *, index1=True, strict=False, bound=False, **changes):
     status = Status.SADDLE if index1 else Status.OUT_OF_STEPS
-    plain = screen.failed(replace(START, name=name), status, status.sentence)
+    plain = failed(replace(START, name=name), status, status.sentence)
     verdicts = {"converged": index1, "index1": index1, "strict": strict, "bound": bound}
     return replace(plain, steps=steps, order=1 if index1 else 3, fmax=0.5, **verdicts, **changes)
 

@@ -21,7 +21,7 @@ from gadlib.batch import Batch
 from gadlib.calculators.ase import Held
 from gadlib.criteria import judge
 from gadlib.hyperparameters import TrustHyperparameters
-from gadlib.settings import InputError
+from gadlib.input import InputError
 from gadlib.solver import search
 from gadlib.state import begin
 

@@ -9,9 +9,11 @@ from faulty import Springs
 from little_reactions import geometries, write_h5, write_xyz
 
 from gadlib import reactions, screen
-from gadlib.hyperparameters import GadHyperparameters
+from gadlib.input import InputError
+from gadlib.outset import starts_of
 from gadlib.reactions import Start
-from gadlib.settings import InputError, ScreenSettings, SearchSettings
+from gadlib.searches import failed
+from gadlib.settings import ScreenSettings, SearchSettings
 from gadlib.state import Status
 
 TIMES = ("elapsed_s", "calculator_s")
@@ -63,7 +65,7 @@ def test_parallel_and_serial_give_the_same_records(settings):
 def test_records_come_in_the_order_of_the_starts_whatever_their_size(settings):
     pytest.importorskip("scine_sparrow")
     found = screen.screen(settings.model_copy(update={"n_steps_per_sample": 1, "batch_size": 1}))
-    assert [r.name for r in found] == [s.name for s in screen.starts_of(settings)]
+    assert [r.name for r in found] == [s.name for s in starts_of(settings)]
 
 
 def test_result_file_has_settings_and_records_with_all_promised_fields(settings, tmp_path):
@@ -102,19 +104,6 @@ def test_start_with_atoms_on_each_other_is_a_record_and_never_computed(tmp_path)
     assert "atoms 0 (N) and 1 (H) of NH3 are 0.000 A apart" in found[1].message
     assert found[1].message.startswith(Status.BAD_START.sentence)
     assert "4" not in diary.read_text().split()
-
-
-def test_batch_of_bad_starts_alone_is_only_records():
-    flat = start_of("NH3", positions=np.zeros((4, 3)))
-    job = screen.Job(Springs(), (flat, flat), GadHyperparameters(), "index1", 2)
-    assert [r.status for r in screen.search_starts(job)] == ["bad_start"] * 2
-
-
-def test_frames_are_shown_to_the_caller_as_they_come():
-    seen = []
-    job = screen.Job(Springs(), tuple(STARTS[:2]), GadHyperparameters(), "index1", 3)
-    screen.search_starts(job, on_frame=seen.append)
-    assert [int(f.state.steps[0]) for f in seen] == [0, 1, 2, 3]
 
 
 def test_broken_off_screening_computes_only_what_is_missing(tmp_path):
@@ -201,30 +190,8 @@ def test_element_that_the_method_lacks_is_refused_with_its_molecule():
         screen.screen(SPRINGS, starts=[STARTS[0], xenon])
 
 
-def test_split_without_a_reaction_is_refused_with_the_file(tmp_path):
-    path = write_h5(tmp_path / "l.h5", {"train": {"H2O": ("rxn", "H2O")}})
-    with pytest.raises(InputError, match=f"{path}: no reaction in split 'val'"):
-        screen.starts_of(SearchSettings(h5_path=str(path), split="val"))
-
-
-def test_jobs_are_drawn_only_when_they_can_run():
-    drawn = []
-
-    def jobs():
-        for i in range(3):
-            drawn.append(i)
-            yield screen.Job(Springs(), (STARTS[0],), GadHyperparameters(), "index1", 1, tag=i)
-
-    for job, _ in screen.run(jobs(), workers=0):
-        assert drawn[-1] == job.tag
-
-
-def test_large_molecules_go_first():
-    assert screen.chunks([0, 1, 2, 3], STARTS, 3) == [[2, 0, 1], [3]]
-
-
 def record_of(steps: int, *, converged: bool = True):
-    record = screen.failed(STARTS[0], Status.OUT_OF_STEPS, "")
+    record = failed(STARTS[0], Status.OUT_OF_STEPS, "")
     return replace(record, steps=steps, converged=converged, name=f"{steps}")
 
 

@@ -28,7 +28,7 @@ from ase.calculators.genericfileio import GenericFileIOCalculator
 
 from gadlib.batch import Batch, Evaluation
 from gadlib.calculators.failures import blanked, impossible
-from gadlib.settings import InputError
+from gadlib.input import InputError
 
 KNOWN = {
     "tblite.ase:TBLite": "tblite",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import torch
 
-from gadlib.settings import InputError
+from gadlib.input import InputError
 
 
 def find_device(name: str) -> torch.device:

@@ -21,7 +21,7 @@ from gadlib.calculators.device import find_device, seeded, threads
 from gadlib.calculators.failures import blanked, impossible
 from gadlib.calculators.hip_checkpoint import digest, find_checkpoint, load_model
 from gadlib.calculators.hip_source import find_source, missing_packages, quiet
-from gadlib.settings import InputError
+from gadlib.input import InputError
 
 ELEMENTS = (1, 6, 7, 8)
 """What HIP was trained on; it takes any other element too, and returns nonsense."""

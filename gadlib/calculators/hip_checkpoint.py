@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from gadlib.calculators.hip_source import model_class, quiet
-from gadlib.settings import InputError
+from gadlib.input import InputError
 
 TRAINING_MEAN_ATOMS = 13.919938540433833
 """Mean number of atoms in HIP's training set (configs/equiformer_v2.yaml of its source)."""

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gadlib.settings import InputError
+from gadlib.input import InputError
 
 PACKAGES = {
     "torch_geometric": "torch_geometric",

@@ -12,7 +12,8 @@ from ase.data import chemical_symbols
 from gadlib.batch import Calculator
 from gadlib.calculators import ase, hip, sparrow
 from gadlib.calculators.surfaces import SURFACES
-from gadlib.settings import CalculatorSettings, InputError
+from gadlib.input import InputError
+from gadlib.settings import CalculatorSettings
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,12 @@ from typing import Any, NamedTuple
 import torch
 
 from gadlib.explore.series import point_of
+from gadlib.input import InputError
+from gadlib.outset import calculator_of, hyperparameters_of
 from gadlib.reactions import Start
 from gadlib.records import Record
-from gadlib.screen import Job, calculator_of, hyperparameters_of, search_starts
-from gadlib.settings import InputError, SearchSettings
+from gadlib.searches import Job, search_starts
+from gadlib.settings import SearchSettings
 
 _GRACE_S = 0.5
 

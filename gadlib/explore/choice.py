@@ -13,9 +13,10 @@ from gadlib import calculators, reactions
 from gadlib.calculators import ase, sparrow
 from gadlib.explore.background import Task
 from gadlib.hyperparameters import SOLVERS
+from gadlib.input import InputError
+from gadlib.outset import hyperparameters_of
 from gadlib.reactions import Reaction, Start
-from gadlib.screen import hyperparameters_of
-from gadlib.settings import ExploreSettings, InputError, SearchSettings
+from gadlib.settings import ExploreSettings, SearchSettings
 
 ANCHORS = ("reactant", "midpoint_rt", "three_quarter_rt", "ts", "product", "midpoint_rp")
 

@@ -16,8 +16,9 @@ from gadlib.explore.background import Task
 from gadlib.explore.choice import ANCHORS, Molecule, potentials, recipe, task_of
 from gadlib.explore.knobs import label_of, slider_of, study_best, tooltip_of, value_of
 from gadlib.hyperparameters import SOLVERS, Knob
+from gadlib.input import InputError
 from gadlib.reactions import MAX_NOISE, parse_start
-from gadlib.settings import ExploreSettings, InputError
+from gadlib.settings import ExploreSettings
 
 WIDE = {"width": "390px"}
 _LABEL = {"description_width": "190px"}

@@ -13,8 +13,8 @@ import numpy as np
 
 from gadlib import hpo
 from gadlib.hyperparameters import SOLVERS, Knob
+from gadlib.input import InputError
 from gadlib.records import read_json
-from gadlib.settings import InputError
 
 _N_STEPS = 100
 _DIGITS = 6

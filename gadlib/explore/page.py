@@ -18,7 +18,8 @@ from gadlib.explore.choice import molecules_of, require_usable
 from gadlib.explore.controls import Controls
 from gadlib.explore.search_panel import SearchPanel
 from gadlib.explore.sweep_panel import SweepPanel
-from gadlib.settings import ExploreSettings, InputError
+from gadlib.input import InputError
+from gadlib.settings import ExploreSettings
 
 
 class Page:

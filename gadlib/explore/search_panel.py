@@ -16,7 +16,7 @@ from gadlib.explore.drawing import RUN_COLOURS, LiveCurves, curves_png
 from gadlib.explore.molecule import MoleculeView
 from gadlib.explore.series import Point, Run, run_row
 from gadlib.explore.watching import Panel, Throttle, Watch
-from gadlib.settings import InputError
+from gadlib.input import InputError
 
 _CURVES_EVERY_S = 0.25
 _MOLECULE_EVERY_S = 0.1

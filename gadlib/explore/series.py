@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from gadlib.outset import hyperparameters_of
 from gadlib.records import Record
-from gadlib.screen import hyperparameters_of
 from gadlib.settings import SearchSettings
 from gadlib.solver import Frame
 

@@ -13,8 +13,8 @@ from gadlib.explore.background import Task
 from gadlib.explore.choice import with_knobs
 from gadlib.explore.knobs import label_of, values_between
 from gadlib.hyperparameters import SOLVERS, Knob
+from gadlib.input import InputError
 from gadlib.records import Record
-from gadlib.settings import InputError
 
 MAX_SEARCHES = 400
 

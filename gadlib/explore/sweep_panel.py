@@ -14,7 +14,7 @@ from gadlib.explore.drawing import map_png
 from gadlib.explore.sweep import Axis, Sweep, axis, collect_map
 from gadlib.explore.watching import Panel, Throttle, Watch
 from gadlib.hyperparameters import SOLVERS
-from gadlib.settings import InputError
+from gadlib.input import InputError
 
 _NONE = "(none)"
 _MAP_EVERY_S = 1.0

@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
 from gadlib.criteria import CRITERIA
+from gadlib.input import InputError
 from gadlib.records import Record
 from gadlib.report.style import BLUE, GREY, LEGEND, ORANGE, VERMILLION, panels, say
-from gadlib.settings import InputError
 
 SIGNIFICANT = 0.05
 

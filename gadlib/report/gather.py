@@ -11,11 +11,12 @@ from typing import Any, NamedTuple, TypeVar
 import optuna
 
 from gadlib import pathways
+from gadlib.input import InputError
 from gadlib.records import Record, read_records, write_bytes
 from gadlib.report.page import Material, page
 from gadlib.review import ReportSettings
 from gadlib.screen import difficult
-from gadlib.settings import InputError, ScreenSettings
+from gadlib.settings import ScreenSettings
 from gadlib.storage import without_password
 from gadlib.study import load
 

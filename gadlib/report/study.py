@@ -19,6 +19,7 @@ from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState
 
 from gadlib.hyperparameters import SOLVERS
+from gadlib.input import InputError
 from gadlib.patience import StorageLostError
 from gadlib.report.anova import Fanova
 from gadlib.report.style import (
@@ -32,7 +33,6 @@ from gadlib.report.style import (
     say,
     wrapped,
 )
-from gadlib.settings import InputError
 from gadlib.study import load
 
 EDGE = 0.05

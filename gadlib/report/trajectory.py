@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from gadlib.input import InputError
+from gadlib.outset import calculator_of, hyperparameters_of, starts_of
 from gadlib.records import Record
 from gadlib.report.style import (
     BLACK,
@@ -24,8 +26,8 @@ from gadlib.report.style import (
     panels,
     say,
 )
-from gadlib.screen import Job, calculator_of, hyperparameters_of, search_starts, starts_of
-from gadlib.settings import InputError, SearchSettings
+from gadlib.searches import Job, search_starts
+from gadlib.settings import SearchSettings
 from gadlib.solver import Frame
 
 

@@ -12,7 +12,8 @@ from gadlib import calculators
 from gadlib.batch import Batch
 from gadlib.calculators import ase as adapter
 from gadlib.calculators.ase import Ase
-from gadlib.settings import CalculatorSettings, InputError
+from gadlib.input import InputError
+from gadlib.settings import CalculatorSettings
 
 OTHERS = "calculators_of_others"
 TBLITE = "tblite.ase:TBLite"

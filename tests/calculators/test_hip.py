@@ -18,7 +18,8 @@ from gadlib import calculators
 from gadlib.batch import Batch
 from gadlib.calculators import hip_checkpoint, hip_source
 from gadlib.calculators.hip import Hip
-from gadlib.settings import CalculatorSettings, InputError
+from gadlib.input import InputError
+from gadlib.settings import CalculatorSettings
 
 FLOAT32 = 1e-5
 

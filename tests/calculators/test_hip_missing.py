@@ -9,7 +9,7 @@ import torch
 from gadlib import calculators
 from gadlib.calculators import hip, hip_source
 from gadlib.calculators.device import find_device
-from gadlib.settings import InputError
+from gadlib.input import InputError
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,8 @@ import pytest
 
 from gadlib import calculators
 from gadlib.__main__ import main
-from gadlib.settings import CalculatorSettings, InputError, TuneSettings
+from gadlib.input import InputError
+from gadlib.settings import CalculatorSettings, TuneSettings
 
 
 def test_unknown_name_is_refused_with_the_known_ones():

@@ -27,9 +27,10 @@ import torch
 
 from gadlib import hpo
 from gadlib.batch import Evaluation
+from gadlib.input import InputError
 from gadlib.patience import StorageLostError
 from gadlib.reactions import Start
-from gadlib.settings import InputError, TuneSettings
+from gadlib.settings import TuneSettings
 from gadlib.storage import open_storage
 
 

@@ -10,8 +10,8 @@ from optuna.trial import TrialState
 
 from gadlib import storage
 from gadlib.__main__ import main
+from gadlib.input import InputError
 from gadlib.patience import Patient, StorageLostError
-from gadlib.settings import InputError
 from gadlib.storage import open_storage, without_password
 
 WRONG = {

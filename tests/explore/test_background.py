@@ -9,7 +9,8 @@ import pytest
 from gadlib.explore.background import Background, Ended, Refused, prepare, search_tasks
 from gadlib.explore.choice import molecules_of, task_of
 from gadlib.explore.series import Point, Run, run_row
-from gadlib.screen import Job, calculator_of, hyperparameters_of, search_starts
+from gadlib.outset import calculator_of, hyperparameters_of
+from gadlib.searches import Job, search_starts
 from gadlib.settings import ExploreSettings
 
 SETTINGS = {"start_from": "midpoint_rt_noise0.1A", "criterion": "bound", "solver": "trust"}

@@ -9,7 +9,7 @@ from optuna.distributions import FloatDistribution
 from gadlib.explore.controls import KnobSliders
 from gadlib.explore.knobs import slider_of, study_best, tooltip_of, values_between
 from gadlib.hyperparameters import SOLVERS
-from gadlib.settings import InputError
+from gadlib.input import InputError
 
 KNOBS = [(solver, knob) for solver, kind in SOLVERS.items() for knob in kind.knobs()]
 IDS = [f"{solver}-{knob.name}" for solver, knob in KNOBS]

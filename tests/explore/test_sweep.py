@@ -8,8 +8,9 @@ import pytest
 from gadlib.explore.choice import molecules_of, task_of
 from gadlib.explore.drawing import draw_curves, draw_map, map_png
 from gadlib.explore.sweep import Sweep, axis, collect_map
-from gadlib.screen import failed
-from gadlib.settings import ExploreSettings, InputError
+from gadlib.input import InputError
+from gadlib.searches import failed
+from gadlib.settings import ExploreSettings
 from gadlib.state import Status
 
 

@@ -11,11 +11,14 @@ from papermill.exceptions import PapermillExecutionError
 from test_report import DEFAULTS, make_study, texts
 from test_report_page import foreign, of_other_parameters, stored
 
-from gadlib import demo, reactions, screen
+from gadlib import demo, reactions
+from gadlib.input import InputError
 from gadlib.pathways import _saddles
 from gadlib.records import payload, write_json
 from gadlib.review import PathSettings
-from gadlib.settings import InputError, SearchSettings
+from gadlib.searches import failed
+from gadlib.settings import SearchSettings
+from gadlib.state import Status
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +117,7 @@ def test_paths_of_no_result_file_are_refused_in_a_sentence(content, tmp_path):
 
 def test_paths_of_searches_without_a_saddle_are_sentences(tmp_path, capsys):
     starts = reactions.starts(reactions.read(split="test", max_samples=1), "ts")
-    records = [screen.failed(start, screen.Status.OUT_OF_STEPS, "") for start in starts]
+    records = [failed(start, Status.OUT_OF_STEPS, "") for start in starts]
     write_json(tmp_path / "search.json", payload(SearchSettings(), records))
     values = {"records": str(tmp_path / "search.json"), "out_dir": str(tmp_path / "irc")}
     assert run_cells("05_validate", values) == ""

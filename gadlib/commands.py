@@ -1,0 +1,214 @@
+"""What each command does: settings read from its flags, work called for, results told in lines.
+
+Nothing is computed here; what a command needs is imported when it is called. Floor 9.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gadlib.criteria import CRITERIA
+from gadlib.flags import settings_of
+from gadlib.review import PathSettings, ReportSettings
+from gadlib.settings import (
+    BenchmarkSettings,
+    CalculatorSettings,
+    GrowthSettings,
+    ScreenSettings,
+    SearchSettings,
+    StudySettings,
+    TimingSettings,
+    TuneSettings,
+    ValidateSettings,
+)
+
+
+def search(options: argparse.Namespace) -> int:
+    """The exit status, after saddles were searched from reactions or a file of geometries."""
+    from gadlib import reactions, screen
+    from gadlib.records import require_writable
+
+    settings = settings_of(SearchSettings, options)
+    out = Path(options.out) if options.out else Path(settings.out_dir) / "search.json"
+    require_writable(out.parent)
+    starts = reactions.read_geometries(options.geometries) if options.geometries else None
+    records = screen.screen(settings, starts=starts, out=out)
+    return _report(records, out)
+
+
+def screen(options: argparse.Namespace) -> int:
+    """The exit status, after the difficult reactions of a set were found and listed."""
+    from gadlib import screen
+    from gadlib.records import require_writable
+
+    settings = settings_of(ScreenSettings, options)
+    out = require_writable(settings.out_dir) / "screening.json"
+    records = screen.screen(settings, out=out)
+    print(f"{'reaction':<14}{'formula':<12}{'difficulty':>10}  status")
+    for record in screen.difficult(records, settings):
+        told = f"{screen.difficulty(record):>10}  {record.message}"
+        print(f"{record.name:<14}{record.formula:<12}{told}")
+    return _report(records, out)
+
+
+def tune(options: argparse.Namespace) -> int:
+    """The exit status, after a study of hyperparameters reached its number of trials."""
+    from gadlib import hpo, report
+
+    settings = settings_of(TuneSettings, options)
+    study = hpo.tune(settings)
+    print(report.best_sentence(report.collect_trials(study)))
+    print(json.dumps(study.best_params, indent=1))
+    print(f"results: {Path(settings.out_dir) / 'hpo_results.json'}")
+    print(f"study:   {hpo.without_password(hpo.default_storage(settings))}")
+    return 0
+
+
+def write_results(options: argparse.Namespace) -> int:
+    """The exit status, after a study's results were written from its storage alone."""
+    from gadlib import hpo
+
+    settings = settings_of(StudySettings, options)
+    study = hpo.load(hpo.default_storage(settings), settings.study_name)
+    print(f"results: {hpo.write_results(study, Path(settings.out_dir) / 'hpo_results.json')}")
+    return 0
+
+
+def tell_standing(options: argparse.Namespace) -> int:
+    """The exit status, after it was told how a study stands."""
+    from gadlib import hpo
+
+    settings = settings_of(StudySettings, options)
+    print(hpo.standing(hpo.load(hpo.default_storage(settings), settings.study_name)))
+    return 0
+
+
+def validate(options: argparse.Namespace) -> int:
+    """The exit status, after defaults and tuned values were compared on other reactions."""
+    from gadlib import hpo, report
+
+    settings = settings_of(ValidateSettings, options)
+    validation = hpo.validate(settings)
+    comparison = report.collect_comparison(validation.default, validation.tuned)
+    print(report.comparison_table(comparison).to_string(index=False))
+    print(comparison.verdict)
+    out = Path(settings.out_dir)
+    print(f"records: {out / 'default.json'}, {out / 'tuned.json'}")
+    return _irc_of(settings, out) if options.irc else 0
+
+
+def _irc_of(settings: ValidateSettings, out: Path) -> int:
+    """The exit status, after the strict saddles of both sides were followed downhill."""
+    from gadlib import pathways, report
+
+    shared = {n: getattr(settings, n) for n in PathSettings.model_fields if hasattr(settings, n)}
+    for side in ("default", "tuned"):
+        changed = {"records": str(out / f"{side}.json"), "out_dir": str(out / f"irc_{side}")}
+        paths = pathways.run(PathSettings.read(shared | changed))
+        print(f"{side}: {report.verdict_sentence(paths)}")
+    return 0
+
+
+def follow(options: argparse.Namespace) -> int:
+    """The exit status, after saddles were followed downhill to what they join."""
+    from gadlib import pathways, report
+
+    settings = settings_of(PathSettings, options)
+    paths = pathways.run(settings)
+    if paths:
+        print(report.paths_table(paths).to_string(index=False))
+    print(report.verdict_sentence(paths))
+    print(f"paths: {Path(settings.out_dir) / 'paths.json'}")
+    return 0
+
+
+def write_page(options: argparse.Namespace) -> int:
+    """The exit status, after a page of results was written."""
+    from gadlib import report
+
+    out, notes = report.write_page(settings_of(ReportSettings, options), options.given)
+    print("\n".join([*notes, f"page: {out}"]))
+    return 0
+
+
+def list_calculators(options: argparse.Namespace) -> int:
+    """The exit status, after the potentials were listed."""
+    from gadlib import calculators
+
+    print(calculators.table(settings_of(CalculatorSettings, options)))
+    return 0
+
+
+def compare(options: argparse.Namespace) -> int:
+    """The exit status, after solvers were compared from the same starts."""
+    from gadlib import benchmark, report
+
+    settings = settings_of(BenchmarkSettings, options)
+    collected = report.collect_benchmark(benchmark.run(settings))
+    print(report.benchmark_table(collected).to_string(index=False))
+    print(f"records: {settings.out_dir}/*.json")
+    return 0
+
+
+def time_steps(options: argparse.Namespace) -> int:
+    """The exit status, after steps on made-up molecules were timed."""
+    import torch
+
+    from gadlib import timing
+
+    settings = settings_of(TimingSettings, options)
+    with tempfile.TemporaryDirectory() as folder:
+        calculator, note = timing.calculator_of(settings, Path(folder))
+        where = getattr(calculator, "device", "cpu")
+        n = settings.threads or torch.get_num_threads()
+        print(f"{settings.calculator} on {where}, {n} threads; {note}".rstrip("; "))
+        print(timing.HEAD)
+        for row in timing.rows(calculator, settings):
+            print(timing.told(row), flush=True)
+    return 0
+
+
+def measure_growth(options: argparse.Namespace) -> int:
+    """The exit status, after searches on longer and longer chains were measured."""
+    from gadlib import growth, report
+
+    found = []
+    for row in growth.rows(settings_of(GrowthSettings, options)):
+        found.append(row)
+        told = report.growth_table([row]).to_dict("records")[0]
+        print(", ".join(f"{name}: {value}" for name, value in told.items()), flush=True)
+    print(report.growth_sentence(found))
+    return 0
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    """The exit status of the notebooks run on the embedded reactions."""
+    from gadlib import demo
+
+    return demo.run(Path(options.out_dir), workers=options.workers)
+
+
+def run_job(options: argparse.Namespace) -> int:
+    """The exit status of a notebook run as a cluster job."""
+    from gadlib import job
+
+    return job.run(options.notebook, options.parameters)
+
+
+def _report(records: Sequence[Any], out: Path) -> int:
+    told = (f"{name} {sum(getattr(r, name) for r in records)}/{len(records)}" for name in CRITERIA)
+    print(", ".join(told))
+    elapsed, called = (sum(getattr(r, n) for r in records) for n in ("elapsed_s", "calculator_s"))
+    steps = sum(r.steps for r in records)
+    if steps and elapsed:
+        print(
+            f"{steps} steps, {1000 * elapsed / steps:.1f} ms each,"
+            f" {100 * (1 - called / elapsed):.1f} % of it outside the calculator"
+        )
+    print(f"records: {out}")
+    return 0

@@ -1,0 +1,152 @@
+"""Searches that run together in this process, and the Record that each of them leaves.
+
+It knows neither settings and files (`outset`, `screen`) nor other processes (`processes`).
+Floor 3.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from gadlib.batch import Batch, Calculator
+from gadlib.criteria import Criterion
+from gadlib.directions import stack, wanted
+from gadlib.hyperparameters import Hyperparameters
+from gadlib.reactions import Start, too_close
+from gadlib.records import Record
+from gadlib.solver import Frame, search
+from gadlib.state import Status
+
+
+@dataclass(frozen=True)
+class Job:
+    """Searches that run together in one process; `tag` comes back with their records.
+
+    At most `capacity` of them step together, all where it is None; as one ends, the next enters.
+    `mode` tells which mode is climbed first (`directions`).
+    """
+
+    calculator: Calculator
+    starts: tuple[Start, ...]
+    hyperparameters: Hyperparameters
+    criterion: Criterion
+    n_steps: int
+    tag: Any = None
+    capacity: int | None = None
+    mode: str = "lowest"
+
+
+def search_starts(job: Job, *, on_frame: Callable[[Frame], None] | None = None) -> list[Record]:
+    """One record per start, in their order, computed in this process.
+
+    A start with atoms on each other is a record at once; the calculator never sees it.
+
+    Args:
+        job: what to search.
+        on_frame: called with every frame, for plots and logs.
+    """
+    reasons = [too_close(start) for start in job.starts]
+    sane = tuple(s for s, reason in zip(job.starts, reasons, strict=True) if not reason)
+    searched = iter(_search(replace(job, starts=sane), on_frame) if sane else ())
+    return [
+        failed(start, Status.BAD_START, f"{Status.BAD_START.sentence} {reason}")
+        if reason
+        else next(searched)
+        for start, reason in zip(job.starts, reasons, strict=True)
+    ]
+
+
+def _search(job: Job, on_frame: Callable[[Frame], None] | None) -> list[Record]:
+    batch = Batch.pack([s.positions for s in job.starts], [s.atomic_numbers for s in job.starts])
+    batch = batch.to(getattr(job.calculator, "device", batch.positions.device))
+    aims = [wanted(job.mode, s.atomic_numbers, s.positions, s.ends) for s in job.starts]
+    directions = stack(aims, batch.positions.shape[1])
+    frames = search(
+        job.calculator,
+        batch,
+        job.hyperparameters,
+        criterion=job.criterion,
+        n_steps=job.n_steps,
+        max_fragments=torch.tensor([s.max_fragments for s in job.starts]),
+        wanted=None if directions is None else directions.to(batch.positions.device),
+        capacity=job.capacity or len(job.starts),
+    )
+    found: dict[int, Record] = {}
+    for frame in frames:
+        if on_frame is not None:
+            on_frame(frame)
+        for row in frame.is_done:
+            which = int(frame.state.index[row])
+            found[which] = _record(job.starts[which], frame, row, job.criterion)
+    return [found[i] for i in range(len(job.starts))]
+
+
+def failed(start: Start, status: Status, message: str) -> Record:
+    """The record of a start of which nothing is known but why."""
+    return Record(
+        name=start.name,
+        formula=start.formula,
+        split=start.split,
+        start=start.start,
+        noise_seed=start.noise_seed,
+        status=str(status),
+        message=message,
+        converged=False,
+        index1=False,
+        strict=False,
+        bound=False,
+        imaginary_cm1=None,
+        n_fragments=None,
+        steps=0,
+        escapes=0,
+        order=None,
+        fmax=None,
+        energy=None,
+        eigenvalues=[None, None],
+        n_energy=0,
+        n_gradient=0,
+        n_hessian=0,
+        elapsed_s=0.0,
+        calculator_s=0.0,
+        atomic_numbers=start.atomic_numbers.tolist(),
+        positions=start.positions.tolist(),
+    )
+
+
+def _record(start: Start, frame: Frame, row: int, criterion: Criterion) -> Record:
+    state, verdict, status = frame.state, frame.verdict, frame.status[row]
+    reason = state.message[row]
+    message = f"{status.sentence} {reason}".strip()
+    known = {} if reason else _measured(frame, row)
+    return replace(
+        failed(start, status, message),
+        converged=bool(verdict.meets(criterion)[row]),
+        index1=bool(verdict.index1[row]),
+        strict=bool(verdict.strict[row]),
+        bound=bool(verdict.bound[row]),
+        steps=int(state.steps[row]),
+        escapes=int(state.escapes[row]),
+        n_energy=int(state.n_gradient[row]),
+        n_gradient=int(state.n_gradient[row]),
+        n_hessian=int(state.n_hessian[row]),
+        elapsed_s=round(float(state.elapsed_s[row]), 6),
+        calculator_s=round(float(state.calculator_s[row]), 6),
+        positions=state.batch.system(row)[1].tolist(),
+        **known,
+    )
+
+
+def _measured(frame: Frame, row: int) -> dict[str, Any]:
+    state = frame.state
+    return {
+        "imaginary_cm1": float(frame.verdict.imaginary_cm1[row]),
+        "n_fragments": int(frame.verdict.n_fragments[row]),
+        "order": int(state.order[row]),
+        "fmax": float(state.max_force[row]),
+        "energy": float(state.energy[row]),
+        "eigenvalues": state.spectrum.eigenvalues[row, :2].tolist(),
+    }
