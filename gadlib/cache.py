@@ -28,18 +28,27 @@ _ABOVE = (
     "patience", "places", "report", "samples", "signals", "standing", "storage", "study",
     "tracking", "trials", "validation",
 )  # fmt: skip
-"""Modules that no record depends on."""
+_ABOVE_FOLDERS = ("data", "explore", "report")
+"""Modules and folders that no record depends on."""
+
+
+def sources() -> list[Path]:
+    """The files of this package that a record depends on."""
+    root = Path(__file__).parent
+    above = {Path(f"{name}.py") for name in _ABOVE}
+    return [
+        path
+        for path in sorted(root.rglob("*.py"))
+        if (within := path.relative_to(root)) not in above and within.parts[0] not in _ABOVE_FOLDERS
+    ]
 
 
 @cache
 def _code() -> str:
     """A fingerprint of what computes a record: this package below the study, and the versions."""
-    root = Path(__file__).parent
-    sources = sorted(path for path in root.rglob("*.py") if path.stem not in _ABOVE)
     code = hashlib.sha256()
-    for path in sources:
-        if not {"data", "report"} & set(path.parts):
-            code.update(path.read_bytes())
+    for path in sources():
+        code.update(path.read_bytes())
     code.update(json.dumps(versions(), sort_keys=True).encode())
     return code.hexdigest()[:16]
 

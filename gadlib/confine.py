@@ -107,7 +107,7 @@ def _links(
 
 
 def _pull(batch: Batch, is_pulled: Bool[Tensor, "B N N"], edge: Float[Tensor, " B"]) -> Wall:
-    """k (s - s0)^2 / 2 on the links, linear farther out."""
+    """The wall of links with the energy k (s - s0)^2 / 2, linear farther out."""
     size, width = batch.positions.shape[:2]
     distance, radii = batch.distances.clamp(min=1e-3), batch.radii_sum.clamp(min=1e-3)
     unit = (batch.positions[:, :, None] - batch.positions[:, None, :]) / distance[..., None]

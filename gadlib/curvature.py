@@ -8,17 +8,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gadlib.batch import Batch, Calculator
-from gadlib.criteria import FORCE_TOL
 from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.modes import spectrum
 from gadlib.quadratic import bfgs, matvec, probe, ts_bfgs
 from gadlib.springs import model_hessian
 from gadlib.state import State, evaluate, put
-from gadlib.tries import TrustMemory, aim_at, pick
+from gadlib.tries import aim_at
 
 _PROBES, _PROBES_ROUGH = 11, 14
 _ROUGH_FORCE = 8.0  # eV/A; so far from a minimum the lowest mode is harder to find
@@ -90,30 +89,33 @@ def probed(calculator: Calculator, state: State, number: int) -> State:
     return state
 
 
-def probed_once(
-    calculator: Calculator, before: State, state: State, h: TrustHyperparameters
-) -> State:
-    """The state after a step, its Hessian corrected along the mode to follow where that is due.
+def _probed_once(calculator: Calculator, state: State, rows: Int[Tensor, " R"]) -> State:
+    """The state in which the given systems have their Hessians corrected along the climbed mode.
 
-    The mode is that of the point before, so that one spectrum serves the update and the probe.
+    What `probed` does, once and in fewer operations, since it is done at every few steps.
     """
-    memory: TrustMemory = before.memory
-    is_due = memory.is_thrifty & ~memory.is_relaxing & ((memory.age + 2) % h.probe_every == 0)
-    rows = (is_due & (state.max_force > FORCE_TOL)).nonzero().flatten()
     if not len(rows):
         return state
-    modes, is_mode = _to_probe(before, 1)
-    vector = before.batch.inverse_sqrt_masses * modes[:, :, 0] * is_mode
-    vector = torch.nn.functional.normalize(vector, dim=1)[rows]
-    forces = state.forces[rows].flatten(1)
+    modes, is_mode = _to_probe(state, 1)
+    vector = (state.batch.inverse_sqrt_masses * modes[:, :, 0] * is_mode)[rows]
+    vector = torch.nn.functional.normalize(vector, dim=1)
+    batch, forces = state.batch.take(rows), state.forces[rows].flatten(1)
     is_uphill = (forces * vector).sum(-1, keepdim=True) < 0
     vector = torch.where(is_uphill, -vector, vector)
-    change, seconds = _difference(calculator, state.batch.take(rows), forces, vector)
+    change, seconds = _difference(calculator, batch, forces, vector)
     hessian = probe(state.hessian[rows], vector[..., None], change[..., None])
+    before = state.spectrum
+    after = spectrum(hessian + state.memory.wall_hessian[rows], batch, before.rigid[rows])
     spent = torch.full_like(forces[:, 0], seconds / len(rows))
     return replace(
         state,
         hessian=state.hessian.index_copy(0, rows, hessian),
+        spectrum=replace(
+            before,
+            eigenvalues=before.eigenvalues.index_copy(0, rows, after.eigenvalues),
+            modes=before.modes.index_copy(0, rows, after.modes),
+        ),
+        is_exact=state.is_exact.index_fill(0, rows, False),
         n_gradient=state.n_gradient.index_add(0, rows, torch.ones_like(rows)),
         calculator_s=state.calculator_s.index_add(0, rows, spent),
     )
@@ -166,6 +168,8 @@ def spared(calculator: Calculator, state: State, h: TrustHyperparameters) -> Sta
     is_stalled &= (memory.radius <= 1.001 * h.radius_min) & (state.max_force > _STALL_FORCE)
     is_new_home = memory.is_minimum & (memory.branch == 0)
     is_first = is_thrifty & is_begun & ((memory.attempt == 0) | is_new_home)
+    is_due = is_climbing & ((memory.age + 1) % h.probe_every == 0) & ~is_first & ~is_stalled
+    state = _probed_once(calculator, state, is_due.nonzero().flatten())
     state = put(state, is_stalled.nonzero().flatten(), lambda part: _remodelled(part, h))
     is_rough = state.max_force > _ROUGH_FORCE
     many = (is_first & is_rough) | is_stalled

@@ -52,10 +52,11 @@ def run(
     tick = (lambda *_: None) if on_tick is None else lambda *_: on_tick()
     if workers == 0:
         for job in jobs:
-            if on_tick is None:
-                yield job, compute(job)
-            else:
+            if compute is search_starts:
                 yield job, search_starts(job, on_frame=tick)
+            else:
+                yield job, compute(job)
+                tick()
         return
     source = iter(jobs)
     running: dict[Future, Job] = {}

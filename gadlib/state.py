@@ -286,9 +286,10 @@ def _one_by_one(
 
 
 def _without_nonsense(evaluation: Evaluation, batch: Batch) -> Evaluation:
-    sums = [evaluation.energy.sum(), evaluation.forces.sum()]
-    sums += [] if evaluation.hessian is None else [evaluation.hessian.sum()]
-    if not evaluation.failures and sum(sums).isfinite():
+    total = evaluation.energy.sum() + evaluation.forces.sum()
+    if evaluation.hessian is not None:
+        total = total + evaluation.hessian.sum()
+    if not evaluation.failures and total.isfinite():
         return evaluation
     flat = evaluation.forces.flatten(1)
     is_finite = evaluation.energy.isfinite() & flat.isfinite().all(-1)

@@ -25,7 +25,6 @@ from gadlib.curvature import (
     certified,
     evaluated,
     is_hessian_dear,
-    probed_once,
     spared,
     updated,
 )
@@ -182,8 +181,7 @@ def _arrive(
     is_due = is_due & ~memory.is_relaxing & ~memory.is_thrifty
     moved = evaluated(calculator, replace(state, batch=batch, steps=state.steps + 1), is_due)
     change = (state.forces - moved.forces).flatten(1)
-    moved = replace(moved, hessian=pick(is_due, moved.hessian, updated(state, step, change)))
-    moved = probed_once(calculator, state, moved, h)
+    hessian = pick(is_due, moved.hessian, updated(state, step, change))
     is_down = memory.is_relaxing & ~memory.is_settling
     is_pressing = is_down & (memory.try_steps + 1 < memory.press)
     edge = torch.where(is_pressing, _PRESS_EDGE, BOND_SCALE)
@@ -191,7 +189,7 @@ def _arrive(
     is_firm = is_down | (memory.is_settling & (n_pieces > state.max_fragments))
     max_fragments = torch.where(is_down, 1, state.max_fragments)
     barrier = wall(batch, n_pieces, max_fragments, edge.to(step.dtype), is_firm)
-    moved = replace(moved, spectrum=spectrum(moved.hessian + barrier.hessian, batch))
+    moved = replace(moved, hessian=hessian, spectrum=spectrum(hessian + barrier.hessian, batch))
     length = longest(step)
     force = longest(barrier.gradient - moved.forces.flatten(1))
     is_near = (

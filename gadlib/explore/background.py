@@ -124,6 +124,7 @@ def search_tasks(tell: Callable[[Any], None], tasks: Sequence[Task], with_points
             hyperparameters_of(settings),
             settings.criterion,  # type: ignore[arg-type]
             settings.n_steps_per_sample,
+            mode=settings.mode,
         )
         on_frame = (lambda frame: tell(point_of(frame))) if with_points else None
         tell(Ended(place, search_starts(job, on_frame=on_frame)[0]))
