@@ -75,6 +75,8 @@ class Verdict:
 
     @cached_property
     def _is_known(self) -> Bool[Tensor, " B"]:
+        if not any(self.state.message):
+            return self.state.is_exact
         known = [not message for message in self.state.message]
         return self.state.is_exact & torch.tensor(known, device=self.max_fragments.device)
 

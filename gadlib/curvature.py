@@ -17,7 +17,7 @@ from gadlib.modes import spectrum
 from gadlib.quadratic import bfgs, matvec, probe, ts_bfgs
 from gadlib.springs import model_hessian
 from gadlib.state import State, evaluate, put
-from gadlib.tries import aim_at
+from gadlib.tries import aim_at, at_probed_home
 
 _PROBES, _PROBES_ROUGH = 11, 14
 _ROUGH_FORCE = 8.0  # eV/A; so far from a minimum the lowest mode is harder to find
@@ -159,7 +159,8 @@ def spared(calculator: Calculator, state: State, h: TrustHyperparameters) -> Sta
     """
     memory = state.memory
     is_thrifty = memory.is_thrifty & (state.steps < _THRIFTY_STEPS)
-    state = replace(state, memory=replace(memory, is_thrifty=is_thrifty))
+    if (is_thrifty != memory.is_thrifty).any():
+        state = replace(state, memory=replace(memory, is_thrifty=is_thrifty))
     is_begun = (memory.try_steps == 0) & ~memory.is_relaxing
     is_blind = is_begun & (memory.attempt == 0) & ~is_thrifty & ~state.is_exact
     state = put(state, is_blind.nonzero().flatten(), lambda part: certified(calculator, part))
@@ -179,7 +180,8 @@ def spared(calculator: Calculator, state: State, h: TrustHyperparameters) -> Sta
             rows.nonzero().flatten(),
             lambda part, number=number: probed(calculator, part, number),
         )
-    return state
+    is_home = is_first & (memory.attempt > 0)
+    return at_probed_home(state, is_home) if is_home.any() else state
 
 
 def _remodelled(state: State, h: TrustHyperparameters) -> State:

@@ -11,6 +11,7 @@ Reference: Miller, Handy, Adams, J. Chem. Phys. 72, 99 (1980), doi:10.1063/1.438
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -47,7 +48,7 @@ class Spectrum:
     modes: Float[Tensor, "B D D"]
     rigid: Float[Tensor, "B D 6"]
 
-    @property
+    @cached_property
     def order(self) -> Int[Tensor, " B"]:
         """The number of negative vibrational eigenvalues."""
         return (self.eigenvalues < 0).sum(-1)
@@ -60,8 +61,8 @@ class Spectrum:
 def mass_weight(hessian: Float[Tensor, "B D D"], batch: Batch) -> Float[Tensor, "B D D"]:
     """M^-1/2 H M^-1/2 in eV/(A^2 amu), symmetrised; zero where padded."""
     inverse = batch.inverse_sqrt_masses
-    weighted = inverse[:, :, None] * hessian * inverse[:, None, :]
-    return (weighted + weighted.mT) / 2
+    weighted = (inverse[:, :, None] * hessian).mul_(inverse[:, None, :])
+    return (weighted + weighted.mT).mul_(0.5)
 
 
 def rigid_motions(batch: Batch) -> Float[Tensor, "B D 6"]:
@@ -110,7 +111,8 @@ def spectrum(
     within_rigid = torch.bmm(rigid.mT, along)
     along = torch.baddbmm(along - bound / 2 * rigid, rigid, within_rigid, alpha=-0.5)
     crossed = torch.bmm(along, rigid.mT)
-    eigenvalues, modes = _eigh(weighted - crossed - crossed.mT, batch, bound[:, 0])
+    shifted = weighted.sub_(crossed).sub_(crossed.mT)
+    eigenvalues, modes = _eigh(shifted, batch, bound[:, 0])
     n_vibrations = 3 * batch.n_atoms - rigid.any(1).sum(-1)
     place = torch.arange(eigenvalues.shape[-1], device=eigenvalues.device)
     is_mode = place < n_vibrations[:, None]

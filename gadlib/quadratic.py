@@ -145,11 +145,10 @@ def bfgs(
     damped = share * change + (1 - share) * mapped
     along = (step * damped).sum(-1)
     is_safe = expected > 1e-8 * step.norm(dim=-1) * mapped.norm(dim=-1)
-    new = damped[:, :, None] * damped[:, None, :] / torch.where(is_safe, along, 1.0)[:, None, None]
-    old = (
-        mapped[:, :, None] * mapped[:, None, :] / torch.where(is_safe, expected, 1.0)[:, None, None]
-    )
-    updated = hessian + new - old
+    new = damped / torch.where(is_safe, along, 1.0)[:, None]
+    old = mapped / torch.where(is_safe, expected, 1.0)[:, None]
+    updated = hessian.addcmul(new[:, :, None], damped[:, None, :])
+    updated = updated.addcmul_(old[:, :, None], mapped[:, None, :], value=-1)
     if is_safe.all():
         return updated
     return torch.where(is_safe[:, None, None], updated, bofill(hessian, step, change))
@@ -176,10 +175,16 @@ def ts_bfgs(
     along = (spread * step).sum(-1, keepdim=True)
     is_safe = along > 1e-8 * spread.norm(dim=-1, keepdim=True) * step.norm(dim=-1, keepdim=True)
     spread = torch.where(is_safe, spread / along, 0.0)
-    crossed = (error - (error * step).sum(-1, keepdim=True) / 2 * spread)[:, :, None] * spread[
-        :, None, :
-    ]
-    return hessian + crossed + crossed.mT
+    error = error - (error * step).sum(-1, keepdim=True) / 2 * spread
+    return _crossed(hessian, error, spread)
+
+
+def _crossed(
+    hessian: Float[Tensor, "B D D"], a: Float[Tensor, "B D"], b: Float[Tensor, "B D"]
+) -> Float[Tensor, "B D D"]:
+    """H + a b^T + b a^T."""
+    updated = hessian.addcmul(a[:, :, None], b[:, None, :])
+    return updated.addcmul_(b[:, :, None], a[:, None, :])
 
 
 def probe(
@@ -193,5 +198,7 @@ def probe(
     """
     error = torch.baddbmm(changes, hessian, directions, alpha=-1)
     within = torch.bmm(directions.mT, error)
-    crossed = torch.bmm(torch.baddbmm(error, directions, within, alpha=-0.5), directions.mT)
-    return hessian + crossed + crossed.mT
+    error = torch.baddbmm(error, directions, within, alpha=-0.5)
+    for k in range(directions.shape[-1]):
+        hessian = _crossed(hessian, error[:, :, k], directions[:, :, k])
+    return hessian

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, TypeVar
 
 import torch
@@ -98,7 +99,7 @@ class State:
     calculator_s: Float[Tensor, " B"]
     message: tuple[str, ...]
 
-    @property
+    @cached_property
     def max_force(self) -> Float[Tensor, " B"]:
         """The largest force on any atom, in eV/A."""
         return self.forces.norm(dim=-1).amax(-1)

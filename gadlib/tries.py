@@ -122,6 +122,8 @@ def turn(state: State, h: TrustHyperparameters) -> State:
     is_astray = memory.is_circling | (_is_high(state) & (memory.try_steps > _FALL_STEPS))
     is_over = is_found | is_astray | (memory.torn_steps >= h.torn_steps) | is_long
     is_lost = ~memory.is_relaxing & is_over
+    if not (is_down | is_stuck | is_lost).any():
+        return state
     branch = torch.where(is_down, 0, memory.branch + is_lost)
     is_minimum = is_down | (memory.is_minimum & (branch < h.branches))
     goes_home = is_down | (is_lost & is_minimum)
@@ -145,6 +147,8 @@ def _settled(state: State, h: TrustHyperparameters) -> State:
     is_calm = is_calm | (not state.batch.is_free)  # particles on a surface know no such forces
     is_done = memory.is_settling & is_calm
     is_late = memory.is_settling & ~is_calm & (memory.try_steps >= _SETTLE_STEPS)
+    if not (is_done | is_late).any():
+        return state
     memory = replace(
         memory,
         start=pick(is_done, state.batch.positions, memory.start),
@@ -209,36 +213,46 @@ def _go_home(state: State, h: TrustHyperparameters) -> State:
     memory: TrustMemory = state.memory
     batch = state.batch.moved_to(memory.home)
     here = spectrum(memory.home_hessian, batch)
-    rows = torch.arange(len(batch), device=memory.home.device)
-    is_mode = here.eigenvalues.isfinite()
-    n_modes = is_mode.sum(-1)
-    n_soft = (here.eigenvalues < (_SOFT_CM1 / CM1_PER_SQRT_EIGENVALUE) ** 2).sum(
-        -1
-    )  # these lead to flat saddles: last
-    number = (n_soft + memory.branch // 2) % n_modes
-    parts = within(here.modes, state.wanted.directions(batch))
-    by_part = torch.where(is_mode, parts, -1.0).argsort(dim=-1, descending=True, stable=True)
-    is_wanted = state.wanted.is_set
-    ranked = by_part[rows, (memory.branch // 2) % n_modes]
-    number = torch.where(is_wanted, ranked, number)
-    sign = 1.0 - 2.0 * (memory.branch % 2)
+    state = replace(state, batch=batch, hessian=memory.home_hessian, spectrum=here)
     memory = replace(
         _new_try(memory, h),
         n_pieces=torch.ones_like(memory.n_pieces),
         anchor=memory.home,
-        mode=sign[:, None] * here.modes[rows, :, number],
+        mode=_mode_to_climb(state),
         is_relaxing=torch.zeros_like(memory.is_relaxing),
     )
     gradient = memory.home_gradient.unflatten(1, (-1, 3))
-    return replace(
-        state,
-        batch=batch,
-        energy=memory.home_energy,
-        forces=-gradient,
-        hessian=memory.home_hessian,
-        spectrum=here,
-        memory=memory,
+    return replace(state, energy=memory.home_energy, forces=-gradient, memory=memory)
+
+
+def _mode_to_climb(state: State) -> Float[Tensor, "B D"]:
+    """The mode that the branch tells, and its sign, at a minimum; those most along an aim first."""
+    memory: TrustMemory = state.memory
+    here = state.spectrum
+    rows = torch.arange(len(memory.age), device=memory.age.device)
+    is_mode = here.eigenvalues.isfinite()
+    n_modes = is_mode.sum(-1)
+    is_soft = here.eigenvalues < (_SOFT_CM1 / CM1_PER_SQRT_EIGENVALUE) ** 2
+    number = (is_soft.sum(-1) + memory.branch // 2) % n_modes  # soft ones lead to flat saddles
+    parts = within(here.modes, state.wanted.directions(state.batch))
+    by_part = torch.where(is_mode, parts, -1.0).argsort(dim=-1, descending=True, stable=True)
+    ranked = by_part[rows, (memory.branch // 2) % n_modes]
+    mode = here.modes[rows, :, torch.where(state.wanted.is_set, ranked, number)]
+    # Which way an eigenvector points is chance; towards these numbers it is not.
+    some = torch.arange(1, mode.shape[1] + 1, device=mode.device).to(mode.dtype).cos()
+    sign = torch.where((mode * some).sum(-1) < 0, -1.0, 1.0) * (1 - 2 * (memory.branch % 2))
+    return sign[:, None] * mode
+
+
+def at_probed_home(state: State, chosen: Bool[Tensor, " B"]) -> State:
+    """The state in which the chosen systems, at new minima, know these as they are probed now."""
+    memory: TrustMemory = state.memory
+    memory = replace(
+        memory,
+        home_hessian=pick(chosen, state.hessian, memory.home_hessian),
+        mode=pick(chosen, _mode_to_climb(state), memory.mode),
     )
+    return replace(state, memory=memory)
 
 
 def _go_back(state: State, h: TrustHyperparameters) -> State:
@@ -300,4 +314,6 @@ def longest(vector: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
 
 def pick(condition: Bool[Tensor, " B"], yes: Tensor, no: Tensor) -> Tensor:
     """For each system the one or the other."""
+    if not condition.any():
+        return no
     return torch.where(condition.reshape(-1, *[1] * (yes.ndim - 1)), yes, no)

@@ -100,7 +100,9 @@ def step(calculator: Calculator, state: State, hyperparameters: TrustHyperparame
     move = torch.where(is_jump[:, None], 0.0, move)
     batch = moved_above(state.batch, move.unflatten(1, (-1, 3)), FLOOR)
     move = (batch.positions - state.batch.positions).flatten(1)
-    curved = matvec(state.hessian + memory.wall_hessian, move)
+    curved = matvec(state.hessian, move)
+    if memory.wall_energy.any():
+        curved = curved + matvec(memory.wall_hessian, move)
     predicted = (move * (surface_gradient + curved / 2)).sum(-1)
     state = replace(state, memory=replace(memory, mode=mode))
     return _arrive(calculator, state, batch, move, predicted, hyperparameters)
@@ -189,7 +191,8 @@ def _arrive(
     is_firm = is_down | (memory.is_settling & (n_pieces > state.max_fragments))
     max_fragments = torch.where(is_down, 1, state.max_fragments)
     barrier = wall(batch, n_pieces, max_fragments, edge.to(step.dtype), is_firm)
-    moved = replace(moved, hessian=hessian, spectrum=spectrum(hessian + barrier.hessian, batch))
+    curved = hessian + barrier.hessian if barrier.is_active.any() else hessian
+    moved = replace(moved, hessian=hessian, spectrum=spectrum(curved, batch))
     length = longest(step)
     force = longest(barrier.gradient - moved.forces.flatten(1))
     is_near = (
