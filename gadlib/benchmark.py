@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from gadlib.outset import calculator_of
 from gadlib.peers import PEERS
 from gadlib.reactions import Reaction, Start
 from gadlib.records import Record, read_records, require_writable
-from gadlib.searches import Job, search_starts
+from gadlib.searches import Job, searched
 from gadlib.settings import BenchmarkSettings, SearchSettings
 from gadlib.state import Status, begin
 
@@ -177,19 +177,16 @@ def certified(record: Record, start: Start, calculator: Calculator, criterion: C
     )
 
 
-def _search(job: Job) -> list[Record]:
+def _search(job: Job) -> Iterator[tuple[int, Record]]:
     """What gadlib's solver found; the Hessian that it proves a strict saddle with is set apart."""
-    records = [replace(r, n_hessian=r.n_hessian - r.strict) for r in search_starts(job)]
-    return _certified(job, records)
+    for place, record in searched(job):
+        apart = replace(record, n_hessian=record.n_hessian - record.strict)
+        yield place, certified(apart, job.starts[place], job.calculator, job.criterion)
 
 
-def _search_peer(job: Job) -> list[Record]:
-    return _certified(job, peers.search_starts(job))
-
-
-def _certified(job: Job, records: Sequence[Record]) -> list[Record]:
-    pairs = zip(records, job.starts, strict=True)
-    return [certified(record, start, job.calculator, job.criterion) for record, start in pairs]
+def _search_peer(job: Job) -> Iterator[tuple[int, Record]]:
+    for place, record in peers.searched(job):
+        yield place, certified(record, job.starts[place], job.calculator, job.criterion)
 
 
 def _search_settings(settings: BenchmarkSettings, solver: str) -> SearchSettings:

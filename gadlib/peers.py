@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib.util
 import time
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from typing import Any, Literal
@@ -67,12 +68,13 @@ def require_installed() -> None:
         )
 
 
-def search_starts(job: Job) -> list[Record]:
-    """One record per start of where Sella ended, and at what cost; not judged yet.
+def searched(job: Job) -> Iterator[tuple[int, Record]]:
+    """The place of each start and the record of where Sella ended, at what cost; not judged yet.
 
     A start with atoms on each other is a record at once; Sella never sees it.
     """
-    return [_searched(job, start) for start in job.starts]
+    for place, start in enumerate(job.starts):
+        yield place, _searched(job, start)
 
 
 def _searched(job: Job, start: Start) -> Record:

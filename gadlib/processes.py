@@ -6,10 +6,14 @@ anything. Floor 3.75.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+import contextlib
+import json
+import tempfile
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from pickle import PicklingError
 from typing import Any
 
@@ -19,28 +23,29 @@ from loky import ProcessPoolExecutor, get_reusable_executor
 from gadlib.batch import Calculator
 from gadlib.reactions import Start
 from gadlib.records import Record
-from gadlib.searches import Job, failed, search_starts
+from gadlib.searches import Job, failed, searched
 from gadlib.state import Status
 
 _TICK_S = 2.0
 _THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
-Compute = Callable[[Job], list[Record]]
-"""What a process does with a job: `search_starts`, or another function of a module's own."""
+Compute = Callable[[Job], Iterable[tuple[int, Record]]]
+"""What a process does with a job: the place of each start and its record, as they come. `searched`,
+or another function of a module's own."""
 
 
 def run(
     jobs: Iterable[Job],
     workers: int = 1,
     *,
-    compute: Compute = search_starts,
+    compute: Compute = searched,
     on_tick: Callable[[], None] | None = None,
-) -> Generator[tuple[Job, list[Record]], None, None]:
-    """Each job with its records, in the order in which they end.
+) -> Generator[tuple[Job, dict[int, Record]], None, None]:
+    """Each job with records of it by their places, as they come, so that one comes several times.
 
     Jobs are taken from the iterable only when a process is free for them, so what a job is may
     depend on results that came before. A broken-off iteration (Ctrl-C, `break`) ends the processes
-    at once.
+    at once; what they found in the last seconds is lost with them.
 
     Args:
         jobs: what to compute.
@@ -49,22 +54,36 @@ def run(
         compute: what a process does with a job.
         on_tick: called every few seconds while the processes compute.
     """
-    tick = (lambda *_: None) if on_tick is None else lambda *_: on_tick()
+    tick = on_tick or (lambda: None)
     if workers == 0:
-        for job in jobs:
-            if compute is search_starts:
-                yield job, search_starts(job, on_frame=tick)
-            else:
-                yield job, compute(job)
-                tick()
+        yield from _here(jobs, compute, tick)
         return
-    source = iter(jobs)
-    running: dict[Future, Job] = {}
+    with tempfile.TemporaryDirectory(prefix="gadlib-", ignore_cleanup_errors=True) as folder:
+        yield from _elsewhere(jobs, workers, compute, tick, Path(folder))
+
+
+def _here(
+    jobs: Iterable[Job], compute: Compute, tick: Callable[[], None]
+) -> Iterator[tuple[Job, dict[int, Record]]]:
+    for job in jobs:
+        is_plain = compute is searched
+        found = searched(job, on_frame=lambda _: tick()) if is_plain else compute(job)
+        for place, record in found:
+            yield job, {place: record}
+            tick()
+
+
+def _elsewhere(
+    jobs: Iterable[Job], workers: int, compute: Compute, tick: Callable[[], None], folder: Path
+) -> Iterator[tuple[Job, dict[int, Record]]]:
+    source = enumerate(jobs)
+    running: dict[Future, _Running] = {}
     executor = _executor(workers)
     try:
         while True:
-            while len(running) < workers and (job := next(source, None)) is not None:
-                running[executor.submit(compute, job)] = job
+            while len(running) < workers and (drawn := next(source, None)) is not None:
+                this = _Running(drawn[1], folder / f"{drawn[0]}.jsonl")
+                running[executor.submit(_written, compute, this.job, this.path)] = this
             if not running:
                 return
             done, _ = wait(running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
@@ -72,20 +91,67 @@ def run(
             if any(isinstance(future.exception(), BrokenProcessPool) for future in done):
                 done = set(running)  # whichever job it was, all that were running are lost
                 executor = _executor(workers)
-            for future in done:
-                yield _outcome(running.pop(future), future, compute)
+            for future, this in list(running.items()):
+                if news := this.news():
+                    yield this.job, news
+                if future in done:
+                    del running[future]
+                    if rest := this.rest(future, compute):
+                        yield this.job, rest
     except BaseException:
         executor.shutdown(wait=False, kill_workers=True)
         raise
 
 
-def _outcome(job: Job, future: Future, compute: Compute) -> tuple[Job, list[Record]]:
-    error = future.exception()
-    if error is None:
-        return job, future.result()
-    if isinstance(error, PicklingError):
-        raise error
-    return job, _search_apart(job, compute)
+def _written(compute: Compute, job: Job, path: Path) -> dict[int, Record]:
+    """What is computed of a job, each record written to a file of lines as soon as it is there.
+
+    Where that can't be written, the records still come in the end.
+    """
+    found = {}
+    for place, record in compute(job):
+        found[place] = record
+        with contextlib.suppress(OSError), path.open("a") as file:
+            file.write(json.dumps({"place": place, "record": asdict(record)}) + "\n")
+    return found
+
+
+@dataclass
+class _Running:
+    """A job that a process computes, and how much of its file has been read."""
+
+    job: Job
+    path: Path
+    n_read: int = 0
+    told: set[int] = field(default_factory=set)
+
+    def news(self) -> dict[int, Record]:
+        """The records that were written since this was last asked."""
+        if not self.path.exists():
+            return {}
+        found = {}
+        with self.path.open("rb") as file:
+            file.seek(self.n_read)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                self.n_read += len(line)
+                content = json.loads(line)
+                found[content["place"]] = Record.read(content["record"])
+        self.told |= set(found)
+        return found
+
+    def rest(self, future: Future, compute: Compute) -> dict[int, Record]:
+        """The records that were not told, after the job has ended or its process has."""
+        error = future.exception()
+        if isinstance(error, PicklingError):
+            raise error
+        found = {} if error else future.result()
+        found = {place: record for place, record in found.items() if place not in self.told}
+        missing = [i for i in range(len(self.job.starts)) if i not in self.told and i not in found]
+        starts = tuple(self.job.starts[i] for i in missing)
+        apart = _search_apart(replace(self.job, starts=starts), compute)
+        return found | dict(zip(missing, apart, strict=True))
 
 
 def _executor(workers: int) -> Any:
@@ -117,7 +183,7 @@ def _search_apart(job: Job, compute: Compute) -> list[Record]:
 
 def _search_in(alone: ProcessPoolExecutor, job: Job, compute: Compute) -> Record:
     try:
-        return alone.submit(compute, job).result()[0]
+        return alone.submit(_only, compute, job).result()
     except BrokenProcessPool as error:
         status, reason = Status.PROCESS_ENDED, f"({str(error).partition(chr(10))[0]})"
     except Exception as error:  # a failed molecule is a record, whatever failed
@@ -125,19 +191,30 @@ def _search_in(alone: ProcessPoolExecutor, job: Job, compute: Compute) -> Record
     return failed(job.starts[0], status, f"{status.sentence} {reason}")
 
 
+def _only(compute: Compute, job: Job) -> Record:
+    return next(iter(compute(job)))[1]
+
+
 _BATCHES_IN_A_JOB = 4
+_JOBS_EACH = 3
 
 
-def job_size(calculator: Calculator, batch_size: int) -> int:
+def job_size(calculator: Calculator, batch_size: int, n_each: float = 0) -> int:
     """How many molecules a process is given at a time.
 
-    On a GPU several batches, so that a molecule that ends makes room for one that waits: there a
-    half empty batch costs as much as a full one. On a CPU it costs half, and small jobs keep all
-    processes busy to the end.
+    Several batches, so that a molecule that ends makes room for one that waits: on a GPU a half
+    empty batch costs as much as a full one, and on a CPU some of it. There small jobs are the way
+    to keep all processes busy to the end, so that each is to have several.
+
+    Args:
+        calculator: it tells the device.
+        batch_size: molecules that step together.
+        n_each: molecules that wait for each process, infinite where there is but one.
     """
     device = getattr(calculator, "device", None)
     is_gpu = device is not None and device.type != "cpu"
-    return batch_size * _BATCHES_IN_A_JOB if is_gpu else batch_size
+    n_batches = _BATCHES_IN_A_JOB if is_gpu else n_each / (batch_size * _JOBS_EACH)
+    return batch_size * int(min(max(n_batches, 1), _BATCHES_IN_A_JOB))
 
 
 def chunks(places: Sequence[int], starts: Sequence[Start], size: int) -> list[list[int]]:

@@ -7,6 +7,7 @@ the work `processes`'. Floor 4.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from gadlib.outset import calculator_of, hyperparameters_of, starts_of
 from gadlib.processes import Compute, chunks, job_size, run
 from gadlib.reactions import Start
 from gadlib.records import Record, payload, read_records, write_json
-from gadlib.searches import Job, search_starts
+from gadlib.searches import Job, searched
 from gadlib.settings import ScreenSettings, SearchSettings
 
 NOT_CONVERGED = 1000
@@ -34,7 +35,7 @@ def screen(
     calculator: Calculator | None = None,
     out: str | Path | None = None,
     hyperparameters: Hyperparameters | None = None,
-    compute: Compute = search_starts,
+    compute: Compute = searched,
 ) -> list[Record]:
     """One record per start, in their order, with a progress bar; written to `out` as they come.
 
@@ -57,6 +58,7 @@ def screen(
     calculator = calculator_of(settings, starts) if calculator is None else calculator
     done = {} if out is None else _place(earlier_records(out, settings), starts, out)
     todo = [i for i in range(len(starts)) if i not in done]
+    n_each = math.inf if settings.workers < 2 else len(todo) / settings.workers
     jobs = [
         Job(
             calculator,
@@ -68,14 +70,14 @@ def screen(
             capacity=settings.batch_size,
             mode=settings.mode,
         )
-        for chunk in chunks(todo, starts, job_size(calculator, settings.batch_size))
+        for chunk in chunks(todo, starts, job_size(calculator, settings.batch_size, n_each))
     ]
     with (
         tqdm(total=len(starts), initial=len(done), desc="searching", unit="molecule") as bar,
         contextlib.closing(run(jobs, settings.workers, compute=compute)) as results,
     ):
         for job, records in results:
-            done.update(zip(job.tag, records, strict=True))
+            done.update((job.tag[place], record) for place, record in records.items())
             bar.update(len(records))
             bar.set_postfix(converged=f"{sum(r.converged for r in done.values())}/{len(done)}")
             if out is not None:

@@ -6,7 +6,7 @@ Floor 3.5.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,7 +41,15 @@ class Job:
 
 
 def search_starts(job: Job, *, on_frame: Callable[[Frame], None] | None = None) -> list[Record]:
-    """One record per start, in their order, computed in this process.
+    """One record per start, in their order, computed in this process."""
+    found = dict(searched(job, on_frame=on_frame))
+    return [found[place] for place in range(len(job.starts))]
+
+
+def searched(
+    job: Job, *, on_frame: Callable[[Frame], None] | None = None
+) -> Iterator[tuple[int, Record]]:
+    """The place of each start and its record, as the searches end, computed in this process.
 
     A start with atoms on each other is a record at once; the calculator never sees it.
 
@@ -49,23 +57,29 @@ def search_starts(job: Job, *, on_frame: Callable[[Frame], None] | None = None) 
         job: what to search.
         on_frame: called with every frame, for plots and logs.
     """
-    reasons = [too_close(start) for start in job.starts]
-    sane = tuple(s for s, reason in zip(job.starts, reasons, strict=True) if not reason)
-    searched = iter(_search(replace(job, starts=sane), on_frame) if sane else ())
-    return [
-        failed(start, Status.BAD_START, f"{Status.BAD_START.sentence} {reason}")
-        if reason
-        else next(searched)
-        for start, reason in zip(job.starts, reasons, strict=True)
-    ]
+    sane = []
+    for place, start in enumerate(job.starts):
+        if reason := too_close(start):
+            yield place, failed(start, Status.BAD_START, f"{Status.BAD_START.sentence} {reason}")
+        else:
+            sane.append(place)
+    if not sane:
+        return
+    part = replace(job, starts=tuple(job.starts[place] for place in sane))
+    for frame in _frames(part):
+        if on_frame is not None:
+            on_frame(frame)
+        for row in frame.is_done:
+            which = int(frame.state.index[row])
+            yield sane[which], _record(part.starts[which], frame, row, job.criterion)
 
 
-def _search(job: Job, on_frame: Callable[[Frame], None] | None) -> list[Record]:
+def _frames(job: Job) -> Iterator[Frame]:
     batch = Batch.pack([s.positions for s in job.starts], [s.atomic_numbers for s in job.starts])
     batch = batch.to(getattr(job.calculator, "device", batch.positions.device))
     aims = [wanted(job.mode, s.atomic_numbers, s.positions, s.ends) for s in job.starts]
     directions = stack(aims, batch.positions.shape[1])
-    frames = search(
+    return search(
         job.calculator,
         batch,
         job.hyperparameters,
@@ -75,14 +89,6 @@ def _search(job: Job, on_frame: Callable[[Frame], None] | None) -> list[Record]:
         wanted=None if directions is None else directions.to(batch.positions.device),
         capacity=job.capacity or len(job.starts),
     )
-    found: dict[int, Record] = {}
-    for frame in frames:
-        if on_frame is not None:
-            on_frame(frame)
-        for row in frame.is_done:
-            which = int(frame.state.index[row])
-            found[which] = _record(job.starts[which], frame, row, job.criterion)
-    return [found[i] for i in range(len(job.starts))]
 
 
 def failed(start: Start, status: Status, message: str) -> Record:

@@ -77,8 +77,8 @@ class Loop:
         with contextlib.closing(jobs) as results:
             for job, records in results:
                 number, places = job.tag
-                for place, record in zip(places, records, strict=True):
-                    self._keep(number, place, record)
+                for place, record in records.items():
+                    self._keep(number, places[place], record)
                 with undisturbed():
                     self._judge(number)
                 while self.told:

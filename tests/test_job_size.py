@@ -1,5 +1,7 @@
 """Large sets: a GPU's batch is kept full, and records stay in the order of the input."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -21,10 +23,18 @@ class Somewhere:
         raise NotImplementedError
 
 
-def test_a_gpu_is_given_several_batches_at_a_time_and_a_cpu_one():
+def test_a_gpu_is_given_several_batches_at_a_time():
     assert job_size(Somewhere("cuda:0"), 64) == 256
-    assert job_size(Somewhere("cpu"), 64) == 64
-    assert job_size(calculators.get("surface"), 64) == 64
+
+
+@pytest.mark.parametrize("calculator", [Somewhere("cpu"), calculators.get("surface")])
+@pytest.mark.parametrize(
+    ("n_each", "n_batches"), [(0, 1), (5, 1), (100, 1), (384, 2), (900, 4), (math.inf, 4)]
+)
+def test_a_process_on_a_cpu_is_given_several_batches_where_it_has_several_jobs(
+    calculator, n_each, n_batches
+):
+    assert job_size(calculator, 64, n_each) == 64 * n_batches
 
 
 def test_records_come_in_the_order_of_the_starts_however_few_step_together():

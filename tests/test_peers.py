@@ -40,7 +40,7 @@ def test_every_call_is_counted_and_the_end_is_stationary(name):
     pytest.importorskip("sella")
     pytest.importorskip("scine_sparrow")
     counting = Counting(calculators.get("scine"))
-    (record,) = peers.search_starts(job_of(name, counting, near_saddles(1)))
+    ((_, record),) = peers.searched(job_of(name, counting, near_saddles(1)))
     assert record.status == Status.STOPPED
     assert record.n_hessian == sum(counting.asked)
     assert len(counting.asked) - record.n_hessian <= record.n_gradient <= len(counting.asked)
@@ -54,7 +54,7 @@ def test_every_call_is_counted_and_the_end_is_stationary(name):
 def test_steps_are_the_budget():
     pytest.importorskip("sella")
     pytest.importorskip("scine_sparrow")
-    (record,) = peers.search_starts(
+    ((_, record),) = peers.searched(
         job_of("sella", calculators.get("scine"), near_saddles(1), n_steps=3)
     )
     assert (record.status, record.steps) == (Status.OUT_OF_STEPS, 3)
@@ -72,7 +72,7 @@ def test_point_that_can_not_be_computed_is_a_record_with_the_reason(fault, reaso
     numbers = np.array([7, 1, 1])
     places = np.array([[0.0, 0.0, 0.1], [0.0, 0.8, -0.5], [0.1, -0.8, -0.5]])
     victim = Start("NH2", "H2N", "", "given", None, numbers, places, 1)
-    (record,) = peers.search_starts(job_of("sella", Springs(fault), [victim]))
+    ((_, record),) = peers.searched(job_of("sella", Springs(fault), [victim]))
     assert record.status == Status.CALCULATOR_FAILED
     assert reason in record.message
 
@@ -80,7 +80,7 @@ def test_point_that_can_not_be_computed_is_a_record_with_the_reason(fault, reaso
 def test_atoms_on_each_other_never_reach_sella():
     start = Start("H2", "H2", "", "given", None, np.array([1, 1]), np.zeros((2, 3)), 1)
     counting = Counting(Springs())
-    (record,) = peers.search_starts(job_of("sella", counting, [start]))
+    ((_, record),) = peers.searched(job_of("sella", counting, [start]))
     assert record.status == Status.BAD_START
     assert "0.000 A apart" in record.message
     assert counting.asked == []
