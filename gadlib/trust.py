@@ -42,7 +42,7 @@ _MAX_AGE = 20
 _MARK_STEPS = 8
 _BACK = 0.05
 _CIRCLE = 0.02
-_ARRIVED_FORCE = 1.0  # eV/A
+_ARRIVED_FORCE = 0.3  # eV/A
 
 
 def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparameters) -> State:
