@@ -129,6 +129,11 @@ class Batch:
         )
         return torch.where(self.is_pair, distance, torch.inf)
 
+    @cached_property
+    def scaled_distances(self) -> Float[Tensor, "B N N"]:
+        """Distances over sums of covalent radii; inf on the diagonal and where padded."""
+        return self.distances / self.radii_sum
+
     def take(self, index: Tensor) -> Batch:
         """The systems at the given places (integers or a boolean mask), still padded as before."""
         return replace(

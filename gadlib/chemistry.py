@@ -18,7 +18,7 @@ BOND_SCALE = 1.3
 
 def bonds(batch: Batch) -> Bool[Tensor, "B N N"]:
     """The adjacency matrices of the bond graphs; False on the diagonal and where padded."""
-    return batch.distances < BOND_SCALE * batch.radii_sum
+    return batch.scaled_distances < BOND_SCALE
 
 
 def n_fragments(batch: Batch) -> Int[Tensor, " B"]:

@@ -64,14 +64,9 @@ def wall(
     if not batch.is_free or not is_walled.any():
         return nothing
     is_pulled = _links(batch, max_fragments, is_firm)
-    is_pulled = is_pulled & (scaled_distances(batch) > edge[:, None, None])
+    is_pulled = is_pulled & (batch.scaled_distances > edge[:, None, None])
     is_pulled = is_pulled & is_walled[:, None, None]
     return _pull(batch, is_pulled, edge) if is_pulled.any() else nothing
-
-
-def scaled_distances(batch: Batch) -> Float[Tensor, "B N N"]:
-    """Distances over sums of covalent radii; inf on the diagonal and where padded."""
-    return batch.distances / batch.radii_sum
 
 
 def _links(
@@ -83,7 +78,7 @@ def _links(
     way round it has only shorter ones; of equally long ones all belong. The ways: Floyd, Commun.
     ACM 5, 345 (1962), doi:10.1145/367766.368168.
     """
-    scaled = scaled_distances(batch)
+    scaled = batch.scaled_distances
     is_heavy = batch.atomic_numbers > 1
     is_inner = torch.where((is_firm & is_heavy.any(-1))[:, None], is_heavy, batch.mask)
     inner = torch.where(is_inner[:, :, None] & is_inner[:, None, :], scaled, torch.inf)
@@ -141,7 +136,7 @@ def untangle(batch: Batch, floor: float) -> Batch:
         return batch
     positions, radii = batch.positions, batch.radii_sum
     for _ in range(_PUSHES):
-        lack = (floor - scaled_distances(batch.moved_to(positions))).clamp(min=0)
+        lack = (floor - batch.moved_to(positions).scaled_distances).clamp(min=0)
         if not (lack > 1e-6).any():
             break
         apart = positions[:, :, None] - positions[:, None, :]
@@ -158,9 +153,9 @@ def moved_above(batch: Batch, move: Float[Tensor, "B N 3"], floor: float) -> Bat
     moved = batch.moved_to(batch.positions + move)
     if not batch.is_free:
         return moved
-    before = scaled_distances(batch)
+    before = batch.scaled_distances
     for _ in range(_HALVINGS):
-        after = scaled_distances(moved)
+        after = moved.scaled_distances
         is_bad = ((after < floor) & (after < before)).any(-1).any(-1)
         if not is_bad.any():
             break

@@ -34,7 +34,7 @@ def model_hessian(batch: Batch) -> Float[Tensor, "B D D"]:
     torsions the product over their bonds.
     """
     size, width = batch.positions.shape[:2]
-    share = torch.exp(-_FADING * ((batch.distances / batch.radii_sum).clamp(min=0.8) ** 2 - 1))
+    share = torch.exp(-_FADING * (batch.scaled_distances.clamp(min=0.8) ** 2 - 1))
     share = torch.where(batch.is_pair, share, 0.0)
     blocks = batch.positions.new_zeros(size, width, width, 3, 3)
     _add_bonds(blocks, batch.positions, share)

@@ -19,7 +19,7 @@ from gadlib.calculators.surfaces import (
     quadratic,
 )
 from gadlib.chemistry import n_fragments
-from gadlib.confine import FLOOR, moved_above, scaled_distances, untangle, wall
+from gadlib.confine import FLOOR, moved_above, untangle, wall
 from gadlib.curvature import is_hessian_dear
 from gadlib.directions import stack, wanted
 from gadlib.hyperparameters import TrustHyperparameters
@@ -109,14 +109,14 @@ def test_a_batch_gives_what_each_system_gives_alone(dear):
 def test_atoms_upon_each_other_are_pushed_apart():
     positions = torch.randn(9, 3, generator=torch.Generator().manual_seed(0)) * 0.3
     batch = untangle(Batch.pack([positions], [molecule("CH3CH2OH").numbers]), 0.65)
-    assert scaled_distances(batch).amin() > 0.64
+    assert batch.scaled_distances.amin() > 0.64
 
 
 def test_no_step_brings_atoms_below_the_floor():
     atoms = molecule("H2O")
     batch = Batch.pack([atoms.positions], [atoms.numbers])
     towards = (batch.positions[:, :1] - batch.positions) * 0.9
-    assert scaled_distances(moved_above(batch, towards, FLOOR)).amin() >= FLOOR
+    assert moved_above(batch, towards, FLOOR).scaled_distances.amin() >= FLOOR
 
 
 def test_the_wall_is_zero_around_a_whole_molecule_and_differentiates_to_its_gradient():
@@ -150,7 +150,7 @@ def test_the_wall_pulls_on_the_longest_links_of_the_spanning_tree(is_firm, n_all
     atoms = molecule("CH3CH2OH")
     noise = torch.randn(len(atoms), 3, generator=torch.Generator().manual_seed(n_allowed))
     batch = Batch.pack([torch.as_tensor(atoms.positions) + 2 * noise], [atoms.numbers])
-    scaled = scaled_distances(batch)[0].numpy()
+    scaled = batch.scaled_distances[0].numpy()
     is_heavy = atoms.numbers > 1
     tree = np.where(np.isfinite(scaled), scaled, 0.0)
     if is_firm:
