@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from gadlib.settings import ScreenSettings, SearchSettings
 
 NOT_CONVERGED = 1000
 """The difficulty of a reaction whose search did not converge."""
+
+_PAUSE = 10  # times what the last writing took
 
 
 def screen(
@@ -76,13 +79,38 @@ def screen(
         tqdm(total=len(starts), initial=len(done), desc="searching", unit="molecule") as bar,
         contextlib.closing(run(jobs, settings.workers, compute=compute)) as results,
     ):
-        for job, records in results:
-            done.update((job.tag[place], record) for place, record in records.items())
-            bar.update(len(records))
-            bar.set_postfix(converged=f"{sum(r.converged for r in done.values())}/{len(done)}")
-            if out is not None:
-                write_json(out, payload(settings, [done[i] for i in sorted(done)]))
+        file = _ResultFile(out, settings, n_written=len(done))
+        try:
+            for job, records in results:
+                done.update((job.tag[place], record) for place, record in records.items())
+                bar.update(len(records))
+                bar.set_postfix(converged=f"{sum(r.converged for r in done.values())}/{len(done)}")
+                if file.is_due:
+                    file.write(done)
+        finally:
+            file.write(done)
     return [done[i] for i in sorted(done)]
+
+
+class _ResultFile:
+    """Where records are kept as they come; writing a long file takes a small share of the time."""
+
+    def __init__(self, out: str | Path | None, settings: SearchSettings, n_written: int) -> None:
+        self.out, self.settings = out, settings
+        self.n_written, self.next_at = n_written, 0.0
+
+    @property
+    def is_due(self) -> bool:
+        return time.monotonic() >= self.next_at
+
+    def write(self, done: Mapping[int, Record]) -> None:
+        """The records in the order of their places, where there are new ones."""
+        if self.out is None or len(done) == self.n_written:
+            return
+        started = time.monotonic()
+        write_json(self.out, payload(self.settings, [done[i] for i in sorted(done)]))
+        now = time.monotonic()
+        self.n_written, self.next_at = len(done), now + _PAUSE * (now - started)
 
 
 def key(of: Start | Record) -> tuple[Any, ...]:

@@ -188,6 +188,20 @@ def test_faulty_calculator_costs_a_trial_one_sample(tmp_path, monkeypatch):
     assert "the nitrogen leaked out" in samples["rxn00"]["message"]
 
 
+def test_result_file_is_whole_in_the_end_however_long_it_takes_to_write(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(screen, "_PAUSE", 1e9)
+    write_json = screen.write_json
+    monkeypatch.setattr(
+        screen, "write_json", lambda *content: (written.append(1), write_json(*content))
+    )
+    out = tmp_path / "s.json"
+    settings = SearchSettings(n_steps_per_sample=1, workers=0, batch_size=1)
+    screen.screen(settings, starts=STARTS, calculator=Springs(), out=out)
+    assert len(json.loads(out.read_text())["records"]) == len(STARTS)
+    assert len(written) == 2  # the first record, and what came after
+
+
 def test_interrupted_screening_keeps_what_was_done(tmp_path):
     out = tmp_path / "s.json"
     settings = SearchSettings(n_steps_per_sample=1, workers=0, batch_size=1)
