@@ -17,7 +17,7 @@ from gadlib.modes import spectrum
 from gadlib.quadratic import bfgs, matvec, probe, ts_bfgs
 from gadlib.springs import model_hessian
 from gadlib.state import State, evaluate, put
-from gadlib.tries import aim_at, at_probed_home
+from gadlib.tries import aim_at, at_probed_home, is_at_start
 
 _PROBES, _PROBES_ROUGH = 11, 14
 _ROUGH_FORCE = 8.0  # eV/A; so far from a minimum the lowest mode is harder to find
@@ -168,7 +168,7 @@ def spared(calculator: Calculator, state: State, h: TrustHyperparameters) -> Sta
     is_stalled = is_climbing & (memory.age >= _STALL_STEPS)
     is_stalled &= (memory.radius <= 1.001 * h.radius_min) & (state.max_force > _STALL_FORCE)
     is_new_home = memory.is_minimum & (memory.branch == 0)
-    is_first = is_thrifty & is_begun & ((memory.attempt == 0) | is_new_home)
+    is_first = is_thrifty & is_begun & (is_at_start(memory) | is_new_home)
     is_due = is_climbing & ((memory.age + 1) % h.probe_every == 0) & ~is_first & ~is_stalled
     state = _probed_once(calculator, state, is_due.nonzero().flatten())
     state = put(state, is_stalled.nonzero().flatten(), lambda part: _remodelled(part, h))
@@ -180,7 +180,7 @@ def spared(calculator: Calculator, state: State, h: TrustHyperparameters) -> Sta
             rows.nonzero().flatten(),
             lambda part, number=number: probed(calculator, part, number),
         )
-    is_home = is_first & (memory.attempt > 0)
+    is_home = is_first & is_new_home & (memory.attempt > 0)
     return at_probed_home(state, is_home) if is_home.any() else state
 
 

@@ -68,7 +68,7 @@ class TrustMemory:
         is_arrived: whether this climb has come near a point of order one.
         is_circling: whether a step of full length led back there.
         lowest: the lowest energy met so far in eV.
-        start: the starting point in A.
+        start, start_energy, start_gradient: the point that the first climb begins at.
         home, home_energy, home_gradient, home_hessian: the last minimum of the whole molecule; the
             start while there is none.
         is_minimum: whether home is a minimum with modes yet to be climbed.
@@ -97,6 +97,8 @@ class TrustMemory:
     is_circling: Bool[Tensor, " B"]
     lowest: Float[Tensor, " B"]
     start: Float[Tensor, "B N 3"]
+    start_energy: Float[Tensor, " B"]
+    start_gradient: Float[Tensor, "B D"]
     home: Float[Tensor, "B N 3"]
     home_energy: Float[Tensor, " B"]
     home_gradient: Float[Tensor, "B D"]
@@ -127,10 +129,11 @@ def turn(state: State, h: TrustHyperparameters) -> State:
     branch = torch.where(is_down, 0, memory.branch + is_lost)
     is_minimum = is_down | (memory.is_minimum & (branch < h.branches))
     goes_home = is_down | (is_lost & is_minimum)
-    goes_back = is_stuck | (is_lost & ~is_minimum)
+    is_again = is_lost & ~is_minimum & (memory.attempt == 0) & state.wanted.is_set
+    goes_back = is_stuck | (is_lost & ~is_minimum & ~is_again)
     memory = replace(_made_home(state, is_down), is_minimum=is_minimum, branch=branch)
     state = replace(state, memory=memory)
-    for rows, change in ((goes_home, _go_home), (goes_back, _go_back)):
+    for rows, change in ((is_again, _go_again), (goes_home, _go_home), (goes_back, _go_back)):
         state = put(state, rows.nonzero().flatten(), lambda part, change=change: change(part, h))
     return state
 
@@ -152,6 +155,8 @@ def _settled(state: State, h: TrustHyperparameters) -> State:
     memory = replace(
         memory,
         start=pick(is_done, state.batch.positions, memory.start),
+        start_energy=pick(is_done, state.energy, memory.start_energy),
+        start_gradient=pick(is_done, -state.forces.flatten(1), memory.start_gradient),
         anchor=pick(is_done, state.batch.positions, memory.anchor),
         is_relaxing=memory.is_relaxing & ~is_done,
         is_settling=memory.is_settling & ~is_done & ~is_late,
@@ -171,6 +176,12 @@ def at_home(state: State) -> State:
     return replace(state, memory=memory)
 
 
+def is_at_start(memory: TrustMemory) -> Bool[Tensor, " B"]:
+    """Which climbs began at the start, before any relaxation in earnest."""
+    is_again = (memory.attempt == 1) & (memory.relaxations == 0) & ~memory.is_minimum
+    return (memory.attempt == 0) | is_again
+
+
 def aim_at(state: State) -> tuple[Bool[Tensor, " B"], Int[Tensor, " B"]]:
     """Which systems climb towards an aim, and the place of the mode with most of it.
 
@@ -178,7 +189,7 @@ def aim_at(state: State) -> tuple[Bool[Tensor, " B"], Int[Tensor, " B"]]:
     mode the way in.
     """
     memory: TrustMemory = state.memory
-    is_aiming = state.wanted.is_set & (memory.attempt == 0) & ~memory.is_arrived
+    is_aiming = state.wanted.is_set & is_at_start(memory) & ~memory.is_arrived
     is_aiming = is_aiming & ~memory.is_relaxing
     if not is_aiming.any():
         return is_aiming, torch.zeros_like(memory.age)
@@ -253,6 +264,30 @@ def at_probed_home(state: State, chosen: Bool[Tensor, " B"]) -> State:
         mode=pick(chosen, _mode_to_climb(state), memory.mode),
     )
     return replace(state, memory=memory)
+
+
+def _go_again(state: State, h: TrustHyperparameters) -> State:
+    """The searches with an aim where they first began to climb, to do so with longer steps."""
+    memory: TrustMemory = state.memory
+    batch = state.batch.moved_to(memory.start)
+    model = model_hessian(batch)
+    memory = replace(
+        _new_try(memory, h),
+        n_pieces=n_fragments(batch),
+        anchor=memory.start,
+        mode=torch.zeros_like(memory.mode),
+        is_arrived=torch.zeros_like(memory.is_arrived),
+    )
+    gradient = memory.start_gradient.unflatten(1, (-1, 3))
+    return replace(
+        state,
+        batch=batch,
+        energy=memory.start_energy,
+        forces=-gradient,
+        hessian=model,
+        spectrum=spectrum(model, batch),
+        memory=memory,
+    )
 
 
 def _go_back(state: State, h: TrustHyperparameters) -> State:

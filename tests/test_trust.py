@@ -23,7 +23,7 @@ from gadlib.confine import FLOOR, moved_above, untangle, wall
 from gadlib.curvature import is_hessian_dear
 from gadlib.directions import stack, wanted
 from gadlib.hyperparameters import TrustHyperparameters
-from gadlib.reactions import read
+from gadlib.reactions import read, starts
 from gadlib.solver import search
 from gadlib.state import Status
 from gadlib.tries import SETTLED_FORCE
@@ -279,3 +279,32 @@ def test_an_aim_leads_from_the_reactant_over_the_saddle_of_its_reaction():
                 near = rmsd(numbers, here, reaction.transition_state, with_mirror=True) < 0.1
                 ended[mode] += near and frame.status[row] is Status.SADDLE
     assert ended["reaction"] >= ended["lowest"] + 2
+
+
+@pytest.mark.parametrize("mode", ["reaction", "lowest"])
+def test_a_search_with_an_aim_climbs_again_from_where_it_began(mode):
+    pytest.importorskip("scine_sparrow")
+    (start,) = starts(read(max_samples=1), "midpoint_rt_noise0.3A")
+    batch = Batch.pack([start.positions], [start.atomic_numbers])
+    aims = stack(
+        [wanted(mode, start.atomic_numbers, start.positions, start.ends)], batch.positions.shape[1]
+    )
+    frames = search(
+        get("scine"), batch, TrustHyperparameters(try_steps=20), wanted=aims, criterion="bound"
+    )
+    seen = {}
+    for frame in frames:
+        memory = frame.state.memory
+        if not memory.is_settling[0]:
+            seen.setdefault(int(memory.attempt[0]), frame.state)
+        if 1 in seen:
+            break
+    first, again = seen[0], seen[1]
+    moved = (again.batch.positions - first.memory.start).norm(dim=-1).amax()
+    is_climbing = mode == "reaction"
+    assert bool(again.memory.is_relaxing[0]) is not is_climbing
+    assert int(again.memory.relaxations[0]) == 1 - is_climbing
+    if is_climbing:
+        assert 0.01 < moved < 0.2
+        assert again.wanted.is_set.all()
+        assert again.n_gradient > 20 + 11  # probed anew
