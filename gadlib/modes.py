@@ -11,7 +11,7 @@ Reference: Miller, Handy, Adams, J. Chem. Phys. 72, 99 (1980), doi:10.1063/1.438
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -25,10 +25,6 @@ LINEAR_TOL = 1e-3
 It is the rotation about the axis of a linear molecule. One bent by 0.005 A still counts as linear:
 its bends are vibrations, not a rotation.
 """
-
-_AXES = torch.eye(3, dtype=torch.float64)
-_TURNS = torch.linalg.cross(_AXES[None, :], _AXES[:, None]).mT.reshape(3, 9)
-"""Mapped by it, a place r becomes e_k x r for the three axes k, as the columns of a matrix."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +70,21 @@ def rigid_motions(batch: Batch) -> Float[Tensor, "B D 6"]:
     mass = masses.sum(1, keepdim=True)
     root = batch.sqrt_masses.view(size, width, 3)
     arms = root * (batch.positions - (masses * batch.positions).sum(1, keepdim=True) / mass)
-    shifted = (root[..., None] * _AXES.to(arms)).view(size, 3 * width, 3)
-    turned = (arms.view(-1, 3) @ _TURNS.to(arms)).view(size, 3 * width, 3)
+    axes, turns = _axes(arms.device)
+    shifted = (root[..., None] * axes).view(size, 3 * width, 3)
+    turned = (arms.view(-1, 3) @ turns).view(size, 3 * width, 3)
     inertia, principal = torch.linalg.eigh(turned.mT @ turned)
     motions = torch.cat([shifted, torch.bmm(turned, principal)], -1)
     strength = torch.cat([mass[..., 0].expand(size, 3), inertia.clamp(min=0)], -1).sqrt()
     exists = strength > LINEAR_TOL * strength.amax(-1, keepdim=True)
     return motions * torch.where(exists, 1 / strength.clamp(min=1e-12), 0.0)[:, None, :]
+
+
+@cache
+def _axes(device: torch.device) -> tuple[Float[Tensor, "3 3"], Float[Tensor, "3 9"]]:
+    """The axes e_k, and what maps a place r to e_k x r, as the columns of a matrix."""
+    axes = torch.eye(3, dtype=torch.float64, device=device)
+    return axes, torch.linalg.cross(axes[None, :], axes[:, None]).mT.reshape(3, 9)
 
 
 def remove_rigid(

@@ -76,11 +76,10 @@ class Loop:
         jobs = run(self._jobs(), self.settings.workers, on_tick=self._tick)
         with contextlib.closing(jobs) as results:
             for job, records in results:
-                number, places = job.tag
                 for place, record in records.items():
-                    self._keep(number, places[place], record)
+                    self._keep(job, place, record)
                 with undisturbed():
-                    self._judge(number)
+                    self._judge(job.tag[0])
                 while self.told:
                     yield self.told.popleft()
         while self.told:
@@ -94,7 +93,7 @@ class Loop:
         while (this := self._claim()) is not None:
             trial, hyperparameters = this.trial, this.hyperparameters
             for place in range(len(self.samples)):
-                if (record := self.cache.get(self._key(this, place))) is not None:
+                if (record := self.cache.get(self._key(hyperparameters, place))) is not None:
                     this.found[place] = record
                     this.n_cached += 1
             with undisturbed():
@@ -139,22 +138,23 @@ class Loop:
             self.claims.beat(force=True)
         trial.set_user_attr("seed", self.claims.seed)
 
-    def _key(self, this: _Running, place: int) -> str:
+    def _key(self, hyperparameters: Hyperparameters, place: int) -> str:
         settings = self.settings
         return digest(
             self.identity,
             self.samples[place],
-            this.hyperparameters,
+            hyperparameters,
             settings.criterion,
             settings.n_steps_per_sample,
             settings.mode,
         )
 
-    def _keep(self, number: int, place: int, record: Record) -> None:
-        this = self.running.get(number)
-        if this is not None:
-            this.found[place] = record
-            self.cache.put(self._key(this, place), record)
+    def _keep(self, job: Job, place: int, record: Record) -> None:
+        """The record in the cache, and in its trial unless that has ended meanwhile."""
+        number, places = job.tag
+        self.cache.put(self._key(job.hyperparameters, places[place]), record)
+        if (this := self.running.get(number)) is not None:
+            this.found[places[place]] = record
 
     def best(self) -> float | None:
         """The best score so far, of all workers."""

@@ -141,7 +141,17 @@ def wait_for_a_trial(url, name):
         trials = opened.get_all_trials(ids[name]) if name in ids else []
         return any(t.state is TrialState.COMPLETE for t in trials)
 
-    wait_for(is_there)
+    try:
+        wait_for(is_there)
+    finally:
+        close(opened)
+
+
+def close(opened):
+    """Its connections closed now, before the server that they lead to is stopped."""
+    backend = opened.storage._backend
+    backend.scoped_session.remove()
+    backend.engine.dispose()
 
 
 @pytest.mark.postgres
@@ -162,7 +172,9 @@ def test_a_database_that_goes_away_for_a_while_costs_nothing(postgres, nest, tmp
         postgres.start()
     statuses, _ = workers.wait()
     assert statuses == [0, 0, 0], workers.told()
-    trials = optuna.load_study(study_name="away", storage=open_storage(postgres.url)).get_trials()
+    opened = open_storage(postgres.url)
+    trials = optuna.load_study(study_name="away", storage=opened).get_trials()
+    close(opened)
     assert sum(t.state is TrialState.COMPLETE for t in trials) == 60
     assert not [t for t in trials if t.state in (TrialState.RUNNING, TrialState.WAITING)]
     told = workers.told() + "".join(
