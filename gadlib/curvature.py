@@ -162,7 +162,7 @@ def spared(calculator: Calculator, state: State, h: TrustHyperparameters) -> Sta
     if (is_thrifty != memory.is_thrifty).any():
         state = replace(state, memory=replace(memory, is_thrifty=is_thrifty))
     is_begun = (memory.try_steps == 0) & ~memory.is_relaxing
-    is_blind = is_begun & (memory.attempt == 0) & ~is_thrifty & ~state.is_exact
+    is_blind = is_begun & is_at_start(memory) & ~is_thrifty & ~state.is_exact
     state = put(state, is_blind.nonzero().flatten(), lambda part: certified(calculator, part))
     is_climbing = is_thrifty & ~memory.is_relaxing
     is_stalled = is_climbing & (memory.age >= _STALL_STEPS)

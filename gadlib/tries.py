@@ -1,9 +1,10 @@
 """The tries of a trust search: what it remembers, when a try is over, where the next one begins.
 
-A distorted start settles first; then the first try climbs straight from there. When it tears the
-molecule apart, ends at a saddle that does not suffice or takes too long, the search goes back to
-the start and relaxes within a firm wall (`confine`) to a minimum of the whole molecule; from there
-it climbs along one mode after the other. Floor 3.
+A distorted start settles first; then the first try climbs straight from there. Where that tears the
+molecule apart, ends at a saddle that does not suffice or takes too long, a search with an aim
+climbs once more from there, in longer steps. Then it goes back to the start and relaxes within a
+firm wall (`confine`) to a minimum of the whole molecule; from there it climbs along one mode after
+the other. Floor 3.
 """
 
 from __future__ import annotations
@@ -286,6 +287,7 @@ def _go_again(state: State, h: TrustHyperparameters) -> State:
         forces=-gradient,
         hessian=model,
         spectrum=spectrum(model, batch),
+        is_exact=torch.zeros_like(state.is_exact),
         memory=memory,
     )
 
