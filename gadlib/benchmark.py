@@ -24,7 +24,7 @@ from gadlib.input import InputError
 from gadlib.outset import calculator_of
 from gadlib.peers import PEERS
 from gadlib.reactions import Reaction, Start
-from gadlib.records import Record, read_records, require_writable
+from gadlib.records import Record, proof_apart, read_records, require_writable
 from gadlib.searches import Job, searched
 from gadlib.settings import BenchmarkSettings, SearchSettings
 from gadlib.state import Status, begin
@@ -180,7 +180,7 @@ def certified(record: Record, start: Start, calculator: Calculator, criterion: C
 def _search(job: Job) -> Iterator[tuple[int, Record]]:
     """What gadlib's solver found; the Hessian that it proves a strict saddle with is set apart."""
     for place, record in searched(job):
-        apart = replace(record, n_hessian=record.n_hessian - record.strict)
+        apart = proof_apart(record)
         yield place, certified(apart, job.starts[place], job.calculator, job.criterion)
 
 

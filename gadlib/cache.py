@@ -7,6 +7,7 @@ over. The key holds all that a record depends on, this package's own code includ
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -21,7 +22,7 @@ from typing import Any
 from gadlib.hyperparameters import Hyperparameters
 from gadlib.input import InputError
 from gadlib.reactions import Start
-from gadlib.records import Record, versions
+from gadlib.records import Record, versions, whole_lines
 
 _ABOVE = (
     "__main__", "ase", "cache", "claims", "commands", "demo", "flags", "hpo", "job", "objective",
@@ -117,16 +118,10 @@ class Cache:
         for path in sorted(self.folder.glob("*.jsonl")):
             if path == self._own:
                 continue
-            try:
-                with path.open("rb") as file:
-                    file.seek(self._read.get(path, 0))
-                    for line in file:
-                        if not line.endswith(b"\n"):
-                            break
-                        self._read[path] = self._read.get(path, 0) + len(line)
-                        self._take(line)
-            except OSError:
-                continue
+            with contextlib.suppress(OSError):
+                lines, self._read[path] = whole_lines(path, self._read.get(path, 0))
+                for line in lines:
+                    self._take(line)
 
     def _take(self, line: bytes) -> None:
         try:

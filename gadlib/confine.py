@@ -55,18 +55,16 @@ def wall(
         edge: a scaled distance.
         is_firm: whether the wall is firm.
     """
+    is_walled = is_firm | (n_pieces > max_fragments)
+    if batch.is_free and is_walled.any():
+        is_pulled = _links(batch, max_fragments, is_firm) & is_walled[:, None, None]
+        is_pulled = is_pulled & (batch.scaled_distances > edge[:, None, None])
+        if is_pulled.any():
+            return _pull(batch, is_pulled, edge)
     size, width = batch.positions.shape[:2]
     new = batch.positions.new_zeros
-    nothing = Wall(
-        new(size), new(size, 3 * width), new(size, 3 * width, 3 * width), new(size).bool()
-    )
-    is_walled = is_firm | (n_pieces > max_fragments)
-    if not batch.is_free or not is_walled.any():
-        return nothing
-    is_pulled = _links(batch, max_fragments, is_firm)
-    is_pulled = is_pulled & (batch.scaled_distances > edge[:, None, None])
-    is_pulled = is_pulled & is_walled[:, None, None]
-    return _pull(batch, is_pulled, edge) if is_pulled.any() else nothing
+    none = torch.zeros_like(is_walled)
+    return Wall(new(size), new(size, 3 * width), new(size, 3 * width, 3 * width), none)
 
 
 def _links(

@@ -69,8 +69,6 @@ def probed(calculator: Calculator, state: State, number: int) -> State:
             vectors = torch.where(is_new[:, None, :], torch.linalg.qr(vectors).Q, 0.0)
         else:
             vectors = torch.nn.functional.normalize(vectors, dim=1)
-        # A mode has no sign of its own, a difference to one side has: downhill.
-        vectors = torch.where(forces[:, None] @ vectors < 0, -vectors, vectors)
         changes = []
         for vector in vectors.unbind(-1):
             change, seconds = _difference(calculator, state.batch, forces, vector)
@@ -100,8 +98,6 @@ def _probed_once(calculator: Calculator, state: State, rows: Int[Tensor, " R"]) 
     vector = (state.batch.inverse_sqrt_masses * modes[:, :, 0] * is_mode)[rows]
     vector = torch.nn.functional.normalize(vector, dim=1)
     batch, forces = state.batch.take(rows), state.forces[rows].flatten(1)
-    is_uphill = (forces * vector).sum(-1, keepdim=True) < 0
-    vector = torch.where(is_uphill, -vector, vector)
     change, seconds = _difference(calculator, batch, forces, vector)
     hessian = probe(state.hessian[rows], vector[..., None], change[..., None])
     before = state.spectrum
@@ -127,10 +123,15 @@ def _difference(
     forces: Float[Tensor, "B D"],
     vector: Float[Tensor, "B D"],
 ) -> tuple[Float[Tensor, "B D"], float]:
-    """The Hessian times unit vectors, by a forward difference; the seconds that it took."""
-    moved = batch.moved_to(batch.positions + _PROBE * vector.unflatten(1, (-1, 3)))
+    """The Hessian times unit vectors, by a difference to one side; the seconds that it took.
+
+    A mode has no sign of its own, a difference to one side has: downhill.
+    """
+    is_uphill = (forces * vector).sum(-1, keepdim=True) < 0
+    step = _PROBE * (1 - 2 * is_uphill.to(vector.dtype))
+    moved = batch.moved_to(batch.positions + (step * vector).unflatten(1, (-1, 3)))
     evaluation, seconds = evaluate(calculator, moved, hessian=False)
-    return (forces - evaluation.forces.flatten(1)) / _PROBE, seconds
+    return (forces - evaluation.forces.flatten(1)) / step, seconds
 
 
 def _to_probe(

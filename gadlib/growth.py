@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from statistics import median
 from typing import NamedTuple
 
@@ -19,7 +18,7 @@ from tqdm.auto import tqdm
 from gadlib.input import InputError
 from gadlib.outset import calculator_of, hyperparameters_of
 from gadlib.reactions import Start
-from gadlib.records import gradients_of
+from gadlib.records import gradients_of, proof_apart
 from gadlib.searches import Job, search_starts
 from gadlib.settings import GrowthSettings, SearchSettings
 
@@ -115,7 +114,7 @@ def rows(settings: GrowthSettings) -> Iterator[GrowthRow]:
     calculator = calculator_of(plain, all_starts[0])
     for same in tqdm(all_starts, desc="chains", unit="chain"):
         job = Job(calculator, tuple(same), hyperparameters, "strict", settings.n_steps_per_sample)
-        records = [replace(r, n_hessian=r.n_hessian - r.strict) for r in search_starts(job)]
+        records = [proof_apart(r) for r in search_starts(job)]
         good = [r for r in records if r.strict]
         yield GrowthRow(
             n_atoms=len(same[0].atomic_numbers),

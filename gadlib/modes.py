@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gadlib.batch import Batch
+from gadlib.quadratic import matvec
 
 LINEAR_TOL = 1e-3
 """Below this fraction of the largest singular value a rigid motion does not exist.
@@ -91,7 +92,7 @@ def remove_rigid(
     vectors: Float[Tensor, "B D"], rigid: Float[Tensor, "B D 6"]
 ) -> Float[Tensor, "B D"]:
     """Mass-weighted vectors without their rigid part."""
-    return vectors - (rigid @ (rigid.mT @ vectors[..., None]))[..., 0]
+    return vectors - matvec(rigid, matvec(rigid.mT, vectors))
 
 
 def spectrum(

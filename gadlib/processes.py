@@ -22,7 +22,7 @@ from loky import ProcessPoolExecutor, get_reusable_executor
 
 from gadlib.batch import Calculator
 from gadlib.reactions import Start
-from gadlib.records import Record
+from gadlib.records import Record, whole_lines
 from gadlib.searches import Job, failed, searched
 from gadlib.state import Status
 
@@ -129,15 +129,9 @@ class _Running:
         """The records that were written since this was last asked."""
         if not self.path.exists():
             return {}
-        found = {}
-        with self.path.open("rb") as file:
-            file.seek(self.n_read)
-            for line in file:
-                if not line.endswith(b"\n"):
-                    break
-                self.n_read += len(line)
-                content = json.loads(line)
-                found[content["place"]] = Record.read(content["record"])
+        lines, self.n_read = whole_lines(self.path, self.n_read)
+        contents = [json.loads(line) for line in lines]
+        found = {content["place"]: Record.read(content["record"]) for content in contents}
         self.told |= set(found)
         return found
 

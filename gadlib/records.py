@@ -8,7 +8,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,11 @@ _RELEVANT_PACKAGES = (
 )
 
 
+def proof_apart(record: Record) -> Record:
+    """The record without the Hessian that proves its strict saddle, where costs are compared."""
+    return replace(record, n_hessian=record.n_hessian - record.strict)
+
+
 def gradients_of(record: Record) -> int:
     """What a search cost in gradients: its own, and 6N for each Hessian.
 
@@ -152,6 +157,20 @@ def write_bytes(path: str | Path, content: bytes) -> Path:
     except OSError as error:
         raise InputError(f"{path}: can't be written ({error.strerror or error})") from None
     return path
+
+
+def whole_lines(path: Path, start: int) -> tuple[list[bytes], int]:
+    """The lines of a growing file from a place on, and the place after them.
+
+    A last one that is not ended yet, or was torn, is left.
+
+    Raises:
+        OSError: when the file can't be read.
+    """
+    with path.open("rb") as file:
+        file.seek(start)
+        lines = [line for line in file if line.endswith(b"\n")]
+    return lines, start + sum(map(len, lines))
 
 
 def read_json(path: str | Path) -> Any:

@@ -69,7 +69,7 @@ class TrustMemory:
         is_arrived: whether this climb has come near a point of order one.
         is_circling: whether a step of full length led back there.
         lowest: the lowest energy met so far in eV.
-        start, start_energy, start_gradient: the point that the first climb begins at.
+        start: the point that the first climb begins at, in A.
         home, home_energy, home_gradient, home_hessian: the last minimum of the whole molecule; the
             start while there is none.
         is_minimum: whether home is a minimum with modes yet to be climbed.
@@ -98,8 +98,6 @@ class TrustMemory:
     is_circling: Bool[Tensor, " B"]
     lowest: Float[Tensor, " B"]
     start: Float[Tensor, "B N 3"]
-    start_energy: Float[Tensor, " B"]
-    start_gradient: Float[Tensor, "B D"]
     home: Float[Tensor, "B N 3"]
     home_energy: Float[Tensor, " B"]
     home_gradient: Float[Tensor, "B D"]
@@ -154,10 +152,8 @@ def _settled(state: State, h: TrustHyperparameters) -> State:
     if not (is_done | is_late).any():
         return state
     memory = replace(
-        memory,
+        _made_home(state, is_done),
         start=pick(is_done, state.batch.positions, memory.start),
-        start_energy=pick(is_done, state.energy, memory.start_energy),
-        start_gradient=pick(is_done, -state.forces.flatten(1), memory.start_gradient),
         anchor=pick(is_done, state.batch.positions, memory.anchor),
         is_relaxing=memory.is_relaxing & ~is_done,
         is_settling=memory.is_settling & ~is_done & ~is_late,
@@ -223,9 +219,7 @@ def _is_high(state: State) -> Bool[Tensor, " B"]:
 def _go_home(state: State, h: TrustHyperparameters) -> State:
     """The searches at their minima, about to climb along the next mode."""
     memory: TrustMemory = state.memory
-    batch = state.batch.moved_to(memory.home)
-    here = spectrum(memory.home_hessian, batch)
-    state = replace(state, batch=batch, hessian=memory.home_hessian, spectrum=here)
+    state = _placed_home(state, memory.home_hessian)
     memory = replace(
         _new_try(memory, h),
         n_pieces=torch.ones_like(memory.n_pieces),
@@ -233,8 +227,21 @@ def _go_home(state: State, h: TrustHyperparameters) -> State:
         mode=_mode_to_climb(state),
         is_relaxing=torch.zeros_like(memory.is_relaxing),
     )
-    gradient = memory.home_gradient.unflatten(1, (-1, 3))
-    return replace(state, energy=memory.home_energy, forces=-gradient, memory=memory)
+    return replace(state, memory=memory)
+
+
+def _placed_home(state: State, hessian: Float[Tensor, "B D D"]) -> State:
+    """The searches at home, as they were there but for the Hessian."""
+    memory: TrustMemory = state.memory
+    batch = state.batch.moved_to(memory.home)
+    return replace(
+        state,
+        batch=batch,
+        energy=memory.home_energy,
+        forces=-memory.home_gradient.unflatten(1, (-1, 3)),
+        hessian=hessian,
+        spectrum=spectrum(hessian, batch),
+    )
 
 
 def _mode_to_climb(state: State) -> Float[Tensor, "B D"]:
@@ -270,26 +277,15 @@ def at_probed_home(state: State, chosen: Bool[Tensor, " B"]) -> State:
 def _go_again(state: State, h: TrustHyperparameters) -> State:
     """The searches with an aim where they first began to climb, to do so with longer steps."""
     memory: TrustMemory = state.memory
-    batch = state.batch.moved_to(memory.start)
-    model = model_hessian(batch)
+    state = _placed_home(state, model_hessian(state.batch.moved_to(memory.home)))
     memory = replace(
         _new_try(memory, h),
-        n_pieces=n_fragments(batch),
-        anchor=memory.start,
+        n_pieces=n_fragments(state.batch),
+        anchor=memory.home,
         mode=torch.zeros_like(memory.mode),
         is_arrived=torch.zeros_like(memory.is_arrived),
     )
-    gradient = memory.start_gradient.unflatten(1, (-1, 3))
-    return replace(
-        state,
-        batch=batch,
-        energy=memory.start_energy,
-        forces=-gradient,
-        hessian=model,
-        spectrum=spectrum(model, batch),
-        is_exact=torch.zeros_like(state.is_exact),
-        memory=memory,
-    )
+    return replace(state, is_exact=torch.zeros_like(state.is_exact), memory=memory)
 
 
 def _go_back(state: State, h: TrustHyperparameters) -> State:

@@ -74,8 +74,6 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparame
         torn_steps=zero,
         relaxations=zero,
         start=batch.positions,
-        start_energy=state.energy,
-        start_gradient=gradient,
         home=batch.positions,
         home_energy=state.energy,
         home_gradient=gradient,
