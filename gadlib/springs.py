@@ -10,6 +10,9 @@ is by scaled distances here, alike for all elements.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -27,51 +30,57 @@ _STRAIGHT = -0.94  # cosine of an angle of 160 degrees; beyond, both bends count
 _BENT = 0.1  # squared sine of the angles within a torsion; below, it is none
 
 
+class _Springs(NamedTuple):
+    """Internal coordinates of one kind, by ascending systems: their atoms, gradients, constants."""
+
+    system: Int[Tensor, " L"]
+    atoms: tuple[Int[Tensor, " L"], ...]
+    gradients: tuple[Float[Tensor, "L 3"], ...]
+    constant: Float[Tensor, " L"]
+
+
 def model_hessian(batch: Batch) -> Float[Tensor, "B D D"]:
     """The guess in eV/A^2, zero where padded.
 
     Springs k exp(-3 (s^2 - 1)), s the distance over the sum of covalent radii; for angles and
     torsions the product over their bonds.
     """
-    size, width = batch.positions.shape[:2]
     share = torch.exp(-_FADING * (batch.scaled_distances.clamp(min=0.8) ** 2 - 1))
     share = torch.where(batch.is_pair, share, 0.0)
-    blocks = batch.positions.new_zeros(size, width, width, 3, 3)
-    _add_bonds(blocks, batch.positions, share)
-    if width > 2:
-        _add_angles(blocks, batch.positions, share)
-    if width > 3:
-        _add_torsions(blocks, batch.positions, share)
-    hessian = blocks.transpose(2, 3).reshape(size, 3 * width, 3 * width)
-    everywhere = _EVERYWHERE * batch.mask.repeat_interleave(3, -1).to(hessian.dtype)
-    return hessian + torch.diag_embed(everywhere)
+    kinds = [_bonds(batch.positions, share)]
+    if batch.positions.shape[1] > 2:
+        angles = _joined(share)
+        kinds += _bends(batch.positions, share, angles)
+        kinds.append(_torsions(batch.positions, share, angles))
+    rows = _rows(kinds, batch)
+    everywhere = _EVERYWHERE * batch.mask.repeat_interleave(3, -1).to(rows.dtype)
+    return torch.baddbmm(torch.diag_embed(everywhere), rows.mT, rows)
 
 
-def _add(
-    blocks: Float[Tensor, "B N N 3 3"],
-    system: Int[Tensor, " L"],
-    atoms: tuple[Int[Tensor, " L"], ...],
-    gradients: tuple[Float[Tensor, "L 3"], ...],
-    constant: Float[Tensor, " L"],
-) -> None:
-    """Adds k (dq/dx)(dq/dx)^T of each internal coordinate q to the blocks of its atoms."""
-    for a, of_a in zip(atoms, gradients, strict=True):
-        for b, of_b in zip(atoms, gradients, strict=True):
-            block = constant[:, None, None] * of_a[:, :, None] * of_b[:, None, :]
-            blocks.index_put_((system, a, b), block, accumulate=True)
+def _rows(kinds: Sequence[_Springs], batch: Batch) -> Float[Tensor, "B L D"]:
+    """The gradients times the square roots of the constants, a row for each spring of a system."""
+    size, width = batch.positions.shape[:2]
+    counts = [torch.bincount(kind.system, minlength=size) for kind in kinds]
+    filled = torch.zeros_like(counts[0])
+    rows = batch.positions.new_zeros(size, int(sum(counts, filled).max()), width, 3)
+    for (system, atoms, gradients, constant), count in zip(kinds, counts, strict=True):
+        place = torch.arange(len(system), device=count.device)
+        place = place + (filled + count - count.cumsum(0))[system]
+        gradient = constant.sqrt()[:, None, None] * torch.stack(gradients, 1)
+        rows[system[:, None], place[:, None], torch.stack(atoms, 1)] = gradient
+        filled = filled + count
+    return rows.flatten(2)
 
 
-def _add_bonds(blocks: Tensor, positions: Tensor, share: Float[Tensor, "B N N"]) -> None:
+def _bonds(positions: Tensor, share: Float[Tensor, "B N N"]) -> _Springs:
     s, i, j = (share.triu(1) > _WEAK_BOND).nonzero().unbind(-1)
     unit = torch.nn.functional.normalize(positions[s, i] - positions[s, j], dim=-1)
-    _add(blocks, s, (i, j), (unit, -unit), _BOND * share[s, i, j])
+    return _Springs(s, (i, j), (unit, -unit), _BOND * share[s, i, j])
 
 
-def _add_angles(blocks: Tensor, positions: Tensor, share: Float[Tensor, "B N N"]) -> None:
+def _bends(positions: Tensor, share: Float[Tensor, "B N N"], angles: _Joined) -> list[_Springs]:
     """Angles i-j-k; a straight one bends in two planes."""
-    s, i, j, k = _angles(share)
-    is_once = i < k
-    s, i, j, k = s[is_once], i[is_once], j[is_once], k[is_once]
+    s, i, j, k = (part[angles.i < angles.k] for part in angles)
     constant = _ANGLE * share[s, i, j] * share[s, j, k]
     a, c = positions[s, i] - positions[s, j], positions[s, k] - positions[s, j]
     to_a, to_c = (v.norm(dim=-1, keepdim=True).clamp(min=1e-3) for v in (a, c))
@@ -82,49 +91,54 @@ def _add_angles(blocks: Tensor, positions: Tensor, share: Float[Tensor, "B N N"]
     other = torch.nn.functional.normalize(torch.linalg.cross(a, axes[a.abs().argmin(-1)]), dim=-1)
     normal = torch.where(sine > 1e-3, normal / sine.clamp(min=1e-9), other)
     of_i, of_k = torch.linalg.cross(a, normal) / to_a, -torch.linalg.cross(c, normal) / to_c
-    _add(blocks, s, (i, j, k), (of_i, -(of_i + of_k), of_k), constant)
+    bends = [_Springs(s, (i, j, k), (of_i, -(of_i + of_k), of_k), constant)]
     is_straight = (a * c).sum(-1) < _STRAIGHT
-    s, i, j, k = s[is_straight], i[is_straight], j[is_straight], k[is_straight]
-    of_i, of_k = (normal / to_a)[is_straight], (normal / to_c)[is_straight]
-    _add(blocks, s, (i, j, k), (of_i, -(of_i + of_k), of_k), constant[is_straight])
+    if is_straight.any():
+        s, i, j, k = (part[is_straight] for part in (s, i, j, k))
+        of_i, of_k = (normal / to_a)[is_straight], (normal / to_c)[is_straight]
+        across = (of_i, -(of_i + of_k), of_k)
+        bends.append(_Springs(s, (i, j, k), across, constant[is_straight]))
+    return bends
 
 
-def _add_torsions(blocks: Tensor, positions: Tensor, share: Float[Tensor, "B N N"]) -> None:
+def _torsions(positions: Tensor, share: Float[Tensor, "B N N"], angles: _Joined) -> _Springs:
     """Torsions i-j-k-l about j-k.
 
     Blondel, Karplus, J. Comput. Chem. 17, 1132 (1996), for the gradient.
     """
-    s, i, j, k = _angles(share)
-    is_once = j < k
-    s, i, j, k = s[is_once], i[is_once], j[is_once], k[is_once]
+    s, i, j, k = (part[angles.j < angles.k] for part in angles)
     row, last = (share[s, k] > _WEAK).nonzero().unbind(-1)
     s, i, j, k = s[row], i[row], j[row], k[row]
     constant = share[s, i, j] * share[s, j, k] * share[s, k, last]
+    is_real = (last != j) & (last != i) & (constant > _WEAK)
+    s, i, j, k, last, constant = (part[is_real] for part in (s, i, j, k, last, constant))
     f, g = positions[s, i] - positions[s, j], positions[s, j] - positions[s, k]
     h = positions[s, last] - positions[s, k]
     a, b = torch.linalg.cross(f, g), torch.linalg.cross(h, g)
     a2, b2, g2 = (v.square().sum(-1, keepdim=True) for v in (a, b, g))
     is_bent = (a2 > _BENT * g2 * f.square().sum(-1, keepdim=True))[:, 0]
     is_bent &= (b2 > _BENT * g2 * h.square().sum(-1, keepdim=True))[:, 0]
-    is_real = is_bent & (last != j) & (last != i) & (constant > _WEAK)
     a2, b2 = (v.clamp(min=1e-9) for v in (a2, b2))
     length = g2.sqrt().clamp(min=1e-6)
     of_i, of_l = -length / a2 * a, length / b2 * b
     from_i = (f * g).sum(-1, keepdim=True) / (a2 * length) * a
     from_l = (h * g).sum(-1, keepdim=True) / (b2 * length) * b
     gradients = (of_i, from_i - of_i - from_l, from_l - of_l - from_i, of_l)
-    _add(
-        blocks,
-        s[is_real],
-        (i[is_real], j[is_real], k[is_real], last[is_real]),
-        tuple(gradient[is_real] for gradient in gradients),
-        _TORSION * constant[is_real],
-    )
+    return _Springs(s, (i, j, k, last), gradients, _TORSION * constant * is_bent)
 
 
-def _angles(share: Float[Tensor, "B N N"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """System and atoms i, j, k of all pairs of bonds i-j and j-k that are not too weak."""
+class _Joined(NamedTuple):
+    """System and atoms of pairs of bonds i-j and j-k."""
+
+    s: Int[Tensor, " L"]
+    i: Int[Tensor, " L"]
+    j: Int[Tensor, " L"]
+    k: Int[Tensor, " L"]
+
+
+def _joined(share: Float[Tensor, "B N N"]) -> _Joined:
+    """All pairs of bonds that are not too weak, either way round."""
     is_near = share > _WEAK
     s, i, j, k = (is_near[:, :, :, None] & is_near[:, None, :, :]).nonzero().unbind(-1)
     is_kept = (i != k) & (share[s, i, j] * share[s, j, k] > _WEAK)
-    return s[is_kept], i[is_kept], j[is_kept], k[is_kept]
+    return _Joined(s[is_kept], i[is_kept], j[is_kept], k[is_kept])

@@ -51,6 +51,7 @@ class TrustMemory:
     Attributes:
         is_thrifty: whether Hessians are spared: modelled, probed along soft modes, updated.
         wall_energy, wall_gradient, wall_hessian: the wall here.
+        model: the model's Hessian (`springs`) here.
         radius: the trust radius in A.
         mode: the climbed mode; zero where the lowest is to be taken.
         age: steps since the last exact Hessian.
@@ -79,6 +80,7 @@ class TrustMemory:
     wall_energy: Float[Tensor, " B"]
     wall_gradient: Float[Tensor, "B D"]
     wall_hessian: Float[Tensor, "B D D"]
+    model: Float[Tensor, "B D D"]
     radius: Float[Tensor, " B"]
     mode: Float[Tensor, "B D"]
     age: Int[Tensor, " B"]
@@ -218,8 +220,8 @@ def _is_high(state: State) -> Bool[Tensor, " B"]:
 
 def _go_home(state: State, h: TrustHyperparameters) -> State:
     """The searches at their minima, about to climb along the next mode."""
+    state = _placed_home(state, is_known=True)
     memory: TrustMemory = state.memory
-    state = _placed_home(state, memory.home_hessian)
     memory = replace(
         _new_try(memory, h),
         n_pieces=torch.ones_like(memory.n_pieces),
@@ -230,10 +232,12 @@ def _go_home(state: State, h: TrustHyperparameters) -> State:
     return replace(state, memory=memory)
 
 
-def _placed_home(state: State, hessian: Float[Tensor, "B D D"]) -> State:
-    """The searches at home, as they were there but for the Hessian."""
+def _placed_home(state: State, *, is_known: bool) -> State:
+    """The searches at home, as they were there; with the model's Hessian if it is not known."""
     memory: TrustMemory = state.memory
     batch = state.batch.moved_to(memory.home)
+    model = model_hessian(batch)
+    hessian = memory.home_hessian if is_known else model
     return replace(
         state,
         batch=batch,
@@ -241,6 +245,7 @@ def _placed_home(state: State, hessian: Float[Tensor, "B D D"]) -> State:
         forces=-memory.home_gradient.unflatten(1, (-1, 3)),
         hessian=hessian,
         spectrum=spectrum(hessian, batch),
+        memory=replace(memory, model=model),
     )
 
 
@@ -276,8 +281,8 @@ def at_probed_home(state: State, chosen: Bool[Tensor, " B"]) -> State:
 
 def _go_again(state: State, h: TrustHyperparameters) -> State:
     """The searches with an aim where they first began to climb, to do so with longer steps."""
+    state = _placed_home(state, is_known=False)
     memory: TrustMemory = state.memory
-    state = _placed_home(state, model_hessian(state.batch.moved_to(memory.home)))
     memory = replace(
         _new_try(memory, h),
         n_pieces=n_fragments(state.batch),
@@ -302,6 +307,7 @@ def _go_back(state: State, h: TrustHyperparameters) -> State:
     model, n_pieces = model_hessian(batch), n_fragments(batch)
     memory = replace(
         _new_try(memory, h),
+        model=model,
         n_pieces=n_pieces,
         press=torch.where(n_pieces > 1, h.press_steps, 0),
         anchor=batch.positions,
