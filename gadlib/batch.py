@@ -134,6 +134,12 @@ class Batch:
         """Distances over sums of covalent radii; inf on the diagonal and where padded."""
         return self.distances / self.radii_sum
 
+    @cached_property
+    def units(self) -> Float[Tensor, "B N N 3"]:
+        """Unit vectors to each atom (first) from each other one; 0 where there is no pair."""
+        apart = self.positions[:, :, None] - self.positions[:, None, :]
+        return apart / self.distances.clamp(min=1e-3)[..., None]
+
     def take(self, index: Tensor) -> Batch:
         """The systems at the given places (integers or a boolean mask), still padded as before."""
         return replace(

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gadlib.batch import Batch
+from gadlib.springs import pair_hessian
 
 FLOOR = 0.6
 """Two atoms are never brought closer than this many times the sum of their covalent radii (N2:
@@ -101,25 +102,17 @@ def _links(
 
 def _pull(batch: Batch, is_pulled: Bool[Tensor, "B N N"], edge: Float[Tensor, " B"]) -> Wall:
     """The wall of links with the energy k (s - s0)^2 / 2, linear farther out."""
-    size, width = batch.positions.shape[:2]
-    distance, radii = batch.distances.clamp(min=1e-3), batch.radii_sum.clamp(min=1e-3)
-    unit = (batch.positions[:, :, None] - batch.positions[:, None, :]) / distance[..., None]
-    excess = torch.where(is_pulled, distance / radii - edge[:, None, None], 0.0)
+    radii = batch.radii_sum.clamp(min=1e-3)
+    excess = torch.where(is_pulled, batch.distances / radii - edge[:, None, None], 0.0)
     bent = excess.clamp(max=_HARMONIC)
     energy = _STIFFNESS / 2 * (bent * (excess - bent / 2)).sum((1, 2))
     slope = _STIFFNESS * bent / radii
     is_bent = is_pulled & (excess < _HARMONIC)
-    across = (slope / distance)[..., None, None]
-    along = torch.where(is_bent, _STIFFNESS / radii**2, 0.0)[..., None, None]
-    axes = torch.eye(3, dtype=unit.dtype, device=unit.device)
-    blocks = (along - across) * (unit[..., :, None] * unit[..., None, :]) + across * axes
-    atoms = torch.arange(width, device=unit.device)
-    hessian = -blocks
-    hessian[:, atoms, atoms] = blocks.sum(2)
+    along = torch.where(is_bent, _STIFFNESS / radii**2, 0.0)
     return Wall(
         energy,
-        (slope[..., None] * unit).sum(2).flatten(1),
-        hessian.transpose(2, 3).reshape(size, 3 * width, 3 * width),
+        (slope[..., None] * batch.units).sum(2).flatten(1),
+        pair_hessian(batch, along, slope / batch.distances.clamp(min=1e-3)),
         energy > 0,
     )
 

@@ -15,6 +15,7 @@ from gadlib.batch import Batch, Calculator
 from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.modes import spectrum
 from gadlib.quadratic import bfgs, matvec, probe, ts_bfgs
+from gadlib.springs import model_hessian
 from gadlib.state import State, evaluate, put
 from gadlib.tries import aim_at, at_probed_home, is_at_start
 
@@ -32,25 +33,25 @@ _ASKED = 3
 
 def updated(
     state: State,
-    model: Float[Tensor, "B D D"],
+    bonds: Float[Tensor, "B D D"],
     step: Float[Tensor, "B D"],
     change: Float[Tensor, "B D"],
 ) -> Float[Tensor, "B D D"]:
     """The Hessian updated from a step, by BFGS on the way down, by TS-BFGS on the way up.
 
-    First it follows the model (`springs`) from point to point, so that a step has to tell only what
-    the model does not know: that bonds turn and fade as atoms move, it knows. Dennis, Gay, Welsch,
-    ACM Trans. Math. Softw. 7, 348 (1981), doi:10.1145/355958.355965 (structured updates). On the
-    way down it does so where it stays positive.
+    First it follows the springs of the bonds from point to point, so that a step need not tell what
+    these know: that bonds turn as atoms move, and fade as they stretch. On the way down it does so
+    where it stays positive. Structured updates: Dennis, Gay, Welsch, ACM Trans. Math. Softw. 7, 348
+    (1981), doi:10.1145/355958.355965.
 
     Args:
         state: before the step.
-        model: the model's Hessian after it.
+        bonds: the springs' Hessian after it.
         step: in A.
         change: of the gradient, in eV/A.
     """
     is_down = state.memory.is_relaxing
-    hessian = _carried(state, model)
+    hessian = _followed(state, bonds)
     if is_down.all():
         return bfgs(hessian, step, change)
     root, modes = state.batch.sqrt_masses, state.spectrum.modes
@@ -64,16 +65,16 @@ def updated(
     return up.index_copy(0, rows, bfgs(hessian[rows], step[rows], change[rows]))
 
 
-def _carried(state: State, model: Float[Tensor, "B D D"]) -> Float[Tensor, "B D D"]:
-    """The Hessian plus what the model gained, where a relaxing system's stays positive by it."""
-    carried = state.hessian + (model - state.memory.model)
+def _followed(state: State, bonds: Float[Tensor, "B D D"]) -> Float[Tensor, "B D D"]:
+    """The Hessian plus what the bonds' springs gained, where one on the way down stays positive."""
+    followed = state.hessian + (bonds - state.memory.bonds)
     rows = state.memory.is_relaxing.nonzero().flatten()
     if not len(rows):
-        return carried
-    padding = torch.diag_embed((state.batch.sqrt_masses[rows] == 0).to(carried.dtype))
-    is_positive = torch.linalg.cholesky_ex(carried[rows] + padding).info == 0
+        return followed
+    padding = torch.diag_embed((state.batch.sqrt_masses[rows] == 0).to(followed.dtype))
+    is_positive = torch.linalg.cholesky_ex(followed[rows] + padding).info == 0
     rows = rows[~is_positive]
-    return carried.index_copy(0, rows, state.hessian[rows]) if len(rows) else carried
+    return followed.index_copy(0, rows, state.hessian[rows]) if len(rows) else followed
 
 
 def probed(calculator: Calculator, state: State, number: int) -> State:
@@ -213,7 +214,7 @@ def spared(calculator: Calculator, state: State, h: TrustHyperparameters) -> Sta
 
 
 def _remodelled(state: State, h: TrustHyperparameters) -> State:
-    model = state.memory.model
+    model = model_hessian(state.batch)
     memory = replace(
         state.memory,
         age=torch.zeros_like(state.memory.age),

@@ -25,7 +25,7 @@ _ANGLE = 0.15 * EV_PER_HARTREE  # eV/rad^2
 _TORSION = 0.005 * EV_PER_HARTREE
 _EVERYWHERE = 0.05  # eV/A^2 for every coordinate
 _FADING = 3.0
-_WEAK_BOND, _WEAK = 1e-3, 0.02  # what fades below this share of the full constant is left out
+_WEAK = 0.02  # an angle or torsion that fades below this share of its constant is left out
 _STRAIGHT = -0.94  # cosine of an angle of 160 degrees; beyond, both bends count
 _BENT = 0.1  # squared sine of the angles within a torsion; below, it is none
 
@@ -45,16 +45,49 @@ def model_hessian(batch: Batch) -> Float[Tensor, "B D D"]:
     Springs k exp(-3 (s^2 - 1)), s the distance over the sum of covalent radii; for angles and
     torsions the product over their bonds.
     """
-    share = torch.exp(-_FADING * (batch.scaled_distances.clamp(min=0.8) ** 2 - 1))
-    share = torch.where(batch.is_pair, share, 0.0)
-    kinds = [_bonds(batch.positions, share)]
-    if batch.positions.shape[1] > 2:
-        angles = _joined(share)
-        kinds += _bends(batch.positions, share, angles)
-        kinds.append(_torsions(batch.positions, share, angles))
+    everywhere = _EVERYWHERE * batch.mask.repeat_interleave(3, -1).to(batch.positions.dtype)
+    hessian = bond_hessian(batch) + torch.diag_embed(everywhere)
+    if batch.positions.shape[1] < 3:
+        return hessian
+    share = _share(batch)
+    angles = _joined(share)
+    kinds = [
+        *_bends(batch.positions, share, angles),
+        _torsions(batch.positions, share, angles),
+    ]
     rows = _rows(kinds, batch)
-    everywhere = _EVERYWHERE * batch.mask.repeat_interleave(3, -1).to(rows.dtype)
-    return torch.baddbmm(torch.diag_embed(everywhere), rows.mT, rows)
+    return torch.baddbmm(hessian, rows.mT, rows)
+
+
+def bond_hessian(batch: Batch) -> Float[Tensor, "B D D"]:
+    """The part of the guess that the bonds make, in eV/A^2."""
+    return pair_hessian(batch, _BOND * _share(batch))
+
+
+def pair_hessian(
+    batch: Batch, along: Float[Tensor, "B N N"], across: Float[Tensor, "B N N"] | None = None
+) -> Float[Tensor, "B D D"]:
+    """The Hessian of a sum over pairs, of their second derivatives by the distance.
+
+    Args:
+        batch: the molecules.
+        along: the second derivatives, zero where there is no pair.
+        across: the first derivatives over the distances; none where the pairs are at rest.
+    """
+    unit = batch.units
+    stiff = along if across is None else along - across
+    stiff_unit = stiff[:, :, None] * unit.transpose(2, 3).contiguous()
+    blocks = stiff_unit[..., None] * unit[:, :, None]
+    if across is not None:
+        blocks = blocks + across[:, :, None, :, None] * torch.eye(3).to(unit)[:, None]
+    hessian = -blocks
+    hessian.diagonal(dim1=1, dim2=3).copy_(blocks.sum(3).permute(0, 2, 3, 1))
+    return hessian.reshape(len(batch), 3 * unit.shape[1], -1)
+
+
+def _share(batch: Batch) -> Float[Tensor, "B N N"]:
+    """What is left of a full bond between two atoms."""
+    return torch.exp(-_FADING * (batch.scaled_distances.clamp(min=0.8) ** 2 - 1))
 
 
 def _rows(kinds: Sequence[_Springs], batch: Batch) -> Float[Tensor, "B L D"]:
@@ -70,12 +103,6 @@ def _rows(kinds: Sequence[_Springs], batch: Batch) -> Float[Tensor, "B L D"]:
         rows[system[:, None], place[:, None], torch.stack(atoms, 1)] = gradient
         filled = filled + count
     return rows.flatten(2)
-
-
-def _bonds(positions: Tensor, share: Float[Tensor, "B N N"]) -> _Springs:
-    s, i, j = (share.triu(1) > _WEAK_BOND).nonzero().unbind(-1)
-    unit = torch.nn.functional.normalize(positions[s, i] - positions[s, j], dim=-1)
-    return _Springs(s, (i, j), (unit, -unit), _BOND * share[s, i, j])
 
 
 def _bends(positions: Tensor, share: Float[Tensor, "B N N"], angles: _Joined) -> list[_Springs]:

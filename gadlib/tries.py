@@ -20,7 +20,7 @@ from gadlib.confine import untangle
 from gadlib.criteria import FORCE_TOL
 from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.modes import spectrum, within
-from gadlib.springs import model_hessian
+from gadlib.springs import bond_hessian, model_hessian
 from gadlib.state import State, put
 from gadlib.units import CM1_PER_SQRT_EIGENVALUE
 
@@ -34,7 +34,7 @@ SETTLED_FORCE = 20.0
 RELAXED_TOL = 0.03
 _SETTLE_STEPS = 30
 _APART_STEPS = 10
-_KICK = 0.3
+_KICK = 0.5
 _PRESSES = 3
 _SOFT_CM1 = 100.0
 _SOFT = 3.0  # eV/(A^2 amu), 900 cm-1
@@ -51,7 +51,7 @@ class TrustMemory:
     Attributes:
         is_thrifty: whether Hessians are spared: modelled, probed along soft modes, updated.
         wall_energy, wall_gradient, wall_hessian: the wall here.
-        model: the model's Hessian (`springs`) here.
+        bonds: the Hessian of the bonds' springs (`springs`) here.
         radius: the trust radius in A.
         mode: the climbed mode; zero where the lowest is to be taken.
         age: steps since the last exact Hessian.
@@ -80,7 +80,7 @@ class TrustMemory:
     wall_energy: Float[Tensor, " B"]
     wall_gradient: Float[Tensor, "B D"]
     wall_hessian: Float[Tensor, "B D D"]
-    model: Float[Tensor, "B D D"]
+    bonds: Float[Tensor, "B D D"]
     radius: Float[Tensor, " B"]
     mode: Float[Tensor, "B D"]
     age: Int[Tensor, " B"]
@@ -220,7 +220,7 @@ def _is_high(state: State) -> Bool[Tensor, " B"]:
 
 def _go_home(state: State, h: TrustHyperparameters) -> State:
     """The searches at their minima, about to climb along the next mode."""
-    state = _placed_home(state, is_known=True)
+    state = _placed_home(state, state.memory.home_hessian)
     memory: TrustMemory = state.memory
     memory = replace(
         _new_try(memory, h),
@@ -232,12 +232,10 @@ def _go_home(state: State, h: TrustHyperparameters) -> State:
     return replace(state, memory=memory)
 
 
-def _placed_home(state: State, *, is_known: bool) -> State:
-    """The searches at home, as they were there; with the model's Hessian if it is not known."""
+def _placed_home(state: State, hessian: Float[Tensor, "B D D"]) -> State:
+    """The searches at home, as they were there but for the Hessian."""
     memory: TrustMemory = state.memory
     batch = state.batch.moved_to(memory.home)
-    model = model_hessian(batch)
-    hessian = memory.home_hessian if is_known else model
     return replace(
         state,
         batch=batch,
@@ -245,7 +243,7 @@ def _placed_home(state: State, *, is_known: bool) -> State:
         forces=-memory.home_gradient.unflatten(1, (-1, 3)),
         hessian=hessian,
         spectrum=spectrum(hessian, batch),
-        memory=replace(memory, model=model),
+        memory=replace(memory, bonds=bond_hessian(batch)),
     )
 
 
@@ -281,7 +279,8 @@ def at_probed_home(state: State, chosen: Bool[Tensor, " B"]) -> State:
 
 def _go_again(state: State, h: TrustHyperparameters) -> State:
     """The searches with an aim where they first began to climb, to do so with longer steps."""
-    state = _placed_home(state, is_known=False)
+    home = state.batch.moved_to(state.memory.home)
+    state = _placed_home(state, model_hessian(home))
     memory: TrustMemory = state.memory
     memory = replace(
         _new_try(memory, h),
@@ -307,7 +306,7 @@ def _go_back(state: State, h: TrustHyperparameters) -> State:
     model, n_pieces = model_hessian(batch), n_fragments(batch)
     memory = replace(
         _new_try(memory, h),
-        model=model,
+        bonds=bond_hessian(batch),
         n_pieces=n_pieces,
         press=torch.where(n_pieces > 1, h.press_steps, 0),
         anchor=batch.positions,

@@ -10,7 +10,7 @@ from gadlib.batch import Batch
 from gadlib.calculators import get
 from gadlib.modes import spectrum
 from gadlib.reactions import read
-from gadlib.springs import model_hessian
+from gadlib.springs import bond_hessian, model_hessian, pair_hessian
 from gadlib.state import begin
 
 
@@ -70,3 +70,29 @@ def test_the_guess_is_near_the_exact_hessian_of_minima():
     ratio = np.log((guessed / exact.eigenvalues)[known].numpy())
     assert np.exp(np.median(ratio)) == pytest.approx(1.1, abs=0.3)
     assert np.mean(np.abs(ratio) < np.log(3)) > 0.8
+
+
+@pytest.mark.parametrize("is_at_rest", [True, False])
+def test_springs_of_pairs_are_the_second_derivative_of_their_energy(is_at_rest):
+    batch = _batch("CH3OH", "H2O")
+    rest = batch.distances - (0.0 if is_at_rest else 0.2)
+
+    def energy(positions):
+        apart = (positions[:, :, None] - positions[:, None, :]).square().sum(-1)
+        distance = torch.where(batch.is_pair, apart, 1.0).sqrt()
+        stretched = torch.where(batch.is_pair, distance - rest, 0.0)
+        return 3.0 * stretched.square().triu().sum()
+
+    hessian = torch.autograd.functional.hessian(energy, batch.positions)
+    along = torch.where(batch.is_pair, 6.0, 0.0)
+    across = torch.where(batch.is_pair, 6.0 * 0.2 / batch.distances, 0.0)
+    found = pair_hessian(batch, along, None if is_at_rest else across)
+    for i in range(2):
+        assert torch.allclose(hessian[i, :, :, i].reshape(18, 18), found[i], atol=1e-9)
+
+
+def test_the_bonds_are_a_part_of_the_guess():
+    batch = _batch("CH3OH", "H2O")
+    rest = model_hessian(batch) - bond_hessian(batch)
+    assert torch.linalg.eigvalsh(rest).min() > -1e-9
+    assert bond_hessian(batch)[1, :9, :9].trace() > 100  # eV/A^2, of two bonds O-H

@@ -1,6 +1,7 @@
 """The trust solver: what it finds, what it claims and what it never does."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,13 +21,15 @@ from gadlib.calculators.surfaces import (
 )
 from gadlib.chemistry import n_fragments
 from gadlib.confine import FLOOR, moved_above, untangle, wall
-from gadlib.curvature import is_hessian_dear
+from gadlib.curvature import is_hessian_dear, updated
 from gadlib.directions import stack, wanted
 from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.reactions import read, starts
 from gadlib.solver import search
-from gadlib.state import Status
+from gadlib.springs import bond_hessian
+from gadlib.state import Status, begin
 from gadlib.tries import SETTLED_FORCE
+from gadlib.trust import init
 
 
 def _last(calculator, batch, *, criterion="strict", n_steps=300, **knobs):
@@ -308,3 +311,43 @@ def test_a_search_with_an_aim_climbs_again_from_where_it_began(mode):
         assert 0.01 < moved < 0.2
         assert again.wanted.is_set.all()
         assert again.n_gradient > 20 + 11  # probed anew
+
+
+def _stepped(*, is_relaxing, length):
+    """States at ethanol with its Hessian, made positive on the way down; random steps; the ends."""
+    calculator = get("scine")
+    atoms = molecule("CH3CH2OH")
+    batch = Batch.pack([atoms.positions] * 8, [atoms.numbers] * 8)
+    state = init(calculator, batch, TrustHyperparameters(dear="wall"))
+    hessian = state.hessian
+    if is_relaxing:
+        values, vectors = torch.linalg.eigh(hessian)
+        hessian = vectors * values.clamp(min=0.05)[:, None] @ vectors.mT
+    memory = replace(state.memory, is_relaxing=torch.full_like(state.is_exact, is_relaxing))
+    random = torch.randn(batch.positions.shape, generator=torch.Generator().manual_seed(1))
+    step = length * torch.nn.functional.normalize(random.double(), dim=-1)
+    there = begin(batch.moved_to(batch.positions + step), calculator)
+    return replace(state, hessian=hessian, memory=memory), step.flatten(1), there
+
+
+@pytest.mark.parametrize("is_relaxing", [True, False])
+def test_a_hessian_that_follows_the_bonds_is_nearer_the_exact_one(is_relaxing):
+    pytest.importorskip("scine_sparrow")
+    state, step, there = _stepped(is_relaxing=is_relaxing, length=0.05)
+    change = (state.forces - there.forces).flatten(1)
+    following = updated(state, bond_hessian(there.batch), step, change)
+    staying = updated(state, state.memory.bonds, step, change)
+    assert torch.allclose((following @ step[..., None])[..., 0], change, atol=1e-8)
+    error, before = ((h - there.hessian).norm(dim=(1, 2)) for h in (following, staying))
+    assert error.mean() < 0.8 * before.mean()
+
+
+def test_on_the_way_down_the_hessian_stays_positive():
+    pytest.importorskip("scine_sparrow")
+    state, step, there = _stepped(is_relaxing=True, length=0.4)
+    bonds = bond_hessian(there.batch)
+    followed = state.hessian + bonds - state.memory.bonds
+    assert (torch.linalg.eigvalsh(followed)[:, 0] < 0).any()
+    change = (state.forces - there.forces).flatten(1)
+    found = updated(state, bonds, step, change)
+    assert (torch.linalg.eigvalsh(found)[:, 0] > 0).all()
