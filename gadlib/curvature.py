@@ -15,7 +15,7 @@ from gadlib.batch import Batch, Calculator
 from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.modes import spectrum
 from gadlib.quadratic import bfgs, matvec, probe, ts_bfgs
-from gadlib.springs import model_hessian
+from gadlib.springs import bond_hessian, model_hessian
 from gadlib.state import State, evaluate, put
 from gadlib.tries import aim_at, at_probed_home, is_at_start
 
@@ -31,28 +31,19 @@ _MANY_GRADIENTS = 8
 _ASKED = 3
 
 
-def updated(
-    state: State,
-    bonds: Float[Tensor, "B D D"],
-    step: Float[Tensor, "B D"],
-    change: Float[Tensor, "B D"],
-) -> Float[Tensor, "B D D"]:
-    """The Hessian updated from a step, by BFGS on the way down, by TS-BFGS on the way up.
+def updated(state: State, moved: State) -> Float[Tensor, "B D D"]:
+    """The Hessian updated from a step to the moved state, downhill by BFGS, uphill by TS-BFGS.
 
     First it follows the springs of the bonds from point to point, so that a step need not tell what
     these know: that bonds turn as atoms move, and fade as they stretch. On the way down it does so
     where it stays positive. To follow angles and torsions, too, takes eight times as long, gains
     nothing, and loses saddles near the start. Structured updates: Dennis, Gay, Welsch, ACM Trans.
     Math. Softw. 7, 348 (1981), doi:10.1145/355958.355965.
-
-    Args:
-        state: before the step.
-        bonds: the springs' Hessian after it.
-        step: in A.
-        change: of the gradient, in eV/A.
     """
     is_down = state.memory.is_relaxing
-    hessian = _followed(state, bonds)
+    step = (moved.batch.positions - state.batch.positions).flatten(1)
+    change = (state.forces - moved.forces).flatten(1)
+    hessian = _followed(state, moved.batch)
     if is_down.all():
         return bfgs(hessian, step, change)
     root, modes = state.batch.sqrt_masses, state.spectrum.modes
@@ -66,9 +57,9 @@ def updated(
     return up.index_copy(0, rows, bfgs(hessian[rows], step[rows], change[rows]))
 
 
-def _followed(state: State, bonds: Float[Tensor, "B D D"]) -> Float[Tensor, "B D D"]:
-    """The Hessian plus what the bonds' springs gained, where one on the way down stays positive."""
-    followed = state.hessian + (bonds - state.memory.bonds)
+def _followed(state: State, there: Batch) -> Float[Tensor, "B D D"]:
+    """The Hessian plus what the bonds' springs gain, where one on the way down stays positive."""
+    followed = state.hessian + (bond_hessian(there) - bond_hessian(state.batch))
     rows = state.memory.is_relaxing.nonzero().flatten()
     if not len(rows):
         return followed

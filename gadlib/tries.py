@@ -20,7 +20,7 @@ from gadlib.confine import untangle
 from gadlib.criteria import FORCE_TOL
 from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.modes import spectrum, within
-from gadlib.springs import bond_hessian, model_hessian
+from gadlib.springs import model_hessian
 from gadlib.state import State, put
 from gadlib.units import CM1_PER_SQRT_EIGENVALUE
 
@@ -51,7 +51,6 @@ class TrustMemory:
     Attributes:
         is_thrifty: whether Hessians are spared: modelled, probed along soft modes, updated.
         wall_energy, wall_gradient, wall_hessian: the wall here.
-        bonds: the Hessian of the bonds' springs (`springs`) here.
         radius: the trust radius in A.
         mode: the climbed mode; zero where the lowest is to be taken.
         age: steps since the last exact Hessian.
@@ -80,7 +79,6 @@ class TrustMemory:
     wall_energy: Float[Tensor, " B"]
     wall_gradient: Float[Tensor, "B D"]
     wall_hessian: Float[Tensor, "B D D"]
-    bonds: Float[Tensor, "B D D"]
     radius: Float[Tensor, " B"]
     mode: Float[Tensor, "B D"]
     age: Int[Tensor, " B"]
@@ -220,8 +218,8 @@ def _is_high(state: State) -> Bool[Tensor, " B"]:
 
 def _go_home(state: State, h: TrustHyperparameters) -> State:
     """The searches at their minima, about to climb along the next mode."""
-    state = _placed_home(state, state.memory.home_hessian)
     memory: TrustMemory = state.memory
+    state = _placed_home(state, memory.home_hessian)
     memory = replace(
         _new_try(memory, h),
         n_pieces=torch.ones_like(memory.n_pieces),
@@ -243,7 +241,6 @@ def _placed_home(state: State, hessian: Float[Tensor, "B D D"]) -> State:
         forces=-memory.home_gradient.unflatten(1, (-1, 3)),
         hessian=hessian,
         spectrum=spectrum(hessian, batch),
-        memory=replace(memory, bonds=bond_hessian(batch)),
     )
 
 
@@ -279,9 +276,8 @@ def at_probed_home(state: State, chosen: Bool[Tensor, " B"]) -> State:
 
 def _go_again(state: State, h: TrustHyperparameters) -> State:
     """The searches with an aim where they first began to climb, to do so with longer steps."""
-    home = state.batch.moved_to(state.memory.home)
-    state = _placed_home(state, model_hessian(home))
     memory: TrustMemory = state.memory
+    state = _placed_home(state, model_hessian(state.batch.moved_to(memory.home)))
     memory = replace(
         _new_try(memory, h),
         n_pieces=n_fragments(state.batch),
@@ -306,7 +302,6 @@ def _go_back(state: State, h: TrustHyperparameters) -> State:
     model, n_pieces = model_hessian(batch), n_fragments(batch)
     memory = replace(
         _new_try(memory, h),
-        bonds=bond_hessian(batch),
         n_pieces=n_pieces,
         press=torch.where(n_pieces > 1, h.press_steps, 0),
         anchor=batch.positions,

@@ -31,7 +31,7 @@ from gadlib.curvature import (
 from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.modes import spectrum
 from gadlib.quadratic import image_step, matvec
-from gadlib.springs import bond_hessian, model_hessian
+from gadlib.springs import model_hessian
 from gadlib.state import State, along_modes, begin, displacement, put
 from gadlib.tries import START_FLOOR, STRIDE, TrustMemory, aim_at, at_home, longest, pick, turn
 
@@ -59,7 +59,6 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparame
         wall_energy=torch.zeros_like(state.energy),
         wall_gradient=torch.zeros_like(gradient),
         wall_hessian=torch.zeros_like(state.hessian),
-        bonds=bond_hessian(batch),
         radius=torch.full_like(state.energy, hyperparameters.radius_start),
         mode=torch.zeros_like(gradient),
         age=zero,
@@ -183,9 +182,7 @@ def _arrive(
     is_due = (memory.age + 1 >= h.hessian_every) | (memory.poor >= _MAX_POOR)
     is_due = is_due & ~memory.is_relaxing & ~memory.is_thrifty
     moved = evaluated(calculator, replace(state, batch=batch, steps=state.steps + 1), is_due)
-    change = (state.forces - moved.forces).flatten(1)
-    bonds = bond_hessian(batch)
-    hessian = pick(is_due, moved.hessian, updated(state, bonds, step, change))
+    hessian = pick(is_due, moved.hessian, updated(state, moved))
     is_down = memory.is_relaxing & ~memory.is_settling
     is_pressing = is_down & (memory.try_steps + 1 < memory.press)
     edge = torch.where(is_pressing, _PRESS_EDGE, BOND_SCALE)
@@ -223,7 +220,6 @@ def _arrive(
         wall_energy=barrier.energy,
         wall_gradient=barrier.gradient,
         wall_hessian=barrier.hessian,
-        bonds=bonds,
         radius=pick(is_jump, memory.radius, radius),
         age=torch.where(is_exact, 0, memory.age + 1),
         poor=torch.where(is_poor & ~is_exact & ~is_jump, memory.poor + 1, 0),
