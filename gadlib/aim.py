@@ -59,9 +59,7 @@ class Aim:
         """
         if not self.moves.shape[-1]:
             return self.moves
-        apart = batch.positions[:, :, None] - batch.positions[:, None, :]
-        unit = apart / apart.norm(dim=-1, keepdim=True).clamp(min=1e-6)
-        pulled = (self.stretches[..., None] * unit[:, None]).sum(3).flatten(2).mT
+        pulled = (self.stretches[..., None] * batch.units[:, None]).sum(3).flatten(2).mT
         found = self.moves + batch.inverse_sqrt_masses[..., None] * pulled
         rigid = rigid_motions(batch)
         return torch.stack([remove_rigid(column, rigid) for column in found.unbind(-1)], -1)

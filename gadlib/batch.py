@@ -138,7 +138,7 @@ class Batch:
     def units(self) -> Float[Tensor, "B N N 3"]:
         """Unit vectors to each atom (first) from each other one; 0 where there is no pair."""
         apart = self.positions[:, :, None] - self.positions[:, None, :]
-        return apart / self.distances.clamp(min=1e-3)[..., None]
+        return apart / self.distances.clamp(min=1e-6)[..., None]
 
     def take(self, index: Tensor) -> Batch:
         """The systems at the given places (integers or a boolean mask), still padded as before."""

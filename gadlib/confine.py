@@ -102,8 +102,8 @@ def _links(
 
 def _pull(batch: Batch, is_pulled: Bool[Tensor, "B N N"], edge: Float[Tensor, " B"]) -> Wall:
     """The wall of links with the energy k (s - s0)^2 / 2, linear farther out."""
-    radii = batch.radii_sum.clamp(min=1e-3)
-    excess = torch.where(is_pulled, batch.distances / radii - edge[:, None, None], 0.0)
+    radii = batch.radii_sum
+    excess = torch.where(is_pulled, batch.scaled_distances - edge[:, None, None], 0.0)
     bent = excess.clamp(max=_HARMONIC)
     energy = _STIFFNESS / 2 * (bent * (excess - bent / 2)).sum((1, 2))
     slope = _STIFFNESS * bent / radii
@@ -112,7 +112,7 @@ def _pull(batch: Batch, is_pulled: Bool[Tensor, "B N N"], edge: Float[Tensor, " 
     return Wall(
         energy,
         (slope[..., None] * batch.units).sum(2).flatten(1),
-        pair_hessian(batch, along, slope / batch.distances.clamp(min=1e-3)),
+        pair_hessian(batch, along, slope / batch.distances),
         energy > 0,
     )
 
@@ -125,15 +125,13 @@ def untangle(batch: Batch, floor: float) -> Batch:
     """
     if not batch.is_free:  # particles on an external surface do not feel each other
         return batch
-    positions, radii = batch.positions, batch.radii_sum
     for _ in range(_PUSHES):
-        lack = (floor - batch.moved_to(positions).scaled_distances).clamp(min=0)
+        lack = (floor - batch.scaled_distances).clamp(min=0)
         if not (lack > 1e-6).any():
             break
-        apart = positions[:, :, None] - positions[:, None, :]
-        unit = apart / apart.norm(dim=-1, keepdim=True).clamp(min=1e-6)
-        positions = positions + (0.35 * (lack * radii)[..., None] * unit).sum(2)
-    return batch.moved_to(positions)
+        push = 0.35 * (lack * batch.radii_sum)[..., None] * batch.units
+        batch = batch.moved_to(batch.positions + push.sum(2))
+    return batch
 
 
 def moved_above(batch: Batch, move: Float[Tensor, "B N 3"], floor: float) -> Batch:
