@@ -136,7 +136,9 @@ def open_study(
         claims.recover(force=True)
     else:
         claims = Claims(study, settings.n_trials, settings.grace_s)
-        study.enqueue_trial({k.name: k.default for k in space(settings.solver, settings.ranges)})
+        if not study.get_trials(deepcopy=False):  # who made it may have died having queued them
+            defaults = {k.name: k.default for k in space(settings.solver, settings.ranges)}
+            study.enqueue_trial(defaults)
         study.set_user_attr("settings", settings_shown(settings))
         study.set_user_attr("versions", versions())
         study.set_user_attr("screening", [_screened(r) for r in screened])

@@ -211,6 +211,16 @@ def test_worker_joins_a_study_that_another_has_only_just_created(settings, sprin
     assert len(hpo.tune(again(settings, n_trials=1)).get_trials()) == 1
 
 
+def test_defaults_are_queued_once_where_who_made_the_study_died_over_it(settings):
+    samples = hpo.difficult_samples(settings)[1][: settings.n_samples]
+    study = optuna.create_study(
+        study_name="gad_hpo", storage=hpo.default_storage(settings), direction="maximize"
+    )
+    study.enqueue_trial({k.name: k.default for k in GadHyperparameters.knobs()})
+    claims = hpo.open_study(settings, samples)
+    assert [t.state for t in claims.study.get_trials()] == [TrialState.WAITING]
+
+
 def test_defaults_are_tried_again_after_their_trial_failed(settings, springs):
     samples = hpo.difficult_samples(settings)[1][: settings.n_samples]
     claims = hpo.open_study(settings, samples)
