@@ -1,6 +1,7 @@
 """What is bonded to what: bond graphs and fragments, by covalent radii. Floor 2.
 
 Radii: Cordero et al., Dalton Trans. 2832 (2008), doi:10.1039/b801115j, as tabulated by ASE.
+Full shells: Lewis, J. Am. Chem. Soc. 38, 762 (1916), doi:10.1021/ja02261a002.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ from gadlib.batch import Batch
 
 BOND_SCALE = 1.3
 """Two atoms are bonded when closer than this many times the sum of their covalent radii."""
+
+_NEIGHBOURS = {1: 1, 6: 4, 7: 3, 8: 2, 9: 1, 14: 4, 15: 3, 16: 2, 17: 1, 35: 1, 53: 1}
+_FULL = torch.full((119,), 2**31)
+_FULL[list(_NEIGHBOURS)] = torch.tensor(list(_NEIGHBOURS.values()))
 
 
 def bonds(batch: Batch) -> Bool[Tensor, "B N N"]:
@@ -31,6 +36,15 @@ def n_fragments(batch: Batch) -> Int[Tensor, " B"]:
     first_reached = reach.argmax(-1)  # the lowest atom of the piece
     is_first = first_reached == torch.arange(width, device=batch.positions.device)
     return (is_first & batch.mask).sum(-1)
+
+
+def is_saturated(batch: Batch) -> Bool[Tensor, "B N"]:
+    """Whether an atom has as many neighbours as single bonds fill its shell.
+
+    Hydrogen 1, carbon and silicon 4, nitrogen and phosphorus 3, oxygen and sulphur 2, halogens 1;
+    atoms of other elements never are.
+    """
+    return bonds(batch).sum(-1) >= _FULL.to(batch.positions.device)[batch.atomic_numbers]
 
 
 def bond_graph(batch: Batch, i: int = 0) -> nx.Graph:

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gadlib.batch import Batch
+from gadlib.chemistry import bonds, is_saturated
 from gadlib.springs import pair_hessian
 
 FLOOR = 0.6
@@ -23,6 +24,7 @@ FLOOR = 0.6
 
 _STIFFNESS = 45.0  # eV, per squared scaled distance: 3 eV/A on C-C at a scaled distance of 1.4
 _HARMONIC = 0.3  # scaled distance beyond the edge after which the pull is constant
+_SATURATED = 1.0  # scaled distance
 _PUSHES = 200
 _HALVINGS = 6
 
@@ -46,8 +48,9 @@ def wall(
     """The wall around molecules that may have so many pieces; links beyond the edge are pulled.
 
     A firm wall joins the heavy atoms to one another and each hydrogen to a heavy atom, so that no
-    hydrogen molecule can leave; else it joins pieces by whatever atoms are nearest, and is zero
-    where there are no more of them than allowed.
+    hydrogen molecule can leave, and rather by atoms that have a bond to give than by saturated
+    ones; else it joins pieces by whatever atoms are nearest, and is zero where there are no more of
+    them than allowed.
 
     Args:
         batch: the molecules.
@@ -75,9 +78,14 @@ def _links(
 
     Without its longest links where several pieces are allowed. A link belongs to the tree when no
     way round it has only shorter ones; of equally long ones all belong. The ways: Floyd, Commun.
-    ACM 5, 345 (1962), doi:10.1145/367766.368168.
+    ACM 5, 345 (1962), doi:10.1145/367766.368168. Of a firm wall a link that is no bond counts as
+    longer for each of its two atoms that is saturated.
     """
     scaled = batch.scaled_distances
+    if is_firm.any():
+        n_saturated = _SATURATED * is_saturated(batch).to(scaled.dtype)
+        longer = scaled + n_saturated[:, :, None] + n_saturated[:, None, :]
+        scaled = torch.where(is_firm[:, None, None] & ~bonds(batch), longer, scaled)
     is_heavy = batch.atomic_numbers > 1
     is_inner = torch.where((is_firm & is_heavy.any(-1))[:, None], is_heavy, batch.mask)
     inner = torch.where(is_inner[:, :, None] & is_inner[:, None, :], scaled, torch.inf)

@@ -1,11 +1,12 @@
 import numpy as np
+import pytest
 import torch
 from ase.build import molecule
 from clusters import SEEDS, backwards, clusters, padded, turned
 from hypothesis import given
 
 from gadlib.batch import Batch
-from gadlib.chemistry import bonds, n_fragments
+from gadlib.chemistry import bonds, is_saturated, n_fragments
 
 
 def pair(distance: float) -> Batch:
@@ -60,3 +61,23 @@ def test_fragments_do_not_depend_on_orientation_order_or_padding(seed):
     expected = n_fragments(batch).tolist()
     for other in (turned(batch, seed), backwards(batch), padded(batch)):
         assert n_fragments(other).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("CH4", [True] * 5),
+        ("CH3", [False] + [True] * 3),
+        ("C2H4", [False, False] + [True] * 4),
+        ("H2O", [True] * 3),
+        ("OH", [False, True]),
+        ("NH2", [False, True, True]),
+        ("CO", [False, False]),
+        ("BF3", [False] + [True] * 3),
+    ],
+)
+def test_atoms_with_all_the_neighbours_that_they_can_have_are_saturated(name, expected):
+    atoms = molecule(name)
+    batch = Batch.pack([atoms.positions, np.zeros((9, 3))], [atoms.numbers, [1] + [2] * 8])
+    assert is_saturated(batch)[0, : len(atoms)].tolist() == expected
+    assert not is_saturated(batch)[0, len(atoms) :].any()

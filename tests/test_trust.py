@@ -171,6 +171,23 @@ def test_the_wall_pulls_on_the_longest_links_of_the_spanning_tree(is_firm, n_all
     assert found.energy.item() == pytest.approx(expected)
 
 
+def test_a_firm_wall_pulls_on_the_atom_that_has_a_bond_to_give():
+    ethyl, methyl = molecule("C2H5"), molecule("CH3")
+    is_carbon = ethyl.numbers == 6
+    ends = ethyl.positions[is_carbon]
+    n_hydrogens = (ethyl.get_all_distances()[is_carbon][:, ~is_carbon] < 1.3).sum(1)
+    full, free = ends[n_hydrogens.argmax()], ends[n_hydrogens.argmin()]
+    away = (full - free) / np.linalg.norm(full - free)
+    methyl.positions += full + 2.6 * away - methyl.positions[methyl.numbers == 6]
+    atoms = ethyl + methyl
+    batch = Batch.pack([atoms.positions], [atoms.numbers])
+    edge, one = torch.tensor([1.3], dtype=torch.float64), torch.tensor([1])
+    found = wall(batch, n_fragments(batch), one, edge, torch.tensor([True]))
+    pulled = found.gradient.unflatten(1, (-1, 3))[0].norm(dim=-1) > 0
+    at = torch.cdist(torch.as_tensor(free)[None], batch.positions[0]).argmin()
+    assert pulled.nonzero().flatten().tolist() == sorted([int(at), len(ethyl)])
+
+
 def test_where_calls_are_dear_the_only_hessians_are_certificates():
     pytest.importorskip("scine_sparrow")
     sparrow, asked = get("scine"), []
