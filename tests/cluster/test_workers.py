@@ -51,7 +51,7 @@ def require_whole(study, n_trials):
     queued = {number for t in trials for number in t.system_attrs.get("retry_history", [])}
     failed = [t for t in trials if t.state is TrialState.FAIL and t.number not in queued]
     assert [t for t in failed if has_place(t, trials, n_trials) and not is_over(t)] == []
-    defaults = [t for t in trials if t.params["dt_max"] == 0.05]
+    defaults = [t for t in trials if "fixed_params" in t.system_attrs]
     assert {first(t) for t in defaults} == {0}  # queued once, and first
     n_done = sum(t in done for t in defaults)
     assert n_done == 1 or (n_done == 0 and deaths(defaults[-1]) == MAX_DEATHS)
