@@ -211,6 +211,16 @@ def test_worker_joins_a_study_that_another_has_only_just_created(settings, sprin
     assert len(hpo.tune(again(settings, n_trials=1)).get_trials()) == 1
 
 
+def test_worker_joins_without_resume_a_study_that_another_is_at_work_on(settings, springs):
+    samples = hpo.difficult_samples(settings)[1][: settings.n_samples]
+    other = hpo.open_study(settings, samples)
+    study = hpo.tune(settings.model_copy(update={"n_trials": 1}))
+    assert len(study.get_trials(states=(TrialState.COMPLETE,))) == 1
+    other.leave()
+    with pytest.raises(InputError, match="continue it with --resume"):
+        hpo.tune(settings)
+
+
 def test_defaults_are_queued_once_where_who_made_the_study_died_over_it(settings):
     samples = hpo.difficult_samples(settings)[1][: settings.n_samples]
     study = optuna.create_study(

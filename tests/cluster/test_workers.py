@@ -60,7 +60,7 @@ def require_whole(study, n_trials):
 
 @pytest.mark.parametrize("url", STORAGES, indirect=True)
 def test_sixteen_starting_at_once_run_exactly_the_total(url, nest, tmp_path):
-    settings = settings_of(url, 20)
+    settings = settings_of(url, 20, resume=True)  # the last may begin when all is done
     workers = nest(16, settings=settings)
     assert workers.wait() == ([0] * 16, 0), workers.told()
     study = load(url, settings["study_name"])
