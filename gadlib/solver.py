@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from gadlib import gad, landing, trust
@@ -100,8 +100,9 @@ def search(
     waiting = torch.arange(len(batch), device=batch.positions.device)
     active: State | None = None
     kept: dict[int, State] = {}
+    started = time.perf_counter()
     while active is not None or len(waiting):
-        started = time.perf_counter()
+        called = batch.positions.new_zeros(0) if active is None else active.calculator_s
         active = None if active is None else rule.step(calculator, active, hyperparameters)
         room = capacity - (0 if active is None else len(active.batch))
         if room and len(waiting):
@@ -113,17 +114,29 @@ def search(
             active = entered if active is None else concatenate([active, entered])
         assert active is not None
         verdict = judge(active, allowed[active.index])
-        seconds = (time.perf_counter() - started) / len(active.batch)
-        active = replace(active, elapsed_s=active.elapsed_s + seconds)
         status = _status(active, verdict, criterion, n_steps)
         _keep_strict(kept, active, verdict)
         active, is_changed = _give_back(kept, active, status)
         verdict = judge(active, allowed[active.index]) if is_changed else verdict
+        active = _timed(active, called, time.perf_counter() - started)
         frame = Frame(active, verdict, status)
         yield frame
+        started = time.perf_counter()  # what the caller does with the frame is not the search's
         rows = [i for i, status in enumerate(frame.status) if status is Status.RUNNING]
         if len(rows) < len(frame.status):
             active = take(active, torch.tensor(rows, device=active.index.device)) if rows else None
+
+
+def _timed(state: State, called: Float[Tensor, " b"], seconds: float) -> State:
+    """The state with the seconds of a step: each system's own at the calculator, and of the rest
+    as much as any other's.
+
+    `called` is what the first b systems had spent at the calculator before; the others are new.
+    """
+    own = state.calculator_s.clone()
+    own[: len(called)] -= called
+    rest = (seconds - own.sum()) / len(own)
+    return replace(state, elapsed_s=state.elapsed_s + own + rest)
 
 
 def _rule(hyperparameters: Hyperparameters, criterion: Criterion) -> StepRule:

@@ -76,7 +76,7 @@ class State:
         n_gradient: gradients (with their energies) computed; those inside a Hessian are not
             counted.
         n_hessian: Hessians computed.
-        elapsed_s: wall time, shared evenly among the systems of the batch.
+        elapsed_s: wall time: the calculator's, and an even share of what the batch took besides.
         calculator_s: the part of it spent in the calculator.
         message: why a system failed, empty while it has not.
     """

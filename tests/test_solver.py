@@ -1,3 +1,5 @@
+import time
+
 import pytest
 import torch
 from clusters import POTENTIAL, Recorded, clusters, padded, spoiled
@@ -226,8 +228,26 @@ def test_an_unknown_criterion_is_refused():
         frames(criterion="index2")
 
 
-def test_time_is_shared_by_the_systems_and_that_of_the_calculator_is_part_of_it(whole):
-    state = whole[0].state
-    assert (state.calculator_s > 0).all()
-    assert (state.calculator_s < state.elapsed_s).all()
-    assert len(set(state.elapsed_s.tolist())) == 1
+@pytest.mark.parametrize("capacity", [2, 5])
+def test_time_at_the_calculator_is_each_systems_own_and_the_rest_is_shared(capacity):
+    """Those that enter cost a Hessian, which is not billed to those that have long been there."""
+    entering = set()
+    before = {}
+    for frame in frames(capacity=capacity):
+        state = frame.state
+        places = rows(frame)
+        rest = state.elapsed_s - state.calculator_s
+        more = [float(rest[i]) - before.get(place, 0.0) for i, place in enumerate(places)]
+        assert (state.calculator_s > 0).all()
+        assert more == pytest.approx([more[0]] * len(more)) and more[0] > 0
+        entering.add(len([place for place in places if place not in before]))
+        before |= {place: float(rest[i]) for i, place in enumerate(places)}
+    assert entering > {0}
+
+
+def test_time_of_the_systems_is_together_that_of_the_search():
+    spent = {}
+    started = time.perf_counter()
+    for frame in frames(capacity=2):
+        spent |= dict(zip(rows(frame), frame.state.elapsed_s.tolist(), strict=True))
+    assert sum(spent.values()) == pytest.approx(time.perf_counter() - started, rel=0.2)
