@@ -128,8 +128,7 @@ def search(
 
 
 def _timed(state: State, called: Float[Tensor, " b"], seconds: float) -> State:
-    """The state with the seconds of a step: each system's own at the calculator, and of the rest
-    as much as any other's.
+    """The state with the seconds of a step: each system's own at the calculator, the rest shared.
 
     `called` is what the first b systems had spent at the calculator before; the others are new.
     """
