@@ -21,6 +21,7 @@ from scipy.optimize import minimize
 
 from gadlib import chemistry, modes
 from gadlib.batch import Batch, Calculator
+from gadlib.chemistry import is_same
 
 RELAXED_FORCE = 0.004
 """eV/A on any atom, where searches stop."""
@@ -181,11 +182,6 @@ def descend(
             low, high = ((low + high) / 2, high) if is_short else (low, (low + high) / 2)
         positions = surface.displaced(positions, here.modes @ step)
     raise Unsuitable("path downhill does not end")
-
-
-def is_same(a: nx.Graph, b: nx.Graph) -> bool:
-    """Whether two bond graphs are isomorphic, elements included."""
-    return nx.is_isomorphic(a, b, node_match=lambda p, q: p["z"] == q["z"])
 
 
 def propose(graph: nx.Graph, rng: Generator) -> tuple[list, list]:
