@@ -95,9 +95,7 @@ class Surface:
 
     def graph(self, positions: np.ndarray) -> nx.Graph:
         """The bond graph, its nodes labelled by atomic number."""
-        graph = nx.from_numpy_array(chemistry.bonds(self.batch(positions))[0].numpy())
-        nx.set_node_attributes(graph, dict(enumerate(map(int, self.numbers))), "z")
-        return graph
+        return chemistry.bond_graph(self.batch(positions))
 
     def displaced(self, positions: np.ndarray, step: np.ndarray) -> np.ndarray:
         """The positions after a mass-weighted step."""
