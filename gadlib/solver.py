@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from gadlib import gad, landing, trust
@@ -102,7 +102,7 @@ def search(
     kept: dict[int, State] = {}
     started = time.perf_counter()
     while active is not None or len(waiting):
-        called = batch.positions.new_zeros(0) if active is None else active.calculator_s
+        called = 0.0 if active is None else float(active.calculator_s.sum())
         active = None if active is None else rule.step(calculator, active, hyperparameters)
         room = capacity - (0 if active is None else len(active.batch))
         if room and len(waiting):
@@ -118,24 +118,15 @@ def search(
         _keep_strict(kept, active, verdict)
         active, is_changed = _give_back(kept, active, status)
         verdict = judge(active, allowed[active.index]) if is_changed else verdict
-        active = _timed(active, called, time.perf_counter() - started)
+        called = float(active.calculator_s.sum()) - called
+        seconds = (time.perf_counter() - started - called) / len(active.batch)
+        active = replace(active, overhead_s=active.overhead_s + seconds)
         frame = Frame(active, verdict, status)
         yield frame
         started = time.perf_counter()  # what the caller does with the frame is not the search's
         rows = [i for i, status in enumerate(frame.status) if status is Status.RUNNING]
         if len(rows) < len(frame.status):
             active = take(active, torch.tensor(rows, device=active.index.device)) if rows else None
-
-
-def _timed(state: State, called: Float[Tensor, " b"], seconds: float) -> State:
-    """The state with the seconds of a step: each system's own at the calculator, the rest shared.
-
-    `called` is what the first b systems had spent at the calculator before; the others are new.
-    """
-    own = state.calculator_s.clone()
-    own[: len(called)] -= called
-    rest = (seconds - own.sum()) / len(own)
-    return replace(state, elapsed_s=state.elapsed_s + own + rest)
 
 
 def _rule(hyperparameters: Hyperparameters, criterion: Criterion) -> StepRule:
@@ -173,7 +164,7 @@ def _give_back(
     return state, is_changed
 
 
-_SPENT = ("steps", "escapes", "n_gradient", "n_hessian", "elapsed_s", "calculator_s")
+_SPENT = ("steps", "escapes", "n_gradient", "n_hessian", "calculator_s", "overhead_s")
 
 
 def _status(

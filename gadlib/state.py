@@ -76,8 +76,8 @@ class State:
         n_gradient: gradients (with their energies) computed; those inside a Hessian are not
             counted.
         n_hessian: Hessians computed.
-        elapsed_s: wall time: the calculator's, and an even share of what the batch took besides.
-        calculator_s: the part of it spent in the calculator.
+        calculator_s: wall time spent in the calculator.
+        overhead_s: an even share of the wall time that the batch took besides.
         message: why a system failed, empty while it has not.
     """
 
@@ -95,8 +95,8 @@ class State:
     escapes: Int[Tensor, " B"]
     n_gradient: Int[Tensor, " B"]
     n_hessian: Int[Tensor, " B"]
-    elapsed_s: Float[Tensor, " B"]
     calculator_s: Float[Tensor, " B"]
+    overhead_s: Float[Tensor, " B"]
     message: tuple[str, ...]
 
     @cached_property
@@ -108,6 +108,11 @@ class State:
     def order(self) -> Int[Tensor, " B"]:
         """The number of negative vibrational eigenvalues."""
         return self.spectrum.order
+
+    @property
+    def elapsed_s(self) -> Float[Tensor, " B"]:
+        """Wall time, in the calculator and besides."""
+        return self.calculator_s + self.overhead_s
 
 
 def take(node: T, index: Tensor) -> T:
@@ -199,8 +204,8 @@ def begin(
         escapes=zero,
         n_gradient=zero + 1,
         n_hessian=zero + int(model is None),
-        elapsed_s=zero.double(),
         calculator_s=zero.double() + seconds / len(batch),
+        overhead_s=zero.double(),
         message=tuple(evaluation.failures.get(i, "") for i in range(len(batch))),
     )
 

@@ -236,12 +236,12 @@ def test_time_at_the_calculator_is_each_systems_own_and_the_rest_is_shared(capac
     for frame in frames(capacity=capacity):
         state = frame.state
         places = rows(frame)
-        rest = state.elapsed_s - state.calculator_s
-        more = [float(rest[i]) - before.get(place, 0.0) for i, place in enumerate(places)]
+        rest = (state.elapsed_s - state.calculator_s).tolist()
+        more = [rest[i] - before.get(place, 0.0) for i, place in enumerate(places)]
         assert (state.calculator_s > 0).all()
         assert more == pytest.approx([more[0]] * len(more)) and more[0] > 0
         entering.add(len([place for place in places if place not in before]))
-        before |= {place: float(rest[i]) for i, place in enumerate(places)}
+        before |= dict(zip(places, rest, strict=True))
     assert entering > {0}
 
 
