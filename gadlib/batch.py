@@ -21,7 +21,7 @@ _MASSES = torch.tensor(atomic_masses, dtype=torch.float64)
 _MASSES[0] = 0.0  # ASE gives the dummy element X a mass of 1; here it is padding
 _RADII = torch.tensor(covalent_radii, dtype=torch.float64)
 _OF_MOLECULES = ("mask", "n_atoms", "masses", "sqrt_masses", "inverse_sqrt_masses")
-_OF_MOLECULES += ("is_pair", "radii_sum", "by_size")
+_OF_MOLECULES += ("is_pair", "radii_sum")
 
 
 @dataclass(frozen=True)
@@ -111,15 +111,6 @@ class Batch:
         """The sum of the covalent radii of two atoms, in angstrom (ASE's table)."""
         radii = _RADII.to(self.positions.device)[self.atomic_numbers]
         return radii[:, :, None] + radii[:, None, :]
-
-    @cached_property
-    def by_size(self) -> tuple[tuple[int, Int[Tensor, " R"]], ...]:
-        """The numbers of atoms that occur, each with the places of the systems that have it."""
-        places: dict[int, list[int]] = {}
-        for i, n in enumerate(self.n_atoms.tolist()):
-            places.setdefault(n, []).append(i)
-        device = self.positions.device
-        return tuple((n, torch.tensor(rows, device=device)) for n, rows in places.items())
 
     @cached_property
     def distances(self) -> Float[Tensor, "B N N"]:

@@ -100,10 +100,10 @@ def _links(
         nearest = torch.where(is_inner[:, None], scaled, torch.inf).argmin(-1)
         hung = is_hung[..., None] & (nearest[..., None] == atoms)
         is_link = is_link | hung | hung.mT
-    if (max_fragments > 1).any():
+    for n_open in range(1, int(max_fragments.max())):
         length = torch.where(is_link.triu(), scaled, 0.0).flatten(1)
-        rank = (-length).argsort(dim=-1, stable=True).argsort(dim=-1)
-        is_open = (rank < max_fragments[:, None] - 1).view_as(is_link)
+        is_longest = torch.nn.functional.one_hot(length.argmax(-1), length.shape[1]).bool()
+        is_open = (is_longest & (max_fragments > n_open)[:, None]).view_as(is_link)
         is_link = is_link & ~(is_open | is_open.mT)
     return is_link
 

@@ -2,8 +2,8 @@
 
 The one place where anything is projected. A mass-weighted coordinate is sqrt(m) times the Cartesian
 one; rigid motions (three translations, three rotations about the centre of mass, two for a linear
-molecule) are removed exactly, by shifting their eigenvalues above all others, so that no threshold
-on eigenvalues is ever needed. Floor 2.
+molecule) are removed exactly, cut out or, on a GPU, shifted above all others, so that no threshold on
+eigenvalues is ever needed. Floor 2.
 
 Reference: Miller, Handy, Adams, J. Chem. Phys. 72, 99 (1980), doi:10.1063/1.438959.
 """
@@ -100,9 +100,7 @@ def spectrum(
 ) -> Spectrum:
     """The vibrational spectrum of Cartesian Hessians in eV/A^2.
 
-    The rigid motions are shifted above the largest vibrational eigenvalue rather than cut out,
-    which is the same eigenproblem as Q^T H Q in their complement, and keeps one shape for the whole
-    batch.
+    It is that of Q^T H Q, with Q an orthonormal basis of what rigid motions leave.
 
     Args:
         hessian: the Hessians.
@@ -111,17 +109,55 @@ def spectrum(
     """
     rigid = rigid_motions(batch) if rigid is None else rigid
     weighted = mass_weight(hessian, batch)
+    solve = _cut_out if weighted.device.type == "cpu" else _shifted
+    return Spectrum(*solve(weighted, rigid, batch), rigid)
+
+
+def _cut_out(
+    weighted: Float[Tensor, "B D D"], rigid: Float[Tensor, "B D 6"], batch: Batch
+) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D D"]]:
+    """Eigenpairs of what is left without rigid motions and padding, infinity and zero behind them.
+
+    Molecules with as many atoms and rigid motions go together. The cost grows as the cube of what
+    is left.
+    """
+    values = torch.full_like(weighted[:, 0], torch.inf)
+    modes = torch.zeros_like(weighted)
+    alike: dict[tuple[int, int], list[int]] = {}
+    kinds = zip(batch.n_atoms.tolist(), rigid.any(1).sum(-1).tolist(), strict=True)
+    for i, kind in enumerate(kinds):
+        alike.setdefault(kind, []).append(i)
+    for (n_atoms, n_rigid), places in alike.items():
+        rows = slice(None) if len(alike) == 1 else torch.tensor(places)
+        n, n_left = 3 * n_atoms, 3 * n_atoms - n_rigid
+        motions = rigid[rows, :n]
+        if n_rigid < 6:  # those that do not exist stand between translations and other rotations
+            motions = motions[:, :, [*range(3), *range(9 - n_rigid, 6)][:n_rigid]]
+        left = torch.linalg.qr(motions, mode="complete").Q[:, :, n_rigid:]
+        within = torch.bmm(left.mT, torch.bmm(weighted[rows, :n, :n], left))
+        values[rows, :n_left], vectors = torch.linalg.eigh(within)
+        modes[rows, :n, :n_left] = torch.bmm(left, vectors)
+    return values, modes
+
+
+def _shifted(
+    weighted: Float[Tensor, "B D D"], rigid: Float[Tensor, "B D 6"], batch: Batch
+) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D D"]]:
+    """The same eigenpairs from one shape for the whole batch, as a GPU likes it.
+
+    Rigid motions and padding are shifted above the largest vibrational eigenvalue.
+    """
     bound = 2 * torch.linalg.vector_norm(weighted, dim=(1, 2), keepdim=True) + 1
     along = torch.bmm(weighted, rigid)
     within_rigid = torch.bmm(rigid.mT, along)
     along = torch.baddbmm(along - bound / 2 * rigid, rigid, within_rigid, alpha=-0.5)
     crossed = torch.bmm(along, rigid.mT)
-    shifted = weighted.sub_(crossed).sub_(crossed.mT)
-    eigenvalues, modes = _eigh(shifted, batch, bound[:, 0])
+    padding = torch.where(batch.sqrt_masses > 0, 0.0, bound[:, 0])
+    shifted = weighted - crossed - crossed.mT + torch.diag_embed(padding)
+    values, modes = torch.linalg.eigh(shifted)
     n_vibrations = 3 * batch.n_atoms - rigid.any(1).sum(-1)
-    place = torch.arange(eigenvalues.shape[-1], device=eigenvalues.device)
-    is_mode = place < n_vibrations[:, None]
-    return Spectrum(torch.where(is_mode, eigenvalues, torch.inf), modes, rigid)
+    place = torch.arange(values.shape[-1], device=values.device)
+    return torch.where(place < n_vibrations[:, None], values, torch.inf), modes
 
 
 def most_within(
@@ -135,23 +171,3 @@ def most_within(
 def within(modes: Float[Tensor, "B D M"], wanted: Float[Tensor, "B D K"]) -> Float[Tensor, "B M"]:
     """How much of each unit mode lies within orthonormal directions, from 0 to 1."""
     return (wanted.mT @ modes).square().sum(1)
-
-
-def _eigh(
-    matrices: Float[Tensor, "B D D"], batch: Batch, bound: Float[Tensor, "B 1"]
-) -> tuple[Tensor, Tensor]:
-    """Eigenpairs, padding last; on the CPU of each matrix cut to its own size.
-
-    There padding would be paid in cubes; else it is shifted to the bound.
-    """
-    if matrices.device.type != "cpu":
-        padding = torch.where(batch.sqrt_masses > 0, 0.0, bound)
-        return torch.linalg.eigh(matrices + torch.diag_embed(padding))
-    if len(batch.by_size) == 1 and 3 * batch.by_size[0][0] == matrices.shape[1]:
-        return torch.linalg.eigh(matrices)
-    values = matrices.new_full(matrices.shape[:2], torch.inf)
-    vectors = torch.zeros_like(matrices)
-    for n_atoms, rows in batch.by_size:
-        n = 3 * n_atoms
-        values[rows, :n], vectors[rows, :n, :n] = torch.linalg.eigh(matrices[rows, :n, :n])
-    return values, vectors

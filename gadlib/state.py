@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import StrEnum
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, TypeVar
 
 import torch
@@ -118,7 +118,7 @@ class State:
 def take(node: T, index: Tensor) -> T:
     """The systems at the given places of a nesting of frozen dataclasses, tensors and tuples."""
     return _map(
-        lambda leaves: leaves[0][index],
+        lambda leaves: leaves[0].index_select(0, index),
         lambda parts: tuple(parts[0][i] for i in index.tolist()),
         [node],
     )
@@ -152,23 +152,29 @@ def put(state: T, rows: Int[Tensor, " R"], change: Callable[[T], T]) -> T:
 
 def _n_systems(node: Any) -> int:
     """How many systems a nesting of frozen dataclasses has, by its first tensor."""
-    first = getattr(node, fields(node)[0].name)
+    first = getattr(node, _names(type(node))[0])
     return len(first) if isinstance(first, Tensor) else _n_systems(first)
 
 
 def _map(on_tensors: Callable, on_tuples: Callable, nodes: Sequence[Any]) -> Any:
     first = nodes[0]
-    if is_dataclass(first) and not isinstance(first, type):
-        changed = {
-            f.name: _map(on_tensors, on_tuples, [getattr(n, f.name) for n in nodes])
-            for f in fields(first)
-        }
-        if all(value is getattr(first, name) for name, value in changed.items()):
-            return first
-        return replace(first, **changed)
     if isinstance(first, Tensor):
         return on_tensors(nodes)
-    return on_tuples(nodes) if isinstance(first, tuple) else first
+    if isinstance(first, tuple):
+        return on_tuples(nodes)
+    changed = {}
+    for name in _names(type(first)):
+        leaves = [getattr(node, name) for node in nodes]
+        value = _map(on_tensors, on_tuples, leaves)
+        if value is not leaves[0]:
+            changed[name] = value
+    return replace(first, **changed) if changed else first
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    """The fields of a dataclass; of anything else none."""
+    return tuple(f.name for f in fields(kind)) if is_dataclass(kind) else ()
 
 
 def along_modes(state: State, gradient: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:

@@ -10,6 +10,7 @@ the other. Floor 3.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -335,14 +336,18 @@ def _new_try(memory: TrustMemory, h: TrustHyperparameters) -> TrustMemory:
 
 def _kick(positions: Float[Tensor, "N 3"], number: int) -> Float[Tensor, "N 3"]:
     """The disturbance of the numbered relaxation, the same for every system; none for the first."""
+    return (_KICK * min(number, 1) * _noise(number)[: len(positions)]).to(positions)
+
+
+@cache
+def _noise(number: int) -> Float[Tensor, "M 3"]:
     generator = torch.Generator().manual_seed(number)
-    kick = torch.randn(_MAX_KICKED, 3, generator=generator, dtype=torch.float64)[: len(positions)]
-    return (_KICK * min(number, 1) * kick).to(positions)
+    return torch.randn(_MAX_KICKED, 3, generator=generator, dtype=torch.float64)
 
 
 def longest(vector: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
     """The longest of the atoms' parts of a vector."""
-    return vector.unflatten(1, (-1, 3)).norm(dim=-1).amax(-1)
+    return torch.linalg.vector_norm(vector.unflatten(1, (-1, 3)), dim=-1).amax(-1)
 
 
 def pick(condition: Bool[Tensor, " B"], yes: Tensor, no: Tensor) -> Tensor:
