@@ -67,6 +67,8 @@ class Hyperparameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     solver: ClassVar[str]
+    closest_pair: ClassVar[float]
+    """Starts with two atoms closer than this (A) are refused."""
 
     @classmethod
     def knobs(cls) -> tuple[Knob, ...]:
@@ -122,6 +124,7 @@ class GadHyperparameters(Hyperparameters):
     """Knobs of multi-mode Eckart mass-weighted GAD, with the published ranges and defaults."""
 
     solver: ClassVar[str] = "gad"
+    closest_pair: ClassVar[float] = 0.1
 
     dt_min: float = _knob(
         1e-6, 1e-7, 1e-5, "smallest time step", unit="A^2/eV", log=True, limits=(1e-9, 1e-3)
@@ -185,6 +188,7 @@ class TrustHyperparameters(Hyperparameters):
     """Knobs of the trust-region solver on the image surface."""
 
     solver: ClassVar[str] = "trust"
+    closest_pair: ClassVar[float] = 0.001  # it pushes atoms apart before anything is computed
 
     dear: Literal["auto", "calls", "wall"] = Field(
         default="auto",

@@ -39,6 +39,7 @@ class SellaHyperparameters(Hyperparameters):
     """How Sella is run; everything else is as it comes."""
 
     solver = "sella"
+    closest_pair = 0.1
 
     coordinates: Literal["cartesian", "internal"] = "cartesian"
     """In which it steps."""
@@ -78,7 +79,7 @@ def searched(job: Job) -> Iterator[tuple[int, Record]]:
 
 
 def _searched(job: Job, start: Start) -> Record:
-    if reason := too_close(start):
+    if reason := too_close(start, job.hyperparameters.closest_pair):
         return failed(start, Status.BAD_START, f"{Status.BAD_START.sentence} {reason}")
     hyperparameters: Any = job.hyperparameters
     _warm(hyperparameters.coordinates)

@@ -30,8 +30,9 @@ from gadlib.input import InputError
 EMBEDDED = Path(__file__).parent / "data" / "reactions.h5"
 SPLITS = ("train", "val", "test")
 
-CLOSEST_PAIR_MIN = 0.1
-"""A starting geometry with two atoms closer than this (A) is refused."""
+COINCIDENT = 0.001
+"""Two atoms closer than this (A) sit on each other: not even a direction leads from one to the
+other."""
 
 MAX_NOISE = 5.0
 
@@ -291,17 +292,17 @@ def read_geometries(path: str | Path) -> list[Start]:
     return found
 
 
-def too_close(start: Start) -> str:
-    """Which two atoms sit on each other, in words; empty where none do."""
+def too_close(start: Start, least: float) -> str:
+    """Which two atoms are closer than `least` (A), in words; empty where none are."""
     distance = np.linalg.norm(start.positions[:, None] - start.positions[None], axis=-1)
     np.fill_diagonal(distance, np.inf)
-    if len(distance) < 2 or distance.min() >= CLOSEST_PAIR_MIN:
+    if len(distance) < 2 or distance.min() >= least:
         return ""
     i, j = sorted(np.unravel_index(distance.argmin(), distance.shape))
     symbols = Atoms(start.atomic_numbers).get_chemical_symbols()
     return (
         f"atoms {i} ({symbols[i]}) and {j} ({symbols[j]}) of {start.name} are"
-        f" {distance.min():.3f} A apart at {start.start}; expected at least {CLOSEST_PAIR_MIN} A"
+        f" {distance.min():.3f} A apart at {start.start}; expected at least {least} A"
     )
 
 
@@ -311,6 +312,6 @@ def require_some_apart(found: Sequence[Start]) -> None:
     Raises:
         InputError: when all starting geometries have atoms on each other.
     """
-    reasons = [too_close(start) for start in found]
+    reasons = [too_close(start, COINCIDENT) for start in found]
     if reasons and all(reasons):
         raise InputError(f"no start can be computed: {reasons[0]}")

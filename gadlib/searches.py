@@ -51,7 +51,8 @@ def searched(
 ) -> Iterator[tuple[int, Record]]:
     """The place of each start and its record, as the searches end, computed in this process.
 
-    A start with atoms on each other is a record at once; the calculator never sees it.
+    A start with atoms closer than the solver takes is a record at once; the calculator never sees
+    it.
 
     Args:
         job: what to search.
@@ -59,7 +60,7 @@ def searched(
     """
     sane = []
     for place, start in enumerate(job.starts):
-        if reason := too_close(start):
+        if reason := too_close(start, job.hyperparameters.closest_pair):
             yield place, failed(start, Status.BAD_START, f"{Status.BAD_START.sentence} {reason}")
         else:
             sane.append(place)

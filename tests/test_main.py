@@ -104,7 +104,7 @@ TUNE = "tune --h5-path little.h5 --split train --start-from ts --n-samples 1 --w
         ("search none.xyz", "none.xyz: no such file; expected starting geometries"),
         ("search empty.xyz", "empty.xyz: not readable as geometries"),
         ("search xenon.xyz", "xenon-0: the calculator does not know element Xe"),
-        ("search flat.xyz", "are 0.000 A apart at flat.xyz; expected at least 0.1 A"),
+        ("search flat.xyz", "are 0.000 A apart at flat.xyz; expected at least 0.001 A"),
         (f"{TUNE} --n-samples 4", "n_samples 4: larger than the set, expected at most 3"),
         (f"{TUNE} --n-trials 0", "n_trials = 0: Input should be greater than or equal to 1"),
         (f"{TUNE} --dt-min 2e-6", "a study draws them itself; expected none"),

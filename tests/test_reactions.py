@@ -145,7 +145,7 @@ def test_starts_that_all_have_atoms_on_each_other_are_refused():
     reaction = _reaction("H2O")
     flat = np.zeros((3, 3))
     bad = reactions.Reaction("rxn9", "H2O", "test", reaction.atomic_numbers, flat, flat, flat)
-    with pytest.raises(InputError, match=r"rxn9 are 0.000 A apart at ts; expected at least 0.1 A"):
+    with pytest.raises(InputError, match=r"rxn9 are 0.000 A apart at ts; expected at least 0.001 A"):
         reactions.starts([bad], "ts")
     assert len(reactions.starts([bad, reaction], "ts")) == 2
 
@@ -155,8 +155,9 @@ def test_pair_at_the_floor_distance_is_accepted_and_below_it_named():
         atoms = Atoms("OH", positions=[[0, 0, 0], [0, 0, distance]])
         return reactions.Start("x", "HO", "", "f", None, atoms.numbers, atoms.positions, 1)
 
-    assert reactions.too_close(start(0.1)) == ""
-    assert reactions.too_close(start(0.099)).startswith("atoms 0 (O) and 1 (H) of x are 0.099 A")
+    assert reactions.too_close(start(0.1), 0.1) == ""
+    told = reactions.too_close(start(0.099), 0.1)
+    assert told.startswith("atoms 0 (O) and 1 (H) of x are 0.099 A")
 
 
 def test_geometries_come_in_the_order_of_frames_with_their_names(tmp_path):
