@@ -38,13 +38,18 @@ def n_fragments(batch: Batch) -> Int[Tensor, " B"]:
     return (is_first & batch.mask).sum(-1)
 
 
-def is_saturated(batch: Batch) -> Bool[Tensor, "B N"]:
-    """Whether an atom has as many neighbours as single bonds fill its shell.
+def full_shells(batch: Batch) -> Int[Tensor, "B N"]:
+    """How many neighbours an atom has when single bonds fill its shell.
 
     Hydrogen 1, carbon and silicon 4, nitrogen and phosphorus 3, oxygen and sulphur 2, halogens 1;
-    atoms of other elements never are.
+    atoms of other elements never have enough.
     """
-    return bonds(batch).sum(-1) >= _FULL.to(batch.positions.device)[batch.atomic_numbers]
+    return _FULL.to(batch.positions.device)[batch.atomic_numbers]
+
+
+def is_saturated(batch: Batch) -> Bool[Tensor, "B N"]:
+    """Whether an atom has as many neighbours as single bonds fill its shell."""
+    return bonds(batch).sum(-1) >= full_shells(batch)
 
 
 def bond_graph(batch: Batch, i: int = 0) -> nx.Graph:

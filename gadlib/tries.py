@@ -20,6 +20,7 @@ from gadlib.chemistry import n_fragments
 from gadlib.confine import untangle
 from gadlib.criteria import FORCE_TOL
 from gadlib.hyperparameters import TrustHyperparameters
+from gadlib.mend import mended
 from gadlib.modes import spectrum, within
 from gadlib.springs import model_hessian
 from gadlib.state import State, put
@@ -299,7 +300,7 @@ def _go_back(state: State, h: TrustHyperparameters) -> State:
     kicks = [_kick(state.batch.positions[i], int(n)) for i, n in enumerate(memory.relaxations)]
     is_again = memory.is_relaxing & (memory.relaxations % _PRESSES > 0)
     base = torch.where(is_again[:, None, None], state.batch.positions, memory.start)
-    batch = untangle(state.batch.moved_to(base + torch.stack(kicks)), START_FLOOR)
+    batch = untangle(mended(state.batch.moved_to(base + torch.stack(kicks))), START_FLOOR)
     model, n_pieces = model_hessian(batch), n_fragments(batch)
     memory = replace(
         _new_try(memory, h),

@@ -1,0 +1,104 @@
+"""A molecule put together again from what noise has made of it, without a calculator. Floor 2.
+
+Which atoms are to be bonded follows from where they are and from how many neighbours each element
+takes (`chemistry`): the heavy atoms are joined to one tree, every hydrogen is hung on one of them,
+and more bonds are kept where atoms that are near have places left. Then the atoms move to where
+these bonds have their lengths and nothing else is too near.
+
+References: Kruskal, Proc. Am. Math. Soc. 7, 48 (1956), doi:10.1090/S0002-9939-1956-0078686-7 (the
+tree); Crouse, IEEE Trans. Aerosp. Electron. Syst. 52, 1679 (2016), doi:10.1109/TAES.2016.140952
+(the assignment of the hydrogens, as in SciPy).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from gadlib.batch import Batch
+from gadlib.chemistry import full_shells
+from gadlib.springs import pair_hessian
+
+_KEPT = 1.5  # scaled distance up to which atoms with places left are bonded
+_TETRAHEDRAL = 2 / 3  # -2 times the cosine of the angle
+_BESIDE = 1.2  # A more than the radii, for atoms that share no neighbour
+_PUSH = 0.3  # of a bond's pull
+_EVERYWHERE = 0.01
+_STEPS = 40
+_LONGEST = 0.3  # A in a step
+_ENOUGH = 0.01  # A
+
+
+def mended(batch: Batch) -> Batch:
+    """The molecules put together; as they are where they are particles on a surface.
+
+    Least squares by Gauss and Newton: bonds are to be as long as the radii of their atoms together,
+    atoms with a common neighbour at least as far apart as a tetrahedral angle has them, others at
+    least as far as the radii and 1.2 A.
+    """
+    if not batch.is_free or batch.positions.shape[1] < 2:
+        return batch
+    is_bond = torch.stack([_bonds_to_be(batch, i) for i in range(len(batch))])
+    apart = _apart(batch, is_bond)
+    weight = torch.where(is_bond, 1.0, _PUSH) * batch.is_pair
+    width = 3 * batch.positions.shape[1]
+    ridge = _EVERYWHERE * torch.eye(width, dtype=weight.dtype, device=weight.device)
+    for _ in range(_STEPS):
+        off = torch.where(batch.is_pair, batch.distances - apart, 0.0)
+        off = torch.where(is_bond, off, off.clamp(max=0))
+        if off.abs().amax() < _ENOUGH:
+            break
+        gradient = ((weight * off)[..., None] * batch.units).sum(2).flatten(1)
+        hessian = pair_hessian(batch, torch.where(off != 0, weight, 0.0)) + ridge
+        move = -torch.linalg.solve(hessian, gradient).unflatten(1, (-1, 3))
+        longest = move.norm(dim=-1).amax(-1).clamp(min=_LONGEST)
+        batch = batch.moved_to(batch.positions + _LONGEST / longest[:, None, None] * move)
+    return batch
+
+
+def _apart(batch: Batch, is_bond: Bool[Tensor, "B N N"]) -> Float[Tensor, "B N N"]:
+    """How far two atoms are to be apart in A, exactly where they are bonded, else at least."""
+    length = torch.where(is_bond, batch.radii_sum, 0.0)
+    one, other = length[:, :, :, None], length[:, None, :, :]  # i to k, k to j
+    square = one.square() + other.square() + _TETRAHEDRAL * one * other
+    across = torch.where((one > 0) & (other > 0), square, torch.inf).amin(2).sqrt()
+    beside = batch.radii_sum + _BESIDE
+    return torch.where(is_bond, length, torch.where(across.isfinite(), across, beside))
+
+
+def _bonds_to_be(batch: Batch, i: int) -> Bool[Tensor, "N N"]:
+    """The bonds of one molecule: a tree of heavy atoms, hydrogens on it, and what places are left.
+
+    Short links come first; a link that leaves an atom with more neighbours than it takes, only
+    where there is no other.
+    """
+    numbers = batch.atomic_numbers[i].cpu().numpy()
+    scaled = batch.scaled_distances[i].cpu().numpy()
+    heavy, hydrogens = np.flatnonzero(numbers > 1), np.flatnonzero(numbers == 1)
+    places = full_shells(batch)[i].cpu().numpy().copy()
+    is_bond = np.zeros_like(scaled, dtype=bool)
+
+    def join(a: int, b: int) -> None:
+        is_bond[a, b] = is_bond[b, a] = True
+        places[[a, b]] -= 1
+
+    pairs = [(scaled[a, b], a, b) for n, a in enumerate(heavy) for b in heavy[n + 1 :]]
+    links = [(a, b) for _, a, b in sorted(pairs)]
+    piece = {int(a): int(a) for a in heavy}
+    for is_strict in (True, False):
+        for a, b in links:
+            if piece[a] != piece[b] and (not is_strict or min(places[a], places[b]) > 0):
+                join(a, b)
+                piece = {k: piece[a] if v == piece[b] else v for k, v in piece.items()}
+    if len(heavy) and len(hydrogens):
+        slots = np.repeat(heavy, places[heavy].clip(0, len(hydrogens)))
+        slots = np.concatenate([slots, np.resize(heavy, max(0, len(hydrogens) - len(slots)))])
+        for h, slot in zip(*linear_sum_assignment(scaled[np.ix_(hydrogens, slots)]), strict=True):
+            join(hydrogens[h], slots[slot])
+    for a, b in links:
+        if scaled[a, b] < _KEPT and min(places[a], places[b]) > 0 and not is_bond[a, b]:
+            join(a, b)
+    return torch.from_numpy(is_bond).to(batch.positions.device)
