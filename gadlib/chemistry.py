@@ -47,11 +47,6 @@ def full_shells(batch: Batch) -> Int[Tensor, "B N"]:
     return _FULL.to(batch.positions.device)[batch.atomic_numbers]
 
 
-def is_saturated(batch: Batch) -> Bool[Tensor, "B N"]:
-    """Whether an atom has as many neighbours as single bonds fill its shell."""
-    return bonds(batch).sum(-1) >= full_shells(batch)
-
-
 def bond_graph(batch: Batch, i: int = 0) -> nx.Graph:
     """The bond graph of one system, its nodes labelled `z` by atomic number."""
     n = int(batch.n_atoms[i])

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gadlib.batch import Batch
-from gadlib.chemistry import bonds, is_saturated
+from gadlib.chemistry import BOND_SCALE
 from gadlib.springs import pair_hessian
 
 FLOOR = 0.6
@@ -24,7 +24,6 @@ FLOOR = 0.6
 
 _STIFFNESS = 45.0  # eV, per squared scaled distance: 3 eV/A on C-C at a scaled distance of 1.4
 _HARMONIC = 0.3  # scaled distance beyond the edge after which the pull is constant
-_SATURATED = 1.0  # scaled distance
 _PUSHES = 200
 _HALVINGS = 6
 
@@ -42,29 +41,26 @@ def wall(
     batch: Batch,
     n_pieces: Int[Tensor, " B"],
     max_fragments: Int[Tensor, " B"],
-    edge: Float[Tensor, " B"],
     is_firm: Bool[Tensor, " B"],
 ) -> Wall:
-    """The wall around molecules that may have so many pieces; links beyond the edge are pulled.
+    """The wall around molecules that may have so many pieces; links longer than bonds are pulled.
 
     A firm wall joins the heavy atoms to one another and each hydrogen to a heavy atom, so that no
-    hydrogen molecule can leave, and rather by atoms that have a bond to give than by saturated
-    ones; else it joins pieces by whatever atoms are nearest, and is zero where there are no more of
-    them than allowed.
+    hydrogen molecule can leave; else it joins pieces by whatever atoms are nearest, and is zero
+    where there are no more of them than allowed.
 
     Args:
         batch: the molecules.
         n_pieces: connected pieces of their bond graphs.
         max_fragments: pieces that they may have.
-        edge: a scaled distance.
         is_firm: whether the wall is firm.
     """
     is_walled = is_firm | (n_pieces > max_fragments)
     if batch.is_free and is_walled.any():
         is_pulled = _links(batch, max_fragments, is_firm) & is_walled[:, None, None]
-        is_pulled = is_pulled & (batch.scaled_distances > edge[:, None, None])
+        is_pulled = is_pulled & (batch.scaled_distances > BOND_SCALE)
         if is_pulled.any():
-            return _pull(batch, is_pulled, edge)
+            return _pull(batch, is_pulled)
     size, width = batch.positions.shape[:2]
     new = batch.positions.new_zeros
     none = torch.zeros_like(is_walled)
@@ -78,14 +74,9 @@ def _links(
 
     Without its longest links where several pieces are allowed. A link belongs to the tree when no
     way round it has only shorter ones; of equally long ones all belong. The ways: Floyd, Commun.
-    ACM 5, 345 (1962), doi:10.1145/367766.368168. Of a firm wall a link that is no bond counts as
-    longer for each of its two atoms that is saturated.
+    ACM 5, 345 (1962), doi:10.1145/367766.368168.
     """
     scaled = batch.scaled_distances
-    if is_firm.any():
-        n_saturated = _SATURATED * is_saturated(batch).to(scaled.dtype)
-        longer = scaled + n_saturated[:, :, None] + n_saturated[:, None, :]
-        scaled = torch.where(is_firm[:, None, None] & ~bonds(batch), longer, scaled)
     is_heavy = batch.atomic_numbers > 1
     is_inner = torch.where((is_firm & is_heavy.any(-1))[:, None], is_heavy, batch.mask)
     inner = torch.where(is_inner[:, :, None] & is_inner[:, None, :], scaled, torch.inf)
@@ -108,10 +99,10 @@ def _links(
     return is_link
 
 
-def _pull(batch: Batch, is_pulled: Bool[Tensor, "B N N"], edge: Float[Tensor, " B"]) -> Wall:
+def _pull(batch: Batch, is_pulled: Bool[Tensor, "B N N"]) -> Wall:
     """The wall of links with the energy k (s - s0)^2 / 2, linear farther out."""
     radii = batch.radii_sum
-    excess = torch.where(is_pulled, batch.scaled_distances - edge[:, None, None], 0.0)
+    excess = torch.where(is_pulled, batch.scaled_distances - BOND_SCALE, 0.0)
     bent = excess.clamp(max=_HARMONIC)
     energy = _STIFFNESS / 2 * (bent * (excess - bent / 2)).sum((1, 2))
     slope = _STIFFNESS * bent / radii

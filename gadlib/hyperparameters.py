@@ -215,9 +215,6 @@ class TrustHyperparameters(Hyperparameters):
         2, 1, 20, "where Hessians are dear: steps from one probe of the climbed mode to the next"
     )
     try_steps: int = _knob(150, 20, 400, "steps after which a try is given up", log=True)
-    press_steps: int = _knob(
-        30, 1, 100, "steps of a relaxation in which the wall presses the pieces together", log=True
-    )
     branches: int = _knob(
         12, 1, 40, "climbs from one minimum, along both sides of one mode after the other"
     )

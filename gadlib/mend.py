@@ -29,7 +29,7 @@ _PUSH = 0.3  # of a bond's pull
 _EVERYWHERE = 0.01
 _STEPS = 40
 _LONGEST = 0.3  # A in a step
-_ENOUGH = 0.01  # A
+_ENOUGH = 0.03  # A
 
 
 def mended(batch: Batch) -> Batch:
@@ -49,13 +49,14 @@ def mended(batch: Batch) -> Batch:
     for _ in range(_STEPS):
         off = torch.where(batch.is_pair, batch.distances - apart, 0.0)
         off = torch.where(is_bond, off, off.clamp(max=0))
-        if off.abs().amax() < _ENOUGH:
-            break
         gradient = ((weight * off)[..., None] * batch.units).sum(2).flatten(1)
         hessian = pair_hessian(batch, torch.where(off != 0, weight, 0.0)) + ridge
         move = -torch.linalg.solve(hessian, gradient).unflatten(1, (-1, 3))
-        longest = move.norm(dim=-1).amax(-1).clamp(min=_LONGEST)
-        batch = batch.moved_to(batch.positions + _LONGEST / longest[:, None, None] * move)
+        longest = move.norm(dim=-1).amax(-1)
+        scale = _LONGEST / longest.clamp(min=_LONGEST)
+        batch = batch.moved_to(batch.positions + scale[:, None, None] * move)
+        if longest.max() < _ENOUGH:
+            break
     return batch
 
 

@@ -35,9 +35,10 @@ SETTLED_FORCE = 20.0
 
 RELAXED_TOL = 0.03
 _SETTLE_STEPS = 30
+_FIRST = 10
+_LOOSE = 1 / 3
 _APART_STEPS = 10
 _KICK = 0.5
-_PRESSES = 3
 _SOFT_CM1 = 100.0
 _SOFT = 3.0  # eV/(A^2 amu), 900 cm-1
 _MAX_KICKED = 1000
@@ -61,7 +62,6 @@ class TrustMemory:
         is_relaxing: whether the system goes down, to settle or to a minimum, instead of climbing.
         is_settling: whether it does so only until a distorted start is whole and its forces are
             those of a molecule.
-        press: steps of this relaxation in which the wall presses the pieces together.
         attempt: tries begun before this one.
         branch: climbs from the present minimum before this one; it tells the mode and its sign.
         n_pieces: connected pieces of the bond graph here.
@@ -88,7 +88,6 @@ class TrustMemory:
     claims: Int[Tensor, " B"]
     is_relaxing: Bool[Tensor, " B"]
     is_settling: Bool[Tensor, " B"]
-    press: Int[Tensor, " B"]
     attempt: Int[Tensor, " B"]
     branch: Int[Tensor, " B"]
     n_pieces: Int[Tensor, " B"]
@@ -105,6 +104,7 @@ class TrustMemory:
     home_gradient: Float[Tensor, "B D"]
     home_hessian: Float[Tensor, "B D D"]
     is_minimum: Bool[Tensor, " B"]
+    is_mended: Bool[Tensor, " B"]
 
 
 def turn(state: State, h: TrustHyperparameters) -> State:
@@ -115,10 +115,9 @@ def turn(state: State, h: TrustHyperparameters) -> State:
     is_relaxing = memory.is_relaxing & ~memory.is_settling
     force = longest(memory.wall_gradient - state.forces.flatten(1))
     is_long = memory.try_steps >= h.try_steps
-    is_rest = (force < RELAXED_TOL) & (memory.try_steps > memory.press)
+    is_rest = (force < RELAXED_TOL) & (memory.try_steps > 0)
     is_down = is_relaxing & is_rest & ~is_walled & (state.order == 0)
-    is_apart = memory.try_steps > h.press_steps + _APART_STEPS
-    is_apart = is_apart & (memory.torn_steps >= _APART_STEPS)
+    is_apart = memory.torn_steps >= _APART_STEPS
     is_stuck = is_relaxing & ((is_rest & is_walled) | is_apart | is_long)
     is_known = (state.is_exact & (state.order == 1)) | (memory.claims >= _MAX_CLAIMS)
     is_found = (force < FORCE_TOL) & (is_known | is_walled)
@@ -150,9 +149,14 @@ def _settled(state: State, h: TrustHyperparameters) -> State:
     is_calm = (state.max_force < SETTLED_FORCE) & (memory.n_pieces <= state.max_fragments)
     is_calm = is_calm | (not state.batch.is_free)  # particles on a surface know no such forces
     is_done = memory.is_settling & is_calm
+    n_loose = memory.n_pieces - state.max_fragments
+    is_wreck = (memory.try_steps >= _FIRST) | (n_loose > _LOOSE * state.batch.n_atoms)
+    is_wreck = memory.is_settling & ~is_calm & ~memory.is_mended & is_wreck & state.batch.is_free
     is_late = memory.is_settling & ~is_calm & (memory.try_steps >= _SETTLE_STEPS)
-    if not (is_done | is_late).any():
+    if not (is_done | is_late | is_wreck).any():
         return state
+    state = put(state, is_wreck.nonzero().flatten(), lambda part: _mended(part, h))
+    memory = state.memory
     memory = replace(
         _made_home(state, is_done),
         start=pick(is_done, state.batch.positions, memory.start),
@@ -160,6 +164,19 @@ def _settled(state: State, h: TrustHyperparameters) -> State:
         is_relaxing=memory.is_relaxing & ~is_done,
         is_settling=memory.is_settling & ~is_done & ~is_late,
         try_steps=torch.where(is_done, 0, torch.where(is_late, h.try_steps, memory.try_steps)),
+    )
+    return replace(state, memory=memory)
+
+
+def _mended(state: State, h: TrustHyperparameters) -> State:
+    """The searches whose starts are no molecules, about to settle once more from these mended."""
+    attempt = state.memory.attempt
+    state = _put_together(state, state.memory.start, h)
+    memory = replace(
+        state.memory,
+        attempt=attempt,
+        start=state.batch.positions,
+        is_mended=torch.ones_like(state.memory.is_mended),
     )
     return replace(state, memory=memory)
 
@@ -291,27 +308,28 @@ def _go_again(state: State, h: TrustHyperparameters) -> State:
 
 
 def _go_back(state: State, h: TrustHyperparameters) -> State:
-    """The searches at their starting points, about to relax within the wall.
+    """The searches at their starting points, put together, about to relax within the wall.
 
-    From the second time on the starting point is somewhat disturbed. Pieces that came apart all the
-    same are pressed together again where they are, a few times.
+    From the second time on the starting point is somewhat disturbed before.
     """
     memory: TrustMemory = state.memory
     kicks = [_kick(state.batch.positions[i], int(n)) for i, n in enumerate(memory.relaxations)]
-    is_again = memory.is_relaxing & (memory.relaxations % _PRESSES > 0)
-    base = torch.where(is_again[:, None, None], state.batch.positions, memory.start)
-    batch = untangle(mended(state.batch.moved_to(base + torch.stack(kicks))), START_FLOOR)
-    model, n_pieces = model_hessian(batch), n_fragments(batch)
+    state = _put_together(state, memory.start + torch.stack(kicks), h)
     memory = replace(
-        _new_try(memory, h),
-        n_pieces=n_pieces,
-        press=torch.where(n_pieces > 1, h.press_steps, 0),
-        anchor=batch.positions,
+        state.memory,
         mode=torch.zeros_like(memory.mode),
         is_relaxing=torch.ones_like(memory.is_relaxing),
         radius=torch.full_like(memory.radius, STRIDE * h.radius_start),
         relaxations=memory.relaxations + 1,
     )
+    return replace(state, memory=memory)
+
+
+def _put_together(state: State, positions: Float[Tensor, "B N 3"], h: TrustHyperparameters) -> State:
+    """The searches about to go down from the molecules put together, at another try."""
+    batch = untangle(mended(state.batch.moved_to(positions)), START_FLOOR)
+    model = model_hessian(batch)
+    memory = replace(_new_try(state.memory, h), n_pieces=n_fragments(batch), anchor=batch.positions)
     return replace(
         state, batch=batch, hessian=model, spectrum=spectrum(model, batch), memory=memory
     )

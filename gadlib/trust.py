@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gadlib.batch import Batch, Calculator
-from gadlib.chemistry import BOND_SCALE, n_fragments
+from gadlib.chemistry import n_fragments
 from gadlib.confine import FLOOR, moved_above, untangle, wall
 from gadlib.criteria import FORCE_TOL
 from gadlib.curvature import (
@@ -36,7 +36,6 @@ from gadlib.state import State, along_modes, begin, displacement, put
 from gadlib.tries import START_FLOOR, STRIDE, TrustMemory, aim_at, at_home, longest, pick, turn
 
 _MAX_POOR = 3
-_PRESS_EDGE = 1.0
 _NEAR = 0.3
 _MAX_AGE = 20
 _MARK_STEPS = 8
@@ -66,11 +65,10 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparame
         claims=zero,
         is_relaxing=~no,
         is_settling=~no,
-        press=zero,
         attempt=zero,
         branch=zero,
         try_steps=zero,
-        n_pieces=state.max_fragments,
+        n_pieces=n_fragments(batch),
         torn_steps=zero,
         relaxations=zero,
         start=batch.positions,
@@ -83,6 +81,7 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparame
         is_circling=no,
         lowest=state.energy,
         is_minimum=no,
+        is_mended=no,
     )
     return replace(state, memory=memory)
 
@@ -95,8 +94,8 @@ def step(calculator: Calculator, state: State, hyperparameters: TrustHyperparame
     surface_gradient = memory.wall_gradient - state.forces.flatten(1)
     climbed, mode = _climbed(state)
     move = _trust_move(state, surface_gradient, climbed)
-    # The first point of a relaxation is not known yet.
-    is_jump = memory.is_relaxing & ~memory.is_settling & (memory.try_steps == 0)
+    # Nothing is known yet of a molecule that was put together.
+    is_jump = memory.is_relaxing & (~memory.is_settling | memory.is_mended) & (memory.try_steps == 0)
     move = torch.where(is_jump[:, None], 0.0, move)
     batch = moved_above(state.batch, move.unflatten(1, (-1, 3)), FLOOR)
     move = (batch.positions - state.batch.positions).flatten(1)
@@ -184,12 +183,10 @@ def _arrive(
     moved = evaluated(calculator, replace(state, batch=batch, steps=state.steps + 1), is_due)
     hessian = pick(is_due, moved.hessian, updated(state, moved))
     is_down = memory.is_relaxing & ~memory.is_settling
-    is_pressing = is_down & (memory.try_steps + 1 < memory.press)
-    edge = torch.where(is_pressing, _PRESS_EDGE, BOND_SCALE)
     n_pieces = n_fragments(batch)
     is_firm = is_down | (memory.is_settling & (n_pieces > state.max_fragments))
     max_fragments = torch.where(is_down, 1, state.max_fragments)
-    barrier = wall(batch, n_pieces, max_fragments, edge.to(step.dtype), is_firm)
+    barrier = wall(batch, n_pieces, max_fragments, is_firm)
     curved = hessian + barrier.hessian if barrier.is_active.any() else hessian
     moved = replace(moved, hessian=hessian, spectrum=spectrum(curved, batch))
     length = longest(step)
@@ -199,7 +196,6 @@ def _arrive(
         & (force < _NEAR)
         & (memory.age >= _MAX_AGE)
         & ~memory.is_thrifty
-        & (memory.try_steps >= memory.press)
         & ~memory.is_settling
     )
     is_hopeful = ~memory.is_thrifty | (moved.order > 0)
