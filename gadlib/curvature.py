@@ -17,7 +17,7 @@ from gadlib.modes import spectrum
 from gadlib.quadratic import bfgs, matvec, probe, ts_bfgs
 from gadlib.springs import bond_hessian, model_hessian
 from gadlib.state import State, evaluate, put
-from gadlib.tries import aim_at, at_probed_home, is_at_start
+from gadlib.tries import aim_at
 
 _PROBES, _PROBES_ROUGH = 11, 14
 _ROUGH_FORCE = 8.0  # eV/A; so far from a minimum the lowest mode is harder to find
@@ -25,7 +25,6 @@ _PROBE = 0.01
 _PROBES_AT_ONCE = 8
 _STALL_STEPS = 8
 _STALL_FORCE = 0.03
-_THRIFTY_STEPS = 500
 _MAX_ASKING_S = 2.0
 _MANY_GRADIENTS = 8
 _ASKED = 3
@@ -40,7 +39,7 @@ def updated(state: State, moved: State) -> Float[Tensor, "B D D"]:
     nothing, and loses saddles near the start. Structured updates: Dennis, Gay, Welsch, ACM Trans.
     Math. Softw. 7, 348 (1981), doi:10.1145/355958.355965.
     """
-    is_down = state.memory.is_relaxing
+    is_down = state.memory.is_settling
     step = (moved.batch.positions - state.batch.positions).flatten(1)
     change = (state.forces - moved.forces).flatten(1)
     hessian = _followed(state, moved.batch)
@@ -60,7 +59,7 @@ def updated(state: State, moved: State) -> Float[Tensor, "B D D"]:
 def _followed(state: State, there: Batch) -> Float[Tensor, "B D D"]:
     """The Hessian plus what the bonds' springs gain, where one on the way down stays positive."""
     followed = state.hessian + (bond_hessian(there) - bond_hessian(state.batch))
-    rows = state.memory.is_relaxing.nonzero().flatten()
+    rows = state.memory.is_settling.nonzero().flatten()
     if not len(rows):
         return followed
     padding = torch.diag_embed((state.batch.sqrt_masses[rows] == 0).to(followed.dtype))
@@ -172,24 +171,20 @@ def _to_probe(
 def spared(calculator: Calculator, state: State, h: TrustHyperparameters) -> State:
     """The state with its softest modes probed where Hessians are spared and a probe is due.
 
-    Where none are spared, the first climb begins with an exact one.
+    Where none are spared, a climb begins with an exact one.
 
     A climb that no longer moves, since its Hessian has become useless (on a potential with kinks,
-    each step across one adds a curvature that exists nowhere), begins again with a model. One that
-    has taken long spares no more.
+    each step across one adds a curvature that exists nowhere), begins again with a model.
     """
     memory = state.memory
-    is_thrifty = memory.is_thrifty & (state.steps < _THRIFTY_STEPS)
-    if (is_thrifty != memory.is_thrifty).any():
-        state = replace(state, memory=replace(memory, is_thrifty=is_thrifty))
-    is_begun = (memory.try_steps == 0) & ~memory.is_relaxing
-    is_blind = is_begun & is_at_start(memory) & ~is_thrifty & ~state.is_exact
+    is_thrifty = memory.is_thrifty
+    is_begun = (memory.try_steps == 0) & ~memory.is_settling
+    is_blind = is_begun & ~is_thrifty & ~state.is_exact
     state = put(state, is_blind.nonzero().flatten(), lambda part: certified(calculator, part))
-    is_climbing = is_thrifty & ~memory.is_relaxing
+    is_climbing = is_thrifty & ~memory.is_settling
     is_stalled = is_climbing & (memory.age >= _STALL_STEPS)
     is_stalled &= (memory.radius <= 1.001 * h.radius_min) & (state.max_force > _STALL_FORCE)
-    is_new_home = memory.is_minimum & (memory.branch == 0)
-    is_first = is_thrifty & is_begun & (is_at_start(memory) | is_new_home)
+    is_first = is_thrifty & is_begun
     is_due = is_climbing & ((memory.age + 1) % h.probe_every == 0) & ~is_first & ~is_stalled
     state = _probed_once(calculator, state, is_due.nonzero().flatten())
     state = put(state, is_stalled.nonzero().flatten(), lambda part: _remodelled(part, h))
@@ -201,8 +196,7 @@ def spared(calculator: Calculator, state: State, h: TrustHyperparameters) -> Sta
             rows.nonzero().flatten(),
             lambda part, number=number: probed(calculator, part, number),
         )
-    is_home = is_first & is_new_home & (memory.attempt > 0)
-    return at_probed_home(state, is_home) if is_home.any() else state
+    return state
 
 
 def _remodelled(state: State, h: TrustHyperparameters) -> State:

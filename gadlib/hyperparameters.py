@@ -215,8 +215,15 @@ class TrustHyperparameters(Hyperparameters):
         2, 1, 20, "where Hessians are dear: steps from one probe of the climbed mode to the next"
     )
     try_steps: int = _knob(150, 20, 400, "steps after which a try is given up", log=True)
-    branches: int = _knob(
-        12, 1, 40, "climbs from one minimum, along both sides of one mode after the other"
+    settle_steps: int = _knob(
+        10,
+        1,
+        60,
+        "steps in which a distorted start may come to rest before it is put together anew",
+        log=True,
+    )
+    kick: float = _knob(
+        0.5, 0.1, 1.5, "how much noise on every coordinate makes another start of one", unit="A"
     )
     torn_steps: int = _knob(
         10, 2, 50, "steps in more pieces than allowed after which a climb is given up"

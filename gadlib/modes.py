@@ -2,8 +2,8 @@
 
 The one place where anything is projected. A mass-weighted coordinate is sqrt(m) times the Cartesian
 one; rigid motions (three translations, three rotations about the centre of mass, two for a linear
-molecule) are removed exactly, cut out or, on a GPU, shifted above all others, so that no threshold on
-eigenvalues is ever needed. Floor 2.
+molecule) are removed exactly, cut out or, on a GPU, shifted above all others, so that no threshold
+on eigenvalues is ever needed. Floor 2.
 
 Reference: Miller, Handy, Adams, J. Chem. Phys. 72, 99 (1980), doi:10.1063/1.438959.
 """

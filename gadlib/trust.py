@@ -33,11 +33,9 @@ from gadlib.modes import spectrum
 from gadlib.quadratic import image_step, matvec
 from gadlib.springs import model_hessian
 from gadlib.state import State, along_modes, begin, displacement, put
-from gadlib.tries import START_FLOOR, STRIDE, TrustMemory, aim_at, at_home, longest, pick, turn
+from gadlib.tries import REST_FORCE, START_FLOOR, STRIDE, TrustMemory, aim_at, longest, pick, turn
 
 _MAX_POOR = 3
-_NEAR = 0.3
-_MAX_AGE = 20
 _MARK_STEPS = 8
 _BACK = 0.05
 _CIRCLE = 0.02
@@ -59,29 +57,22 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparame
         wall_gradient=torch.zeros_like(gradient),
         wall_hessian=torch.zeros_like(state.hessian),
         radius=torch.full_like(state.energy, hyperparameters.radius_start),
-        mode=torch.zeros_like(gradient),
         age=zero,
         poor=zero,
         claims=zero,
-        is_relaxing=~no,
         is_settling=~no,
         attempt=zero,
-        branch=zero,
-        try_steps=zero,
+        n_mended=zero,
         n_pieces=n_fragments(batch),
+        try_steps=zero,
         torn_steps=zero,
-        relaxations=zero,
-        start=batch.positions,
-        home=batch.positions,
-        home_energy=state.energy,
-        home_gradient=gradient,
-        home_hessian=state.hessian,
         anchor=batch.positions,
         is_arrived=no,
         is_circling=no,
         lowest=state.energy,
-        is_minimum=no,
-        is_mended=no,
+        start=batch.positions,
+        start_energy=state.energy,
+        start_gradient=gradient,
     )
     return replace(state, memory=memory)
 
@@ -89,69 +80,44 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparame
 def step(calculator: Calculator, state: State, hyperparameters: TrustHyperparameters) -> State:
     """The state after one step of every system, where its try is over the first of the next one."""
     state = turn(state, hyperparameters)
-    state = at_home(spared(calculator, state, hyperparameters))
+    state = spared(calculator, state, hyperparameters)
     memory: TrustMemory = state.memory
     surface_gradient = memory.wall_gradient - state.forces.flatten(1)
-    climbed, mode = _climbed(state)
-    move = _trust_move(state, surface_gradient, climbed)
-    # Nothing is known yet of a molecule that was put together.
-    is_jump = memory.is_relaxing & (~memory.is_settling | memory.is_mended) & (memory.try_steps == 0)
-    move = torch.where(is_jump[:, None], 0.0, move)
+    move = _trust_move(state, surface_gradient, _climbed(state))
+    move = torch.where(memory.is_unknown[:, None], 0.0, move)
     batch = moved_above(state.batch, move.unflatten(1, (-1, 3)), FLOOR)
     move = (batch.positions - state.batch.positions).flatten(1)
     curved = matvec(state.hessian, move)
     if memory.wall_energy.any():
         curved = curved + matvec(memory.wall_hessian, move)
     predicted = (move * (surface_gradient + curved / 2)).sum(-1)
-    state = replace(state, memory=replace(memory, mode=mode))
     return _arrive(calculator, state, batch, move, predicted, hyperparameters)
 
 
-def _climbed(state: State) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]:
-    """1 at the mode that each system climbs, and that mode while it is not yet the lowest.
+def _climbed(state: State) -> Float[Tensor, "B D"]:
+    """1 at the mode that each system climbs; none while it settles.
 
-    With an aim the first try climbs, at every step anew, the mode with most of it, soft ones before
-    stiff ones, until it has arrived near a point of order one. Else once the lowest mode is the
-    climbed one, it is climbed from then on, whichever it is.
+    It is the lowest one; with an aim the one with most of that, at every step anew, until the climb
+    has arrived near a point of order one.
     """
-    memory: TrustMemory = state.memory
-    modes = state.spectrum.modes
-    is_following = memory.mode.any(-1)
     is_aiming, aimed = aim_at(state)
-    if not (is_following | is_aiming).any():
-        climbed = torch.zeros_like(memory.mode)
-        climbed[:, 0] = ~memory.is_relaxing
-        return climbed, memory.mode
-    overlaps = matvec(modes.mT, memory.mode)
-    is_mode = state.spectrum.eigenvalues.isfinite()
-    likeness = torch.where(is_mode, overlaps.abs(), -1.0)
-    best = torch.where(is_following, likeness.argmax(-1), 0)
-    best = torch.where(is_aiming, aimed, best)
-    rows = torch.arange(len(best), device=best.device)
-    sign = torch.where(overlaps[rows, best] < 0, -1.0, 1.0)
-    mode = sign[:, None] * modes[rows, :, best]
-    keeps = ((best > 0) & ~is_aiming) | (is_following & (memory.try_steps == 0))
-    climbed = torch.nn.functional.one_hot(best, overlaps.shape[-1]).to(overlaps.dtype)
-    return climbed * ~memory.is_relaxing[:, None], mode * keeps[:, None]
+    place = torch.where(is_aiming, aimed, 0)
+    eigenvalues = state.spectrum.eigenvalues
+    climbed = torch.nn.functional.one_hot(place, eigenvalues.shape[1]).to(eigenvalues.dtype)
+    return climbed * ~state.memory.is_settling[:, None]
 
 
 def _trust_move(
     state: State, gradient: Float[Tensor, "B D"], climbed: Float[Tensor, "B D"]
 ) -> Float[Tensor, "B D"]:
-    """The trust-region step in A; the first one from a minimum goes along the climbed mode.
-
-    Which way along it, the branch tells; with an aim the first try goes towards that.
-    """
+    """The trust-region step in A; a climb from rest goes towards its aim, if it has one."""
     memory: TrustMemory = state.memory
     components = along_modes(state, gradient)
-    is_from_minimum = (memory.try_steps == 0) & (memory.is_minimum | (memory.attempt > 0))
-    if not is_from_minimum.any():
-        return image_move(state, components, climbed, memory.radius)
-    aim = state.wanted.along(state.batch).sum(-1)
-    towards = torch.where((memory.attempt == 0)[:, None], aim, memory.mode)
-    signs = matvec(state.spectrum.modes.mT, towards).sign()
-    is_kick = (climbed > 0) & (is_from_minimum & towards.any(-1))[:, None]
-    components = torch.where(is_kick, 1e-6 * signs, components)
+    is_kicked = (memory.try_steps == 0) & state.wanted.is_set & (state.max_force < REST_FORCE)
+    if is_kicked.any():
+        aim = state.wanted.along(state.batch).sum(-1)
+        signs = matvec(state.spectrum.modes.mT, aim).sign()
+        components = torch.where((climbed > 0) & is_kicked[:, None], 1e-6 * signs, components)
     return image_move(state, components, climbed, memory.radius)
 
 
@@ -179,27 +145,18 @@ def _arrive(
     """The state after the step, its Hessian, trust radius and counters brought up to date."""
     memory: TrustMemory = state.memory
     is_due = (memory.age + 1 >= h.hessian_every) | (memory.poor >= _MAX_POOR)
-    is_due = is_due & ~memory.is_relaxing & ~memory.is_thrifty
+    is_due = is_due & ~memory.is_settling & ~memory.is_thrifty
     moved = evaluated(calculator, replace(state, batch=batch, steps=state.steps + 1), is_due)
     hessian = pick(is_due, moved.hessian, updated(state, moved))
-    is_down = memory.is_relaxing & ~memory.is_settling
     n_pieces = n_fragments(batch)
-    is_firm = is_down | (memory.is_settling & (n_pieces > state.max_fragments))
-    max_fragments = torch.where(is_down, 1, state.max_fragments)
-    barrier = wall(batch, n_pieces, max_fragments, is_firm)
+    is_firm = memory.is_settling & (n_pieces > state.max_fragments)
+    barrier = wall(batch, n_pieces, state.max_fragments, is_firm)
     curved = hessian + barrier.hessian if barrier.is_active.any() else hessian
     moved = replace(moved, hessian=hessian, spectrum=spectrum(curved, batch))
     length = longest(step)
     force = longest(barrier.gradient - moved.forces.flatten(1))
-    is_near = (
-        memory.is_relaxing
-        & (force < _NEAR)
-        & (memory.age >= _MAX_AGE)
-        & ~memory.is_thrifty
-        & ~memory.is_settling
-    )
     is_hopeful = ~memory.is_thrifty | (moved.order > 0)
-    is_claim = is_near | (~memory.is_relaxing & (force < FORCE_TOL) & is_hopeful)
+    is_claim = ~memory.is_settling & (force < FORCE_TOL) & is_hopeful
     is_claim = is_claim & ~is_due & ~barrier.is_active
     moved = put(moved, is_claim.nonzero().flatten(), lambda part: certified(calculator, part))
     is_exact = is_due | is_claim
@@ -207,8 +164,8 @@ def _arrive(
     max_radius = torch.where(memory.attempt > 0, STRIDE, 1.0) * h.radius_max
     radius, is_poor = adapted(memory.radius, actual / predicted, length, h, max_radius)
     is_near_order = (moved.order == 1) & (moved.max_force < _ARRIVED_FORCE)
-    is_arrived = memory.is_arrived | (is_near_order & ~memory.is_relaxing)
-    is_jump = length == 0
+    is_arrived = memory.is_arrived | (is_near_order & ~memory.is_settling)
+    is_jump = memory.is_unknown
     is_back = longest((batch.positions - memory.anchor).flatten(1)) < _BACK * length
     is_mark = (memory.try_steps + 1) % _MARK_STEPS == 0
     memory = replace(
@@ -223,7 +180,7 @@ def _arrive(
         is_arrived=is_arrived,
         is_circling=is_back & (length > _CIRCLE),
         lowest=torch.minimum(memory.lowest, moved.energy),
-        claims=memory.claims + (is_claim & ~memory.is_relaxing),
+        claims=memory.claims + is_claim,
         try_steps=memory.try_steps + 1,
         n_pieces=n_pieces,
         torn_steps=torch.where(barrier.is_active, memory.torn_steps + 1, 0),

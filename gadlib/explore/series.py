@@ -78,11 +78,12 @@ def _finite(value: float) -> float:
 
 def _climbed(frame: Frame, row: int) -> Float[np.ndarray, "n 3"]:
     state = frame.state
-    mode = state.memory.mode[row] if state.memory is not None else state.spectrum.modes[row, :, 0]
-    if not mode.any():
-        mode = state.spectrum.modes[row, :, 0]
-    is_relaxing = getattr(state.memory, "is_relaxing", None)
-    if is_relaxing is not None and bool(is_relaxing[row]):
+    mode = state.spectrum.modes[row, :, 0]
+    followed = getattr(state.memory, "mode", None)
+    if followed is not None and followed[row].any():
+        mode = followed[row]
+    is_settling = getattr(state.memory, "is_settling", None)
+    if is_settling is not None and bool(is_settling[row]):
         mode = torch.zeros_like(mode)
     moved = (state.batch.inverse_sqrt_masses[row] * mode).reshape(-1, 3)
     farthest = moved.norm(dim=-1).max().clamp(min=1e-12)
