@@ -19,6 +19,8 @@ BOND_SCALE = 1.3
 _NEIGHBOURS = {1: 1, 6: 4, 7: 3, 8: 2, 9: 1, 14: 4, 15: 3, 16: 2, 17: 1, 35: 1, 53: 1}
 _FULL = torch.full((119,), 2**31)
 _FULL[list(_NEIGHBOURS)] = torch.tensor(list(_NEIGHBOURS.values()))
+_MOST = _FULL.clone()
+_MOST[[15, 16]] = torch.tensor([5, 6])
 
 
 def bonds(batch: Batch) -> Bool[Tensor, "B N N"]:
@@ -45,6 +47,11 @@ def full_shells(batch: Batch) -> Int[Tensor, "B N"]:
     atoms of other elements never have enough.
     """
     return _FULL.to(batch.positions.device)[batch.atomic_numbers]
+
+
+def most_neighbours(batch: Batch) -> Int[Tensor, "B N"]:
+    """How many neighbours an atom can have: phosphorus 5 and sulphur 6, others a full shell."""
+    return _MOST.to(batch.positions.device)[batch.atomic_numbers]
 
 
 def bond_graph(batch: Batch, i: int = 0) -> nx.Graph:

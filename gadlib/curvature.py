@@ -171,20 +171,18 @@ def _to_probe(
 def spared(calculator: Calculator, state: State, h: TrustHyperparameters) -> State:
     """The state with its softest modes probed where Hessians are spared and a probe is due.
 
-    Where none are spared, a climb begins with an exact one.
-
-    A climb that no longer moves, since its Hessian has become useless (on a potential with kinks,
-    each step across one adds a curvature that exists nowhere), begins again with a model.
+    Where none are spared, a climb begins with an exact one. A climb that no longer moves, since its
+    Hessian has become useless (on a potential with kinks, each step across one adds a curvature
+    that exists nowhere), begins again with a model.
     """
     memory = state.memory
-    is_thrifty = memory.is_thrifty
     is_begun = (memory.try_steps == 0) & ~memory.is_settling
-    is_blind = is_begun & ~is_thrifty & ~state.is_exact
+    is_blind = is_begun & ~memory.is_thrifty & ~state.is_exact
     state = put(state, is_blind.nonzero().flatten(), lambda part: certified(calculator, part))
-    is_climbing = is_thrifty & ~memory.is_settling
+    is_climbing = memory.is_thrifty & ~memory.is_settling
     is_stalled = is_climbing & (memory.age >= _STALL_STEPS)
     is_stalled &= (memory.radius <= 1.001 * h.radius_min) & (state.max_force > _STALL_FORCE)
-    is_first = is_thrifty & is_begun
+    is_first = memory.is_thrifty & is_begun
     is_due = is_climbing & ((memory.age + 1) % h.probe_every == 0) & ~is_first & ~is_stalled
     state = _probed_once(calculator, state, is_due.nonzero().flatten())
     state = put(state, is_stalled.nonzero().flatten(), lambda part: _remodelled(part, h))

@@ -214,7 +214,7 @@ class TrustHyperparameters(Hyperparameters):
     probe_every: int = _knob(
         2, 1, 20, "where Hessians are dear: steps from one probe of the climbed mode to the next"
     )
-    try_steps: int = _knob(150, 20, 400, "steps after which a try is given up", log=True)
+    try_steps: int = _knob(100, 20, 400, "steps after which a try is given up", log=True)
     settle_steps: int = _knob(
         10,
         1,

@@ -19,7 +19,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from gadlib.batch import Batch
-from gadlib.chemistry import full_shells
+from gadlib.chemistry import BOND_SCALE, full_shells, most_neighbours
 from gadlib.springs import pair_hessian
 
 _KEPT = 1.5  # scaled distance up to which atoms with places left are bonded
@@ -33,7 +33,7 @@ _ENOUGH = 0.03  # A
 
 
 def mended(batch: Batch) -> Batch:
-    """The molecules put together; as they are where they are particles on a surface.
+    """The molecules put together; as they are without a heavy atom or on an external surface.
 
     Least squares by Gauss and Newton: bonds are to be as long as the radii of their atoms together,
     atoms with a common neighbour at least as far apart as a tetrahedral angle has them, others at
@@ -43,7 +43,7 @@ def mended(batch: Batch) -> Batch:
         return batch
     is_bond = torch.stack([_bonds_to_be(batch, i) for i in range(len(batch))])
     apart = _apart(batch, is_bond)
-    weight = torch.where(is_bond, 1.0, _PUSH) * batch.is_pair
+    weight = torch.where(is_bond, 1.0, _PUSH) * is_bond.any(1, keepdim=True).any(2, keepdim=True)
     width = 3 * batch.positions.shape[1]
     ridge = _EVERYWHERE * torch.eye(width, dtype=weight.dtype, device=weight.device)
     for _ in range(_STEPS):
@@ -73,33 +73,39 @@ def _apart(batch: Batch, is_bond: Bool[Tensor, "B N N"]) -> Float[Tensor, "B N N
 def _bonds_to_be(batch: Batch, i: int) -> Bool[Tensor, "N N"]:
     """The bonds of one molecule: a tree of heavy atoms, hydrogens on it, and what places are left.
 
-    Short links come first; a link that leaves an atom with more neighbours than it takes, only
-    where there is no other.
+    Short links come first. A link that is no bond yet and leaves an atom with more neighbours than
+    fill its shell is made only where there is no other.
     """
     numbers = batch.atomic_numbers[i].cpu().numpy()
     scaled = batch.scaled_distances[i].cpu().numpy()
-    heavy, hydrogens = np.flatnonzero(numbers > 1), np.flatnonzero(numbers == 1)
     places = full_shells(batch)[i].cpu().numpy().copy()
+    spare = most_neighbours(batch)[i].cpu().numpy() - places
+    heavy, hydrogens = np.flatnonzero(numbers > 1).tolist(), np.flatnonzero(numbers == 1).tolist()
     is_bond = np.zeros_like(scaled, dtype=bool)
 
     def join(a: int, b: int) -> None:
         is_bond[a, b] = is_bond[b, a] = True
         places[[a, b]] -= 1
 
+    def has_place(a: int, b: int) -> bool:
+        is_there = scaled[a, b] < BOND_SCALE
+        return all(places[k] + is_there * spare[k] > 0 for k in (a, b))
+
     pairs = [(scaled[a, b], a, b) for n, a in enumerate(heavy) for b in heavy[n + 1 :]]
     links = [(a, b) for _, a, b in sorted(pairs)]
-    piece = {int(a): int(a) for a in heavy}
+    piece = {a: a for a in heavy}
     for is_strict in (True, False):
         for a, b in links:
-            if piece[a] != piece[b] and (not is_strict or min(places[a], places[b]) > 0):
+            if piece[a] != piece[b] and (has_place(a, b) or not is_strict):
                 join(a, b)
                 piece = {k: piece[a] if v == piece[b] else v for k, v in piece.items()}
-    if len(heavy) and len(hydrogens):
+    if heavy and hydrogens:
         slots = np.repeat(heavy, places[heavy].clip(0, len(hydrogens)))
-        slots = np.concatenate([slots, np.resize(heavy, max(0, len(hydrogens) - len(slots)))])
-        for h, slot in zip(*linear_sum_assignment(scaled[np.ix_(hydrogens, slots)]), strict=True):
-            join(hydrogens[h], slots[slot])
+        slots = np.append(slots, np.resize(heavy, max(0, len(hydrogens) - len(slots))))
+        chosen = linear_sum_assignment(scaled[np.ix_(hydrogens, slots)])[1]
+        for hydrogen, slot in zip(hydrogens, chosen, strict=True):
+            join(hydrogen, int(slots[slot]))
     for a, b in links:
-        if scaled[a, b] < _KEPT and min(places[a], places[b]) > 0 and not is_bond[a, b]:
+        if scaled[a, b] < _KEPT and has_place(a, b) and not is_bond[a, b]:
             join(a, b)
     return torch.from_numpy(is_bond).to(batch.positions.device)

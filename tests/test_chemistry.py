@@ -6,7 +6,7 @@ from clusters import SEEDS, backwards, clusters, padded, turned
 from hypothesis import given
 
 from gadlib.batch import Batch
-from gadlib.chemistry import bonds, is_saturated, n_fragments
+from gadlib.chemistry import bonds, full_shells, most_neighbours, n_fragments
 
 
 def pair(distance: float) -> Batch:
@@ -63,21 +63,14 @@ def test_fragments_do_not_depend_on_orientation_order_or_padding(seed):
         assert n_fragments(other).tolist() == expected
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("CH4", [True] * 5),
-        ("CH3", [False] + [True] * 3),
-        ("C2H4", [False, False] + [True] * 4),
-        ("H2O", [True] * 3),
-        ("OH", [False, True]),
-        ("NH2", [False, True, True]),
-        ("CO", [False, False]),
-        ("BF3", [False] + [True] * 3),
-    ],
-)
-def test_atoms_with_all_the_neighbours_that_they_can_have_are_saturated(name, expected):
+@pytest.mark.parametrize("name", ["CH4", "C2H6", "NH3", "CH3CH2OH", "Si2H6", "PH3", "CH3SH"])
+def test_atoms_of_a_saturated_molecule_have_full_shells(name):
     atoms = molecule(name)
-    batch = Batch.pack([atoms.positions, np.zeros((9, 3))], [atoms.numbers, [1] + [2] * 8])
-    assert is_saturated(batch)[0, : len(atoms)].tolist() == expected
-    assert not is_saturated(batch)[0, len(atoms) :].any()
+    batch = Batch.pack([atoms.positions], [atoms.numbers])
+    assert full_shells(batch).tolist() == bonds(batch).sum(-1).tolist()
+
+
+def test_phosphorus_and_sulphur_can_have_more_neighbours_than_fill_a_shell():
+    batch = Batch.pack([np.zeros((4, 3))], [[15, 16, 8, 6]])
+    assert full_shells(batch).tolist() == [[3, 2, 2, 4]]
+    assert most_neighbours(batch).tolist() == [[5, 6, 2, 4]]

@@ -145,7 +145,9 @@ def test_starts_that_all_have_atoms_on_each_other_are_refused():
     reaction = _reaction("H2O")
     flat = np.zeros((3, 3))
     bad = reactions.Reaction("rxn9", "H2O", "test", reaction.atomic_numbers, flat, flat, flat)
-    with pytest.raises(InputError, match=r"rxn9 are 0.000 A apart at ts; expected at least 0.001 A"):
+    with pytest.raises(
+        InputError, match=r"rxn9 are 0.000 A apart at ts; expected at least 0.001 A"
+    ):
         reactions.starts([bad], "ts")
     assert len(reactions.starts([bad, reaction], "ts")) == 2
 

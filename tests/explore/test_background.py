@@ -55,7 +55,7 @@ def test_tells_every_point_and_the_record_of_the_same_search():
 
 
 def test_a_run_is_a_row_with_what_was_changed():
-    asked = task(hyperparameters={"radius_start": 0.3, "branches": 12})
+    asked = task(hyperparameters={"radius_start": 0.3, "torn_steps": 10})
     *points, ended = all_of(Background(search_tasks, [asked], True))
     run = Run(4, asked.settings, "a reaction", asked.start.atomic_numbers, points, ended.record)
     row = run_row(run)

@@ -43,8 +43,8 @@ def test_logarithmic_where_declared_with_doc_and_unit(solver, knob):
 def test_reset_returns_to_the_defaults():
     sliders = KnobSliders("trust")
     before = sliders.values
-    sliders.show({"radius_start": 0.4, "branches": 3, "hessian_every": 100})
-    assert sliders.values == before | {"radius_start": 0.4, "branches": 3, "hessian_every": 100}
+    sliders.show({"radius_start": 0.4, "torn_steps": 3, "hessian_every": 100})
+    assert sliders.values == before | {"radius_start": 0.4, "torn_steps": 3, "hessian_every": 100}
     sliders.reset()
     assert sliders.values == before
 
@@ -80,7 +80,7 @@ class TestStudyBest:
         path = tmp_path / "hpo_results.json"
         path.write_text(json.dumps({"best_params": {"radius_start": 0.2}}))
         assert study_best(str(path), None, "trust")["radius_start"] == 0.2
-        assert study_best(str(path), None, "trust")["branches"] == 12
+        assert study_best(str(path), None, "trust")["torn_steps"] == 10
 
     def test_is_read_from_the_study_itself(self, tmp_path):
         storage = f"sqlite:///{tmp_path / 'study.db'}"

@@ -17,7 +17,7 @@ from gadlib.state import Status
 @pytest.fixture
 def task():
     (molecule,) = molecules_of(ExploreSettings(max_samples=1))
-    return task_of(molecule, {"solver": "trust", "hyperparameters": {"branches": 3}})
+    return task_of(molecule, {"solver": "trust", "hyperparameters": {"torn_steps": 3}})
 
 
 def record(sweep, steps, is_converged):
@@ -38,7 +38,7 @@ def test_every_pair_is_searched_once_and_other_knobs_stay(task):
         (0.4, 10),
         (0.4, 100),
     ]
-    assert all(k["branches"] == 3 for k in knobs)
+    assert all(k["torn_steps"] == 3 for k in knobs)
 
 
 def test_map_has_each_record_in_its_place(task):
@@ -74,7 +74,7 @@ def test_no_run_is_a_sentence():
 
 def test_impossible_sweeps_are_refused(task):
     with pytest.raises(InputError, match="twice"):
-        Sweep(task, (axis("trust", "branches", 1, 9, 3),) * 2)
+        Sweep(task, (axis("trust", "torn_steps", 2, 9, 3),) * 2)
     with pytest.raises(InputError, match="no knob of solver 'trust'"):
         axis("trust", "dt_max", 0.01, 0.1, 3)
     with pytest.raises(InputError, match="at most 400"):
