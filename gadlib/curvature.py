@@ -88,20 +88,19 @@ def probed(calculator: Calculator, state: State, number: int) -> State:
             vectors = torch.where(is_new[:, None, :], torch.linalg.qr(vectors).Q, 0.0)
         else:
             vectors = torch.nn.functional.normalize(vectors, dim=1)
-        changes = []
-        for vector in vectors.unbind(-1):
-            change, seconds = _difference(calculator, state.batch, forces, vector)
-            changes.append(change)
-            spent = state.calculator_s + seconds / len(state.batch)
-            state = replace(state, calculator_s=spent)
-        state = replace(state, n_gradient=state.n_gradient + is_new.sum(-1))
+        changes, seconds = _differences(calculator, state.batch, forces, vectors)
         known = torch.cat([known, vectors], -1)
-        found = torch.cat([found, torch.stack(changes, -1)], -1)
+        found = torch.cat([found, changes], -1)
         hessian = probe(state.hessian, known, found)
         curved = hessian + state.memory.wall_hessian
         here = spectrum(curved, state.batch, state.spectrum.rigid)
         state = replace(
-            state, hessian=hessian, spectrum=here, is_exact=torch.zeros_like(state.is_exact)
+            state,
+            hessian=hessian,
+            spectrum=here,
+            is_exact=torch.zeros_like(state.is_exact),
+            n_gradient=state.n_gradient + is_new.sum(-1),
+            calculator_s=state.calculator_s + seconds / len(state.batch),
         )
     return state
 
@@ -115,10 +114,10 @@ def _probed_once(calculator: Calculator, state: State, rows: Int[Tensor, " R"]) 
         return state
     modes, is_mode = _to_probe(state, 1)
     vector = (state.batch.inverse_sqrt_masses * modes[:, :, 0] * is_mode)[rows]
-    vector = torch.nn.functional.normalize(vector, dim=1)
+    vector = torch.nn.functional.normalize(vector, dim=1)[..., None]
     batch, forces = state.batch.take(rows), state.forces[rows].flatten(1)
-    change, seconds = _difference(calculator, batch, forces, vector)
-    hessian = probe(state.hessian[rows], vector[..., None], change[..., None])
+    change, seconds = _differences(calculator, batch, forces, vector)
+    hessian = probe(state.hessian[rows], vector, change)
     before = state.spectrum
     after = spectrum(hessian + state.memory.wall_hessian[rows], batch, before.rigid[rows])
     spent = torch.full_like(forces[:, 0], seconds / len(rows))
@@ -136,21 +135,26 @@ def _probed_once(calculator: Calculator, state: State, rows: Int[Tensor, " R"]) 
     )
 
 
-def _difference(
+def _differences(
     calculator: Calculator,
     batch: Batch,
     forces: Float[Tensor, "B D"],
-    vector: Float[Tensor, "B D"],
-) -> tuple[Float[Tensor, "B D"], float]:
-    """The Hessian times unit vectors, by a difference to one side; the seconds that it took.
+    vectors: Float[Tensor, "B D K"],
+) -> tuple[Float[Tensor, "B D K"], float]:
+    """The Hessian times unit vectors, by differences to one side; the seconds that it took.
 
     A mode has no sign of its own, a difference to one side has: downhill.
     """
-    is_uphill = (forces * vector).sum(-1, keepdim=True) < 0
-    step = _PROBE * (1 - 2 * is_uphill.to(vector.dtype))
-    moved = batch.moved_to(batch.positions + (step * vector).unflatten(1, (-1, 3)))
-    evaluation, seconds = evaluate(calculator, moved, hessian=False)
-    return (forces - evaluation.forces.flatten(1)) / step, seconds
+    size, _, number = vectors.shape
+    is_uphill = (forces[:, :, None] * vectors).sum(1, keepdim=True) < 0
+    step = _PROBE * (1 - 2 * is_uphill.to(vectors.dtype))
+    if number > 1:  # all of them at once
+        each = torch.arange(size, device=forces.device).repeat_interleave(number)
+        batch = batch.take(each)
+    moves = (step * vectors).mT.reshape(size * number, -1, 3)
+    evaluation, seconds = evaluate(calculator, batch.moved_to(batch.positions + moves), hessian=False)
+    there = evaluation.forces.reshape(size, number, -1).mT
+    return (forces[:, :, None] - there) / step, seconds
 
 
 def _to_probe(

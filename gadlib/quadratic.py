@@ -199,6 +199,5 @@ def probe(
     error = torch.baddbmm(changes, hessian, directions, alpha=-1)
     within = torch.bmm(directions.mT, error)
     error = torch.baddbmm(error, directions, within, alpha=-0.5)
-    for k in range(directions.shape[-1]):
-        hessian = _crossed(hessian, error[:, :, k], directions[:, :, k])
-    return hessian
+    crossed = torch.bmm(error, directions.mT)
+    return hessian + crossed + crossed.mT

@@ -42,6 +42,8 @@ RULES: dict[str, StepRule] = {"gad": gad, "trust": trust}
 """The step rules by the name of their solver."""
 
 
+import os
+_REFILL=int(os.environ.get('REFILL','1000'))
 class Frame(NamedTuple):
     """One moment of a search: the active systems, how they stand, and which of them are done."""
 
@@ -105,7 +107,7 @@ def search(
         called = 0.0 if active is None else float(active.calculator_s.sum())
         active = None if active is None else rule.step(calculator, active, hyperparameters)
         room = capacity - (0 if active is None else len(active.batch))
-        if room and len(waiting):
+        if len(waiting) and (active is None or room >= max(1, capacity // _REFILL)):
             new, waiting = waiting[:room], waiting[room:]
             entered = rule.init(calculator, batch.take(new), hyperparameters)
             entered = replace(entered, index=new, max_fragments=allowed[new])
