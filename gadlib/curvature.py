@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gadlib.batch import Batch, Calculator
@@ -105,36 +105,6 @@ def probed(calculator: Calculator, state: State, number: int) -> State:
     return state
 
 
-def _probed_once(calculator: Calculator, state: State, rows: Int[Tensor, " R"]) -> State:
-    """The state in which the given systems have their Hessians corrected along the climbed mode.
-
-    What `probed` does, once and in fewer operations, since it is done at every few steps.
-    """
-    if not len(rows):
-        return state
-    modes, is_mode = _to_probe(state, 1)
-    vector = (state.batch.inverse_sqrt_masses * modes[:, :, 0] * is_mode)[rows]
-    vector = torch.nn.functional.normalize(vector, dim=1)[..., None]
-    batch, forces = state.batch.take(rows), state.forces[rows].flatten(1)
-    change, seconds = _differences(calculator, batch, forces, vector)
-    hessian = probe(state.hessian[rows], vector, change)
-    before = state.spectrum
-    after = spectrum(hessian + state.memory.wall_hessian[rows], batch, before.rigid[rows])
-    spent = torch.full_like(forces[:, 0], seconds / len(rows))
-    return replace(
-        state,
-        hessian=state.hessian.index_copy(0, rows, hessian),
-        spectrum=replace(
-            before,
-            eigenvalues=before.eigenvalues.index_copy(0, rows, after.eigenvalues),
-            modes=before.modes.index_copy(0, rows, after.modes),
-        ),
-        is_exact=state.is_exact.index_fill(0, rows, False),
-        n_gradient=state.n_gradient.index_add(0, rows, torch.ones_like(rows)),
-        calculator_s=state.calculator_s.index_add(0, rows, spent),
-    )
-
-
 def _differences(
     calculator: Calculator,
     batch: Batch,
@@ -151,8 +121,8 @@ def _differences(
     if number > 1:  # all of them at once
         each = torch.arange(size, device=forces.device).repeat_interleave(number)
         batch = batch.take(each)
-    moves = (step * vectors).mT.reshape(size * number, -1, 3)
-    evaluation, seconds = evaluate(calculator, batch.moved_to(batch.positions + moves), hessian=False)
+    moved = batch.moved_to(batch.positions + (step * vectors).mT.reshape(size * number, -1, 3))
+    evaluation, seconds = evaluate(calculator, moved, hessian=False)
     there = evaluation.forces.reshape(size, number, -1).mT
     return (forces[:, :, None] - there) / step, seconds
 
@@ -188,16 +158,12 @@ def spared(calculator: Calculator, state: State, h: TrustHyperparameters) -> Sta
     is_stalled &= (memory.radius <= 1.001 * h.radius_min) & (state.max_force > _STALL_FORCE)
     is_first = memory.is_thrifty & is_begun
     is_due = is_climbing & ((memory.age + 1) % h.probe_every == 0) & ~is_first & ~is_stalled
-    state = _probed_once(calculator, state, is_due.nonzero().flatten())
     state = put(state, is_stalled.nonzero().flatten(), lambda part: _remodelled(part, h))
     is_rough = state.max_force > _ROUGH_FORCE
     many = (is_first & is_rough) | is_stalled
-    for rows, number in ((many, _PROBES_ROUGH), (is_first & ~is_rough, _PROBES)):
-        state = put(
-            state,
-            rows.nonzero().flatten(),
-            lambda part, number=number: probed(calculator, part, number),
-        )
+    for chosen, number in ((is_due, 1), (many, _PROBES_ROUGH), (is_first & ~is_rough, _PROBES)):
+        rows = chosen.nonzero().flatten()
+        state = put(state, rows, lambda part, number=number: probed(calculator, part, number))
     return state
 
 

@@ -102,7 +102,7 @@ def _bonds_to_be(batch: Batch, i: int) -> Bool[Tensor, "N N"]:
     if heavy and hydrogens:
         slots = np.repeat(heavy, places[heavy].clip(0, len(hydrogens)))
         slots = np.append(slots, np.resize(heavy, max(0, len(hydrogens) - len(slots))))
-        chosen = linear_sum_assignment(scaled[np.ix_(hydrogens, slots)])[1]
+        chosen = linear_sum_assignment(scaled[hydrogens][:, slots])[1]
         for hydrogen, slot in zip(hydrogens, chosen, strict=True):
             join(hydrogen, int(slots[slot]))
     for a, b in links:

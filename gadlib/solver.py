@@ -1,8 +1,9 @@
 """The one loop: begin, judge, step, and let finished systems go.
 
 `search` knows neither how to step (that is the step rule's: `gad`) nor what success is (that is
-`criteria`). It keeps the batch full: a finished system makes room for a waiting one. It is a
-generator, so that plots, logs and progress bars are the caller's. Floor 3.
+`criteria`). It keeps the batch full: finished systems make room for waiting ones, which enter in
+groups, since to begin is dear and cheaper together. It is a generator, so that plots, logs and
+progress bars are the caller's. Floor 3.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ class StepRule(Protocol):
 RULES: dict[str, StepRule] = {"gad": gad, "trust": trust}
 """The step rules by the name of their solver."""
 
+_GROUPS = 5
 
-import os
-_REFILL=int(os.environ.get('REFILL','1000'))
+
 class Frame(NamedTuple):
     """One moment of a search: the active systems, how they stand, and which of them are done."""
 
@@ -85,7 +86,7 @@ def search(
             starting points.
         wanted: aims, of which the climbed mode is to have most (`directions`); by default the
             lowest mode is climbed.
-        capacity: how many systems step together.
+        capacity: how many systems step together; when a fifth of them have ended, others enter.
 
     Raises:
         ValueError: when the criterion or the solver is unknown or a number is not positive.
@@ -107,7 +108,7 @@ def search(
         called = 0.0 if active is None else float(active.calculator_s.sum())
         active = None if active is None else rule.step(calculator, active, hyperparameters)
         room = capacity - (0 if active is None else len(active.batch))
-        if len(waiting) and (active is None or room >= max(1, capacity // _REFILL)):
+        if len(waiting) and (active is None or room >= max(1, capacity // _GROUPS)):
             new, waiting = waiting[:room], waiting[room:]
             entered = rule.init(calculator, batch.take(new), hyperparameters)
             entered = replace(entered, index=new, max_fragments=allowed[new])

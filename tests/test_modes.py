@@ -5,6 +5,7 @@ from ase.build import molecule
 from clusters import POTENTIAL, SEEDS, alone, backwards, clusters, padded, shifted, turn, turned
 from hypothesis import given
 
+from gadlib import modes as modes_module
 from gadlib.batch import Batch
 from gadlib.calculators.surfaces import SURFACES
 from gadlib.modes import mass_weight, remove_rigid, rigid_motions, spectrum
@@ -164,3 +165,17 @@ def test_mass_weighting_divides_by_the_roots_of_both_masses_and_symmetrises():
     expected = 1.0 / (1.008 * 15.999) ** 0.5
     assert float(found[0, 0, 5]) == float(found[0, 5, 0]) == pytest.approx(expected, rel=1e-6)
     assert int((found != 0).sum()) == 2
+
+
+@given(SEEDS)
+def test_shifting_rigid_motions_gives_the_spectrum_that_cutting_them_out_gives(seed):
+    batch = padded(clusters(seed))
+    weighted = mass_weight(POTENTIAL(batch).hessian, batch)
+    found = spectrum_of(batch)
+    values, modes = modes_module._shifted(weighted, found.rigid, batch)
+    is_mode = found.eigenvalues.isfinite()
+    assert (values.isfinite() == is_mode).all()
+    assert torch.allclose(values[is_mode], found.eigenvalues[is_mode], atol=1e-8)
+    mapped = weighted @ modes - modes * values.nan_to_num(posinf=0.0)[:, None]
+    along = found.rigid @ (found.rigid.mT @ mapped)
+    assert ((mapped - along) * is_mode[:, None]).abs().max() < 1e-7
