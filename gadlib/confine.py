@@ -37,60 +37,36 @@ class Wall(NamedTuple):
     is_active: Bool[Tensor, " B"]
 
 
-def wall(
-    batch: Batch,
-    n_pieces: Int[Tensor, " B"],
-    max_fragments: Int[Tensor, " B"],
-    is_firm: Bool[Tensor, " B"],
-) -> Wall:
+def wall(batch: Batch, n_pieces: Int[Tensor, " B"], max_fragments: Int[Tensor, " B"]) -> Wall:
     """The wall around molecules that may have so many pieces; links longer than bonds are pulled.
-
-    A firm wall joins the heavy atoms to one another and each hydrogen to a heavy atom, so that no
-    hydrogen molecule can leave; else it joins pieces by whatever atoms are nearest, and is zero
-    where there are no more of them than allowed.
 
     Args:
         batch: the molecules.
         n_pieces: connected pieces of their bond graphs.
         max_fragments: pieces that they may have.
-        is_firm: whether the wall is firm.
     """
-    is_walled = is_firm | (n_pieces > max_fragments)
-    if batch.is_free and is_walled.any():
-        is_pulled = _links(batch, max_fragments, is_firm) & is_walled[:, None, None]
-        is_pulled = is_pulled & (batch.scaled_distances > BOND_SCALE)
-        if is_pulled.any():
-            return _pull(batch, is_pulled)
+    is_torn = n_pieces > max_fragments
+    if batch.is_free and is_torn.any():
+        is_pulled = _links(batch, max_fragments) & (batch.scaled_distances > BOND_SCALE)
+        return _pull(batch, is_pulled & is_torn[:, None, None])
     size, width = batch.positions.shape[:2]
     new = batch.positions.new_zeros
-    none = torch.zeros_like(is_walled)
+    none = torch.zeros_like(is_torn)
     return Wall(new(size), new(size, 3 * width), new(size, 3 * width, 3 * width), none)
 
 
-def _links(
-    batch: Batch, max_fragments: Int[Tensor, " B"], is_firm: Bool[Tensor, " B"]
-) -> Bool[Tensor, "B N N"]:
-    """The minimal spanning tree of all atoms, or of the heavy ones with the hydrogens hung on.
+def _links(batch: Batch, max_fragments: Int[Tensor, " B"]) -> Bool[Tensor, "B N N"]:
+    """The minimal spanning tree of the atoms, without its longest links where pieces are allowed.
 
-    Without its longest links where several pieces are allowed. A link belongs to the tree when no
-    way round it has only shorter ones; of equally long ones all belong. The ways: Floyd, Commun.
-    ACM 5, 345 (1962), doi:10.1145/367766.368168.
+    A link belongs to the tree when no way round it has only shorter ones; of equally long ones all
+    belong. The ways: Floyd, Commun. ACM 5, 345 (1962), doi:10.1145/367766.368168.
     """
     scaled = batch.scaled_distances
-    is_heavy = batch.atomic_numbers > 1
-    is_inner = torch.where((is_firm & is_heavy.any(-1))[:, None], is_heavy, batch.mask)
-    inner = torch.where(is_inner[:, :, None] & is_inner[:, None, :], scaled, torch.inf)
-    atoms = torch.arange(inner.shape[1], device=inner.device)
-    longest = inner
-    for k in is_inner.any(0).nonzero().flatten().tolist():
+    longest = scaled
+    for k in range(scaled.shape[1]):
         over_k = torch.maximum(longest[:, :, k, None], longest[:, None, k])
         longest = torch.minimum(longest, over_k)
-    is_link = (inner <= longest) & inner.isfinite()
-    is_hung = batch.mask & ~is_inner
-    if is_hung.any():
-        nearest = torch.where(is_inner[:, None], scaled, torch.inf).argmin(-1)
-        hung = is_hung[..., None] & (nearest[..., None] == atoms)
-        is_link = is_link | hung | hung.mT
+    is_link = (scaled <= longest) & scaled.isfinite()
     for n_open in range(1, int(max_fragments.max())):
         length = torch.where(is_link.triu(), scaled, 0.0).flatten(1)
         is_longest = torch.nn.functional.one_hot(length.argmax(-1), length.shape[1]).bool()

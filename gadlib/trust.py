@@ -149,8 +149,7 @@ def _arrive(
     moved = evaluated(calculator, replace(state, batch=batch, steps=state.steps + 1), is_due)
     hessian = pick(is_due, moved.hessian, updated(state, moved))
     n_pieces = n_fragments(batch)
-    is_firm = memory.is_settling & (n_pieces > state.max_fragments)
-    barrier = wall(batch, n_pieces, state.max_fragments, is_firm)
+    barrier = wall(batch, n_pieces, state.max_fragments)
     curved = hessian + barrier.hessian if barrier.is_active.any() else hessian
     moved = replace(moved, hessian=hessian, spectrum=spectrum(curved, batch))
     length = longest(step)

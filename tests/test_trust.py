@@ -124,47 +124,40 @@ def test_no_step_brings_atoms_below_the_floor():
 
 
 def test_the_wall_is_zero_around_a_whole_molecule_and_differentiates_to_its_gradient():
-    one, firm = torch.tensor([1]), torch.tensor([False])
+    one = torch.tensor([1])
     atoms = molecule("CH3OH")
     whole = Batch.pack([atoms.positions], [atoms.numbers])
-    assert not wall(whole, n_fragments(whole), one, firm).is_active.any()
+    assert not wall(whole, n_fragments(whole), one).is_active.any()
     positions = torch.as_tensor(atoms.positions).clone()
     positions[1] += torch.tensor([0.4, 0.9, 0.3])
     torn = Batch.pack([positions], [atoms.numbers])
     two = n_fragments(torn)
     assert two.tolist() == [2]
-    barrier = wall(torn, two, one, firm)
+    barrier = wall(torn, two, one)
     assert barrier.is_active.all()
     step = 1e-5
     for k in range(3 * len(atoms)):
         shift = torch.zeros(1, 3 * len(atoms), dtype=torch.float64)
         shift[0, k] = step
         moved = [torn.moved_to(torn.positions + s * shift.unflatten(1, (-1, 3))) for s in (1, -1)]
-        up, down = (wall(batch, two, one, firm) for batch in moved)
+        up, down = (wall(batch, two, one) for batch in moved)
         slope = (up.energy - down.energy) / (2 * step)
         assert slope.item() == pytest.approx(barrier.gradient[0, k].item(), abs=1e-5)
         curve = (up.gradient - down.gradient) / (2 * step)
         torch.testing.assert_close(curve[0], barrier.hessian[0, k], atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("is_firm", [False, True])
 @pytest.mark.parametrize("n_allowed", [1, 2, 3])
-def test_the_wall_pulls_on_the_longest_links_of_the_spanning_tree(is_firm, n_allowed):
+def test_the_wall_pulls_on_the_longest_links_of_the_spanning_tree(n_allowed):
     atoms = molecule("CH3CH2OH")
     noise = torch.randn(len(atoms), 3, generator=torch.Generator().manual_seed(n_allowed))
     batch = Batch.pack([torch.as_tensor(atoms.positions) + 2 * noise], [atoms.numbers])
     scaled = batch.scaled_distances[0].numpy()
-    is_heavy = atoms.numbers > 1
-    tree = np.where(np.isfinite(scaled), scaled, 0.0)
-    if is_firm:
-        tree[~is_heavy] = tree[:, ~is_heavy] = 0.0
-    lengths = list(minimum_spanning_tree(tree).data)
-    if is_firm:
-        lengths += list(scaled[~is_heavy][:, is_heavy].min(1))
+    lengths = list(minimum_spanning_tree(np.where(np.isfinite(scaled), scaled, 0.0)).data)
     pulled = np.sort(lengths)[::-1][n_allowed - 1 :] - 1.3
     bent = pulled.clip(0, 0.3)
     expected = 45.0 * (bent * (pulled.clip(0) - bent / 2)).sum()
-    found = wall(batch, n_fragments(batch), torch.tensor([n_allowed]), torch.tensor([is_firm]))
+    found = wall(batch, n_fragments(batch), torch.tensor([n_allowed]))
     assert expected > 1
     assert found.energy.item() == pytest.approx(expected)
 
