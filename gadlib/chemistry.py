@@ -16,8 +16,11 @@ from gadlib.batch import Batch
 BOND_SCALE = 1.3
 """Two atoms are bonded when closer than this many times the sum of their covalent radii."""
 
+ANY_NUMBER = 2**31
+"""How many neighbours an atom of an element takes of which no shell is known."""
+
 _NEIGHBOURS = {1: 1, 6: 4, 7: 3, 8: 2, 9: 1, 14: 4, 15: 3, 16: 2, 17: 1, 35: 1, 53: 1}
-_FULL = torch.full((119,), 2**31)
+_FULL = torch.full((119,), ANY_NUMBER)
 _FULL[list(_NEIGHBOURS)] = torch.tensor(list(_NEIGHBOURS.values()))
 _MOST = _FULL.clone()
 _MOST[[15, 16]] = torch.tensor([5, 6])
@@ -44,7 +47,7 @@ def full_shells(batch: Batch) -> Int[Tensor, "B N"]:
     """How many neighbours an atom has when single bonds fill its shell.
 
     Hydrogen 1, carbon and silicon 4, nitrogen and phosphorus 3, oxygen and sulphur 2, halogens 1;
-    atoms of other elements never have enough.
+    atoms of other elements take `ANY_NUMBER`.
     """
     return _FULL.to(batch.positions.device)[batch.atomic_numbers]
 

@@ -192,7 +192,7 @@ class TrustHyperparameters(Hyperparameters):
 
     dear: Literal["auto", "calls", "wall"] = Field(
         default="auto",
-        description="what to spare: calls (no Hessian at first but the one that proves a saddle) or"
+        description="what to spare: calls (no Hessian but the one that proves a saddle) or"
         " wall (an exact Hessian every few steps); auto asks the calculator whether a Hessian takes"
         " the time of many gradients",
     )

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from gadlib.batch import Batch
-from gadlib.chemistry import BOND_SCALE, full_shells, most_neighbours
+from gadlib.chemistry import ANY_NUMBER, BOND_SCALE, full_shells, most_neighbours
 from gadlib.springs import pair_hessian
 
 _KEPT = 1.5  # scaled distance up to which atoms with places left are bonded
@@ -33,7 +33,7 @@ _ENOUGH = 0.03  # A
 
 
 def mended(batch: Batch) -> Batch:
-    """The molecules put together; as they are without a heavy atom or on an external surface.
+    """The molecules put together; metal clusters, hydrogen, particles on a surface as they are.
 
     Least squares by Gauss and Newton: bonds are to be as long as the radii of their atoms together,
     atoms with a common neighbour at least as far apart as a tetrahedral angle has them, others at
@@ -71,41 +71,69 @@ def _apart(batch: Batch, is_bond: Bool[Tensor, "B N N"]) -> Float[Tensor, "B N N
 
 
 def _bonds_to_be(batch: Batch, i: int) -> Bool[Tensor, "N N"]:
-    """The bonds of one molecule: a tree of heavy atoms, hydrogens on it, and what places are left.
+    """The bonds of one molecule; none where no heavy atom has a shell to be filled."""
+    bonds = _Bonds(
+        batch.atomic_numbers[i].cpu().numpy(),
+        batch.scaled_distances[i].cpu().numpy(),
+        full_shells(batch)[i].cpu().numpy(),
+        most_neighbours(batch)[i].cpu().numpy(),
+    )
+    if bonds.is_of_shells:
+        bonds.join_heavy()
+        bonds.hang_hydrogens()
+        bonds.keep_near()
+    return torch.from_numpy(bonds.made).to(batch.positions.device)
 
-    Short links come first. A link that is no bond yet and leaves an atom with more neighbours than
-    fill its shell is made only where there is no other.
+
+class _Bonds:
+    """Bonds of one molecule while they are made, short ones first.
+
+    An atom takes as many neighbours as fill its shell; of bonds that are there, as many as it can.
     """
-    numbers = batch.atomic_numbers[i].cpu().numpy()
-    scaled = batch.scaled_distances[i].cpu().numpy()
-    places = full_shells(batch)[i].cpu().numpy().copy()
-    spare = most_neighbours(batch)[i].cpu().numpy() - places
-    heavy, hydrogens = np.flatnonzero(numbers > 1).tolist(), np.flatnonzero(numbers == 1).tolist()
-    is_bond = np.zeros_like(scaled, dtype=bool)
 
-    def join(a: int, b: int) -> None:
-        is_bond[a, b] = is_bond[b, a] = True
-        places[[a, b]] -= 1
+    def __init__(
+        self,
+        numbers: Int[np.ndarray, " N"],
+        scaled: Float[np.ndarray, "N N"],
+        full: Int[np.ndarray, " N"],
+        most: Int[np.ndarray, " N"],
+    ) -> None:
+        self.heavy = np.flatnonzero(numbers > 1).tolist()
+        self.hydrogens = np.flatnonzero(numbers == 1).tolist()
+        self.is_of_shells = bool((full[self.heavy] < ANY_NUMBER).any())
+        self.made = np.zeros_like(scaled, dtype=bool)
+        self._scaled, self._places, self._spare = scaled, full.copy(), most - full
+        pairs = [(scaled[a, b], a, b) for n, a in enumerate(self.heavy) for b in self.heavy[:n]]
+        self._links = [(a, b) for _, a, b in sorted(pairs)]
 
-    def has_place(a: int, b: int) -> bool:
-        is_there = scaled[a, b] < BOND_SCALE
-        return all(places[k] + is_there * spare[k] > 0 for k in (a, b))
+    def join_heavy(self) -> None:
+        """The heavy atoms as one tree; where no other way is left, beyond what an atom takes."""
+        piece = {a: a for a in self.heavy}
+        for is_strict in (True, False):
+            for a, b in self._links:
+                if piece[a] != piece[b] and (self._has_place(a, b) or not is_strict):
+                    self._join(a, b)
+                    piece = {k: piece[a] if v == piece[b] else v for k, v in piece.items()}
 
-    pairs = [(scaled[a, b], a, b) for n, a in enumerate(heavy) for b in heavy[n + 1 :]]
-    links = [(a, b) for _, a, b in sorted(pairs)]
-    piece = {a: a for a in heavy}
-    for is_strict in (True, False):
-        for a, b in links:
-            if piece[a] != piece[b] and (has_place(a, b) or not is_strict):
-                join(a, b)
-                piece = {k: piece[a] if v == piece[b] else v for k, v in piece.items()}
-    if heavy and hydrogens:
-        slots = np.repeat(heavy, places[heavy].clip(0, len(hydrogens)))
-        slots = np.append(slots, np.resize(heavy, max(0, len(hydrogens) - len(slots))))
-        chosen = linear_sum_assignment(scaled[hydrogens][:, slots])[1]
-        for hydrogen, slot in zip(hydrogens, chosen, strict=True):
-            join(hydrogen, int(slots[slot]))
-    for a, b in links:
-        if scaled[a, b] < _KEPT and has_place(a, b) and not is_bond[a, b]:
-            join(a, b)
-    return torch.from_numpy(is_bond).to(batch.positions.device)
+    def hang_hydrogens(self) -> None:
+        """Each hydrogen on a heavy atom with a place left; where there are too few, on any."""
+        n = len(self.hydrogens)
+        slots = np.repeat(self.heavy, self._places[self.heavy].clip(0, n))
+        slots = np.append(slots, np.resize(self.heavy, max(0, n - len(slots))))
+        chosen = linear_sum_assignment(self._scaled[self.hydrogens][:, slots])[1]
+        for hydrogen, slot in zip(self.hydrogens, chosen, strict=True):
+            self._join(hydrogen, int(slots[slot]))
+
+    def keep_near(self) -> None:
+        """More bonds between heavy atoms that are near and have places left, as of rings."""
+        for a, b in self._links:
+            if self._scaled[a, b] < _KEPT and self._has_place(a, b) and not self.made[a, b]:
+                self._join(a, b)
+
+    def _join(self, a: int, b: int) -> None:
+        self.made[a, b] = self.made[b, a] = True
+        self._places[[a, b]] -= 1
+
+    def _has_place(self, a: int, b: int) -> bool:
+        is_there = self._scaled[a, b] < BOND_SCALE
+        return all(self._places[k] + is_there * self._spare[k] > 0 for k in (a, b))

@@ -26,7 +26,7 @@ from gadlib.state import Status
 class Job:
     """Searches that run together in one process; `tag` comes back with their records.
 
-    At most `capacity` of them step together, all where it is None; as one ends, the next enters.
+    At most `capacity` of them step together, all where it is None; as some end, others enter.
     `mode` tells which mode is climbed first (`directions`).
     """
 

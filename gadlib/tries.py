@@ -38,6 +38,7 @@ REST_FORCE = 0.03
 
 _PATIENCE = 3  # times as long a molecule that was put together may take to settle
 _LOOSE = 1 / 3  # of the atoms
+_AIMED = 4
 _SOFT = 3.0  # eV/(A^2 amu), 900 cm-1
 _MAX_KICKED = 1000
 _MAX_CLAIMS = 4
@@ -157,11 +158,14 @@ def _settled(state: State, chosen: Bool[Tensor, " B"]) -> State:
 def aim_at(state: State) -> tuple[Bool[Tensor, " B"], Int[Tensor, " B"]]:
     """Which systems climb towards an aim, and the place of the mode with most of it.
 
+    Those of the first few tries that have not yet arrived near a point of order one.
+
     Of two modes with as much of it the softer one is taken: the aim tells the reaction, the soft
     mode the way in.
     """
     memory: TrustMemory = state.memory
     is_aiming = state.wanted.is_set & ~memory.is_arrived & ~memory.is_settling
+    is_aiming = is_aiming & (memory.attempt < _AIMED)
     if not is_aiming.any():
         return is_aiming, torch.zeros_like(memory.age)
     eigenvalues = state.spectrum.eigenvalues
@@ -190,11 +194,10 @@ def _go_again(state: State, h: TrustHyperparameters) -> State:
 def _go_back(state: State, h: TrustHyperparameters) -> State:
     """The searches at their starting points, put together, about to settle and climb again.
 
-    From the second time on the starting point is disturbed before; particles on a surface, which
-    are never put together, the first time, too.
+    The starting point is disturbed before, but for the first time that one does not settle.
     """
     memory: TrustMemory = state.memory
-    numbers = (memory.n_mended + (not state.batch.is_free)).tolist()
+    numbers = (memory.n_mended + ~memory.is_settling).tolist()
     kicks = [_noise(n)[: state.batch.positions.shape[1]] * min(n, 1) for n in numbers]
     kick = h.kick * torch.stack(kicks).to(state.batch.positions)
     batch = mended(state.batch.moved_to(memory.start + kick))

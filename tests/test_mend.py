@@ -61,7 +61,9 @@ def test_a_batch_is_put_together_as_each_of_its_molecules_is_alone():
         assert not together.positions[i, len(numbers) :].any()
 
 
-def test_hydrogens_alone_and_particles_on_a_surface_are_let_be():
+def test_metals_hydrogen_alone_and_particles_on_a_surface_are_let_be():
+    metal = Batch.pack([2.0 * np.eye(3)], [[29, 29, 29]])
+    assert torch.equal(mended(metal).positions, metal.positions)
     apart = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.9]])
     hydrogen = Batch.pack([apart, apart[:1]], [[1, 1], [2]])
     assert torch.equal(mended(hydrogen).positions, hydrogen.positions)

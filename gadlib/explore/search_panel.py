@@ -159,7 +159,7 @@ class SearchPanel(Panel):
         if run is None or not run.points:
             return
         point = run.points[min(self.frame.value, len(run.points) - 1)]
-        arrows = "arrows: the climbed mode" if point.mode.any() else "relaxing, no mode climbed"
+        arrows = "arrows: the climbed mode" if point.mode.any() else "settling, no mode climbed"
         caption = f"step {point.steps}, order {point.order}; {arrows}"
         is_new = len(run.points) == 1 or len(self.molecule.colours) != len(run.atomic_numbers)
         self.molecule.show(
