@@ -67,7 +67,7 @@ class Hyperparameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     solver: ClassVar[str]
-    closest_pair: ClassVar[float]
+    closest_pair: ClassVar[float] = 0.1
     """Starts with two atoms closer than this (A) are refused."""
 
     @classmethod
@@ -124,7 +124,6 @@ class GadHyperparameters(Hyperparameters):
     """Knobs of multi-mode Eckart mass-weighted GAD, with the published ranges and defaults."""
 
     solver: ClassVar[str] = "gad"
-    closest_pair: ClassVar[float] = 0.1
 
     dt_min: float = _knob(
         1e-6, 1e-7, 1e-5, "smallest time step", unit="A^2/eV", log=True, limits=(1e-9, 1e-3)

@@ -41,7 +41,15 @@ def mended(batch: Batch) -> Batch:
     """
     if not batch.is_free or batch.positions.shape[1] < 2:
         return batch
-    is_bond = torch.stack([_bonds_to_be(batch, i) for i in range(len(batch))])
+    told = (
+        batch.atomic_numbers,
+        batch.scaled_distances,
+        full_shells(batch),
+        most_neighbours(batch),
+    )
+    molecules = zip(*(values.cpu().numpy() for values in told), strict=True)
+    is_bond = torch.from_numpy(np.stack([_bonds_to_be(*molecule) for molecule in molecules]))
+    is_bond = is_bond.to(batch.positions.device)
     apart = _apart(batch, is_bond)
     weight = torch.where(is_bond, 1.0, _PUSH) * is_bond.any(1, keepdim=True).any(2, keepdim=True)
     width = 3 * batch.positions.shape[1]
@@ -70,19 +78,19 @@ def _apart(batch: Batch, is_bond: Bool[Tensor, "B N N"]) -> Float[Tensor, "B N N
     return torch.where(is_bond, length, torch.where(across.isfinite(), across, beside))
 
 
-def _bonds_to_be(batch: Batch, i: int) -> Bool[Tensor, "N N"]:
+def _bonds_to_be(
+    numbers: Int[np.ndarray, " N"],
+    scaled: Float[np.ndarray, "N N"],
+    full: Int[np.ndarray, " N"],
+    most: Int[np.ndarray, " N"],
+) -> Bool[np.ndarray, "N N"]:
     """The bonds of one molecule; none where no heavy atom has a shell to be filled."""
-    bonds = _Bonds(
-        batch.atomic_numbers[i].cpu().numpy(),
-        batch.scaled_distances[i].cpu().numpy(),
-        full_shells(batch)[i].cpu().numpy(),
-        most_neighbours(batch)[i].cpu().numpy(),
-    )
+    bonds = _Bonds(numbers, scaled, full, most)
     if bonds.is_of_shells:
         bonds.join_heavy()
         bonds.hang_hydrogens()
         bonds.keep_near()
-    return torch.from_numpy(bonds.made).to(batch.positions.device)
+    return bonds.made
 
 
 class _Bonds:

@@ -39,7 +39,6 @@ class SellaHyperparameters(Hyperparameters):
     """How Sella is run; everything else is as it comes."""
 
     solver = "sella"
-    closest_pair = 0.1
 
     coordinates: Literal["cartesian", "internal"] = "cartesian"
     """In which it steps."""

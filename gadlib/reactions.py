@@ -25,14 +25,11 @@ from jaxtyping import Float, Int
 
 from gadlib.batch import Batch
 from gadlib.chemistry import n_fragments
+from gadlib.hyperparameters import SOLVERS
 from gadlib.input import InputError
 
 EMBEDDED = Path(__file__).parent / "data" / "reactions.h5"
 SPLITS = ("train", "val", "test")
-
-COINCIDENT = 0.001
-"""Two atoms closer than this (A) sit on each other: not even a direction leads from one to the
-other."""
 
 MAX_NOISE = 5.0
 
@@ -310,8 +307,9 @@ def require_some_apart(found: Sequence[Start]) -> None:
     """Nothing, when one geometry can be computed; those that can't become records, not errors.
 
     Raises:
-        InputError: when all starting geometries have atoms on each other.
+        InputError: when all starting geometries have atoms closer than any solver takes.
     """
-    reasons = [too_close(start, COINCIDENT) for start in found]
+    least = min(kind.closest_pair for kind in SOLVERS.values())
+    reasons = [too_close(start, least) for start in found]
     if reasons and all(reasons):
         raise InputError(f"no start can be computed: {reasons[0]}")

@@ -42,7 +42,7 @@ class StepRule(Protocol):
 RULES: dict[str, StepRule] = {"gad": gad, "trust": trust}
 """The step rules by the name of their solver."""
 
-_GROUPS = 5
+_GROUPS = 5  # in which a batch is renewed
 
 
 class Frame(NamedTuple):

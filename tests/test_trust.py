@@ -241,7 +241,7 @@ def test_a_start_that_is_a_minimum_is_climbed_from_and_claimed_to_be_no_saddle()
     reaction = read(max_samples=1)[0]
     batch = Batch.pack([reaction.reactant], [reaction.atomic_numbers])
     hyperparameters = TrustHyperparameters(dear="calls")
-    frames = search(get("scine"), batch, hyperparameters, criterion="index1", n_steps=200)
+    frames = search(get("scine"), batch, hyperparameters, criterion="bound", n_steps=200)
     for frame in frames:
         last = frame
         if int(frame.state.steps[0]) == 1:
