@@ -21,7 +21,7 @@ _MASSES = torch.tensor(atomic_masses, dtype=torch.float64)
 _MASSES[0] = 0.0  # ASE gives the dummy element X a mass of 1; here it is padding
 _RADII = torch.tensor(covalent_radii, dtype=torch.float64)
 _OF_MOLECULES = ("mask", "n_atoms", "masses", "sqrt_masses", "inverse_sqrt_masses")
-_OF_MOLECULES += ("is_pair", "radii_sum")
+_OF_MOLECULES += ("is_pair", "radii_sum")  # wherever they are
 
 
 @dataclass(frozen=True)
@@ -133,9 +133,11 @@ class Batch:
 
     def take(self, index: Tensor) -> Batch:
         """The systems at the given places (integers or a boolean mask), still padded as before."""
-        return replace(
+        taken = replace(
             self, positions=self.positions[index], atomic_numbers=self.atomic_numbers[index]
         )
+        taken.__dict__.update({name: value[index] for name, value in self.known.items()})
+        return taken
 
     def to(self, device: torch.device | str) -> Batch:
         """The same molecules on another device."""
@@ -148,9 +150,13 @@ class Batch:
     def moved_to(self, positions: Float[Tensor, "B N 3"]) -> Batch:
         """The same molecules at other positions; padding stays at the origin."""
         moved = replace(self, positions=torch.where(self.mask[..., None], positions, 0.0))
-        known = {name: self.__dict__[name] for name in _OF_MOLECULES if name in self.__dict__}
-        moved.__dict__.update(known)
+        moved.__dict__.update(self.known)
         return moved
+
+    @property
+    def known(self) -> dict[str, Tensor]:
+        """What has been computed of the molecules that does not depend on where they are."""
+        return {name: self.__dict__[name] for name in _OF_MOLECULES if name in self.__dict__}
 
     def system(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         """Atomic numbers (n,) and positions (n, 3) of one system, without padding."""

@@ -45,27 +45,32 @@ def wall(batch: Batch, n_pieces: Int[Tensor, " B"], max_fragments: Int[Tensor, "
         n_pieces: connected pieces of their bond graphs.
         max_fragments: pieces that they may have.
     """
-    is_torn = n_pieces > max_fragments
-    if batch.is_free and is_torn.any():
-        is_pulled = _links(batch, max_fragments) & (batch.scaled_distances > BOND_SCALE)
-        return _pull(batch, is_pulled & is_torn[:, None, None])
+    is_torn = (n_pieces > max_fragments) & batch.is_free
     size, width = batch.positions.shape[:2]
     new = batch.positions.new_zeros
-    none = torch.zeros_like(is_torn)
-    return Wall(new(size), new(size, 3 * width), new(size, 3 * width, 3 * width), none)
+    none = Wall(
+        new(size), new(size, 3 * width), new(size, 3 * width, 3 * width), torch.zeros_like(is_torn)
+    )
+    rows = is_torn.nonzero().flatten()
+    if not len(rows):
+        return none
+    torn = batch.take(rows)
+    is_pulled = _links(torn, max_fragments[rows]) & (torn.scaled_distances > BOND_SCALE)
+    pulled = zip(none, _pull(torn, is_pulled), strict=True)
+    return Wall(*(whole.index_copy(0, rows, part) for whole, part in pulled))
 
 
 def _links(batch: Batch, max_fragments: Int[Tensor, " B"]) -> Bool[Tensor, "B N N"]:
     """The minimal spanning tree of the atoms, without its longest links where pieces are allowed.
 
     A link belongs to the tree when no way round it has only shorter ones; of equally long ones all
-    belong. The ways: Floyd, Commun. ACM 5, 345 (1962), doi:10.1145/367766.368168.
+    belong.
     """
     scaled = batch.scaled_distances
     longest = scaled
-    for k in range(scaled.shape[1]):
-        over_k = torch.maximum(longest[:, :, k, None], longest[:, None, k])
-        longest = torch.minimum(longest, over_k)
+    for _ in range((scaled.shape[1] - 1).bit_length()):  # ways twice as long each time
+        over = torch.maximum(longest[:, :, :, None], longest[:, None]).amin(2)
+        longest = torch.minimum(longest, over)
     is_link = (scaled <= longest) & scaled.isfinite()
     for n_open in range(1, int(max_fragments.max())):
         length = torch.where(is_link.triu(), scaled, 0.0).flatten(1)

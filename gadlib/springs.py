@@ -11,6 +11,7 @@ is by scaled distances here, alike for all elements.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -59,8 +60,9 @@ def model_hessian(batch: Batch) -> Float[Tensor, "B D D"]:
     return torch.baddbmm(hessian, rows.mT, rows)
 
 
+@lru_cache(maxsize=4)  # where a step ends the next one begins
 def bond_hessian(batch: Batch) -> Float[Tensor, "B D D"]:
-    """The part of the guess that the bonds make, in eV/A^2."""
+    """The part of the guess that the bonds make, in eV/A^2; not to be changed in place."""
     return pair_hessian(batch, _BOND * _share(batch))
 
 

@@ -168,7 +168,14 @@ def _map(on_tensors: Callable, on_tuples: Callable, nodes: Sequence[Any]) -> Any
         value = _map(on_tensors, on_tuples, leaves)
         if value is not leaves[0]:
             changed[name] = value
-    return replace(first, **changed) if changed else first
+    if not changed:
+        return first
+    new = replace(first, **changed)
+    if isinstance(first, Batch):  # what is known of the molecules goes along
+        known = [node.known for node in nodes]
+        for name in set.intersection(*map(set, known)):
+            new.__dict__[name] = on_tensors([values[name] for values in known])
+    return new
 
 
 @cache
