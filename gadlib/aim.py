@@ -7,6 +7,7 @@ gradients of sums of distances, which turn with the molecule.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float
@@ -38,7 +39,7 @@ class Aim:
         new = batch.positions.new_zeros
         return cls(new(size, 3 * width, 0), new(size, 0, width, width))
 
-    @property
+    @cached_property
     def is_set(self) -> Bool[Tensor, " B"]:
         """Which systems have an aim."""
         return self.moves.flatten(1).any(-1) | self.stretches.flatten(1).any(-1)
@@ -59,7 +60,7 @@ class Aim:
         """
         if not self.moves.shape[-1]:
             return self.moves
-        pulled = (self.stretches[..., None] * batch.units[:, None]).sum(3).flatten(2).mT
+        pulled = (self.stretches[:, :, None] * batch.units[:, None]).sum(-1).mT.flatten(2).mT
         found = self.moves + batch.inverse_sqrt_masses[..., None] * pulled
         rigid = rigid_motions(batch)
         return torch.stack([remove_rigid(column, rigid) for column in found.unbind(-1)], -1)

@@ -126,10 +126,11 @@ class Batch:
         return self.distances / self.radii_sum
 
     @cached_property
-    def units(self) -> Float[Tensor, "B N N 3"]:
+    def units(self) -> Float[Tensor, "B 3 N N"]:
         """Unit vectors to each atom (first) from each other one; 0 where there is no pair."""
-        apart = self.positions[:, :, None] - self.positions[:, None, :]
-        return apart / self.distances.clamp(min=1e-6)[..., None]
+        across = self.positions.mT.contiguous()
+        apart = across[:, :, :, None] - across[:, :, None, :]
+        return apart / self.distances.clamp(min=1e-6)[:, None]
 
     def take(self, index: Tensor) -> Batch:
         """The systems at the given places (integers or a boolean mask), still padded as before."""

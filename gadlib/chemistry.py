@@ -37,7 +37,7 @@ def n_fragments(batch: Batch) -> Int[Tensor, " B"]:
     identity = torch.eye(width, dtype=torch.bool, device=batch.positions.device)
     reach = (bonds(batch) | identity).to(torch.float32)
     for _ in range(max(1, (width - 1).bit_length())):  # each squaring doubles the path length
-        reach = (reach @ reach > 0).to(torch.float32)
+        reach = (reach @ reach).clamp_(max=1.0)
     first_reached = reach.argmax(-1)  # the lowest atom of the piece
     is_first = first_reached == torch.arange(width, device=batch.positions.device)
     return (is_first & batch.mask).sum(-1)

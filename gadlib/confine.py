@@ -91,7 +91,7 @@ def _pull(batch: Batch, is_pulled: Bool[Tensor, "B N N"]) -> Wall:
     along = torch.where(is_bent, _STIFFNESS / radii**2, 0.0)
     return Wall(
         energy,
-        (slope[..., None] * batch.units).sum(2).flatten(1),
+        (slope[:, None] * batch.units).sum(-1).mT.flatten(1),
         pair_hessian(batch, along, slope / batch.distances),
         energy > 0,
     )
@@ -109,8 +109,8 @@ def untangle(batch: Batch, floor: float) -> Batch:
         lack = (floor - batch.scaled_distances).clamp(min=0)
         if not (lack > 1e-6).any():
             break
-        push = 0.35 * (lack * batch.radii_sum)[..., None] * batch.units
-        batch = batch.moved_to(batch.positions + push.sum(2))
+        push = 0.35 * (lack * batch.radii_sum)[:, None] * batch.units
+        batch = batch.moved_to(batch.positions + push.sum(-1).mT)
     return batch
 
 

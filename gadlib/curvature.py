@@ -16,13 +16,14 @@ from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.modes import spectrum
 from gadlib.quadratic import bfgs, matvec, probe, ts_bfgs
 from gadlib.springs import bond_hessian, model_hessian
-from gadlib.state import State, evaluate, put
+from gadlib.state import State, evaluate
+from gadlib.systems import put
 from gadlib.tries import aim_at
 
 _PROBES, _PROBES_ROUGH = 11, 14
 _ROUGH_FORCE = 8.0  # eV/A; so far from a minimum the lowest mode is harder to find
 _PROBE = 0.01
-_PROBES_AT_ONCE = 8
+_PROBES_AT_ONCE, _PROBES_AFTER = 8, 3
 _STALL_STEPS = 8
 _STALL_FORCE = 0.03
 _MAX_ASKING_S = 2.0
@@ -77,11 +78,11 @@ def probed(calculator: Calculator, state: State, number: int) -> State:
     inverse, forces = state.batch.inverse_sqrt_masses, state.forces.flatten(1)
     known = torch.zeros_like(inverse[:, :, None])[:, :, :0]
     found = known
-    block = min(_PROBES_AT_ONCE, number)
-    for size in [block] + [1] * (number - block):
+    for size in _rounds(number):
         modes, is_mode = _to_probe(state, size)
         vectors = inverse[:, :, None] * modes
-        vectors = vectors - known @ (known.mT @ vectors)
+        if known.shape[-1]:
+            vectors = vectors - known @ (known.mT @ vectors)
         is_new = is_mode & (vectors.norm(dim=1) > 1e-6)
         vectors = torch.where(is_new[:, None, :], vectors, 0.0)  # a small molecule has fewer modes
         if size > 1:
@@ -93,7 +94,7 @@ def probed(calculator: Calculator, state: State, number: int) -> State:
         found = torch.cat([found, changes], -1)
         hessian = probe(state.hessian, known, found)
         curved = hessian + state.memory.wall_hessian
-        here = spectrum(curved, state.batch, state.spectrum.rigid)
+        here = spectrum(curved, state.batch, state.spectrum.motions)
         state = replace(
             state,
             hessian=hessian,
@@ -103,6 +104,14 @@ def probed(calculator: Calculator, state: State, number: int) -> State:
             calculator_s=state.calculator_s + seconds / len(state.batch),
         )
     return state
+
+
+def _rounds(number: int) -> list[int]:
+    """How many modes are probed together, many at first."""
+    rounds = [min(_PROBES_AT_ONCE, number)]
+    while (left := number - sum(rounds)) > 0:
+        rounds.append(min(_PROBES_AFTER, left))
+    return rounds
 
 
 def _differences(
@@ -157,7 +166,7 @@ def spared(calculator: Calculator, state: State, h: TrustHyperparameters) -> Sta
     is_stalled = is_climbing & (memory.age >= _STALL_STEPS)
     is_stalled &= (memory.radius <= 1.001 * h.radius_min) & (state.max_force > _STALL_FORCE)
     is_first = memory.is_thrifty & is_begun
-    is_due = is_climbing & ((memory.age + 1) % h.probe_every == 0) & ~is_first & ~is_stalled
+    is_due = is_climbing & (state.steps % h.probe_every == 0) & ~is_first & ~is_stalled
     state = put(state, is_stalled.nonzero().flatten(), lambda part: _remodelled(part, h))
     is_rough = state.max_force > _ROUGH_FORCE
     many = (is_first & is_rough) | is_stalled
@@ -225,4 +234,4 @@ def certified(calculator: Calculator, state: State) -> State:
     """The state with its exact Hessian and the spectrum of that."""
     exact = _computed(calculator, state, hessian=True)
     exact = replace(exact, n_gradient=state.n_gradient)
-    return replace(exact, spectrum=spectrum(exact.hessian, exact.batch, state.spectrum.rigid))
+    return replace(exact, spectrum=spectrum(exact.hessian, exact.batch, state.spectrum.motions))

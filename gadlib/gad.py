@@ -20,7 +20,8 @@ from gadlib.batch import Batch, Calculator
 from gadlib.hyperparameters import GadHyperparameters
 from gadlib.modes import Spectrum, most_within
 from gadlib.quadratic import matvec
-from gadlib.state import State, arrive, begin, evaluate, take
+from gadlib.state import State, arrive, begin, evaluate
+from gadlib.systems import take
 
 FIRST_TIME_STEP = 1e-3
 """The time step at the start and after an escape, in A^2/eV."""

@@ -30,7 +30,8 @@ from gadlib.minima import (
 )
 from gadlib.modes import spectrum
 from gadlib.quadratic import bofill, image_step, predicted_change
-from gadlib.state import State, begin, displacement, take
+from gadlib.state import State, begin, displacement
+from gadlib.systems import take
 from gadlib.tries import pick, put
 
 _SHARP_FORCE, _SHARPENINGS = 1e-3, 5

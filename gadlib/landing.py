@@ -20,7 +20,8 @@ from gadlib.batch import Batch, Calculator
 from gadlib.confine import FLOOR, moved_above
 from gadlib.hyperparameters import GadHyperparameters, TrustHyperparameters
 from gadlib.quadratic import matvec
-from gadlib.state import State, along_modes, arrive, put
+from gadlib.state import State, along_modes, arrive
+from gadlib.systems import put
 from gadlib.tries import STRIDE, longest
 from gadlib.trust import adapted, image_move
 

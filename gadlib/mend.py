@@ -28,8 +28,8 @@ _BESIDE = 1.2  # A more than the radii, for atoms that share no neighbour
 _PUSH = 0.3  # of a bond's pull
 _EVERYWHERE = 0.01
 _STEPS = 40
-_LONGEST = 0.3  # A in a step
-_ENOUGH = 0.03  # A
+_LONGEST = 0.5  # A in a step
+_ENOUGH = 0.1  # A
 
 
 def mended(batch: Batch) -> Batch:
@@ -51,19 +51,21 @@ def mended(batch: Batch) -> Batch:
     is_bond = torch.from_numpy(np.stack([_bonds_to_be(*molecule) for molecule in molecules]))
     is_bond = is_bond.to(batch.positions.device)
     apart = _apart(batch, is_bond)
-    weight = torch.where(is_bond, 1.0, _PUSH) * is_bond.any(1, keepdim=True).any(2, keepdim=True)
+    weight = torch.where(is_bond, 1.0, _PUSH)
     width = 3 * batch.positions.shape[1]
     ridge = _EVERYWHERE * torch.eye(width, dtype=weight.dtype, device=weight.device)
+    is_open = is_bond.flatten(1).any(-1)
     for _ in range(_STEPS):
         off = torch.where(batch.is_pair, batch.distances - apart, 0.0)
         off = torch.where(is_bond, off, off.clamp(max=0))
-        gradient = ((weight * off)[..., None] * batch.units).sum(2).flatten(1)
+        gradient = ((weight * off)[:, None] * batch.units).sum(-1).mT.flatten(1)
         hessian = pair_hessian(batch, torch.where(off != 0, weight, 0.0)) + ridge
         move = -torch.linalg.solve(hessian, gradient).unflatten(1, (-1, 3))
         longest = move.norm(dim=-1).amax(-1)
-        scale = _LONGEST / longest.clamp(min=_LONGEST)
+        scale = is_open * _LONGEST / longest.clamp(min=_LONGEST)
         batch = batch.moved_to(batch.positions + scale[:, None, None] * move)
-        if longest.max() < _ENOUGH:
+        is_open = is_open & (longest > _ENOUGH)
+        if not is_open.any():
             break
     return batch
 

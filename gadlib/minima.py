@@ -19,7 +19,8 @@ from gadlib.batch import Calculator
 from gadlib.curvature import certified, evaluated
 from gadlib.modes import spectrum
 from gadlib.quadratic import bfgs, predicted_change, trust_step
-from gadlib.state import State, along_modes, displacement, put, take
+from gadlib.state import State, along_modes, displacement
+from gadlib.systems import put, take
 from gadlib.tries import pick
 
 RELAXED_FORCE = 0.005

@@ -29,6 +29,21 @@ its bends are vibrations, not a rotation.
 
 
 @dataclass(frozen=True)
+class Motions:
+    """What moves each molecule of a batch rigidly, and what is left, in mass-weighted coordinates.
+
+    Attributes:
+        rigid: orthonormal basis of the rigid motions; zero columns where there are fewer than six.
+        left: orthonormal basis of the vibrations, the first `n_left` columns; None on a GPU.
+        n_left: the number of vibrations.
+    """
+
+    rigid: Float[Tensor, "B D 6"]
+    left: Float[Tensor, "B D D"] | None
+    n_left: Int[Tensor, " B"]
+
+
+@dataclass(frozen=True)
 class Spectrum:
     """The vibrational eigenpairs of a batch, ascending.
 
@@ -37,22 +52,17 @@ class Spectrum:
             vibration (rigid motions, padding).
         modes: unit vectors in mass-weighted coordinates, one per column; columns of infinite
             eigenvalues carry no meaning.
-        rigid: orthonormal basis of the rigid motions in mass-weighted coordinates; zero columns
-            where there are fewer than six.
+        motions: the rigid motions, and what they leave.
     """
 
     eigenvalues: Float[Tensor, "B D"]
     modes: Float[Tensor, "B D D"]
-    rigid: Float[Tensor, "B D 6"]
+    motions: Motions
 
     @cached_property
     def order(self) -> Int[Tensor, " B"]:
         """The number of negative vibrational eigenvalues."""
         return (self.eigenvalues < 0).sum(-1)
-
-    def take(self, index: Tensor) -> Spectrum:
-        """The systems at the given places."""
-        return Spectrum(self.eigenvalues[index], self.modes[index], self.rigid[index])
 
 
 def mass_weight(hessian: Float[Tensor, "B D D"], batch: Batch) -> Float[Tensor, "B D D"]:
@@ -64,9 +74,20 @@ def mass_weight(hessian: Float[Tensor, "B D D"], batch: Batch) -> Float[Tensor, 
 
 def rigid_motions(batch: Batch) -> Float[Tensor, "B D 6"]:
     """An orthonormal mass-weighted basis of the rigid motions; zero columns where fewer."""
-    size, width = batch.positions.shape[:2]
     if not batch.is_free:
-        return batch.positions.new_zeros(size, 3 * width, 6)
+        return torch.zeros_like(batch.sqrt_masses)[..., None].repeat(1, 1, 6)
+    shifts, turns = _raw_motions(batch).split(3, dim=-1)
+    inertia, principal = torch.linalg.eigh(turns.mT @ turns)
+    motions = torch.cat([shifts, torch.bmm(turns, principal)], -1)
+    mass = batch.masses.sum(-1, keepdim=True)
+    strength = torch.cat([mass.expand(-1, 3), inertia.clamp(min=0)], -1).sqrt()
+    exists = strength > LINEAR_TOL * strength.amax(-1, keepdim=True)
+    return motions * torch.where(exists, 1 / strength.clamp(min=1e-12), 0.0)[:, None, :]
+
+
+def _raw_motions(batch: Batch) -> Float[Tensor, "B D 6"]:
+    """Mass-weighted translations along x, y, z and rotations about the centre of mass."""
+    size, width = batch.positions.shape[:2]
     masses = batch.masses[..., None]
     mass = masses.sum(1, keepdim=True)
     root = batch.sqrt_masses.view(size, width, 3)
@@ -74,11 +95,7 @@ def rigid_motions(batch: Batch) -> Float[Tensor, "B D 6"]:
     axes, turns = _axes(arms.device)
     shifted = (root[..., None] * axes).view(size, 3 * width, 3)
     turned = (arms.view(-1, 3) @ turns).view(size, 3 * width, 3)
-    inertia, principal = torch.linalg.eigh(turned.mT @ turned)
-    motions = torch.cat([shifted, torch.bmm(turned, principal)], -1)
-    strength = torch.cat([mass[..., 0].expand(size, 3), inertia.clamp(min=0)], -1).sqrt()
-    exists = strength > LINEAR_TOL * strength.amax(-1, keepdim=True)
-    return motions * torch.where(exists, 1 / strength.clamp(min=1e-12), 0.0)[:, None, :]
+    return torch.cat([shifted, turned], -1)
 
 
 @cache
@@ -95,58 +112,98 @@ def remove_rigid(
     return vectors - matvec(rigid, matvec(rigid.mT, vectors))
 
 
+def motions_of(batch: Batch) -> Motions:
+    """The rigid motions of the molecules, and what they leave."""
+    is_cpu = batch.positions.device.type == "cpu"
+    if is_cpu and batch.is_free and batch.positions.shape[1] > 2:
+        bases, sizes = torch.linalg.qr(_raw_motions(batch), mode="complete")
+        if _is_none_linear(sizes[:, :6]):
+            left = torch.nn.functional.pad(bases[:, :, 6:], (0, 6))
+            return Motions(bases[:, :, :6], left, 3 * batch.n_atoms - 6)
+    rigid = rigid_motions(batch)
+    n_rigid = rigid.square().sum((1, 2)).round().long()
+    left = _complement(rigid, n_rigid) if is_cpu else None
+    return Motions(rigid, left, 3 * batch.n_atoms - n_rigid)
+
+
+def _is_none_linear(sizes: Float[Tensor, "B 6 6"]) -> bool:
+    """Whether the triangular factors of the raw motions show that no molecule is nearly linear.
+
+    The smallest singular value of the rotations is no less than the product of their diagonal over
+    the square of their norm.
+    """
+    turns = sizes[:, 3:, 3:]
+    norm = torch.linalg.vector_norm(turns, dim=(1, 2))
+    least = turns.diagonal(dim1=1, dim2=2).prod(-1).abs() / norm.square()
+    return bool((least > 10 * LINEAR_TOL * norm.maximum(sizes[:, 0, 0].abs())).all())
+
+
+def _complement(
+    rigid: Float[Tensor, "B D 6"], n_rigid: Int[Tensor, " B"]
+) -> Float[Tensor, "B D D"]:
+    """An orthonormal basis of what is left, then that of the padding, then zeros."""
+    size, width = rigid.shape[:2]
+    left = rigid.new_zeros(size, width, width)
+    for number in set(n_rigid.tolist()):
+        rows = n_rigid == number
+        found = rigid[rows]
+        if number < 6:  # those that do not exist stand between translations and other rotations
+            found = found[:, :, [*range(3), *range(9 - number, 6)][:number]]
+        left[rows, :, : width - number] = torch.linalg.qr(found, mode="complete").Q[:, :, number:]
+    return left
+
+
 def spectrum(
-    hessian: Float[Tensor, "B D D"], batch: Batch, rigid: Float[Tensor, "B D 6"] | None = None
+    hessian: Float[Tensor, "B D D"], batch: Batch, motions: Motions | None = None
 ) -> Spectrum:
     """The vibrational spectrum of Cartesian Hessians in eV/A^2.
 
-    It is that of Q^T H Q, with Q an orthonormal basis of what rigid motions leave.
+    It is that of Q^T M^-1/2 H M^-1/2 Q, with Q an orthonormal basis of what rigid motions leave.
 
     Args:
         hessian: the Hessians.
         batch: the molecules.
-        rigid: their rigid motions where these are known already.
+        motions: their rigid motions where these are known already.
     """
-    rigid = rigid_motions(batch) if rigid is None else rigid
-    weighted = mass_weight(hessian, batch)
-    solve = _cut_out if weighted.device.type == "cpu" else _shifted
-    return Spectrum(*solve(weighted, rigid, batch), rigid)
+    motions = motions_of(batch) if motions is None else motions
+    solve = _shifted if motions.left is None else _cut_out
+    return Spectrum(*solve(hessian, motions, batch), motions)
 
 
 def _cut_out(
-    weighted: Float[Tensor, "B D D"], rigid: Float[Tensor, "B D 6"], batch: Batch
+    hessian: Float[Tensor, "B D D"], motions: Motions, batch: Batch
 ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D D"]]:
     """Eigenpairs of what is left without rigid motions and padding, infinity and zero behind them.
 
-    Molecules with as many atoms and rigid motions go together. The cost grows as the cube of what
-    is left.
+    Molecules with as many atoms and vibrations go together. The cost grows as the cube of what is
+    left.
     """
-    values = torch.full_like(weighted[:, 0], torch.inf)
-    modes = torch.zeros_like(weighted)
+    assert motions.left is not None
+    values = torch.full_like(hessian[:, 0], torch.inf)
+    modes = torch.zeros_like(hessian)
     alike: dict[tuple[int, int], list[int]] = {}
-    kinds = zip(batch.n_atoms.tolist(), rigid.any(1).sum(-1).tolist(), strict=True)
-    for i, kind in enumerate(kinds):
+    for i, kind in enumerate(zip(batch.n_atoms.tolist(), motions.n_left.tolist(), strict=True)):
         alike.setdefault(kind, []).append(i)
-    for (n_atoms, n_rigid), places in alike.items():
+    for (n_atoms, n_left), places in alike.items():
         rows = slice(None) if len(alike) == 1 else torch.tensor(places)
-        n, n_left = 3 * n_atoms, 3 * n_atoms - n_rigid
-        motions = rigid[rows, :n]
-        if n_rigid < 6:  # those that do not exist stand between translations and other rotations
-            motions = motions[:, :, [*range(3), *range(9 - n_rigid, 6)][:n_rigid]]
-        left = torch.linalg.qr(motions, mode="complete").Q[:, :, n_rigid:]
-        within = torch.bmm(left.mT, torch.bmm(weighted[rows, :n, :n], left))
+        n = 3 * n_atoms
+        left = motions.left[rows, :n, :n_left]
+        weighted = batch.inverse_sqrt_masses[rows, :n, None] * left
+        within = torch.bmm(weighted.mT, torch.bmm(hessian[rows, :n, :n], weighted))
+        within = (within + within.mT).mul_(0.5)
         values[rows, :n_left], vectors = torch.linalg.eigh(within)
         modes[rows, :n, :n_left] = torch.bmm(left, vectors)
     return values, modes
 
 
 def _shifted(
-    weighted: Float[Tensor, "B D D"], rigid: Float[Tensor, "B D 6"], batch: Batch
+    hessian: Float[Tensor, "B D D"], motions: Motions, batch: Batch
 ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D D"]]:
     """The same eigenpairs from one shape for the whole batch, as a GPU likes it.
 
     Rigid motions and padding are shifted above the largest vibrational eigenvalue.
     """
+    weighted, rigid = mass_weight(hessian, batch), motions.rigid
     bound = 2 * torch.linalg.vector_norm(weighted, dim=(1, 2), keepdim=True) + 1
     along = torch.bmm(weighted, rigid)
     within_rigid = torch.bmm(rigid.mT, along)
@@ -155,9 +212,8 @@ def _shifted(
     padding = torch.where(batch.sqrt_masses > 0, 0.0, bound[:, 0])
     shifted = weighted - crossed - crossed.mT + torch.diag_embed(padding)
     values, modes = torch.linalg.eigh(shifted)
-    n_vibrations = 3 * batch.n_atoms - rigid.any(1).sum(-1)
     place = torch.arange(values.shape[-1], device=values.device)
-    return torch.where(place < n_vibrations[:, None], values, torch.inf), modes
+    return torch.where(place < motions.n_left[:, None], values, torch.inf), modes
 
 
 def most_within(

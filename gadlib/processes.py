@@ -189,7 +189,7 @@ def _only(compute: Compute, job: Job) -> Record:
     return next(iter(compute(job)))[1]
 
 
-_BATCHES_IN_A_JOB = 4
+_BATCHES_ON_GPU, _MOST_BATCHES = 4, 8
 _JOBS_EACH = 3
 
 
@@ -207,8 +207,8 @@ def job_size(calculator: Calculator, batch_size: int, n_each: float = 0) -> int:
     """
     device = getattr(calculator, "device", None)
     is_gpu = device is not None and device.type != "cpu"
-    n_batches = _BATCHES_IN_A_JOB if is_gpu else n_each / (batch_size * _JOBS_EACH)
-    return batch_size * int(min(max(n_batches, 1), _BATCHES_IN_A_JOB))
+    n_batches = _BATCHES_ON_GPU if is_gpu else n_each / (batch_size * _JOBS_EACH)
+    return batch_size * int(min(max(n_batches, 1), _MOST_BATCHES))
 
 
 def chunks(places: Sequence[int], starts: Sequence[Start], size: int) -> list[list[int]]:

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-_NEWTON_STEPS = 8
+_NEWTON_STEPS, _RELATIVE_STEPS = 8, 3
 _RADIUS_TOL, _RELATIVE_TOL = 1e-6, 0.05
 _TINY = 1e-14
 
@@ -57,7 +57,8 @@ def trust_step(
     least = (-lowest).clamp(min=0)
     mu = (g.gather(1, place).abs() / radius[:, None] - lowest).clamp(min=0)
     step, over = g, radius[:, None]
-    for _ in range(_NEWTON_STEPS):  # on 1 / |d|, which is nearly linear in mu
+    n_steps = _RELATIVE_STEPS if relative else _NEWTON_STEPS
+    for _ in range(n_steps):  # on 1 / |d|, which is nearly linear in mu
         shifted = (curvature + mu).clamp(min=_TINY)
         step = g / shifted
         over = measure(step)[:, None]

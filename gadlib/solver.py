@@ -2,7 +2,7 @@
 
 `search` knows neither how to step (that is the step rule's: `gad`) nor what success is (that is
 `criteria`). It keeps the batch full: finished systems make room for waiting ones, which enter in
-groups, since to begin is dear and cheaper together. It is a generator, so that plots, logs and
+groups, since to begin is dear and cheaper together. It is as wide as the widest molecule left. It is a generator, so that plots, logs and
 progress bars are the caller's. Floor 3.
 """
 
@@ -23,7 +23,8 @@ from gadlib.batch import Batch, Calculator
 from gadlib.chemistry import n_fragments
 from gadlib.criteria import CRITERIA, Criterion, Verdict, judge
 from gadlib.hyperparameters import Hyperparameters
-from gadlib.state import State, Status, concatenate, take
+from gadlib.state import State, Status
+from gadlib.systems import concatenate, narrowed, take
 
 
 @runtime_checkable
@@ -43,6 +44,7 @@ RULES: dict[str, StepRule] = {"gad": gad, "trust": trust}
 """The step rules by the name of their solver."""
 
 _GROUPS = 5  # in which a batch is renewed
+_APART = 2  # steps between groups; what a rule does at every second step it does to all at once
 
 
 class Frame(NamedTuple):
@@ -103,12 +105,14 @@ def search(
     waiting = torch.arange(len(batch), device=batch.positions.device)
     active: State | None = None
     kept: dict[int, State] = {}
-    started = time.perf_counter()
+    started, n_frames = time.perf_counter(), 0
     while active is not None or len(waiting):
         called = 0.0 if active is None else float(active.calculator_s.sum())
         active = None if active is None else rule.step(calculator, active, hyperparameters)
         room = capacity - (0 if active is None else len(active.batch))
-        if len(waiting) and (active is None or room >= max(1, capacity // _GROUPS)):
+        n_frames = 0 if active is None else n_frames + 1
+        is_group = room >= max(1, capacity // _GROUPS) and n_frames % _APART == 0
+        if len(waiting) and (active is None or is_group):
             new, waiting = waiting[:room], waiting[room:]
             entered = rule.init(calculator, batch.take(new), hyperparameters)
             entered = replace(entered, index=new, max_fragments=allowed[new])
@@ -118,7 +122,7 @@ def search(
         assert active is not None
         verdict = judge(active, allowed[active.index])
         status = _status(active, verdict, criterion, n_steps)
-        _keep_strict(kept, active, verdict)
+        _keep_strict(kept, active, verdict, criterion)
         active, is_changed = _give_back(kept, active, status)
         verdict = judge(active, allowed[active.index]) if is_changed else verdict
         called = float(active.calculator_s.sum()) - called
@@ -130,6 +134,11 @@ def search(
         rows = [i for i, status in enumerate(frame.status) if status is Status.RUNNING]
         if len(rows) < len(frame.status):
             active = take(active, torch.tensor(rows, device=active.index.device)) if rows else None
+            open_ = waiting if active is None else torch.cat([active.index, waiting])
+            width = int(batch.n_atoms[open_].max()) if len(open_) else 0
+            if 0 < width < batch.positions.shape[1]:  # padding costs time
+                batch, wanted = narrowed(batch, width), narrowed(wanted, width)
+                active = narrowed(active, width)
 
 
 def _rule(hyperparameters: Hyperparameters, criterion: Criterion) -> StepRule:
@@ -139,9 +148,11 @@ def _rule(hyperparameters: Hyperparameters, criterion: Criterion) -> StepRule:
     return RULES[hyperparameters.solver]
 
 
-def _keep_strict(kept: dict[int, State], state: State, verdict: Verdict) -> None:
-    """The latest strict saddle of each system that goes on searching is put aside."""
-    for i in verdict.strict.nonzero().flatten().tolist():
+def _keep_strict(
+    kept: dict[int, State], state: State, verdict: Verdict, criterion: Criterion
+) -> None:
+    """The latest strict saddle of each system that it does not suffice is put aside."""
+    for i in (verdict.strict & ~verdict.meets(criterion)).nonzero().flatten().tolist():
         kept[int(state.index[i])] = take(state, torch.tensor([i], device=state.index.device))
 
 
@@ -159,7 +170,7 @@ def _give_back(
             continue
         now = take(state, torch.tensor([i], device=state.index.device))
         spent = {name: getattr(now, name) for name in _SPENT}
-        row = replace(best, **spent)
+        row = narrowed(replace(best, **spent), state.batch.positions.shape[1])
         state = concatenate([state, row])
         place = torch.arange(len(state.batch) - 1, device=state.index.device)
         place[i] = len(state.batch) - 1
@@ -173,6 +184,10 @@ _SPENT = ("steps", "escapes", "n_gradient", "n_hessian", "calculator_s", "overhe
 def _status(
     state: State, verdict: Verdict, criterion: Criterion, n_steps: int
 ) -> tuple[Status, ...]:
+    met, steps = verdict.meets(criterion), state.steps
+    if not (met | (steps >= n_steps)).any() and not any(state.message):
+        return (Status.RUNNING,) * len(steps)
+
     def of(message: str, is_met: bool, steps: int) -> Status:
         if message:
             return Status.CALCULATOR_FAILED if steps else Status.BAD_START
@@ -180,5 +195,5 @@ def _status(
             return Status.SADDLE
         return Status.OUT_OF_STEPS if steps >= n_steps else Status.RUNNING
 
-    met = verdict.meets(criterion).tolist()
-    return tuple(of(*row) for row in zip(state.message, met, state.steps.tolist(), strict=True))
+    rows = zip(state.message, met.tolist(), steps.tolist(), strict=True)
+    return tuple(of(*row) for row in rows)

@@ -78,13 +78,12 @@ def pair_hessian(
     """
     unit = batch.units
     stiff = along if across is None else along - across
-    stiff_unit = stiff[:, :, None] * unit.transpose(2, 3).contiguous()
-    blocks = stiff_unit[..., None] * unit[:, :, None]
+    blocks = (stiff[:, None] * unit)[:, :, None] * unit[:, None]  # (B, 3, 3, N, N)
     if across is not None:
-        blocks = blocks + across[:, :, None, :, None] * torch.eye(3).to(unit)[:, None]
-    hessian = -blocks
-    hessian.diagonal(dim1=1, dim2=3).copy_(blocks.sum(3).permute(0, 2, 3, 1))
-    return hessian.reshape(len(batch), 3 * unit.shape[1], -1)
+        blocks = blocks + across[:, None, None] * torch.eye(3).to(unit)[:, :, None, None]
+    hessian = (-blocks).permute(0, 3, 1, 4, 2).contiguous()
+    hessian.diagonal(dim1=1, dim2=3).copy_(blocks.sum(-1))
+    return hessian.view(len(batch), 3 * unit.shape[2], -1)
 
 
 def _share(batch: Batch) -> Float[Tensor, "B N N"]:

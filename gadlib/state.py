@@ -1,17 +1,16 @@
 """The state of a search, the ways in which one ends, and the guarded call of a calculator.
 
-A state is a frozen value, batch axis first: systems can be taken out of it and put together again.
+A state is a frozen value, batch axis first: systems can be taken out and put together (`systems`).
 It knows neither how to step (`gad`, `trust`) nor when to stop (`solver`). Floor 2.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cache, cached_property
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -22,8 +21,6 @@ from gadlib.batch import Batch, Calculator, Evaluation
 from gadlib.chemistry import n_fragments
 from gadlib.modes import Spectrum, spectrum
 from gadlib.quadratic import matvec
-
-T = TypeVar("T")
 
 
 class Status(StrEnum):
@@ -113,75 +110,6 @@ class State:
     def elapsed_s(self) -> Float[Tensor, " B"]:
         """Wall time, in the calculator and besides."""
         return self.calculator_s + self.overhead_s
-
-
-def take(node: T, index: Tensor) -> T:
-    """The systems at the given places of a nesting of frozen dataclasses, tensors and tuples."""
-    return _map(
-        lambda leaves: leaves[0].index_select(0, index),
-        lambda parts: tuple(parts[0][i] for i in index.tolist()),
-        [node],
-    )
-
-
-def concatenate(nodes: Sequence[T]) -> T:
-    """One node of all systems of the given ones, which have the same width."""
-    return _map(torch.cat, lambda parts: tuple(item for part in parts for item in part), nodes)
-
-
-def put(state: T, rows: Int[Tensor, " R"], change: Callable[[T], T]) -> T:
-    """The state with the systems of ascending rows changed; what is left alone is not copied."""
-    if not len(rows):
-        return state
-    if len(rows) == _n_systems(state):
-        return change(state)
-    part = take(state, rows)
-    changed = change(part)
-
-    def tensors(leaves: Sequence[Tensor]) -> Tensor:
-        whole, before, after = leaves
-        return whole if after is before else whole.index_copy(0, rows, after)
-
-    def tuples(parts: Sequence[tuple]) -> tuple:
-        whole, _, after = parts
-        new = dict(zip(rows.tolist(), after, strict=True))
-        return tuple(new.get(i, old) for i, old in enumerate(whole))
-
-    return _map(tensors, tuples, [state, part, changed])
-
-
-def _n_systems(node: Any) -> int:
-    """How many systems a nesting of frozen dataclasses has, by its first tensor."""
-    first = getattr(node, _names(type(node))[0])
-    return len(first) if isinstance(first, Tensor) else _n_systems(first)
-
-
-def _map(on_tensors: Callable, on_tuples: Callable, nodes: Sequence[Any]) -> Any:
-    first = nodes[0]
-    if isinstance(first, Tensor):
-        return on_tensors(nodes)
-    if isinstance(first, tuple):
-        return on_tuples(nodes)
-    changed = {}
-    for name in _names(type(first)):
-        leaves = [getattr(node, name) for node in nodes]
-        value = _map(on_tensors, on_tuples, leaves)
-        if value is not leaves[0]:
-            changed[name] = value
-    if not changed:
-        return first
-    new = replace(first, **changed)
-    if isinstance(first, Batch):  # what is known of the molecules goes along
-        known = [node.known for node in nodes]
-        for name in set.intersection(*map(set, known)):
-            new.__dict__[name] = on_tensors([values[name] for values in known])
-    return new
-
-
-@cache
-def _names(kind: type) -> tuple[str, ...]:
-    """The fields of a dataclass; of anything else none."""
-    return tuple(f.name for f in fields(kind)) if is_dataclass(kind) else ()
 
 
 def along_modes(state: State, gradient: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:

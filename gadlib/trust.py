@@ -32,7 +32,8 @@ from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.modes import spectrum
 from gadlib.quadratic import image_step, matvec
 from gadlib.springs import model_hessian
-from gadlib.state import State, along_modes, begin, displacement, put
+from gadlib.state import State, along_modes, begin, displacement
+from gadlib.systems import put
 from gadlib.tries import REST_FORCE, START_FLOOR, STRIDE, TrustMemory, aim_at, longest, pick, turn
 
 _MAX_POOR = 3
@@ -101,10 +102,10 @@ def _climbed(state: State) -> Float[Tensor, "B D"]:
     has arrived near a point of order one.
     """
     is_aiming, aimed = aim_at(state)
-    place = torch.where(is_aiming, aimed, 0)
+    place = torch.where(is_aiming, aimed, 0)[:, None]
     eigenvalues = state.spectrum.eigenvalues
-    climbed = torch.nn.functional.one_hot(place, eigenvalues.shape[1]).to(eigenvalues.dtype)
-    return climbed * ~state.memory.is_settling[:, None]
+    is_climbed = torch.arange(eigenvalues.shape[1], device=place.device) == place
+    return (is_climbed & ~state.memory.is_settling[:, None]).to(eigenvalues.dtype)
 
 
 def _trust_move(

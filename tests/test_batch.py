@@ -67,9 +67,11 @@ def test_taking_systems_keeps_their_width_and_their_freedom():
 
 def test_what_a_batch_knows_follows_its_systems():
     batch = clusters(0)
-    before = (batch.mask, batch.n_atoms, batch.masses, batch.closest_pair)
+    names = ("mask", "n_atoms", "masses", "closest_pair", "inverse_sqrt_masses", "radii_sum")
+    before = [getattr(batch, name) for name in names]
     some = batch.take(torch.tensor([1, 0]))
-    for value, name in zip(before, ("mask", "n_atoms", "masses", "closest_pair"), strict=True):
+    assert {"mask", "masses", "radii_sum"} <= set(some.known)
+    for value, name in zip(before, names, strict=True):
         assert torch.equal(getattr(some, name), value[[1, 0]])
     assert torch.allclose(some.moved_to(2 * some.positions).closest_pair, 2 * before[3][[1, 0]])
 

@@ -22,7 +22,7 @@ from gadlib.batch import Batch
 from gadlib.calculators.surfaces import SURFACES, Surface
 from gadlib.gad import FIRST_TIME_STEP, GadMemory, init, reflect, step
 from gadlib.hyperparameters import GadHyperparameters
-from gadlib.modes import Spectrum
+from gadlib.modes import Motions, Spectrum
 from gadlib.state import State
 
 KNOBS = GadHyperparameters()
@@ -136,7 +136,8 @@ def memory(*, time_step=0.01, best_order=2, stalled=0, mode=(1.0, 0.0, 0.0)) -> 
 def spectrum_of(*modes: tuple[float, ...]) -> Spectrum:
     columns = torch.tensor(modes, dtype=torch.float64).mT[None]
     values = torch.arange(len(modes), dtype=torch.float64)[None] - 1
-    return Spectrum(values, columns, torch.zeros(1, len(modes), 6, dtype=torch.float64))
+    rigid = torch.zeros(1, len(modes), 6, dtype=torch.float64)
+    return Spectrum(values, columns, Motions(rigid, None, torch.tensor([len(modes)])))
 
 
 def followed_mode(remembered, modes):

@@ -57,7 +57,7 @@ def test_a_batch_is_put_together_as_each_of_its_molecules_is_alone():
     for i in range(len(batch)):
         numbers, positions = batch.system(i)
         alone = mended(Batch.pack([positions], [numbers])).positions[0]
-        torch.testing.assert_close(together.positions[i, : len(numbers)], alone, atol=0.05, rtol=0)
+        torch.testing.assert_close(together.positions[i, : len(numbers)], alone, atol=1e-9, rtol=0)
         assert not together.positions[i, len(numbers) :].any()
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from gadlib import modes as modes_module
 from gadlib.batch import Batch
 from gadlib.calculators.surfaces import SURFACES
-from gadlib.modes import mass_weight, remove_rigid, rigid_motions, spectrum
+from gadlib.modes import mass_weight, motions_of, remove_rigid, rigid_motions, spectrum
 
 
 def spectrum_of(batch: Batch):
@@ -61,7 +61,7 @@ def test_nothing_is_projected_of_a_particle_on_a_surface():
     surface = SURFACES["double_well"]
     batch = surface.stationary(2)
     found = spectrum(surface(batch).hessian, batch)
-    assert not found.rigid.any()
+    assert not found.motions.rigid.any()
     # E = (x^2 - 1)^2 + (y^2 - 1)^2 + 2 z^2 at the origin, of hydrogen's mass
     expected = np.array([-4.0, -4.0, 4.0]) / 1.008
     assert found.eigenvalues[0].tolist() == pytest.approx(expected, rel=1e-6)
@@ -75,7 +75,7 @@ def test_modes_are_orthonormal_and_have_no_rigid_part(seed):
     for i, values in enumerate(vibrations(batch)):
         modes = found.modes[i, :, : len(values)]
         assert torch.allclose(modes.mT @ modes, torch.eye(len(values)).double(), atol=1e-10)
-        assert (found.rigid[i].mT @ modes).abs().max() < 1e-10
+        assert (found.motions.rigid[i].mT @ modes).abs().max() < 1e-10
 
 
 @given(SEEDS)
@@ -167,15 +167,37 @@ def test_mass_weighting_divides_by_the_roots_of_both_masses_and_symmetrises():
     assert int((found != 0).sum()) == 2
 
 
+@pytest.mark.parametrize("name", ["H2O", "CO2", "C2H6", "N2"])
+def test_what_rigid_motions_leave_is_orthonormal_and_without_padding(name):
+    atoms, other = molecule(name), molecule("C2H4")
+    batch = Batch.pack([atoms.positions, other.positions], [atoms.numbers, other.numbers])
+    motions = motions_of(batch)
+    n, n_left = 3 * len(atoms), int(motions.n_left[0])
+    assert n_left == n_vibrations(name)
+    left = motions.left[0, :, :n_left]
+    assert torch.allclose(left.mT @ left, torch.eye(n_left).double(), atol=1e-12)
+    assert (motions.rigid[0].mT @ left).abs().max() < 1e-12
+    assert not left[n:].any()
+
+
+@given(SEEDS)
+def test_a_spectrum_with_motions_known_before_is_the_same(seed):
+    batch = clusters(seed)
+    once = spectrum_of(batch)
+    again = spectrum(POTENTIAL(batch).hessian, batch, once.motions)
+    assert torch.equal(once.eigenvalues, again.eigenvalues)
+    assert torch.equal(once.modes, again.modes)
+
+
 @given(SEEDS)
 def test_shifting_rigid_motions_gives_the_spectrum_that_cutting_them_out_gives(seed):
     batch = padded(clusters(seed))
-    weighted = mass_weight(POTENTIAL(batch).hessian, batch)
-    found = spectrum_of(batch)
-    values, modes = modes_module._shifted(weighted, found.rigid, batch)
+    hessian, found = POTENTIAL(batch).hessian, spectrum_of(batch)
+    weighted, rigid = mass_weight(hessian, batch), found.motions.rigid
+    values, modes = modes_module._shifted(hessian, found.motions, batch)
     is_mode = found.eigenvalues.isfinite()
     assert (values.isfinite() == is_mode).all()
     assert torch.allclose(values[is_mode], found.eigenvalues[is_mode], atol=1e-8)
     mapped = weighted @ modes - modes * values.nan_to_num(posinf=0.0)[:, None]
-    along = found.rigid @ (found.rigid.mT @ mapped)
+    along = rigid @ (rigid.mT @ mapped)
     assert ((mapped - along) * is_mode[:, None]).abs().max() < 1e-7

@@ -71,14 +71,38 @@ def test_capacity_changes_no_result(whole, capacity):
 @pytest.mark.parametrize("capacity", [1, 2, 3])
 def test_a_finished_system_makes_room_for_the_next_waiting_one(capacity):
     seen: list[int] = []
-    n_before = n_done = 0
+    n_done = n_short = 0
     for frame in frames(capacity=capacity):
         seen += [place for place in rows(frame) if place not in seen]
-        assert len(rows(frame)) == min(capacity, 5 - n_done)
-        assert n_before <= len(seen) == min(5, n_done + capacity)
-        n_before, n_done = len(seen), n_done + len(frame.is_done)
+        assert len(rows(frame)) == len(seen) - n_done <= capacity
+        n_short = n_short + 1 if len(rows(frame)) < min(capacity, 5 - n_done) else 0
+        assert n_short < 2  # those that enter wait for an even number of steps
+        n_done += len(frame.is_done)
     assert seen == [0, 1, 2, 3, 4]
     assert n_done == 5
+
+
+def test_those_that_enter_are_in_step_with_the_others():
+    together = [set((frame.state.steps % 2).tolist()) for frame in frames(capacity=2)]
+    assert all(len(parities) == 1 for parities in together)
+
+
+@pytest.mark.parametrize("capacity", [2, 5])
+def test_a_batch_is_no_wider_than_the_molecules_still_searched(whole, capacity):
+    """The largest ones first, as sets are searched."""
+    order = STARTS.n_atoms.argsort(descending=True, stable=True)
+    wide = padded(STARTS.take(order))
+    history = frames(batch=wide, capacity=capacity)
+    still, widths = set(range(5)), []
+    for frame in history:
+        widths.append(frame.state.batch.positions.shape[1])
+        assert len(still) == 5 or widths[-1] == int(wide.n_atoms[list(still)].max())
+        still -= {rows(frame)[i] for i in frame.is_done}
+    assert len(set(widths)) > 1
+    found, expected = endings(history), endings(whole)
+    for place, name in enumerate(order.tolist()):
+        assert found[place][:2] == expected[name][:2]
+        assert found[place][2] == pytest.approx(expected[name][2], abs=1e-9)
 
 
 def test_padding_changes_no_result(whole):
