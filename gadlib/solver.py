@@ -2,8 +2,8 @@
 
 `search` knows neither how to step (that is the step rule's: `gad`) nor what success is (that is
 `criteria`). It keeps the batch full: finished systems make room for waiting ones, which enter in
-groups, since to begin is dear and cheaper together. It is as wide as the widest molecule left. It is a generator, so that plots, logs and
-progress bars are the caller's. Floor 3.
+groups, since to begin is dear and cheaper together; and it keeps the batch as narrow as the widest
+molecule left. It is a generator, so that plots, logs and progress bars are the caller's. Floor 3.
 """
 
 from __future__ import annotations
