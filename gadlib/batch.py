@@ -201,3 +201,8 @@ class Calculator(Protocol):
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """The evaluation of the batch; a system that fails is named in `failures`, never raised."""
         ...
+
+
+def longest(vector: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
+    """The length of the longest of the atoms' parts of vectors."""
+    return torch.linalg.vector_norm(vector.unflatten(1, (-1, 3)), dim=-1).amax(-1)

@@ -5,20 +5,22 @@ Every calculator call of the trust solver but the first is made here, and counte
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.linalg import vector_norm
 
+from gadlib.aim import Aim
 from gadlib.batch import Batch, Calculator
 from gadlib.hyperparameters import TrustHyperparameters
-from gadlib.modes import spectrum
+from gadlib.modes import Spectrum, spectrum
 from gadlib.quadratic import bfgs, matvec, probe, ts_bfgs
 from gadlib.springs import bond_hessian, model_hessian
 from gadlib.state import State, evaluate
 from gadlib.systems import put
-from gadlib.tries import aim_at
+from gadlib.tries import is_aiming, most_aimed
 
 _PROBES, _PROBES_ROUGH = 11, 14
 _ROUGH_FORCE = 8.0  # eV/A; so far from a minimum the lowest mode is harder to find
@@ -69,41 +71,60 @@ def _followed(state: State, there: Batch) -> Float[Tensor, "B D D"]:
     return followed.index_copy(0, rows, state.hessian[rows]) if len(rows) else followed
 
 
-def probed(calculator: Calculator, state: State, number: int) -> State:
-    """The state with its Hessian corrected along its softest modes by differences of gradients.
+@dataclass(frozen=True)
+class _Curved:
+    """What probing needs of a state, and what it changes of it, so that no more is moved about.
+
+    Attributes:
+        is_aimed: whether the mode most along the aim is the first to be probed.
+        n_probes: gradients computed.
+        seconds: time in the calculator.
+    """
+
+    batch: Batch
+    wanted: Aim
+    is_aimed: Bool[Tensor, " B"]
+    forces: Float[Tensor, "B D"]
+    wall_hessian: Float[Tensor, "B D D"]
+    hessian: Float[Tensor, "B D D"]
+    spectrum: Spectrum
+    n_probes: Int[Tensor, " B"]
+    seconds: Float[Tensor, " B"]
+
+
+def _probed(calculator: Calculator, curved: _Curved, number: int) -> _Curved:
+    """The Hessians corrected along their softest modes by differences of gradients.
 
     Each correction changes what is softest, so that the last ones close in on the lowest mode, as
     in Davidson's method.
     """
-    inverse, forces = state.batch.inverse_sqrt_masses, state.forces.flatten(1)
+    inverse, forces = curved.batch.inverse_sqrt_masses, curved.forces
     known = torch.zeros_like(inverse[:, :, None])[:, :, :0]
     found = known
     for size in _rounds(number):
-        modes, is_mode = _to_probe(state, size)
+        modes, is_mode = _to_probe(curved, size)
         vectors = inverse[:, :, None] * modes
         if known.shape[-1]:
             vectors = vectors - known @ (known.mT @ vectors)
-        is_new = is_mode & (vectors.norm(dim=1) > 1e-6)
+        is_new = is_mode & (vector_norm(vectors, dim=1) > 1e-6)
         vectors = torch.where(is_new[:, None, :], vectors, 0.0)  # a small molecule has fewer modes
         if size > 1:
             vectors = torch.where(is_new[:, None, :], torch.linalg.qr(vectors).Q, 0.0)
         else:
             vectors = torch.nn.functional.normalize(vectors, dim=1)
-        changes, seconds = _differences(calculator, state.batch, forces, vectors)
+        changes, seconds = _differences(calculator, curved.batch, forces, vectors)
         known = torch.cat([known, vectors], -1)
         found = torch.cat([found, changes], -1)
-        hessian = probe(state.hessian, known, found)
-        curved = hessian + state.memory.wall_hessian
-        here = spectrum(curved, state.batch, state.spectrum.motions)
-        state = replace(
-            state,
+        hessian = probe(curved.hessian, known, found)
+        motions = curved.spectrum.motions
+        curved = replace(
+            curved,
             hessian=hessian,
-            spectrum=here,
-            is_exact=torch.zeros_like(state.is_exact),
-            n_gradient=state.n_gradient + is_new.sum(-1),
-            calculator_s=state.calculator_s + seconds / len(state.batch),
+            spectrum=spectrum(hessian + curved.wall_hessian, curved.batch, motions),
+            n_probes=curved.n_probes + is_new.sum(-1),
+            seconds=curved.seconds + seconds / len(curved.batch),
         )
-    return state
+    return curved
 
 
 def _rounds(number: int) -> list[int]:
@@ -137,15 +158,15 @@ def _differences(
 
 
 def _to_probe(
-    state: State, size: int
+    curved: _Curved, size: int
 ) -> tuple[Float[Tensor, "B D {size}"], Bool[Tensor, "B {size}"]]:
     """The softest modes, before them the one that is climbed towards an aim; which ones exist."""
-    eigenvalues, modes = state.spectrum.eigenvalues, state.spectrum.modes
-    if not state.wanted.is_set.any():
+    eigenvalues, modes = curved.spectrum.eigenvalues, curved.spectrum.modes
+    if not curved.is_aimed.any():
         return modes[:, :, :size], eigenvalues[:, :size].isfinite()
-    is_aiming, aimed = aim_at(state)
+    aimed = most_aimed(curved.wanted, curved.batch, curved.spectrum)
     rank = torch.arange(modes.shape[2], device=modes.device).expand(len(aimed), -1)
-    is_first = is_aiming[:, None] & (rank == aimed[:, None])
+    is_first = curved.is_aimed[:, None] & (rank == aimed[:, None])
     chosen = torch.where(is_first, -1, rank).argsort(dim=-1)[:, :size]
     chosen_modes = modes.gather(2, chosen[:, None, :].expand(-1, modes.shape[1], -1))
     return chosen_modes, eigenvalues.gather(1, chosen).isfinite()
@@ -170,10 +191,28 @@ def spared(calculator: Calculator, state: State, h: TrustHyperparameters) -> Sta
     state = put(state, is_stalled.nonzero().flatten(), lambda part: _remodelled(part, h))
     is_rough = state.max_force > _ROUGH_FORCE
     many = (is_first & is_rough) | is_stalled
+    curved = _Curved(
+        state.batch,
+        state.wanted,
+        is_aiming(state),
+        state.forces.flatten(1),
+        memory.wall_hessian,
+        state.hessian,
+        state.spectrum,
+        torch.zeros_like(state.n_gradient),
+        torch.zeros_like(state.calculator_s),
+    )
     for chosen, number in ((is_due, 1), (many, _PROBES_ROUGH), (is_first & ~is_rough, _PROBES)):
         rows = chosen.nonzero().flatten()
-        state = put(state, rows, lambda part, number=number: probed(calculator, part, number))
-    return state
+        curved = put(curved, rows, lambda part, number=number: _probed(calculator, part, number))
+    return replace(
+        state,
+        hessian=curved.hessian,
+        spectrum=curved.spectrum,
+        is_exact=state.is_exact & (curved.n_probes == 0),
+        n_gradient=state.n_gradient + curved.n_probes,
+        calculator_s=state.calculator_s + curved.seconds,
+    )
 
 
 def _remodelled(state: State, h: TrustHyperparameters) -> State:

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gadlib.batch import Batch, Calculator
+from gadlib.batch import Batch, Calculator, longest
 from gadlib.hyperparameters import GadHyperparameters
 from gadlib.modes import Spectrum, most_within
 from gadlib.quadratic import matvec
@@ -153,10 +153,10 @@ def _gentlest_ascent(
 ) -> Float[Tensor, "B N 3"]:
     """The displacement along the gentlest-ascent field, of each atom at most the trust radius."""
     direction = reflect(state.forces.flatten(1), memory.mode)
-    move = (memory.time_step[:, None] * direction).unflatten(1, (-1, 3))
+    move = memory.time_step[:, None] * direction
     radius = hyperparameters.trust_radius_max
-    farthest = move.norm(dim=-1).amax(-1)
-    return move * (radius / farthest.clamp(min=radius))[:, None, None]
+    move = move * (radius / longest(move).clamp(min=radius))[:, None]
+    return move.unflatten(1, (-1, 3))
 
 
 def _remember(memory: GadMemory, move: Float[Tensor, "B N 3"], moved: State) -> GadMemory:

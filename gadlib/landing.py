@@ -16,13 +16,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gadlib import gad
-from gadlib.batch import Batch, Calculator
+from gadlib.batch import Batch, Calculator, longest
 from gadlib.confine import FLOOR, moved_above
 from gadlib.hyperparameters import GadHyperparameters, TrustHyperparameters
 from gadlib.quadratic import matvec
 from gadlib.state import State, along_modes, arrive
 from gadlib.systems import put
-from gadlib.tries import STRIDE, longest
+from gadlib.tries import STRIDE
 from gadlib.trust import adapted, image_move
 
 _TRUST = TrustHyperparameters()

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from gadlib.batch import Batch
+from gadlib.batch import Batch, longest
 from gadlib.chemistry import ANY_NUMBER, BOND_SCALE, full_shells, most_neighbours
 from gadlib.springs import pair_hessian
 
@@ -29,7 +29,7 @@ _PUSH = 0.3  # of a bond's pull
 _EVERYWHERE = 0.01
 _STEPS = 40
 _LONGEST = 0.5  # A in a step
-_ENOUGH = 0.1  # A
+_ENOUGH = 0.2  # A
 
 
 def mended(batch: Batch) -> Batch:
@@ -60,11 +60,12 @@ def mended(batch: Batch) -> Batch:
         off = torch.where(is_bond, off, off.clamp(max=0))
         gradient = ((weight * off)[:, None] * batch.units).sum(-1).mT.flatten(1)
         hessian = pair_hessian(batch, torch.where(off != 0, weight, 0.0)) + ridge
-        move = -torch.linalg.solve(hessian, gradient).unflatten(1, (-1, 3))
-        longest = move.norm(dim=-1).amax(-1)
-        scale = is_open * _LONGEST / longest.clamp(min=_LONGEST)
-        batch = batch.moved_to(batch.positions + scale[:, None, None] * move)
-        is_open = is_open & (longest > _ENOUGH)
+        move = -torch.linalg.solve(hessian, gradient)
+        length = longest(move)
+        scale = is_open * _LONGEST / length.clamp(min=_LONGEST)
+        move = (scale[:, None] * move).unflatten(1, (-1, 3))
+        batch = batch.moved_to(batch.positions + move)
+        is_open = is_open & (length > _ENOUGH)
         if not is_open.any():
             break
     return batch

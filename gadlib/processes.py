@@ -189,7 +189,7 @@ def _only(compute: Compute, job: Job) -> Record:
     return next(iter(compute(job)))[1]
 
 
-_BATCHES_ON_GPU, _MOST_BATCHES = 4, 8
+_BATCHES_ON_GPU, _MOST_BATCHES = 4, 16
 _JOBS_EACH = 3
 
 

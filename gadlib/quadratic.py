@@ -15,6 +15,7 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.linalg import vector_norm as norm
 
 _NEWTON_STEPS, _RELATIVE_STEPS = 8, 3
 _RADIUS_TOL, _RELATIVE_TOL = 1e-6, 0.05
@@ -49,7 +50,7 @@ def trust_step(
         relative: another measure of steps than their length over the radius, to be met within five
             percent; the radius is then but a guess of the length that this comes to.
     """
-    measure = relative or (lambda step: torch.linalg.vector_norm(step, dim=-1) / radius)
+    measure = relative or (lambda step: norm(step, dim=-1) / radius)
     tolerance = _RELATIVE_TOL if relative else _RADIUS_TOL
     g = torch.where(curvature.isfinite(), -gradient, 0.0)
     lowest, place = curvature.min(-1, keepdim=True)
@@ -116,7 +117,7 @@ def bofill(
     square = step.square().sum(-1)
     along = (error * step).sum(-1)
     mixture = along.square() / (error.square().sum(-1) * square).clamp(min=_TINY**2)
-    is_safe = along.abs() > 1e-8 * error.norm(dim=-1) * square.sqrt()
+    is_safe = along.abs() > 1e-8 * norm(error, dim=-1) * square.sqrt()
     rank_one = (
         error[:, :, None] * error[:, None, :] / torch.where(is_safe, along, 1.0)[:, None, None]
     )
@@ -145,7 +146,7 @@ def bfgs(
     share = torch.where(is_low, 0.8 * expected / (expected - found).clamp(min=_TINY), 1.0)[:, None]
     damped = share * change + (1 - share) * mapped
     along = (step * damped).sum(-1)
-    is_safe = expected > 1e-8 * step.norm(dim=-1) * mapped.norm(dim=-1)
+    is_safe = expected > 1e-8 * norm(step, dim=-1) * norm(mapped, dim=-1)
     new = damped / torch.where(is_safe, along, 1.0)[:, None]
     old = mapped / torch.where(is_safe, expected, 1.0)[:, None]
     updated = hessian.addcmul(new[:, :, None], damped[:, None, :])
@@ -174,7 +175,8 @@ def ts_bfgs(
         -1, keepdim=True
     ) * weighted
     along = (spread * step).sum(-1, keepdim=True)
-    is_safe = along > 1e-8 * spread.norm(dim=-1, keepdim=True) * step.norm(dim=-1, keepdim=True)
+    scale = norm(spread, dim=-1, keepdim=True) * norm(step, dim=-1, keepdim=True)
+    is_safe = along > 1e-8 * scale
     spread = torch.where(is_safe, spread / along, 0.0)
     error = error - (error * step).sum(-1, keepdim=True) / 2 * spread
     return _crossed(hessian, error, spread)

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gadlib.aim import Aim
-from gadlib.batch import Batch, Calculator, Evaluation
+from gadlib.batch import Batch, Calculator, Evaluation, longest
 from gadlib.chemistry import n_fragments
 from gadlib.modes import Spectrum, spectrum
 from gadlib.quadratic import matvec
@@ -99,7 +99,7 @@ class State:
     @cached_property
     def max_force(self) -> Float[Tensor, " B"]:
         """The largest force on any atom, in eV/A."""
-        return self.forces.norm(dim=-1).amax(-1)
+        return longest(self.forces.flatten(1))
 
     @property
     def order(self) -> Int[Tensor, " B"]:

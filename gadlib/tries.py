@@ -10,19 +10,20 @@ and climbs from what comes of it. Floor 3.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gadlib.batch import Batch
+from gadlib.aim import Aim
+from gadlib.batch import Batch, longest
 from gadlib.chemistry import n_fragments
 from gadlib.confine import untangle
 from gadlib.criteria import FORCE_TOL
 from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.mend import mended
-from gadlib.modes import spectrum, within
+from gadlib.modes import Spectrum, spectrum, within
 from gadlib.springs import model_hessian
 from gadlib.state import State
 from gadlib.systems import put
@@ -94,7 +95,7 @@ class TrustMemory:
     start_energy: Float[Tensor, " B"]
     start_gradient: Float[Tensor, "B D"]
 
-    @property
+    @cached_property
     def is_unknown(self) -> Bool[Tensor, " B"]:
         """Which molecules were just put together, so that nothing is computed yet."""
         return self.is_settling & (self.n_mended > 0) & (self.try_steps == 0)
@@ -158,23 +159,25 @@ def _settled(state: State, chosen: Bool[Tensor, " B"]) -> State:
     return replace(state, memory=memory)
 
 
-def aim_at(state: State) -> tuple[Bool[Tensor, " B"], Int[Tensor, " B"]]:
-    """Which systems climb towards an aim, and the place of the mode with most of it.
+def is_aiming(state: State) -> Bool[Tensor, " B"]:
+    """Which systems climb towards an aim: in the first few tries, until near a point of order one."""
+    memory: TrustMemory = state.memory
+    if not state.wanted.is_set.any():
+        return state.wanted.is_set
+    is_on_the_way = ~memory.is_arrived & ~memory.is_settling & (memory.attempt < _AIMED)
+    return state.wanted.is_set & is_on_the_way
 
-    Those of the first few tries that have not yet arrived near a point of order one.
+
+def most_aimed(wanted: Aim, batch: Batch, spectrum: Spectrum) -> Int[Tensor, " B"]:
+    """The place of the mode with most of the aim.
 
     Of two modes with as much of it the softer one is taken: the aim tells the reaction, the soft
     mode the way in.
     """
-    memory: TrustMemory = state.memory
-    is_aiming = state.wanted.is_set & ~memory.is_arrived & ~memory.is_settling
-    is_aiming = is_aiming & (memory.attempt < _AIMED)
-    if not is_aiming.any():
-        return is_aiming, torch.zeros_like(memory.age)
-    eigenvalues = state.spectrum.eigenvalues
-    parts = within(state.spectrum.modes, state.wanted.directions(state.batch))
+    eigenvalues = spectrum.eigenvalues
+    parts = within(spectrum.modes, wanted.directions(batch))
     worth = parts / (1 + eigenvalues.clamp(min=0) / _SOFT)
-    return is_aiming, torch.where(eigenvalues.isfinite(), worth, -1.0).argmax(-1)
+    return torch.where(eigenvalues.isfinite(), worth, -1.0).argmax(-1)
 
 
 def _is_high(state: State) -> Bool[Tensor, " B"]:
@@ -252,11 +255,6 @@ def _begun(state: State, batch: Batch, h: TrustHyperparameters) -> State:
         is_exact=no,
         memory=memory,
     )
-
-
-def longest(vector: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
-    """The longest of the atoms' parts of a vector."""
-    return torch.linalg.vector_norm(vector.unflatten(1, (-1, 3)), dim=-1).amax(-1)
 
 
 def pick(condition: Bool[Tensor, " B"], yes: Tensor, no: Tensor) -> Tensor:

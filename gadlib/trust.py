@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from gadlib.batch import Batch, Calculator
+from gadlib.batch import Batch, Calculator, longest
 from gadlib.chemistry import n_fragments
 from gadlib.confine import FLOOR, moved_above, untangle, wall
 from gadlib.criteria import FORCE_TOL
@@ -34,7 +34,16 @@ from gadlib.quadratic import image_step, matvec
 from gadlib.springs import model_hessian
 from gadlib.state import State, along_modes, begin, displacement
 from gadlib.systems import put
-from gadlib.tries import REST_FORCE, START_FLOOR, STRIDE, TrustMemory, aim_at, longest, pick, turn
+from gadlib.tries import (
+    REST_FORCE,
+    START_FLOOR,
+    STRIDE,
+    TrustMemory,
+    is_aiming,
+    most_aimed,
+    pick,
+    turn,
+)
 
 _MAX_POOR = 3
 _MARK_STEPS = 8
@@ -101,11 +110,15 @@ def _climbed(state: State) -> Float[Tensor, "B D"]:
     It is the lowest one; with an aim the one with most of that, at every step anew, until the climb
     has arrived near a point of order one.
     """
-    is_aiming, aimed = aim_at(state)
-    place = torch.where(is_aiming, aimed, 0)[:, None]
     eigenvalues = state.spectrum.eigenvalues
-    is_climbed = torch.arange(eigenvalues.shape[1], device=place.device) == place
-    return (is_climbed & ~state.memory.is_settling[:, None]).to(eigenvalues.dtype)
+    climbed = torch.zeros_like(eigenvalues)
+    climbed[:, 0] = ~state.memory.is_settling
+    is_aimed = is_aiming(state)
+    if is_aimed.any():
+        place = most_aimed(state.wanted, state.batch, state.spectrum)
+        aimed = torch.zeros_like(climbed).scatter(1, place[:, None], 1.0)
+        climbed = torch.where(is_aimed[:, None], aimed, climbed)
+    return climbed
 
 
 def _trust_move(
@@ -114,7 +127,9 @@ def _trust_move(
     """The trust-region step in A; a climb from rest goes towards its aim, if it has one."""
     memory: TrustMemory = state.memory
     components = along_modes(state, gradient)
-    is_kicked = (memory.try_steps == 0) & state.wanted.is_set & (state.max_force < REST_FORCE)
+    is_kicked = state.wanted.is_set
+    if is_kicked.any():
+        is_kicked = is_kicked & (memory.try_steps == 0) & (state.max_force < REST_FORCE)
     if is_kicked.any():
         aim = state.wanted.along(state.batch).sum(-1)
         signs = matvec(state.spectrum.modes.mT, aim).sign()
