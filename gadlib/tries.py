@@ -160,7 +160,7 @@ def _settled(state: State, chosen: Bool[Tensor, " B"]) -> State:
 
 
 def is_aiming(state: State) -> Bool[Tensor, " B"]:
-    """Which systems climb towards an aim: in the first few tries, until near a point of order one."""
+    """Which systems climb towards an aim: in the first tries, until near a point of order one."""
     memory: TrustMemory = state.memory
     if not state.wanted.is_set.any():
         return state.wanted.is_set
