@@ -29,7 +29,8 @@ def test_a_gpu_is_given_several_batches_at_a_time():
 
 @pytest.mark.parametrize("calculator", [Somewhere("cpu"), calculators.get("surface")])
 @pytest.mark.parametrize(
-    ("n_each", "n_batches"), [(0, 1), (5, 1), (100, 1), (384, 2), (900, 4), (4000, 16), (math.inf, 16)]
+    ("n_each", "n_batches"),
+    [(0, 1), (5, 1), (100, 1), (384, 2), (900, 4), (4000, 16), (math.inf, 16)],
 )
 def test_a_process_on_a_cpu_is_given_several_batches_where_it_has_several_jobs(
     calculator, n_each, n_batches
