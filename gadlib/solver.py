@@ -108,17 +108,18 @@ def search(
     started, n_frames = time.perf_counter(), 0
     while active is not None or len(waiting):
         called = 0.0 if active is None else float(active.calculator_s.sum())
-        active = None if active is None else rule.step(calculator, active, hyperparameters)
-        room = capacity - (0 if active is None else len(active.batch))
-        n_frames = 0 if active is None else n_frames + 1
-        is_group = room >= max(1, capacity // _GROUPS) and n_frames % _APART == 0
-        if len(waiting) and (active is None or is_group):
-            new, waiting = waiting[:room], waiting[room:]
-            entered = rule.init(calculator, batch.take(new), hyperparameters)
-            entered = replace(entered, index=new, max_fragments=allowed[new])
-            if wanted is not None:
-                entered = replace(entered, wanted=wanted.take(new))
-            active = entered if active is None else concatenate([active, entered])
+        with torch.inference_mode():  # autograd is the calculators' alone, and costs time
+            active = None if active is None else rule.step(calculator, active, hyperparameters)
+            room = capacity - (0 if active is None else len(active.batch))
+            n_frames = 0 if active is None else n_frames + 1
+            is_group = room >= max(1, capacity // _GROUPS) and n_frames % _APART == 0
+            if len(waiting) and (active is None or is_group):
+                new, waiting = waiting[:room], waiting[room:]
+                entered = rule.init(calculator, batch.take(new), hyperparameters)
+                entered = replace(entered, index=new, max_fragments=allowed[new])
+                if wanted is not None:
+                    entered = replace(entered, wanted=wanted.take(new))
+                active = entered if active is None else concatenate([active, entered])
         assert active is not None
         verdict = judge(active, allowed[active.index])
         status = _status(active, verdict, criterion, n_steps)

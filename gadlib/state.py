@@ -196,12 +196,16 @@ def evaluate(calculator: Calculator, batch: Batch, *, hessian: bool) -> tuple[Ev
     A calculator that raises is asked again for each system by itself. Results that are not finite
     become failures. Failed systems come back with zeros, so that the rest of the batch can go on.
     """
-    started = time.perf_counter()
-    try:
-        evaluation = calculator(batch, hessian=hessian)
-    except Exception as error:  # foreign code: whatever it raises costs one record, not the run
-        evaluation = _one_by_one(calculator, batch, hessian, error)
-    seconds = time.perf_counter() - started
+    with torch.inference_mode(False):  # a calculator may use autograd, if not what the solver made
+        own = replace(
+            batch, positions=batch.positions.clone(), atomic_numbers=batch.atomic_numbers.clone()
+        )
+        started = time.perf_counter()
+        try:
+            evaluation = calculator(own, hessian=hessian)
+        except Exception as error:  # foreign code: whatever it raises costs one record, not the run
+            evaluation = _one_by_one(calculator, own, hessian, error)
+        seconds = time.perf_counter() - started
     return _without_nonsense(evaluation, batch), seconds
 
 

@@ -1,10 +1,11 @@
 import time
+from dataclasses import replace
 
 import pytest
 import torch
 from clusters import POTENTIAL, Recorded, clusters, padded, spoiled
 
-from gadlib.batch import Batch
+from gadlib.batch import Batch, Evaluation
 from gadlib.calculators.surfaces import SURFACES
 from gadlib.hyperparameters import GadHyperparameters
 from gadlib.solver import Frame, search
@@ -103,6 +104,20 @@ def test_a_batch_is_no_wider_than_the_molecules_still_searched(whole, capacity):
     for place, name in enumerate(order.tolist()):
         assert found[place][:2] == expected[name][:2]
         assert found[place][2] == pytest.approx(expected[name][2], abs=1e-9)
+
+
+def test_a_calculator_may_use_autograd_and_the_caller_is_left_alone(whole):
+    def by_autograd(batch: Batch, *, hessian: bool = True) -> Evaluation:
+        told = POTENTIAL(batch, hessian=hessian)
+        positions = batch.positions.requires_grad_()
+        work = (told.forces.detach() * positions).sum()
+        return replace(told, forces=torch.autograd.grad(work, positions)[0])
+
+    history = []
+    for frame in search(by_autograd, STARTS, KNOBS, n_steps=12):
+        assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
+        history.append(frame)
+    assert endings(history) == endings(whole)
 
 
 def test_padding_changes_no_result(whole):
