@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from pickle import PicklingError
 from typing import Any
@@ -76,14 +78,16 @@ def _here(
 def _elsewhere(
     jobs: Iterable[Job], workers: int, compute: Compute, tick: Callable[[], None], folder: Path
 ) -> Iterator[tuple[Job, dict[int, Record]]]:
-    source = enumerate(jobs)
+    numbers = count()
+    again: deque[_Running] = deque()
+    source = (_Running(job, list(range(len(job.starts)))) for job in jobs)
     running: dict[Future, _Running] = {}
     executor = _executor(workers)
     try:
         while True:
-            while len(running) < workers and (drawn := next(source, None)) is not None:
-                this = _Running(drawn[1], folder / f"{drawn[0]}.jsonl")
-                running[executor.submit(_written, compute, this.job, this.path)] = this
+            while len(running) < workers and (this := _next(again, source)) is not None:
+                this.path = folder / f"{next(numbers)}.jsonl"
+                running[executor.submit(_written, compute, this.part, this.path)] = this
             if not running:
                 return
             done, _ = wait(running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
@@ -96,7 +100,9 @@ def _elsewhere(
                     yield this.job, news
                 if future in done:
                     del running[future]
-                    if rest := this.rest(future, compute):
+                    rest, left = this.rest(future, compute)
+                    again.extend(left)
+                    if rest:
                         yield this.job, rest
     except BaseException:
         executor.shutdown(wait=False, kill_workers=True)
@@ -116,14 +122,24 @@ def _written(compute: Compute, job: Job, path: Path) -> dict[int, Record]:
     return found
 
 
+def _next(again: deque[_Running], source: Iterator[_Running]) -> _Running | None:
+    return again.popleft() if again else next(source, None)
+
+
 @dataclass
 class _Running:
-    """A job that a process computes, and how much of its file has been read."""
+    """The places of a job that a process computes, and how much of its file has been read."""
 
     job: Job
-    path: Path
+    places: list[int]
+    path: Path = Path()
     n_read: int = 0
     told: set[int] = field(default_factory=set)
+
+    @property
+    def part(self) -> Job:
+        """The job with these places alone."""
+        return replace(self.job, starts=tuple(self.job.starts[i] for i in self.places))
 
     def news(self) -> dict[int, Record]:
         """The records that were written since this was last asked."""
@@ -131,21 +147,30 @@ class _Running:
             return {}
         lines, self.n_read = whole_lines(self.path, self.n_read)
         contents = [json.loads(line) for line in lines]
-        found = {content["place"]: Record.read(content["record"]) for content in contents}
+        found = {
+            self.places[content["place"]]: Record.read(content["record"]) for content in contents
+        }
         self.told |= set(found)
         return found
 
-    def rest(self, future: Future, compute: Compute) -> dict[int, Record]:
-        """The records that were not told, after the job has ended or its process has."""
+    def rest(self, future: Future, compute: Compute) -> tuple[dict[int, Record], list[_Running]]:
+        """The records not told yet when the job or its process has ended, and what is left to run.
+
+        Where it was the process, the molecules that it may have been at are computed apart; they
+        are the first ones that lack a record. Those that were waiting are left.
+        """
         error = future.exception()
         if isinstance(error, PicklingError):
             raise error
-        found = {} if error else future.result()
+        found = {} if error else {self.places[i]: r for i, r in future.result().items()}
         found = {place: record for place, record in found.items() if place not in self.told}
-        missing = [i for i in range(len(self.job.starts)) if i not in self.told and i not in found]
-        starts = tuple(self.job.starts[i] for i in missing)
+        missing = [i for i in self.places if i not in self.told and i not in found]
+        n_apart = self.job.capacity or len(missing)
+        starts = tuple(self.job.starts[i] for i in missing[:n_apart])
         apart = _search_apart(replace(self.job, starts=starts), compute)
-        return found | dict(zip(missing, apart, strict=True))
+        left = missing[n_apart:]
+        records = found | dict(zip(missing, apart, strict=False))
+        return records, [_Running(self.job, left)] if left else []
 
 
 def _executor(workers: int) -> Any:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def ended_by(job: Job):
     diary = Path(job.tag)
     for place, start in enumerate(job.starts):
         with diary.open("a") as file:
-            file.write(f"{start.name}\n")
+            file.write(f"{start.name} {os.getpid()}\n")
         if start.name == STARTS[1].name:
             os._exit(3)
         yield place, failed(start, Status.OUT_OF_STEPS, "")
@@ -84,6 +85,24 @@ def test_what_a_process_told_before_it_ended_is_not_computed_again(tmp_path):
     assert [found[i].name for i in range(3)] == [start.name for start in STARTS[:3]]
     assert [found[i].status for i in range(3)] == ["out_of_steps", "process_ended", "out_of_steps"]
     assert diary.read_text().split().count(STARTS[0].name) == 1
+
+
+@pytest.mark.timeout(120)
+def test_only_what_a_process_may_have_been_at_is_computed_apart(tmp_path):
+    """Of five searched two at a time, the second brings the process down."""
+    diary = tmp_path / "diary"
+    starts = [*STARTS, replace(STARTS[3], name="another CO2")]
+    job = replace(job_of(*starts, tag=str(diary)), capacity=2)
+    parts = list(run([job], workers=1, compute=ended_by))
+    found = {place: record for _, part in parts for place, record in part.items()}
+    assert sum(len(part) for _, part in parts) == 5
+    assert [found[i].name for i in range(5)] == [start.name for start in starts]
+    assert [found[i].status == "process_ended" for i in range(5)] == [False, True, *[False] * 3]
+    names = [start.name for start in starts]
+    lines = [line.rpartition(" ") for line in diary.read_text().splitlines()]
+    processes = {name: process for name, _, process in lines}
+    assert processes[names[3]] == processes[names[4]]  # together again, in a job
+    assert processes[names[2]] != processes[names[3]]  # may have been under way, so apart
 
 
 def test_records_come_in_the_end_where_none_can_be_written(tmp_path):
