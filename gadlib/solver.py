@@ -48,7 +48,10 @@ _APART = 2  # steps between groups; what a rule does at every second step it doe
 
 
 class Frame(NamedTuple):
-    """One moment of a search: the active systems, how they stand, and which of them are done."""
+    """One moment of a search: the active systems, how they stand, and which of them are done.
+
+    Its tensors were made in PyTorch's inference mode: clone them to change or differentiate them.
+    """
 
     state: State
     verdict: Verdict
