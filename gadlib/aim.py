@@ -44,10 +44,6 @@ class Aim:
         """Which systems have an aim."""
         return self.moves.flatten(1).any(-1) | self.stretches.flatten(1).any(-1)
 
-    def take(self, index: Tensor) -> Aim:
-        """The aims of the systems at the given places."""
-        return Aim(self.moves[index], self.stretches[index])
-
     def to(self, device: torch.device | str) -> Aim:
         """The same aims on another device."""
         return Aim(self.moves.to(device), self.stretches.to(device))

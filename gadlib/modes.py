@@ -75,7 +75,7 @@ def mass_weight(hessian: Float[Tensor, "B D D"], batch: Batch) -> Float[Tensor, 
 def rigid_motions(batch: Batch) -> Float[Tensor, "B D 6"]:
     """An orthonormal mass-weighted basis of the rigid motions; zero columns where fewer."""
     if not batch.is_free:
-        return torch.zeros_like(batch.sqrt_masses)[..., None].repeat(1, 1, 6)
+        return batch.positions.new_zeros(*batch.sqrt_masses.shape, 6)
     shifts, turns = _raw_motions(batch).split(3, dim=-1)
     inertia, principal = torch.linalg.eigh(turns.mT @ turns)
     motions = torch.cat([shifts, torch.bmm(turns, principal)], -1)

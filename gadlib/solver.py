@@ -23,7 +23,7 @@ from gadlib.batch import Batch, Calculator
 from gadlib.chemistry import n_fragments
 from gadlib.criteria import CRITERIA, Criterion, Verdict, judge
 from gadlib.hyperparameters import Hyperparameters
-from gadlib.state import State, Status
+from gadlib.state import APART, State, Status
 from gadlib.systems import concatenate, narrowed, take
 
 
@@ -44,7 +44,6 @@ RULES: dict[str, StepRule] = {"gad": gad, "trust": trust}
 """The step rules by the name of their solver."""
 
 _GROUPS = 5  # in which a batch is renewed
-_APART = 2  # steps between groups; what a rule does at every second step it does to all at once
 
 
 class Frame(NamedTuple):
@@ -115,13 +114,13 @@ def search(
             active = None if active is None else rule.step(calculator, active, hyperparameters)
             room = capacity - (0 if active is None else len(active.batch))
             n_frames = 0 if active is None else n_frames + 1
-            is_group = room >= max(1, capacity // _GROUPS) and n_frames % _APART == 0
+            is_group = room >= max(1, capacity // _GROUPS) and n_frames % APART == 0
             if len(waiting) and (active is None or is_group):
                 new, waiting = waiting[:room], waiting[room:]
                 entered = rule.init(calculator, batch.take(new), hyperparameters)
                 entered = replace(entered, index=new, max_fragments=allowed[new])
                 if wanted is not None:
-                    entered = replace(entered, wanted=wanted.take(new))
+                    entered = replace(entered, wanted=take(wanted, new))
                 active = entered if active is None else concatenate([active, entered])
         assert active is not None
         verdict = judge(active, allowed[active.index])

@@ -22,6 +22,10 @@ from gadlib.chemistry import n_fragments
 from gadlib.modes import Spectrum, spectrum
 from gadlib.quadratic import matvec
 
+APART = 2
+"""Steps between what systems of a batch do together: to enter it, and to begin a climb. To begin is
+dear, and cheaper together; what a rule does at every second step it then does to all at once."""
+
 
 class Status(StrEnum):
     """Where one system's search stands; `sentence` says it in words."""

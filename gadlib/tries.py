@@ -25,7 +25,7 @@ from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.mend import mended
 from gadlib.modes import Spectrum, spectrum, within
 from gadlib.springs import model_hessian
-from gadlib.state import State
+from gadlib.state import APART, State
 from gadlib.systems import put
 
 START_FLOOR = 0.65
@@ -38,7 +38,6 @@ SETTLED_FORCE = 20.0
 REST_FORCE = 0.03
 """eV/A on any atom: below, the forces do not tell which way a mode goes up."""
 
-_APART = 2  # steps between climbs that begin; to begin is dear and cheaper together
 _PATIENCE = 3  # times as long a molecule that was put together may take to settle
 _LOOSE = 1 / 3  # of the atoms
 _AIMED = 4
@@ -134,7 +133,7 @@ def _standing(
     is_first = memory.n_mended == 0
     is_late = memory.try_steps >= torch.where(is_first, 1, _PATIENCE) * h.settle_steps
     is_wreck = is_late | (is_first & (n_loose > _LOOSE * state.batch.n_atoms))
-    is_time = state.steps % _APART == 0
+    is_time = state.steps % APART == 0
     return memory.is_settling & is_calm & is_time, memory.is_settling & ~is_calm & is_wreck
 
 
