@@ -153,7 +153,7 @@ class SaddleSearch(Optimizer):
             return False
         force = float(self._state.max_force[0])
         limit = FORCE_TOL if self.fmax is None else self.fmax
-        if force >= limit or int(self._state.order[0]) != 1:
+        if force >= limit or int(self._state.order[0]) != 1 or self._state.doubt[0]:
             return False
         if not bool(self._state.is_exact[0]):
             if force > self._refused / 2:  # a Hessian has just said no

@@ -182,20 +182,24 @@ class Evaluation:
         hessian: in eV/A^2, or None when it was not asked for.
         failures: one sentence for each system that could not be computed, by its place in the
             batch.
+        asked: how often the calculator was asked for each system.
     """
 
     energy: Float[Tensor, " B"]
     forces: Float[Tensor, "B N 3"]
     hessian: Float[Tensor, "B D D"] | None = None
     failures: Mapping[int, str] = field(default_factory=dict)
+    asked: int = 1
 
 
 @runtime_checkable
 class Calculator(Protocol):
     """A potential: from a batch to its energies, forces and, where asked for, Hessians.
 
-    One may say by a boolean attribute `is_hessian_dear` whether a Hessian takes the time of many
-    gradients; of one that says nothing it is measured where it matters.
+    One may say by a boolean attribute `is_hessian_dear` whether a Hessian costs many gradients; of
+    one that says nothing it is taken to be so. And one whose answers might yet depend on what it
+    computed before has a method `fresh`, whose answer is another that has computed nothing; a
+    saddle is then confirmed by that.
     """
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:

@@ -154,7 +154,7 @@ def certified(record: Record, start: Start, calculator: Calculator, criterion: C
     state = begin(Batch.pack([positions], [record.atomic_numbers]), calculator)
     verdict = judge(state, torch.tensor([start.max_fragments]))
     if state.message[0]:
-        verdicts = {"converged": False, "index1": False, "strict": False, "bound": False}
+        verdicts = {"converged": False, "index1": None, "strict": None, "bound": None}
         told = "" if state.message[0] in record.message else f" {state.message[0]}"
         return replace(record, **verdicts, message=record.message + told)
     is_met = bool(verdict.meets(criterion)[0])
@@ -180,8 +180,7 @@ def certified(record: Record, start: Start, calculator: Calculator, criterion: C
 def _search(job: Job) -> Iterator[tuple[int, Record]]:
     """What gadlib's solver found; the Hessian that it proves a strict saddle with is set apart."""
     for place, record in searched(job):
-        apart = proof_apart(record)
-        yield place, certified(apart, job.starts[place], job.calculator, job.criterion)
+        yield place, proof_apart(record)
 
 
 def _search_peer(job: Job) -> Iterator[tuple[int, Record]]:

@@ -201,7 +201,9 @@ def run_job(options: argparse.Namespace) -> int:
 
 
 def _report(records: Sequence[Any], out: Path) -> int:
-    told = (f"{name} {sum(getattr(r, name) for r in records)}/{len(records)}" for name in CRITERIA)
+    told = (
+        f"{name} {sum(bool(getattr(r, name)) for r in records)}/{len(records)}" for name in CRITERIA
+    )
     print(", ".join(told))
     elapsed, called = (sum(getattr(r, n) for r in records) for n in ("elapsed_s", "calculator_s"))
     steps = sum(r.steps for r in records)

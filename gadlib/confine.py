@@ -24,6 +24,7 @@ FLOOR = 0.6
 
 _STIFFNESS = 45.0  # eV, per squared scaled distance: 3 eV/A on C-C at a scaled distance of 1.4
 _HARMONIC = 0.3  # scaled distance beyond the edge after which the pull is constant
+_APART = 3.5  # scaled distance at which pieces no longer bind: C and Cl 6 A, O and H 3.4 A
 _PUSHES = 200
 _HALVINGS = 6
 
@@ -67,17 +68,43 @@ def _links(batch: Batch, max_fragments: Int[Tensor, " B"]) -> Bool[Tensor, "B N 
     belong.
     """
     scaled = batch.scaled_distances
-    longest = scaled
-    for _ in range((scaled.shape[1] - 1).bit_length()):  # ways twice as long each time
-        over = torch.maximum(longest[:, :, :, None], longest[:, None]).amin(2)
-        longest = torch.minimum(longest, over)
-    is_link = (scaled <= longest) & scaled.isfinite()
+    is_link = (scaled <= _longest_links(batch)) & scaled.isfinite()
     for n_open in range(1, int(max_fragments.max())):
         length = torch.where(is_link.triu(), scaled, 0.0).flatten(1)
         is_longest = torch.nn.functional.one_hot(length.argmax(-1), length.shape[1]).bool()
         is_open = (is_longest & (max_fragments > n_open)[:, None]).view_as(is_link)
         is_link = is_link & ~(is_open | is_open.mT)
     return is_link
+
+
+def _longest_links(batch: Batch) -> Float[Tensor, "B N N"]:
+    """The longest link (scaled distance) of the way between two atoms whose links are shortest."""
+    longest = batch.scaled_distances
+    for _ in range((longest.shape[1] - 1).bit_length()):  # ways twice as long each time
+        over = torch.maximum(longest[:, :, :, None], longest[:, None]).amin(2)
+        longest = torch.minimum(longest, over)
+    return longest
+
+
+def gap(batch: Batch, is_asked: Bool[Tensor, " B"]) -> Float[Tensor, " B"]:
+    """The longest link (scaled distance) that holds a molecule together; 0 where not asked."""
+    found = torch.zeros_like(batch.positions[:, 0, 0])
+    rows = (is_asked & batch.is_free & (batch.n_atoms > 1)).nonzero().flatten()
+    if not len(rows):
+        return found
+    part = batch.take(rows)
+    links = torch.where(part.is_pair, _longest_links(part), 0.0)
+    return found.index_copy(0, rows, links.amax((1, 2)))
+
+
+def is_adrift(now: Float[Tensor, " B"], at_first: Float[Tensor, " B"]) -> Bool[Tensor, " B"]:
+    """Whether pieces that may be apart have gone from one another, by the gaps now and at first.
+
+    No wall holds them. Molecules in a complex are at scaled distances of 2 to 3 (O...H of two
+    waters 2.0, carbons in van der Waals contact 2.3); ones that react from farther may go as far
+    again by half.
+    """
+    return now > (1.5 * at_first).clamp(min=_APART)
 
 
 def _pull(batch: Batch, is_pulled: Bool[Tensor, "B N N"]) -> Wall:

@@ -3,7 +3,7 @@
 * `index1`: lambda_1 * lambda_2 < -1e-5, one negative vibrational eigenvalue, as published; the
   point need not be stationary.
 * `strict`: exactly one negative vibrational eigenvalue and every atomic force below 0.01 eV/A, from
-  an exact Hessian.
+  an exact Hessian. What a nearly straight chain bends by is no rotation there (`modes.judged`).
 * `bound`: strict, an imaginary frequency of at least 50 cm-1, and no more fragments than the
   reference has.
 """
@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gadlib.chemistry import n_fragments
+from gadlib.modes import FORCE_TOL
 from gadlib.state import State
 from gadlib.units import CM1_PER_SQRT_EIGENVALUE
 
@@ -26,7 +27,6 @@ Criterion = Literal["index1", "strict", "bound"]
 CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
 
 INDEX1_TOL = -1e-5
-FORCE_TOL = 0.01
 IMAGINARY_MIN_CM1 = 50.0
 
 
@@ -75,10 +75,10 @@ class Verdict:
 
     @cached_property
     def _is_known(self) -> Bool[Tensor, " B"]:
-        if not any(self.state.message):
-            return self.state.is_exact
-        known = [not message for message in self.state.message]
-        return self.state.is_exact & torch.tensor(known, device=self.max_fragments.device)
+        known = self.state.is_exact & self.state.is_sound
+        if not any(self.state.doubt):
+            return known
+        return known & torch.tensor([not doubt for doubt in self.state.doubt], device=known.device)
 
     def meets(self, criterion: Criterion) -> Bool[Tensor, " B"]:
         """Whether each system meets the named criterion."""

@@ -15,11 +15,11 @@ from torch.linalg import vector_norm
 from gadlib.aim import Aim
 from gadlib.batch import Batch, Calculator
 from gadlib.hyperparameters import TrustHyperparameters
-from gadlib.modes import Spectrum, spectrum
+from gadlib.modes import Spectrum, judged, spectrum
 from gadlib.quadratic import bfgs, matvec, probe, ts_bfgs
 from gadlib.springs import bond_hessian, model_hessian
 from gadlib.state import State, evaluate
-from gadlib.systems import put
+from gadlib.systems import put, take
 from gadlib.tries import is_aiming, most_aimed
 
 _PROBES, _PROBES_ROUGH = 11, 14
@@ -28,9 +28,7 @@ _PROBE = 0.01
 _PROBES_AT_ONCE, _PROBES_AFTER = 8, 3
 _STALL_STEPS = 8
 _STALL_FORCE = 0.03
-_MAX_ASKING_S = 2.0
-_MANY_GRADIENTS = 8
-_ASKED = 3
+_ADDED = 1e-3  # of a vector's length; less of it is noise, not a direction of its own
 
 
 def updated(state: State, moved: State) -> Float[Tensor, "B D D"]:
@@ -98,21 +96,15 @@ def _probed(calculator: Calculator, curved: _Curved, number: int) -> _Curved:
     Each correction changes what is softest, so that the last ones close in on the lowest mode, as
     in Davidson's method.
     """
-    inverse, forces = curved.batch.inverse_sqrt_masses, curved.forces
+    inverse = curved.batch.inverse_sqrt_masses
     known = torch.zeros_like(inverse[:, :, None])[:, :, :0]
     found = known
     for size in _rounds(number):
         modes, is_mode = _to_probe(curved, size)
-        vectors = inverse[:, :, None] * modes
-        if known.shape[-1]:
-            vectors = vectors - known @ (known.mT @ vectors)
-        is_new = is_mode & (vector_norm(vectors, dim=1) > 1e-6)
-        vectors = torch.where(is_new[:, None, :], vectors, 0.0)  # a small molecule has fewer modes
-        if size > 1:
-            vectors = torch.where(is_new[:, None, :], torch.linalg.qr(vectors).Q, 0.0)
-        else:
-            vectors = torch.nn.functional.normalize(vectors, dim=1)
-        changes, seconds = _differences(calculator, curved.batch, forces, vectors)
+        vectors, is_new = independent(inverse[:, :, None] * modes, is_mode, known)
+        if not is_new.any():
+            break
+        changes, n_asked, seconds = _differences(calculator, curved, vectors, is_new)
         known = torch.cat([known, vectors], -1)
         found = torch.cat([found, changes], -1)
         hessian = probe(curved.hessian, known, found)
@@ -121,10 +113,32 @@ def _probed(calculator: Calculator, curved: _Curved, number: int) -> _Curved:
             curved,
             hessian=hessian,
             spectrum=spectrum(hessian + curved.wall_hessian, curved.batch, motions),
-            n_probes=curved.n_probes + is_new.sum(-1),
+            n_probes=curved.n_probes + n_asked,
             seconds=curved.seconds + seconds / len(curved.batch),
         )
     return curved
+
+
+def independent(
+    vectors: Float[Tensor, "B D K"], is_vector: Bool[Tensor, "B K"], known: Float[Tensor, "B D L"]
+) -> tuple[Float[Tensor, "B D K"], Bool[Tensor, "B K"]]:
+    """Orthonormal directions of what vectors add to known ones and each other; which add anything.
+
+    What is left of a vector that lies within the others is rounding. Brought to unit length it
+    would be any direction, rigid motions among them, and be probed as one; so it is left out, and
+    zero. Each is projected twice: Parlett, The Symmetric Eigenvalue Problem, SIAM (1998), 6.9.
+    """
+    length = vector_norm(vectors, dim=1)
+    rest = vectors
+    for _ in range(2 if known.shape[-1] else 0):
+        rest = rest - known @ (known.mT @ rest)
+    is_new = is_vector & (vector_norm(rest, dim=1) > _ADDED * length)
+    rest = torch.where(is_new[:, None, :], rest, 0.0)
+    if rest.shape[-1] == 1:
+        return torch.nn.functional.normalize(rest, dim=1), is_new
+    bases, sizes = torch.linalg.qr(rest)
+    is_new = is_new & (sizes.diagonal(dim1=1, dim2=2).abs() > _ADDED * length)
+    return torch.where(is_new[:, None, :], bases, 0.0), is_new
 
 
 def _rounds(number: int) -> list[int]:
@@ -137,24 +151,30 @@ def _rounds(number: int) -> list[int]:
 
 def _differences(
     calculator: Calculator,
-    batch: Batch,
-    forces: Float[Tensor, "B D"],
+    curved: _Curved,
     vectors: Float[Tensor, "B D K"],
-) -> tuple[Float[Tensor, "B D K"], float]:
-    """The Hessian times unit vectors, by differences to one side; the seconds that it took.
+    is_new: Bool[Tensor, "B K"],
+) -> tuple[Float[Tensor, "B D K"], Int[Tensor, " B"], float]:
+    """The Hessian times unit vectors, by differences to one side; the calls, the seconds.
 
-    A mode has no sign of its own, a difference to one side has: downhill.
+    A mode has no sign of its own, a difference to one side has: downhill. Only what is new is asked
+    for. Where the calculator fails, the Hessian is left as it is along that vector.
     """
-    size, _, number = vectors.shape
-    is_uphill = (forces[:, :, None] * vectors).sum(1, keepdim=True) < 0
+    changes = torch.bmm(curved.hessian, vectors)
+    system, column = is_new.nonzero(as_tuple=True)
+    directions = vectors[system, :, column]
+    here = curved.forces[system]
+    is_uphill = (here * directions).sum(1, keepdim=True) < 0
     step = _PROBE * (1 - 2 * is_uphill.to(vectors.dtype))
-    if number > 1:  # all of them at once
-        each = torch.arange(size, device=forces.device).repeat_interleave(number)
-        batch = batch.take(each)
-    moved = batch.moved_to(batch.positions + (step * vectors).mT.reshape(size * number, -1, 3))
+    batch = curved.batch.take(system)
+    moved = batch.moved_to(batch.positions + (step * directions).unflatten(1, (-1, 3)))
     evaluation, seconds = evaluate(calculator, moved, hessian=False)
-    there = evaluation.forces.reshape(size, number, -1).mT
-    return (forces[:, :, None] - there) / step, seconds
+    told = (here - evaluation.forces.flatten(1)) / step
+    if evaluation.failures:
+        lost = torch.tensor(list(evaluation.failures), device=system.device)
+        told[lost] = changes[system[lost], :, column[lost]]
+    changes[system, :, column] = told
+    return changes, is_new.sum(-1) * evaluation.asked, seconds
 
 
 def _to_probe(
@@ -182,7 +202,7 @@ def spared(calculator: Calculator, state: State, h: TrustHyperparameters) -> Sta
     memory = state.memory
     is_begun = (memory.try_steps == 0) & ~memory.is_settling
     is_blind = is_begun & ~memory.is_thrifty & ~state.is_exact
-    state = put(state, is_blind.nonzero().flatten(), lambda part: certified(calculator, part))
+    state = put(state, is_blind.nonzero().flatten(), lambda part: if_possible(calculator, part)[0])
     is_climbing = memory.is_thrifty & ~memory.is_settling
     is_stalled = is_climbing & (memory.age >= _STALL_STEPS)
     is_stalled &= (memory.radius <= 1.001 * h.radius_min) & (state.max_force > _STALL_FORCE)
@@ -226,23 +246,13 @@ def _remodelled(state: State, h: TrustHyperparameters) -> State:
     return replace(state, hessian=model, spectrum=here, memory=memory)
 
 
-def is_hessian_dear(calculator: Calculator, batch: Batch) -> bool:
-    """Whether a Hessian takes the time of many gradients, as the calculator says or is measured.
+def is_hessian_dear(calculator: Calculator) -> bool:
+    """Whether a Hessian costs many gradients, as the calculator declares; it does where none is.
 
-    Where a gradient takes so long that even asking would cost seconds, it counts as dear.
+    Declared, not timed: on a busy machine a search is the same, and no call is spent on asking.
     """
     said = getattr(calculator, "is_hessian_dear", None)
-    if said is not None:
-        return said
-    one = batch.take(torch.tensor([0], device=batch.positions.device))
-
-    def seconds(*, hessian: bool) -> float:  # the least, for the first call is never typical
-        return min(evaluate(calculator, one, hessian=hessian)[1] for _ in range(_ASKED))
-
-    gradient_s = seconds(hessian=False)
-    if 6 * int(one.n_atoms[0]) * gradient_s > _MAX_ASKING_S:
-        return True
-    return seconds(hessian=True) > _MANY_GRADIENTS * gradient_s
+    return True if said is None else bool(said)
 
 
 def evaluated(calculator: Calculator, state: State, is_exact: Bool[Tensor, " B"]) -> State:
@@ -262,15 +272,34 @@ def _computed(calculator: Calculator, state: State, *, hessian: bool) -> State:
         energy=evaluation.energy,
         forces=evaluation.forces,
         hessian=state.hessian if evaluation.hessian is None else evaluation.hessian,
-        n_gradient=state.n_gradient + 1,
-        n_hessian=state.n_hessian + int(hessian),
+        n_gradient=state.n_gradient + evaluation.asked,
+        n_hessian=state.n_hessian + evaluation.asked * int(hessian),
         calculator_s=state.calculator_s + seconds / len(state.batch),
         message=tuple(evaluation.failures.get(i, "") for i in range(len(state.batch))),
     )
 
 
 def certified(calculator: Calculator, state: State) -> State:
-    """The state with its exact Hessian and the spectrum of that."""
+    """The state with its exact Hessian and the spectrum by which that is judged."""
     exact = _computed(calculator, state, hessian=True)
     exact = replace(exact, n_gradient=state.n_gradient)
-    return replace(exact, spectrum=spectrum(exact.hessian, exact.batch, state.spectrum.motions))
+    return rejudged(exact)
+
+
+def rejudged(state: State) -> State:
+    """The state, whose Hessian is exact, with the spectrum by which points are judged."""
+    return replace(state, spectrum=judged(state.hessian, state.batch, state.forces))
+
+
+def if_possible(calculator: Calculator, state: State) -> tuple[State, tuple[str, ...]]:
+    """The state with exact Hessians where they can be computed, and why not where they can't.
+
+    There the point stays as it was, but for what the attempt cost.
+    """
+    exact = certified(calculator, state)
+    reasons = exact.message
+    exact = replace(exact, is_exact=torch.ones_like(exact.is_exact), message=state.message)
+    failed = torch.tensor([bool(reason) for reason in reasons], device=state.index.device)
+    rows = failed.nonzero().flatten()
+    stayed = replace(state, n_hessian=exact.n_hessian, calculator_s=exact.calculator_s)
+    return put(exact, rows, lambda _: take(stayed, rows)), reasons

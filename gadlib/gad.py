@@ -72,6 +72,8 @@ def step(calculator: Calculator, state: State, hyperparameters: GadHyperparamete
         move[stuck], n_tries[stuck], seconds = _escape(
             calculator, take(state, stuck), hyperparameters
         )
+    if state.rejected.any():
+        move = state.shortened[:, None, None] * move
     moved = arrive(
         state,
         state.batch.positions + move,
@@ -200,7 +202,7 @@ def _escape(
             is_valid = (side.closest_pair >= _CLOSEST_PAIR_MIN) & evaluation.energy.isfinite()
             energies.append(torch.where(is_valid, evaluation.energy, torch.inf))
             seconds += spent
-        n_tries[waiting] += 2
+            n_tries[waiting] += evaluation.asked
         is_found = torch.minimum(*energies).isfinite()
         chosen = torch.where((energies[1] < energies[0])[:, None, None], -trials, trials)
         move[waiting[is_found]] = chosen[is_found]

@@ -89,7 +89,8 @@ def _landed(calculator: Calculator, state: State, h: GadHyperparameters) -> Stat
     gradient = -state.forces.flatten(1)
     climbed = torch.zeros_like(gradient)
     climbed[:, 0] = 1
-    move = image_move(state, along_modes(state, gradient), climbed, memory.radius)
+    radius = memory.radius * state.shortened
+    move = image_move(state, along_modes(state, gradient), climbed, radius)
     batch = moved_above(state.batch, move.unflatten(1, (-1, 3)), FLOOR)
     flat = (batch.positions - state.batch.positions).flatten(1)
     curved = matvec(state.hessian, flat)

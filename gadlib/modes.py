@@ -17,8 +17,20 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gadlib.batch import Batch
+from gadlib.batch import Batch, longest
 from gadlib.quadratic import matvec
+from gadlib.units import CM1_PER_SQRT_EIGENVALUE
+
+FORCE_TOL = 0.01
+"""eV/A on any atom; where all forces are below, a point counts as stationary."""
+
+TURNING_CM1 = 50.0
+"""A rotation that curves down by more than this wavenumber (cm-1) at a point at rest is none.
+
+Where no force is left a rotation has no curvature; forces of 0.01 eV/A leave one of some 15i cm-1.
+Beyond that it is the second bend of a chain that is nearly straight, by force over distance from
+the axis. It is the least wavenumber of a bound saddle's mode, too (`criteria`).
+"""
 
 LINEAR_TOL = 1e-3
 """Below this fraction of the largest singular value a rigid motion does not exist.
@@ -26,6 +38,8 @@ LINEAR_TOL = 1e-3
 It is the rotation about the axis of a linear molecule. One bent by 0.005 A still counts as linear:
 its bends are vibrations, not a rotation.
 """
+
+_STRAIGHT = 0.03  # of the same; water bent by 0.1 A has so much
 
 
 @dataclass(frozen=True)
@@ -120,9 +134,13 @@ def motions_of(batch: Batch) -> Motions:
         if _is_none_linear(sizes[:, :6]):
             left = torch.nn.functional.pad(bases[:, :, 6:], (0, 6))
             return Motions(bases[:, :, :6], left, 3 * batch.n_atoms - 6)
-    rigid = rigid_motions(batch)
+    return _motions(rigid_motions(batch), batch)
+
+
+def _motions(rigid: Float[Tensor, "B D 6"], batch: Batch) -> Motions:
+    """The motions of a basis of the rigid ones, some columns of which may be zero."""
     n_rigid = rigid.square().sum((1, 2)).round().long()
-    left = _complement(rigid, n_rigid) if is_cpu else None
+    left = _complement(rigid, n_rigid) if rigid.device.type == "cpu" else None
     return Motions(rigid, left, 3 * batch.n_atoms - n_rigid)
 
 
@@ -147,8 +165,9 @@ def _complement(
     for number in set(n_rigid.tolist()):
         rows = n_rigid == number
         found = rigid[rows]
-        if number < 6:  # those that do not exist stand between translations and other rotations
-            found = found[:, :, [*range(3), *range(9 - number, 6)][:number]]
+        if number < 6:  # those that exist first
+            absent = (~found.any(1)).to(torch.int64).argsort(dim=-1, stable=True)
+            found = found.gather(2, absent[:, None, :number].expand(-1, width, -1))
         left[rows, :, : width - number] = torch.linalg.qr(found, mode="complete").Q[:, :, number:]
     return left
 
@@ -168,6 +187,50 @@ def spectrum(
     motions = motions_of(batch) if motions is None else motions
     solve = _shifted if motions.left is None else _cut_out
     return Spectrum(*solve(hessian, motions, batch), motions)
+
+
+def judged(
+    hessian: Float[Tensor, "B D D"],
+    batch: Batch,
+    forces: Float[Tensor, "B N 3"],
+    motions: Motions | None = None,
+) -> Spectrum:
+    """The spectrum of exact Hessians, by which points are judged: a bend is told from a rotation.
+
+    A chain bent by some thousandths of an angstrom has two bends, and one of them has the direction
+    of a rotation about the chain. Where a molecule is at rest or nearly straight, a rotation that
+    curves down beyond `TURNING_CM1` is taken for that bend: it stays among the vibrations, so that
+    the order is what it is when the chain is straight.
+
+    Args:
+        hessian: exact, in eV/A^2.
+        batch: the molecules.
+        forces: there, in eV/A; below `FORCE_TOL` a molecule is at rest.
+        motions: their rigid motions where these are known already.
+    """
+    motions = motions_of(batch) if motions is None else motions
+    is_at_rest = longest(forces.flatten(1)) < FORCE_TOL
+    rows = (is_at_rest | _is_nearly_straight(batch)).nonzero().flatten()
+    if not batch.is_free or not len(rows):
+        return spectrum(hessian, batch, motions)
+    part = batch.take(rows)
+    rigid = rigid_motions(part)
+    turns = rigid[:, :, 3:]
+    curved = turns.mT @ mass_weight(hessian[rows], part) @ turns
+    values, turned = torch.linalg.eigh((curved + curved.mT) / 2)
+    is_bend = values < -((TURNING_CM1 / CM1_PER_SQRT_EIGENVALUE) ** 2)
+    if not is_bend.any():
+        return spectrum(hessian, batch, motions)
+    kept = torch.where(is_bend[:, None, :], 0.0, turns @ turned)
+    rigid = motions.rigid.index_copy(0, rows, torch.cat([rigid[:, :, :3], kept], -1))
+    return spectrum(hessian, batch, _motions(rigid, batch))
+
+
+def _is_nearly_straight(batch: Batch) -> Bool[Tensor, " B"]:
+    """Whether the least rotation moves little of the molecule, as that about a bent chain."""
+    turns = _raw_motions(batch)[:, :, 3:]
+    moments = torch.linalg.eigvalsh(turns.mT @ turns)
+    return moments[:, 0] < _STRAIGHT**2 * batch.masses.sum(-1).maximum(moments[:, 2])
 
 
 def _cut_out(

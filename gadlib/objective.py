@@ -54,8 +54,8 @@ def outcome(records: Sequence[Record], n_steps: int) -> Outcome:
     rate = len(steps) / n
     return Outcome(
         convergence_rate=rate,
-        strict_rate=sum(r.strict for r in records) / n,
-        bound_rate=sum(r.bound for r in records) / n,
+        strict_rate=sum(bool(r.strict) for r in records) / n,
+        bound_rate=sum(bool(r.bound) for r in records) / n,
         mean_steps=mean_steps,
         score=rate - STEP_WEIGHT * mean_steps / n_steps,
         n_converged=len(steps),

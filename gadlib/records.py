@@ -25,7 +25,8 @@ class Record:
         name, formula, split, start, noise_seed: the starting point.
         status: how the search ended (`gadlib.state.Status`); `message` is the same in a sentence.
         converged: whether the criterion that was asked for is met.
-        index1, strict, bound: the three criteria at the last point.
+        index1, strict, bound: the three criteria at the last point, by an exact Hessian; null where
+            there is none, and `message` says why.
         imaginary_cm1: wavenumber of the imaginary mode, 0 where there is none.
         n_fragments: pieces of the bond graph at the last point.
         steps, escapes: moves made, and those of them that were escapes.
@@ -47,9 +48,9 @@ class Record:
     status: str
     message: str
     converged: bool
-    index1: bool
-    strict: bool
-    bound: bool
+    index1: bool | None
+    strict: bool | None
+    bound: bool | None
     imaginary_cm1: float | None
     n_fragments: int | None
     steps: int
@@ -90,7 +91,7 @@ _RELEVANT_PACKAGES = (
 
 def proof_apart(record: Record) -> Record:
     """The record without the Hessian that proves its strict saddle, where costs are compared."""
-    return replace(record, n_hessian=record.n_hessian - record.strict)
+    return replace(record, n_hessian=record.n_hessian - bool(record.strict))
 
 
 def gradients_of(record: Record) -> int:

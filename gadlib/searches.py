@@ -13,13 +13,14 @@ from typing import Any
 import torch
 
 from gadlib.batch import Batch, Calculator
+from gadlib.confine import gap, is_adrift
 from gadlib.criteria import Criterion
 from gadlib.directions import stack, wanted
 from gadlib.hyperparameters import Hyperparameters
 from gadlib.reactions import Start, too_close
 from gadlib.records import Record
 from gadlib.solver import Frame, search
-from gadlib.state import Status
+from gadlib.state import State, Status
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,9 @@ def failed(start: Start, status: Status, message: str) -> Record:
         status=str(status),
         message=message,
         converged=False,
-        index1=False,
-        strict=False,
-        bound=False,
+        index1=None,
+        strict=None,
+        bound=None,
         imaginary_cm1=None,
         n_fragments=None,
         steps=0,
@@ -125,16 +126,15 @@ def failed(start: Start, status: Status, message: str) -> Record:
 
 
 def _record(start: Start, frame: Frame, row: int, criterion: Criterion) -> Record:
-    state, verdict, status = frame.state, frame.verdict, frame.status[row]
-    reason = state.message[row]
-    message = f"{status.sentence} {reason}".strip()
-    known = {} if reason else _measured(frame, row)
+    state, status = frame.state, frame.status[row]
+    is_met = status is Status.SADDLE
+    reasons = () if is_met else (state.message[row], state.doubt[row], _drifted(start, state, row))
+    message = " ".join(text for text in (status.sentence, *reasons) if text)
+    known = _measured(frame, row) if state.is_sound[row] else {}
+    judged = _judged(frame, row) if state.is_sound[row] and state.is_exact[row] else {}
     return replace(
         failed(start, status, message),
-        converged=bool(verdict.meets(criterion)[row]),
-        index1=bool(verdict.index1[row]),
-        strict=bool(verdict.strict[row]),
-        bound=bool(verdict.bound[row]),
+        converged=bool(frame.verdict.meets(criterion)[row]),
         steps=int(state.steps[row]),
         escapes=int(state.escapes[row]),
         n_energy=int(state.n_gradient[row]),
@@ -144,16 +144,42 @@ def _record(start: Start, frame: Frame, row: int, criterion: Criterion) -> Recor
         calculator_s=round(float(state.calculator_s[row]), 6),
         positions=state.batch.system(row)[1].tolist(),
         **known,
+        **judged,
     )
 
 
+def _drifted(start: Start, state: State, row: int) -> str:
+    """That pieces which may be apart went from one another, in words; empty where they did not."""
+    here = state.batch.take(torch.tensor([row], device=state.index.device))
+    first = Batch.pack([start.positions], [start.atomic_numbers])
+    several = state.max_fragments[[row]] > 1
+    now, then = gap(here, several), gap(first, several.cpu())
+    if not is_adrift(now.cpu(), then).any():
+        return ""
+    return (
+        "Its pieces have gone from one another, to"
+        f" {float(now):.1f} times the sum of the covalent radii ({float(then):.1f} at the start)."
+    )
+
+
+def _judged(frame: Frame, row: int) -> dict[str, Any]:
+    """What an exact Hessian tells."""
+    state, verdict = frame.state, frame.verdict
+    return {
+        "index1": bool(verdict.index1[row]),
+        "strict": bool(verdict.strict[row]),
+        "bound": bool(verdict.bound[row]),
+        "imaginary_cm1": float(verdict.imaginary_cm1[row]),
+        "order": int(state.order[row]),
+        "eigenvalues": state.spectrum.eigenvalues[row, :2].tolist(),
+    }
+
+
 def _measured(frame: Frame, row: int) -> dict[str, Any]:
+    """What energy and forces tell."""
     state = frame.state
     return {
-        "imaginary_cm1": float(frame.verdict.imaginary_cm1[row]),
         "n_fragments": int(frame.verdict.n_fragments[row]),
-        "order": int(state.order[row]),
         "fmax": float(state.max_force[row]),
         "energy": float(state.energy[row]),
-        "eigenvalues": state.spectrum.eigenvalues[row, :2].tolist(),
     }

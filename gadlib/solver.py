@@ -22,9 +22,10 @@ from gadlib.aim import Aim
 from gadlib.batch import Batch, Calculator
 from gadlib.chemistry import n_fragments
 from gadlib.criteria import CRITERIA, Criterion, Verdict, judge
+from gadlib.ending import confirmed, proved
 from gadlib.hyperparameters import Hyperparameters
 from gadlib.state import APART, State, Status
-from gadlib.systems import concatenate, narrowed, take
+from gadlib.systems import concatenate, narrowed, put, take
 
 
 @runtime_checkable
@@ -95,12 +96,7 @@ def search(
     Raises:
         ValueError: when the criterion or the solver is unknown or a number is not positive.
     """
-    if criterion not in CRITERIA:
-        raise ValueError(f"criterion {criterion!r}: expected one of {', '.join(CRITERIA)}")
-    if n_steps < 0 or capacity < 1:
-        raise ValueError(
-            f"n_steps {n_steps}, capacity {capacity}: expected n_steps >= 0 and capacity >= 1"
-        )
+    _require(criterion, n_steps, capacity)
     rule = _rule(hyperparameters, criterion)
     allowed = n_fragments(batch) if max_fragments is None else torch.as_tensor(max_fragments)
     allowed = allowed.to(batch.positions.device)
@@ -111,7 +107,8 @@ def search(
     while active is not None or len(waiting):
         called = 0.0 if active is None else float(active.calculator_s.sum())
         with torch.inference_mode():  # autograd is the calculators' alone, and costs time
-            active = None if active is None else rule.step(calculator, active, hyperparameters)
+            if active is not None:
+                active = _taken_back(active, rule.step(calculator, active, hyperparameters))
             room = capacity - (0 if active is None else len(active.batch))
             n_frames = 0 if active is None else n_frames + 1
             is_group = room >= max(1, capacity // _GROUPS) and n_frames % APART == 0
@@ -126,8 +123,12 @@ def search(
         verdict = judge(active, allowed[active.index])
         status = _status(active, verdict, criterion, n_steps)
         _keep_strict(kept, active, verdict, criterion)
-        active, is_changed = _give_back(kept, active, status)
-        verdict = judge(active, allowed[active.index]) if is_changed else verdict
+        active = _give_back(kept, active, status)
+        with torch.inference_mode():
+            active = _concluded(calculator, active, verdict, status)
+        if active is not verdict.state:
+            verdict = judge(active, allowed[active.index])
+            status = _status(active, verdict, criterion, n_steps)
         called = float(active.calculator_s.sum()) - called
         seconds = (time.perf_counter() - started - called) / len(active.batch)
         active = replace(active, overhead_s=active.overhead_s + seconds)
@@ -142,6 +143,15 @@ def search(
             if 0 < width < batch.positions.shape[1]:  # padding costs time
                 batch, wanted = narrowed(batch, width), narrowed(wanted, width)
                 active = narrowed(active, width)
+
+
+def _require(criterion: Criterion, n_steps: int, capacity: int) -> None:
+    if criterion not in CRITERIA:
+        raise ValueError(f"criterion {criterion!r}: expected one of {', '.join(CRITERIA)}")
+    if n_steps < 0 or capacity < 1:
+        raise ValueError(
+            f"n_steps {n_steps}, capacity {capacity}: expected n_steps >= 0 and capacity >= 1"
+        )
 
 
 def _rule(hyperparameters: Hyperparameters, criterion: Criterion) -> StepRule:
@@ -159,14 +169,11 @@ def _keep_strict(
         kept[int(state.index[i])] = take(state, torch.tensor([i], device=state.index.device))
 
 
-def _give_back(
-    kept: dict[int, State], state: State, status: tuple[Status, ...]
-) -> tuple[State, bool]:
+def _give_back(kept: dict[int, State], state: State, status: tuple[Status, ...]) -> State:
     """The state with systems out of steps put back to the strict saddle that they met on the way.
 
     What it cost, to the last step, stays; only the place is the kept one.
     """
-    is_changed = False
     for i, ending in enumerate(status):
         best = kept.pop(int(state.index[i]), None) if ending is not Status.RUNNING else None
         if best is None or ending is Status.SADDLE:
@@ -177,26 +184,62 @@ def _give_back(
         state = concatenate([state, row])
         place = torch.arange(len(state.batch) - 1, device=state.index.device)
         place[i] = len(state.batch) - 1
-        state, is_changed = take(state, place), True
-    return state, is_changed
+        state = take(state, place)
+    return state
 
 
 _SPENT = ("steps", "escapes", "n_gradient", "n_hessian", "calculator_s", "overhead_s")
+
+
+def _taken_back(before: State, after: State) -> State:
+    """The state after a step; where the calculator failed there, the one before it.
+
+    What it cost stays. The next step will be half as long (`State.rejected`); a search ends, with
+    the calculator's reason, when that has not helped some times running.
+    """
+    if not any(after.message):
+        return after if not after.rejected.any() else replace(after, rejected=0 * after.rejected)
+    is_failed = torch.tensor([bool(text) for text in after.message], device=after.index.device)
+    after = replace(after, rejected=torch.where(is_failed, after.rejected + 1, 0))
+    hopeless = (after.rejected > MAX_REJECTED).tolist()
+    told = tuple(text if end else "" for text, end in zip(after.message, hopeless, strict=True))
+    spent = {name: getattr(after, name) for name in (*_SPENT, "rejected")}
+    rows = is_failed.nonzero().flatten()
+    return put(after, rows, lambda _: take(replace(before, **spent, message=told), rows))
+
+
+MAX_REJECTED = 4
+"""Steps in a row that are taken back; the last one is a sixteenth of the first that failed."""
+
+
+def _concluded(
+    calculator: Calculator, state: State, verdict: Verdict, status: tuple[Status, ...]
+) -> State:
+    """The state with what is to be known of the points where searches have ended."""
+    is_ended = torch.tensor([s is not Status.RUNNING for s in status], device=state.index.device)
+    if not is_ended.any():
+        return state
+    state = proved(calculator, state, is_ended)
+    is_claimed = is_ended & judge(state, verdict.max_fragments).strict
+    return confirmed(calculator, state, is_claimed)
 
 
 def _status(
     state: State, verdict: Verdict, criterion: Criterion, n_steps: int
 ) -> tuple[Status, ...]:
     met, steps = verdict.meets(criterion), state.steps
-    if not (met | (steps >= n_steps)).any() and not any(state.message):
+    is_any = (met | (steps >= n_steps)).any() or any(state.message) or any(state.doubt)
+    if not is_any:
         return (Status.RUNNING,) * len(steps)
 
-    def of(message: str, is_met: bool, steps: int) -> Status:
-        if message:
-            return Status.CALCULATOR_FAILED if steps else Status.BAD_START
+    def of(message: str, doubt: str, is_met: bool, steps: int) -> Status:
         if is_met:
             return Status.SADDLE
-        return Status.OUT_OF_STEPS if steps >= n_steps else Status.RUNNING
+        if message:
+            return Status.CALCULATOR_FAILED if steps else Status.BAD_START
+        if steps >= n_steps:
+            return Status.OUT_OF_STEPS
+        return Status.STOPPED if doubt else Status.RUNNING
 
-    rows = zip(state.message, met.tolist(), steps.tolist(), strict=True)
+    rows = zip(state.message, state.doubt, met.tolist(), steps.tolist(), strict=True)
     return tuple(of(*row) for row in rows)

@@ -19,7 +19,7 @@ from torch import Tensor
 from gadlib.aim import Aim
 from gadlib.batch import Batch, Calculator, Evaluation, longest
 from gadlib.chemistry import n_fragments
-from gadlib.modes import Spectrum, spectrum
+from gadlib.modes import Spectrum, judged
 from gadlib.quadratic import matvec
 
 APART = 2
@@ -74,12 +74,14 @@ class State:
         memory: what the step rule carries along, a frozen dataclass of tensors.
         steps: moves made, escapes included.
         escapes: escapes made.
+        rejected: steps in a row that were taken back, since the calculator failed where they led.
         n_gradient: gradients (with their energies) computed; those inside a Hessian are not
             counted.
         n_hessian: Hessians computed.
         calculator_s: wall time spent in the calculator.
         overhead_s: an even share of the wall time that the batch took besides.
         message: why a system failed, empty while it has not.
+        doubt: why a point where a search has ended proves nothing, empty where it does.
     """
 
     batch: Batch
@@ -94,21 +96,33 @@ class State:
     memory: Any
     steps: Int[Tensor, " B"]
     escapes: Int[Tensor, " B"]
+    rejected: Int[Tensor, " B"]
     n_gradient: Int[Tensor, " B"]
     n_hessian: Int[Tensor, " B"]
     calculator_s: Float[Tensor, " B"]
     overhead_s: Float[Tensor, " B"]
     message: tuple[str, ...]
+    doubt: tuple[str, ...]
 
     @cached_property
     def max_force(self) -> Float[Tensor, " B"]:
         """The largest force on any atom, in eV/A."""
         return longest(self.forces.flatten(1))
 
+    @cached_property
+    def is_sound(self) -> Bool[Tensor, " B"]:
+        """Which systems could be computed where they are."""
+        return self.energy.isfinite()
+
     @property
     def order(self) -> Int[Tensor, " B"]:
         """The number of negative vibrational eigenvalues."""
         return self.spectrum.order
+
+    @property
+    def shortened(self) -> Float[Tensor, " B"]:
+        """What a step is multiplied by: a half for every one in a row that was taken back."""
+        return 0.5 ** self.rejected.to(self.energy.dtype)
 
     @property
     def elapsed_s(self) -> Float[Tensor, " B"]:
@@ -140,18 +154,20 @@ def begin(
         energy=evaluation.energy,
         forces=evaluation.forces,
         hessian=hessian,
-        spectrum=_spectrum_at(hessian, batch),
+        spectrum=_spectrum_at(hessian, batch, evaluation.forces),
         is_exact=torch.full_like(zero, model is None, dtype=torch.bool),
         max_fragments=n_fragments(batch),
         wanted=Aim.none(batch),
         memory=None,
         steps=zero,
         escapes=zero,
-        n_gradient=zero + 1,
-        n_hessian=zero + int(model is None),
+        rejected=zero,
+        n_gradient=zero + evaluation.asked,
+        n_hessian=zero + evaluation.asked * int(model is None),
         calculator_s=zero.double() + seconds / len(batch),
         overhead_s=zero.double(),
         message=tuple(evaluation.failures.get(i, "") for i in range(len(batch))),
+        doubt=("",) * len(batch),
     )
 
 
@@ -167,10 +183,10 @@ def arrive(
         energy=evaluation.energy,
         forces=evaluation.forces,
         hessian=_hessian_of(evaluation),
-        spectrum=_spectrum_at(_hessian_of(evaluation), batch),
+        spectrum=_spectrum_at(_hessian_of(evaluation), batch, evaluation.forces),
         steps=state.steps + 1,
-        n_gradient=state.n_gradient + 1,
-        n_hessian=state.n_hessian + 1,
+        n_gradient=state.n_gradient + evaluation.asked,
+        n_hessian=state.n_hessian + evaluation.asked,
         calculator_s=state.calculator_s + seconds / len(batch),
         message=tuple(evaluation.failures.get(i, "") for i in range(len(batch))),
     )
@@ -188,10 +204,10 @@ def _hessian_of(evaluation: Evaluation) -> Tensor:
     return evaluation.hessian
 
 
-def _spectrum_at(hessian: Tensor, batch: Batch) -> Spectrum:
+def _spectrum_at(hessian: Tensor, batch: Batch, forces: Tensor) -> Spectrum:
     if not batch.positions.isfinite().all():  # a failed start, of which no spectrum can be taken
         batch = batch.moved_to(torch.where(batch.positions.isfinite(), batch.positions, 0.0))
-    return spectrum(hessian.nan_to_num(0.0), batch)
+    return judged(hessian.nan_to_num(0.0), batch, forces)
 
 
 def evaluate(calculator: Calculator, batch: Batch, *, hessian: bool) -> tuple[Evaluation, float]:
@@ -237,6 +253,7 @@ def _one_by_one(
         torch.cat([part.forces for part in parts]),
         torch.cat(hessians) if hessian else None,
         failures,
+        1 + max(part.asked for part in parts),
     )
 
 
@@ -263,4 +280,5 @@ def _without_nonsense(evaluation: Evaluation, batch: Batch) -> Evaluation:
         torch.where(is_good[:, None, None], evaluation.forces, 0.0),
         None if hessian is None else torch.where(is_good[:, None, None], hessian, 0.0),
         failures,
+        evaluation.asked,
     )

@@ -10,7 +10,7 @@ and climbs from what comes of it. Floor 3.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -19,7 +19,7 @@ from torch import Tensor
 from gadlib.aim import Aim
 from gadlib.batch import Batch, longest
 from gadlib.chemistry import n_fragments
-from gadlib.confine import untangle
+from gadlib.confine import gap, untangle
 from gadlib.criteria import FORCE_TOL
 from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.mend import mended
@@ -42,7 +42,7 @@ _PATIENCE = 3  # times as long a molecule that was put together may take to sett
 _LOOSE = 1 / 3  # of the atoms
 _AIMED = 4
 _SOFT = 3.0  # eV/(A^2 amu), 900 cm-1
-_MAX_KICKED = 1000
+_BLOCK, _BLOCKS_APART = 1000, 10**6  # atoms whose noise is drawn together; their seeds
 _MAX_CLAIMS = 4
 _MAX_CLIMB = 12.0  # eV; the strongest bond, of CO, takes 11
 _FALL_STEPS = 20  # a distorted start is high and comes down
@@ -64,12 +64,14 @@ class TrustMemory:
         attempt: tries begun before this one.
         n_mended: how often the molecule was put together.
         n_pieces: connected pieces of the bond graph here.
-        try_steps, torn_steps: steps of this try, and those in a row in more pieces than allowed.
+        try_steps, torn_steps: steps of this try, and those in a row in more pieces than allowed, or
+            with pieces that have gone from one another.
         anchor: where the try was at its beginning, and then every eighth step, in A.
         is_arrived: whether this climb has come near a point of order one.
         is_circling: whether a step of full length led back there.
         lowest: the lowest energy met so far in eV.
         start, start_energy, start_gradient: the point that the first climb begins at.
+        start_gap: the longest link there (`confine.gap`), where more pieces than one are allowed.
     """
 
     is_thrifty: Bool[Tensor, " B"]
@@ -93,6 +95,7 @@ class TrustMemory:
     start: Float[Tensor, "B N 3"]
     start_energy: Float[Tensor, " B"]
     start_gradient: Float[Tensor, "B D"]
+    start_gap: Float[Tensor, " B"]
 
     @cached_property
     def is_unknown(self) -> Bool[Tensor, " B"]:
@@ -151,6 +154,7 @@ def _settled(state: State, chosen: Bool[Tensor, " B"]) -> State:
         start=pick(is_first, state.batch.positions, memory.start),
         start_energy=pick(is_first, state.energy, memory.start_energy),
         start_gradient=pick(is_first, -state.forces.flatten(1), memory.start_gradient),
+        start_gap=pick(is_first, gap(state.batch, state.max_fragments > 1), memory.start_gap),
         anchor=pick(chosen, state.batch.positions, memory.anchor),
         is_settling=memory.is_settling & ~chosen,
         try_steps=torch.where(chosen, 0, memory.try_steps),
@@ -199,11 +203,12 @@ def _go_again(state: State, h: TrustHyperparameters) -> State:
 def _go_back(state: State, h: TrustHyperparameters) -> State:
     """The searches at their starting points, put together, about to settle and climb again.
 
-    The starting point is disturbed before, but for the first time that one does not settle.
+    The starting point is disturbed before, but for the first time that one does not settle; in
+    another way where the calculator has just failed at what came of it.
     """
     memory: TrustMemory = state.memory
-    numbers = (memory.n_mended + ~memory.is_settling).tolist()
-    kicks = [_noise(n)[: state.batch.positions.shape[1]] * min(n, 1) for n in numbers]
+    numbers = (memory.n_mended + ~memory.is_settling + state.rejected).tolist()
+    kicks = [_noise(n, state.batch.positions.shape[1]) * min(n, 1) for n in numbers]
     kick = h.kick * torch.stack(kicks).to(state.batch.positions)
     batch = mended(state.batch.moved_to(memory.start + kick))
     state = _begun(state, untangle(batch, START_FLOOR), h)
@@ -217,11 +222,16 @@ def _go_back(state: State, h: TrustHyperparameters) -> State:
     return replace(state, memory=memory)
 
 
-@cache
-def _noise(number: int) -> Float[Tensor, "M 3"]:
-    """The disturbance of that number, the same for every system."""
-    generator = torch.Generator().manual_seed(number)
-    return torch.randn(_MAX_KICKED, 3, generator=generator, dtype=torch.float64)
+def _noise(number: int, n_atoms: int) -> Float[Tensor, "N 3"]:
+    """The disturbance of that number for so many atoms; that of fewer is the beginning of it."""
+    blocks = [_block(number, place) for place in range(-(-n_atoms // _BLOCK))]
+    return torch.cat(blocks)[:n_atoms]
+
+
+@lru_cache(maxsize=64)
+def _block(number: int, place: int) -> Float[Tensor, "M 3"]:
+    generator = torch.Generator().manual_seed(number + _BLOCKS_APART * place)
+    return torch.randn(_BLOCK, 3, generator=generator, dtype=torch.float64)
 
 
 def _begun(state: State, batch: Batch, h: TrustHyperparameters) -> State:

@@ -19,12 +19,13 @@ from torch import Tensor
 
 from gadlib.batch import Batch, Calculator, longest
 from gadlib.chemistry import n_fragments
-from gadlib.confine import FLOOR, moved_above, untangle, wall
+from gadlib.confine import FLOOR, gap, is_adrift, moved_above, untangle, wall
 from gadlib.criteria import FORCE_TOL
 from gadlib.curvature import (
     certified,
     evaluated,
     is_hessian_dear,
+    rejudged,
     spared,
     updated,
 )
@@ -56,7 +57,7 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparame
     """The state at the starting points, atoms that sit upon each other pushed apart."""
     batch = untangle(batch, START_FLOOR)
     is_thrifty = hyperparameters.dear == "calls" or (
-        hyperparameters.dear == "auto" and is_hessian_dear(calculator, batch)
+        hyperparameters.dear == "auto" and is_hessian_dear(calculator)
     )
     state = begin(batch, calculator, model_hessian(batch) if is_thrifty else None)
     zero, no = torch.zeros_like(state.steps), torch.zeros_like(state.is_exact)
@@ -83,6 +84,7 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparame
         start=batch.positions,
         start_energy=state.energy,
         start_gradient=gradient,
+        start_gap=gap(batch, state.max_fragments > 1),
     )
     return replace(state, memory=memory)
 
@@ -134,7 +136,7 @@ def _trust_move(
         aim = state.wanted.along(state.batch).sum(-1)
         signs = matvec(state.spectrum.modes.mT, aim).sign()
         components = torch.where((climbed > 0) & is_kicked[:, None], 1e-6 * signs, components)
-    return image_move(state, components, climbed, memory.radius)
+    return image_move(state, components, climbed, memory.radius * state.shortened)
 
 
 def image_move(
@@ -168,6 +170,8 @@ def _arrive(
     barrier = wall(batch, n_pieces, state.max_fragments)
     curved = hessian + barrier.hessian if barrier.is_active.any() else hessian
     moved = replace(moved, hessian=hessian, spectrum=spectrum(curved, batch))
+    known = (is_due & ~barrier.is_active).nonzero().flatten()
+    moved = put(moved, known, rejudged)
     length = longest(step)
     force = longest(barrier.gradient - moved.forces.flatten(1))
     is_hopeful = ~memory.is_thrifty | (moved.order > 0)
@@ -181,6 +185,8 @@ def _arrive(
     is_near_order = (moved.order == 1) & (moved.max_force < _ARRIVED_FORCE)
     is_arrived = memory.is_arrived | (is_near_order & ~memory.is_settling)
     is_jump = memory.is_unknown
+    here = gap(batch, state.max_fragments > 1)
+    is_torn = barrier.is_active | is_adrift(here, memory.start_gap)
     is_back = longest((batch.positions - memory.anchor).flatten(1)) < _BACK * length
     is_mark = (memory.try_steps + 1) % _MARK_STEPS == 0
     memory = replace(
@@ -198,7 +204,7 @@ def _arrive(
         claims=memory.claims + is_claim,
         try_steps=memory.try_steps + 1,
         n_pieces=n_pieces,
-        torn_steps=torch.where(barrier.is_active, memory.torn_steps + 1, 0),
+        torn_steps=torch.where(is_torn, memory.torn_steps + 1, 0),
     )
     return replace(moved, memory=memory, is_exact=is_exact & ~barrier.is_active)
 

@@ -73,7 +73,13 @@ def test_bound_asks_for_no_more_fragments_than_the_reference():
 
 
 def test_a_failed_system_meets_nothing():
-    state = replace(state_of(SADDLE, SADDLE), message=("lost", ""))
+    state = state_of(SADDLE, SADDLE)
+    state = replace(state, message=("lost", ""), energy=torch.tensor([torch.nan, 0.0]).double())
+    assert verdict_of(state) == {name: [False, True] for name in CRITERIA}
+
+
+def test_a_point_in_doubt_meets_nothing():
+    state = replace(state_of(SADDLE, SADDLE), doubt=("another solution", ""))
     assert verdict_of(state) == {name: [False, True] for name in CRITERIA}
 
 

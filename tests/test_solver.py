@@ -214,8 +214,8 @@ def test_a_system_that_the_calculator_cannot_do_costs_only_itself(whole, how, ca
 
 
 @pytest.mark.parametrize("how", ["raises", "returns NaN"])
-def test_a_calculator_that_fails_on_the_way_ends_that_search_there(whole, how):
-    """The longest search fails once it has left its start."""
+def test_a_calculator_that_fails_wherever_a_search_goes_ends_it_where_it_was(whole, how):
+    """The longest search fails once it has left its start, however short the step."""
     place = next(p for p, ending in endings(whole).items() if ending[1] == 12)
     start = STARTS.positions[place]
 
@@ -224,7 +224,8 @@ def test_a_calculator_that_fails_on_the_way_ends_that_search_there(whole, how):
         return is_it & ((batch.positions - start).abs().amax((1, 2)) > 0)
 
     found = endings(frames(spoiled(POTENTIAL, has_moved, how=how)))
-    assert found[place][:2] == (Status.CALCULATOR_FAILED, 1)
+    assert found[place][:2] == (Status.CALCULATOR_FAILED, 1 + MAX_REJECTED)
+    assert found[place][2] == pytest.approx(float(POTENTIAL(STARTS).energy[place]))
     assert found[place][3]
     assert [found[p][:2] for p in range(5) if p != place] == [
         endings(whole)[p][:2] for p in range(5) if p != place

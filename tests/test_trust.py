@@ -1,6 +1,5 @@
 """The trust solver: what it finds, what it claims and what it never does."""
 
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -177,30 +176,20 @@ def test_where_calls_are_dear_the_only_hessians_are_certificates():
     assert sum(asked) == 1
 
 
-class Slow:
-    """Lennard-Jones, its Hessians so many times slower than its gradients."""
+@pytest.mark.parametrize(("said", "is_dear"), [({}, True), ({"is_hessian_dear": False}, False)])
+def test_whether_a_hessian_is_dear_is_declared_and_asks_nothing(said, is_dear):
+    potential, asked = lennard_jones(epsilon=0.3, sigma=1.1), []
 
-    def __init__(self, hessian_s, **said):
-        self.hessian_s, self.potential = hessian_s, lennard_jones(epsilon=0.3, sigma=1.1)
-        vars(self).update(said)
+    class Declared:
+        def __call__(self, batch, *, hessian=True):
+            asked.append(hessian)
+            return potential(batch, hessian=hessian)
 
-    def __call__(self, batch, *, hessian=True):
-        time.sleep(self.hessian_s if hessian else 0.002)
-        return self.potential(batch, hessian=hessian)
-
-
-@pytest.mark.parametrize(
-    ("calculator", "is_dear"),
-    [
-        (Slow(0.3), True),
-        (Slow(0.002), False),
-        (Slow(0.3, is_hessian_dear=False), False),
-        (Slow(0.002, is_hessian_dear=True), True),
-    ],
-    ids=["measured dear", "measured cheap", "said cheap", "said dear"],
-)
-def test_whether_a_hessian_is_dear_is_said_or_measured(calculator, is_dear):
-    assert is_hessian_dear(calculator, clusters(0)) is is_dear
+    calculator = Declared()
+    vars(calculator).update(said)
+    assert is_hessian_dear(calculator) is is_dear
+    init(calculator, clusters(0), TrustHyperparameters())
+    assert asked == [not is_dear]
 
 
 def test_a_search_that_runs_out_ends_at_the_strict_saddle_it_met():

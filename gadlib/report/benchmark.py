@@ -108,10 +108,12 @@ def _run(solver: str, record: Record, deviation: float | None) -> dict[str, obje
         "solver": solver,
         "start": record.start,
         "name": record.name,
-        "bound": record.bound,
-        "strict": record.strict,
-        "index1": record.index1,
-        "recovered": None if deviation is None else record.strict and deviation < RECOVERED_TOL,
+        "bound": bool(record.bound),
+        "strict": bool(record.strict),
+        "index1": bool(record.index1),
+        "recovered": None
+        if deviation is None
+        else bool(record.strict) and deviation < RECOVERED_TOL,
         "deviation": deviation,
         "gradients": gradients_of(record),
         "wall_s": record.elapsed_s,

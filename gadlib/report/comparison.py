@@ -111,7 +111,7 @@ def _pairs(default: Sequence[Record], tuned: Sequence[Record]) -> list[tuple[Rec
 
 
 def _paired(criterion: str, pairs: Sequence[tuple[Record, Record]]) -> Paired:
-    success = np.array([[getattr(r, criterion) for r in pair] for pair in pairs])
+    success = np.array([[bool(getattr(r, criterion)) for r in pair] for pair in pairs])
     steps = np.array([[r.steps for r in pair] for pair in pairs])
     gained = int((success[:, 1] & ~success[:, 0]).sum())
     lost = int((success[:, 0] & ~success[:, 1]).sum())
