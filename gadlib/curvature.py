@@ -125,20 +125,27 @@ def independent(
     """Orthonormal directions of what vectors add to known ones and each other; which add anything.
 
     What is left of a vector that lies within the others is rounding. Brought to unit length it
-    would be any direction, rigid motions among them, and be probed as one; so it is left out, and
-    zero. Each is projected twice: Parlett, The Symmetric Eigenvalue Problem, SIAM (1998), 6.9.
+    would be any direction, rigid motions among them, and be probed as one, and what comes after it
+    be turned away from it; so it is left out, and zero. Each is projected twice: Parlett, The
+    Symmetric Eigenvalue Problem, SIAM (1998), 6.9.
     """
     length = vector_norm(vectors, dim=1)
-    rest = vectors
+    rest = torch.where(is_vector[:, None, :], vectors, 0.0)
     for _ in range(2 if known.shape[-1] else 0):
         rest = rest - known @ (known.mT @ rest)
-    is_new = is_vector & (vector_norm(rest, dim=1) > _ADDED * length)
-    rest = torch.where(is_new[:, None, :], rest, 0.0)
-    if rest.shape[-1] == 1:
-        return torch.nn.functional.normalize(rest, dim=1), is_new
     bases, sizes = torch.linalg.qr(rest)
-    is_new = is_new & (sizes.diagonal(dim1=1, dim2=2).abs() > _ADDED * length)
-    return torch.where(is_new[:, None, :], bases, 0.0), is_new
+    is_new = is_vector & (sizes.diagonal(dim1=1, dim2=2).abs() > _ADDED * length)
+    if is_new.all():
+        return bases, is_new
+    columns, found = [], []  # one by one, so that what is left out takes no part
+    for column in rest.unbind(-1):
+        for _ in range(2):
+            for other in columns:
+                column = column - (other * column).sum(-1, keepdim=True) * other
+        size = vector_norm(column, dim=1)
+        found.append(size > _ADDED * length[:, len(found)].clamp(min=1e-12))
+        columns.append(torch.where(found[-1], 1 / size.clamp(min=1e-12), 0.0)[:, None] * column)
+    return torch.stack(columns, -1), torch.stack(found, -1) & is_vector
 
 
 def _rounds(number: int) -> list[int]:

@@ -8,7 +8,7 @@ from clusters import POTENTIAL, Recorded, clusters, padded, spoiled
 from gadlib.batch import Batch, Evaluation
 from gadlib.calculators.surfaces import SURFACES
 from gadlib.hyperparameters import GadHyperparameters
-from gadlib.solver import Frame, search
+from gadlib.solver import MAX_REJECTED, Frame, search
 from gadlib.state import Status
 
 KNOBS = GadHyperparameters()
