@@ -192,8 +192,8 @@ class TrustHyperparameters(Hyperparameters):
     dear: Literal["auto", "calls", "wall"] = Field(
         default="auto",
         description="what to spare: calls (no Hessian but the one that proves a saddle) or"
-        " wall (an exact Hessian every few steps); auto asks the calculator whether a Hessian takes"
-        " the time of many gradients",
+        " wall (an exact Hessian every few steps); auto goes by what the calculator declares"
+        " (`is_hessian_dear`), and takes one that declares nothing to be dear",
     )
 
     radius_start: float = _knob(
