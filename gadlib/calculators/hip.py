@@ -47,6 +47,7 @@ class Hip:
         ImportError: when a package is missing; the message says what to install.
     """
 
+    name = "HIP"
     is_hessian_dear = False  # predicted in the same pass
 
     def __init__(

@@ -53,7 +53,7 @@ class Sparrow:
                 f"scine functional {functional!r}: expected one of {', '.join(METHODS)}"
             )
         _import_scine()
-        self.functional = functional
+        self.name = self.functional = functional
         # Bonds parallel to z have wrong forces in the NDDO methods: these see the molecule turned.
         self._turn = _turn_off_axes() if functional in _NDDO else np.eye(3)
         self._calculators: OrderedDict[bytes, Any] = OrderedDict()
