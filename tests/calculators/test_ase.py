@@ -13,6 +13,7 @@ from ase.cluster import Icosahedron
 
 from gadlib import calculators
 from gadlib.batch import Batch
+from gadlib.calculators import ContractError
 from gadlib.calculators import ase as adapter
 from gadlib.calculators.ase import Ase, Held
 from gadlib.input import InputError
@@ -216,6 +217,13 @@ def test_a_calculator_at_hand_keeps_count_of_its_calls_and_what_it_is_set_to():
     assert float(held(pair, hessian=False).energy) == 2.0
     atoms.calc = calculators_of_others.Spring()
     assert float(held(pair, hessian=False).energy) == 0.5
+
+
+def test_what_remembers_where_nobody_finds_it_breaks_the_contract():
+    batch = Batch.pack([b.positions[0] for b in pairs(0.9, 1.4)], [[1, 1]] * 2)
+    calculators.check(Ase(f"{OTHERS}:Wave", displacement=1e-3), batch)
+    with pytest.raises(ContractError, match="energy"):
+        calculators.check(Ase(f"{OTHERS}:Everywhere"), batch)
 
 
 def test_networks_are_not_copied_and_what_can_be_copied_is_not_built_anew():

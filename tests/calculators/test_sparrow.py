@@ -158,6 +158,14 @@ def test_results_do_not_depend_on_what_was_computed_before(method):
     assert off.max() == 0
 
 
+@pytest.mark.parametrize("method", ["PM6", "AM1", "MNDO", "DFTB2", "DFTB3"])
+def test_an_object_that_is_used_again_would_break_the_contract(method, monkeypatch):
+    monkeypatch.setattr("gadlib.calculators.sparrow._WITHOUT_SCF", METHODS)
+    calculator, molecules = get("scine", functional=method), contract.molecules()
+    with pytest.raises(ContractError, match="depend on what was computed before"):
+        contract._require_no_memory(calculator, molecules, contract.HISTORY)
+
+
 @pytest.mark.parametrize("method", ["DFTB0", "DFTB2", "PM6"])
 def test_hessians_do_not_depend_on_what_was_computed_before(method):
     batch = contract.molecules()
