@@ -22,6 +22,7 @@ from ase.data import chemical_symbols
 from scipy.spatial.transform import Rotation
 
 from gadlib.batch import Batch, Evaluation
+from gadlib.input import InputError
 from gadlib.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
 
 METHODS = ("DFTB0", "DFTB2", "DFTB3", "PM6", "AM1", "RM1", "MNDO")
@@ -42,14 +43,14 @@ class Sparrow:
 
     Raises:
         ImportError: when scine-sparrow is not installed.
-        ValueError: when the method is not one of `METHODS`.
+        InputError: when the method is not one of `METHODS`.
     """
 
     is_hessian_dear = True  # about a gradient for each coordinate
 
     def __init__(self, functional: str = "DFTB0") -> None:
         if functional not in METHODS:
-            raise ValueError(
+            raise InputError(
                 f"scine functional {functional!r}: expected one of {', '.join(METHODS)}"
             )
         _import_scine()

@@ -202,10 +202,8 @@ class Remembering:
             name = {"any": 0, "same": numbers.tobytes(), "other": 0}[self.how]
             last, this = self.last.get(name), torch.from_numpy(positions)
             is_like = last is not None and last.shape == this.shape
-            if (last is not None and is_like == (self.how == "same")) or self.how == "any":
-                energy[i] += self.amount * (
-                    0 if last is None else float(last.square().nan_to_num(0.0).sum())
-                )
+            if last is not None and (self.how == "any" or is_like == (self.how == "same")):
+                energy[i] += self.amount * float(last.square().nan_to_num(0.0).sum())
             self.last[name] = this.clone()
         return replace(told, energy=energy)
 
