@@ -1,7 +1,10 @@
 """Small ASE calculators, each with a trait that the adapter has to cope with."""
 
+import os
 import threading
+import time
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -152,6 +155,30 @@ class Leaving(Differences):
         super().calculate(atoms, properties, system_changes)
         if 8 in self.atoms.numbers:
             raise SystemExit("out of licences")
+
+
+class Dying(Differences):
+    """One that ends its process."""
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+        os._exit(3)
+
+
+class Hanging(Differences):
+    """One that never answers."""
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+        time.sleep(300)
+
+
+class Counted(Differences):
+    """One that knows in which processes it computed."""
+
+    processes: ClassVar[list[int]] = []
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+        super().calculate(atoms, properties, system_changes)
+        Counted.processes.append(os.getpid())
 
 
 class Broken(Differences):

@@ -73,8 +73,6 @@ NAN = float("nan")
         ({"device": "cuda:" + "9" * 5000}, "device = .*: expected auto, cpu, cuda or cuda:N"),
         ({"device": ["cpu"]}, "device = .*valid string"),
         ({"threads": 0}, "threads = 0: .*greater than or equal to 1"),
-        ({"threads": 10**30}, "threads = 10*: .*less than"),
-        ({"hip_seed": 2**64}, "hip_seed = .*less than"),
         ({"hip_mean_atoms": "inf"}, "hip_mean_atoms = 'inf': .*finite"),
         ({"calculator": "hip", "hip_source": "no\0such"}, "HIP's source 'no.*: no path"),
         ({"calculator": "hip", "hip_source": "a" * 5000}, "HIP's source 'aaa.*: no path"),
