@@ -16,6 +16,7 @@ import optuna
 from optuna.trial import FrozenTrial
 from tqdm.auto import tqdm
 
+from gadlib.attempt import require_working
 from gadlib.cache import Cache
 from gadlib.input import InputError
 from gadlib.objective import SAMPLERS, outcome, sampler, space, suggest
@@ -88,6 +89,7 @@ def tune(
     screened, samples = difficult_samples(settings)
     chosen = samples[: settings.n_samples]
     calculator = calculator_of(settings, chosen)
+    require_working(calculator, chosen)
     claims = open_study(settings, chosen, screened, storage=storage)
     loop = Loop(claims, settings, calculator, tuple(chosen), Cache(out / "samples"))
     tracking = Tracking(settings.study_name, claims.name, settings_shown(settings), str(out))

@@ -15,6 +15,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from gadlib.attempt import require_working
 from gadlib.batch import Calculator
 from gadlib.hyperparameters import Hyperparameters
 from gadlib.input import InputError
@@ -61,6 +62,7 @@ def screen(
     calculator = calculator_of(settings, starts) if calculator is None else calculator
     done = {} if out is None else _place(earlier_records(out, settings), starts, out)
     todo = [i for i in range(len(starts)) if i not in done]
+    require_working(calculator, [starts[i] for i in todo])
     n_each = math.inf if settings.workers < 2 else len(todo) / settings.workers
     jobs = [
         Job(

@@ -8,6 +8,8 @@ file are derived from these classes. Knobs of a solver are hyperparameters and l
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +23,15 @@ _HIP: JsonDict = {"of": "hip"}
 _ASE: JsonDict = {"of": "ase"}
 _SURFACE: JsonDict = {"of": "surface"}
 _WHERE: JsonDict = {"changes_results": False}
+
+
+_DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,5})?")
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, dict | list | tuple):
+        return all(map(_is_finite, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 class CalculatorSettings(Settings):
@@ -94,8 +105,23 @@ class CalculatorSettings(Settings):
             return value
         try:
             return json.loads(value)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"not JSON ({error})") from None
+
+    @field_validator("ase_options")
+    @classmethod
+    def _require_numbers(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name, one in value.items():
+            if not _is_finite(one):
+                raise ValueError(f"{name} is {one!r}: expected numbers that are finite")
+        return value
+
+    @field_validator("device")
+    @classmethod
+    def _require_device(cls, value: str) -> str:
+        if not _DEVICE.fullmatch(value):
+            raise ValueError("expected auto, cpu, cuda or cuda:N")
+        return value
 
     @classmethod
     def options_of(cls, calculator: str) -> list[str]:

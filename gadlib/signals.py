@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: heard alike, and kept out of what must not be done by half.
+"""Ctrl-C and SIGTERM: heard alike, kept out of what must not be done by half, told from the rest.
 
 Nothing of what is done. Floor 0.
 """
@@ -8,7 +8,15 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+_RAISING = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+"""Those whose handlers may raise: Ctrl-C, a request to end, a time limit."""
+
+
+class ForeignExit(Exception):
+    """Foreign code raised what would end the program, such as SystemExit, though nobody asked."""
 
 
 @contextlib.contextmanager
@@ -45,3 +53,58 @@ def undisturbed() -> Iterator[None]:
             signal.signal(number, handler or signal.SIG_DFL)
     for number in came[:1]:
         signal.raise_signal(number)
+
+
+@contextlib.contextmanager
+def outlived() -> Iterator[None]:
+    """Whatever foreign code raises inside is an Exception, but for what a signal's handler raises.
+
+    A library may end the program (SystemExit), or raise KeyboardInterrupt where nobody pressed
+    Ctrl-C: that is a failure of what it was asked. What the handler of a signal raises goes on as
+    it is, even where the foreign code caught it and raised something else, or nothing.
+
+    Raises:
+        ForeignExit: with the name of what was raised in its sentence.
+    """
+    came: list[BaseException] = []
+    before = _listened(came)
+    try:
+        yield
+    except Exception:
+        if not came:
+            raise
+    except BaseException as error:
+        if not came:
+            told = f"{type(error).__name__} {error}".strip()
+            raise ForeignExit(f"it raised {told}, which would end the program") from error
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        raise came[0]
+
+
+def _listened(came: list[BaseException]) -> dict[int, Callable[[int, FrameType | None], object]]:
+    """The handlers that there were, now replaced by ones that note what these raise."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}  # signals are the main thread's
+    before = {}
+    for number in _RAISING:
+        handler = signal.getsignal(number)
+        if callable(handler):
+            before[number] = handler
+            signal.signal(number, _noting(handler, came))
+    return before
+
+
+def _noting(
+    handler: Callable[[int, FrameType | None], object], came: list[BaseException]
+) -> Callable[[int, FrameType | None], object]:
+    def handle(number: int, frame: FrameType | None) -> object:
+        try:
+            return handler(number, frame)
+        except BaseException as error:
+            came.append(error)
+            raise
+
+    return handle

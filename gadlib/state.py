@@ -6,7 +6,9 @@ It knows neither how to step (`gad`, `trust`) nor when to stop (`solver`). Floor
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -21,6 +23,7 @@ from gadlib.batch import Batch, Calculator, Evaluation, longest
 from gadlib.chemistry import n_fragments
 from gadlib.modes import Spectrum, judged
 from gadlib.quadratic import matvec
+from gadlib.signals import outlived
 
 APART = 2
 """Steps between what systems of a batch do together: to enter it, and to begin a climb. To begin is
@@ -213,8 +216,9 @@ def _spectrum_at(hessian: Tensor, batch: Batch, forces: Tensor) -> Spectrum:
 def evaluate(calculator: Calculator, batch: Batch, *, hessian: bool) -> tuple[Evaluation, float]:
     """The evaluation of a batch, where what goes wrong with one system is its alone; the seconds.
 
-    A calculator that raises is asked again for each system by itself. Results that are not finite
-    become failures. Failed systems come back with zeros, so that the rest of the batch can go on.
+    A calculator that raises, or whose answer is of another form, is asked again for each system by
+    itself. Results that are not finite, or larger than any molecule's, become failures that name
+    the calculator. Failed systems come back with zeros, so that the rest of the batch can go on.
     """
     with torch.inference_mode(False):  # a calculator may use autograd, if not what the solver made
         own = replace(
@@ -222,11 +226,43 @@ def evaluate(calculator: Calculator, batch: Batch, *, hessian: bool) -> tuple[Ev
         )
         started = time.perf_counter()
         try:
-            evaluation = calculator(own, hessian=hessian)
+            with outlived():  # nor does it end the run by SystemExit
+                answer = calculator(own, hessian=hessian)
+            evaluation = _formed(answer, batch, hessian)
         except Exception as error:  # foreign code: whatever it raises costs one record, not the run
             evaluation = _one_by_one(calculator, own, hessian, error)
         seconds = time.perf_counter() - started
-    return _without_nonsense(evaluation, batch), seconds
+    return _without_nonsense(evaluation, batch, calculator), seconds
+
+
+def _formed(answer: Any, batch: Batch, hessian: bool) -> Evaluation:
+    """The answer of a calculator, in float64 on the batch's device, a Hessian only where asked for.
+
+    Raises:
+        TypeError: when it is no Evaluation of real numbers.
+        ValueError: when a shape is another, or a system failed that there is not.
+    """
+    if not isinstance(answer, Evaluation):
+        raise TypeError(f"it returned {type(answer).__name__}, expected an Evaluation")
+    size, width = batch.positions.shape[:2]
+    shapes = {"energy": (size,), "forces": (size, width, 3)}
+    if hessian and answer.hessian is not None:
+        shapes["hessian"] = (size, 3 * width, 3 * width)
+    tensors: dict[str, Tensor] = {}
+    for name, shape in shapes.items():
+        tensor = getattr(answer, name)
+        if not isinstance(tensor, Tensor) or tensor.is_complex():
+            kind = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
+            raise TypeError(f"its {name} is of {kind}, expected a tensor of torch.float64")
+        if tuple(tensor.shape) != shape:
+            raise ValueError(f"its {name} has shape {tuple(tensor.shape)}, expected {shape}")
+        tensors[name] = tensor.detach().to(batch.positions)
+    if not isinstance(answer.failures, Mapping):
+        raise TypeError(f"its failures are {answer.failures!r}, expected a mapping")
+    if strange := [i for i in answer.failures if i not in range(size)]:
+        raise ValueError(f"its failures name system {strange[0]!r}, expected 0 to {size - 1}")
+    failures = {i: str(told) or "it failed without a reason" for i, told in answer.failures.items()}
+    return Evaluation(tensors["energy"], tensors["forces"], tensors.get("hessian"), failures)
 
 
 def _one_by_one(
@@ -235,12 +271,12 @@ def _one_by_one(
     if len(batch) == 1:
         width = batch.positions.shape[1]
         second = batch.positions.new_zeros(1, 3 * width, 3 * width) if hessian else None
-        reason = f"{type(error).__name__}: {error}"
+        told = " ".join(f"{type(error).__name__}: {error}".split())
         return Evaluation(
             batch.positions.new_full((1,), torch.nan),
             torch.zeros_like(batch.positions),
             second,
-            {0: reason},
+            {0: f"{_name(calculator)}: {told}"},
         )
     parts = [
         evaluate(calculator, batch.take(torch.tensor([i])), hessian=hessian)[0]
@@ -251,25 +287,55 @@ def _one_by_one(
     return Evaluation(
         torch.cat([part.energy for part in parts]),
         torch.cat([part.forces for part in parts]),
-        torch.cat(hessians) if hessian else None,
+        torch.cat(hessians) if len(hessians) == len(parts) else None,
         failures,
         1 + max(part.asked for part in parts),
     )
 
 
-def _without_nonsense(evaluation: Evaluation, batch: Batch) -> Evaluation:
-    total = evaluation.energy.sum() + evaluation.forces.sum()
-    if evaluation.hessian is not None:
-        total = total + evaluation.hessian.sum()
-    if not evaluation.failures and total.isfinite():
+def _name(calculator: Calculator) -> str:
+    """What a calculator is called in a sentence."""
+    for one in (calculator, type(calculator)):
+        for attribute in ("name", "__name__"):
+            name = getattr(one, attribute, None)
+            if isinstance(name, str) and name:
+                return name
+    return "the calculator"
+
+
+LARGEST = {"energy": 1e7, "forces": 1e8, "hessian": 1e10}
+"""What no molecule exceeds, in eV for each atom, eV/A and eV/A^2.
+
+Nuclei of charge 118 without electrons, 0.05 A apart (closer ones are not computed), repel each
+other with 8e7 eV/A and 3e9 eV/A^2; an atom of that charge is bound by 1.5e6 eV. What is beyond is a
+number gone wrong, and ruins an eigen-solver as an infinity does."""
+
+_UNITS = {"energy": "eV", "forces": "eV/A", "hessian": "eV/A^2"}
+
+
+def _without_nonsense(evaluation: Evaluation, batch: Batch, calculator: Calculator) -> Evaluation:
+    tensors = {
+        name: tensor
+        for name in LARGEST
+        if (tensor := getattr(evaluation, name)) is not None and tensor.numel()
+    }
+    if not tensors:
         return evaluation
-    flat = evaluation.forces.flatten(1)
-    is_finite = evaluation.energy.isfinite() & flat.isfinite().all(-1)
-    if evaluation.hessian is not None:
-        is_finite = is_finite & evaluation.hessian.flatten(1).isfinite().all(-1)
+    ends = torch.stack([end for tensor in tensors.values() for end in tensor.aminmax()])
+    if not evaluation.failures and bool((ends.abs() <= min(LARGEST.values())).all()):
+        return evaluation
     failures = dict(evaluation.failures)
-    for i in (~is_finite).nonzero().flatten().tolist():
-        failures.setdefault(i, "the calculator returned values that are not finite")
+    for name, tensor in tensors.items():
+        largest = tensor.reshape(len(batch), -1).abs().amax(-1)  # NaN where there is one
+        limit = LARGEST[name] * (batch.n_atoms.clamp(min=1) if name == "energy" else 1)
+        for i in (~(largest <= limit)).nonzero().flatten().tolist():
+            found = float(largest[i])
+            reason = (
+                f"the {name} reached {found:.3g} {_UNITS[name]}, more than any molecule's"
+                if math.isfinite(found)
+                else f"the calculator returned values that are not finite ({name})"
+            )
+            failures.setdefault(i, f"{_name(calculator)}: {reason}")
     if not failures:
         return evaluation
     is_good = torch.ones(len(batch), dtype=torch.bool, device=batch.positions.device)

@@ -1,8 +1,9 @@
 """Any calculator with an ASE interface, by its import path: tblite, MACE, ORCA, EMT, your own.
 
 The calculator's own Hessian is used where it offers one, else central differences of its forces: 6N
-more gradients for N atoms. Foreign code: whatever it raises for one molecule is that molecule's
-failure alone. Floor 3.
+more gradients for N atoms. For each geometry, those of the differences too, the calculator is as it
+was when it was made (`unused`). Foreign code: whatever it raises for one molecule is that
+molecule's failure alone. Floor 3.
 
 Reference: Hjorth Larsen et al., J. Phys.: Condens. Matter 29, 273002 (2017),
 doi:10.1088/1361-648X/aa680e.
@@ -14,7 +15,6 @@ import difflib
 import importlib
 import importlib.util
 import json
-import tempfile
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -22,20 +22,25 @@ from typing import Any
 import ase
 import numpy as np
 import torch
-from ase.calculators.abc import GetPropertiesMixin
-from ase.calculators.calculator import BaseCalculator, FileIOCalculator
-from ase.calculators.genericfileio import GenericFileIOCalculator
 
 from gadlib.batch import Batch, Evaluation
 from gadlib.calculators.failures import blanked, impossible
+from gadlib.calculators.unused import Unused, is_calculator, is_calculator_class
 from gadlib.input import InputError
+from gadlib.signals import outlived
 
 KNOWN = {
     "tblite.ase:TBLite": "tblite",
     "mace.calculators:MACECalculator": "mace-torch",
     "ase.calculators.emt:EMT": "ase",
 }
-"""Some import paths, each with the package that brings it; any other will do as well."""
+"""Some import paths, each with the package that brings it; any other class will do as well."""
+
+FACTORIES = {
+    "mace.calculators:mace_mp": "mace-torch",
+    "mace.calculators:mace_off": "mace-torch",
+}
+"""The functions that may be called for a calculator; no others are, whatever a path names."""
 
 
 class Ase:
@@ -57,7 +62,7 @@ class Ase:
         *,
         displacement: float = 0.01,
     ) -> None:
-        self.calculator = calculator
+        self.name = self.calculator = calculator
         self.options = dict(options or {})
         self.displacement = displacement
         self._build()
@@ -72,36 +77,16 @@ class Ase:
         )
 
     @property
-    def is_hessian_dear(self) -> bool | None:
-        """True where it takes differences; None, unknown, where the calculator has its own."""
-        return None if _has_hessian(self._build()) else True
-
-    def require_working(self) -> None:
-        """Nothing, when a hydrogen molecule can be computed.
-
-        Raises:
-            InputError: when it can't; the message is the calculator's own.
-        """
-        try:
-            self._compute(ase.Atoms("H2", [[0.0, 0.0, 0.0], [0.0, 0.0, 0.74]]), hessian=False)
-        except Exception as error:  # foreign code may raise anything
-            raise InputError(
-                f"{self.calculator} with ase_options {self.options}:"
-                f" can't compute a hydrogen molecule ({_told(error)})"
-            ) from None
+    def is_hessian_dear(self) -> bool:
+        """Whether it takes differences, not having its own."""
+        return not _has_hessian(self._build().source)
 
     def _compute(
         self, atoms: ase.Atoms, hessian: bool
     ) -> tuple[float, np.ndarray, np.ndarray | None]:
-        """Energy, forces and Hessian of one molecule; nothing is left from the one before."""
-        source = self._build()
-        if hasattr(source, "reset"):
-            source.reset()
-        energy = float(source.get_property(_energy_name(source), atoms))
-        forces = np.array(source.get_property("forces", atoms), dtype=float)
-        return energy, forces, _hessian(source, atoms, self.displacement) if hessian else None
+        return _computed(self._build(), atoms, hessian, self.displacement)
 
-    def _build(self) -> Any:
+    def _build(self) -> Unused:
         return _built(self.calculator, json.dumps(self.options, sort_keys=True, default=repr))
 
 
@@ -109,7 +94,8 @@ class Held:
     """A calculator made of the one that an ASE `Atoms` object holds, for that molecule alone.
 
     Charges, magnetic moments and whatever else the object carries are kept. The last point asked
-    for is the last that the calculator computes, so its own cache holds it.
+    for is what the calculator's own cache holds. Before each point the attributes that the
+    calculator had at first are put back, but for whole numbers, which may count its calls.
 
     Args:
         atoms: the molecule with its calculator.
@@ -119,26 +105,47 @@ class Held:
     def __init__(self, atoms: ase.Atoms, *, displacement: float = 0.01) -> None:
         self.atoms = atoms
         self.displacement = displacement
+        self._held = Unused(atoms.calc)
 
     @property
-    def is_hessian_dear(self) -> bool | None:
-        """True where it takes differences; None, unknown, where the calculator has its own."""
-        return None if _has_hessian(self.atoms.calc) else True
+    def name(self) -> str:
+        """The name of the calculator's class."""
+        return type(self.atoms.calc).__name__
+
+    @property
+    def is_hessian_dear(self) -> bool:
+        """Whether it takes differences, not having its own."""
+        return not _has_hessian(self.atoms.calc)
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """Energies, forces and, where asked for, Hessians, one geometry after the other."""
-        name = type(self.atoms.calc).__name__
-        return _evaluated(batch, hessian, name, lambda _, r: self._compute(r, hessian))
+        return _evaluated(batch, hessian, self.name, lambda _, r: self._compute(r, hessian))
 
     def _compute(
         self, positions: np.ndarray, hessian: bool
     ) -> tuple[float, np.ndarray, np.ndarray | None]:
-        source: Any = self.atoms.calc
+        if self._held.source is not self.atoms.calc:  # another one was attached meanwhile
+            self._held = Unused(self.atoms.calc)
+        self._held.follow()
         moved = self.atoms.copy()
         moved.positions = positions
-        curvature = _hessian(source, moved, self.displacement) if hessian else None
-        energy = float(source.get_property(_energy_name(source), moved))
-        return energy, np.array(source.get_property("forces", moved), dtype=float), curvature
+        return _computed(self._held, moved, hessian, self.displacement)
+
+
+def _computed(
+    unused: Unused, atoms: ase.Atoms, hessian: bool, displacement: float
+) -> tuple[float, np.ndarray, np.ndarray | None]:
+    """Energy, forces and Hessian of one molecule; the differences first, to end where it is."""
+    is_own = _has_hessian(unused.source)
+    curvature = None
+    if hessian and not is_own:
+        curvature = _central_differences(unused, atoms, displacement)
+    with unused.taken() as source:
+        energy = float(source.get_property(_energy_name(source), atoms))
+        forces = _forces(source, atoms)
+        if hessian and is_own:
+            curvature = _own_hessian(source, atoms)
+    return energy, forces, curvature
 
 
 def _evaluated(
@@ -158,7 +165,8 @@ def _evaluated(
         n = len(numbers)
         if i not in failures:
             try:
-                energy[i], forces[i, :n], curvature = compute(numbers, positions)
+                with outlived():
+                    energy[i], forces[i, :n], curvature = compute(numbers, positions)
                 if second is not None:
                     second[i, : 3 * n, : 3 * n] = curvature
             except Exception as error:  # foreign code may raise anything; it costs one molecule
@@ -179,20 +187,22 @@ def _has_hessian(source: Any) -> bool:
     )
 
 
-def _hessian(source: Any, atoms: ase.Atoms, displacement: float) -> np.ndarray:
+def _own_hessian(source: Any, atoms: ase.Atoms) -> np.ndarray:
     n = 3 * len(atoms)
     if "hessian" in getattr(source, "implemented_properties", ()):
         return np.array(source.get_property("hessian", atoms), dtype=float).reshape(n, n)
-    if hasattr(source, "get_hessian"):
-        return np.array(source.get_hessian(atoms), dtype=float).reshape(n, n)
-    return _central_differences(source, atoms, displacement)
+    return np.array(source.get_hessian(atoms), dtype=float).reshape(n, n)
+
+
+def _forces(source: Any, atoms: ase.Atoms) -> np.ndarray:
+    return np.array(source.get_property("forces", atoms), dtype=float)
 
 
 def _again(calculator: str, options: dict[str, Any], displacement: float) -> Ase:
     return Ase(calculator, options, displacement=displacement)
 
 
-def _central_differences(source: Any, atoms: ase.Atoms, displacement: float) -> np.ndarray:
+def _central_differences(unused: Unused, atoms: ase.Atoms, displacement: float) -> np.ndarray:
     """The Hessian in eV/A^2, -(F(x + h) - F(x - h)) / 2h, symmetrised; its error is O(h^2)."""
     shape = atoms.positions.shape
     rows = np.empty((atoms.positions.size, atoms.positions.size))
@@ -201,7 +211,8 @@ def _central_differences(source: Any, atoms: ase.Atoms, displacement: float) -> 
         for sign in (1, -1):
             moved = atoms.copy()
             moved.positions[np.unravel_index(k, shape)] += sign * displacement
-            sides.append(np.array(source.get_property("forces", moved), dtype=float).ravel())
+            with unused.taken() as source:
+                sides.append(_forces(source, moved).ravel())
         rows[k] = (sides[1] - sides[0]) / (2 * displacement)
     return (rows + rows.T) / 2
 
@@ -212,7 +223,7 @@ def _energy_name(source: Any) -> str:
 
 
 @lru_cache(maxsize=4)
-def _built(path: str, options: str) -> Any:
+def _built(path: str, options: str) -> Unused:
     """The ASE calculator, one per process: building one may mean to load a large model."""
     kind, values = _imported(path), json.loads(options)
     known = getattr(kind, "default_parameters", {})
@@ -223,23 +234,15 @@ def _built(path: str, options: str) -> Any:
     if "verbosity" in known:
         values.setdefault("verbosity", 0)  # else it prints every iteration
     try:
-        calculator = kind(**values)
+        with outlived():
+            calculator = kind(**values)
     except Exception as error:  # foreign code may raise anything
         raise InputError(
             f"ase_options {values}: {path} can't be made with them ({_told(error)})"
         ) from None
-    if not isinstance(calculator, BaseCalculator | GetPropertiesMixin):
-        raise InputError(f"ase_calculator {path!r}: not an ASE calculator but {kind!r}")
-    writes_files = isinstance(calculator, FileIOCalculator | GenericFileIOCalculator)
-    if writes_files and "directory" not in values:  # so that processes do not share their files
-        folder = tempfile.TemporaryDirectory(prefix="gadlib-ase-")
-        _FOLDERS.append(folder)
-        calculator.directory = folder.name  # type: ignore[attr-defined]
-    return calculator
-
-
-_FOLDERS: list[tempfile.TemporaryDirectory] = []
-"""Kept until the process ends, which removes them."""
+    if not is_calculator(calculator):
+        raise InputError(f"ase_calculator {path!r}: it made {calculator!r}, no ASE calculator")
+    return Unused(calculator, lambda: kind(**values))
 
 
 def found() -> list[str]:
@@ -248,18 +251,27 @@ def found() -> list[str]:
 
 
 def _imported(path: str) -> Any:
+    """The class, or one of the known functions, at the import path; nothing has been called."""
     module, colon, name = path.partition(":")
     if not (module and colon and name):
         raise InputError(f"ase_calculator {path!r}: expected MODULE:NAME, e.g. {', '.join(KNOWN)}")
     try:
-        return getattr(importlib.import_module(module), name)
+        with outlived():
+            kind = getattr(importlib.import_module(module), name)
     except AttributeError:
         raise InputError(f"ase_calculator {path!r}: {module} has no {name}") from None
     except Exception as error:  # a package that is there may still fail to load
-        hint = f"; pip install {KNOWN[path]}" if path in KNOWN else ""
+        package = (KNOWN | FACTORIES).get(path)
+        hint = f"; pip install {package}" if package else ""
         raise InputError(
             f"ase_calculator {path!r}: can't be imported ({_told(error)}){hint}"
         ) from None
+    if path not in FACTORIES and not is_calculator_class(kind):
+        raise InputError(
+            f"ase_calculator {path!r}: not an ASE calculator but {kind!r}; expected a class"
+            f" derived from ASE's Calculator, or one of {', '.join(FACTORIES)}"
+        )
+    return kind
 
 
 def _told(error: Exception) -> str:

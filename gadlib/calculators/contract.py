@@ -23,6 +23,9 @@ from gadlib.batch import Batch, Calculator, Evaluation
 DISPLACEMENT = 1e-3
 """The step of the central differences, in A."""
 
+HISTORY = 1e-6
+"""How much a result may depend on what was computed before, in eV and eV/A."""
+
 _MOLECULES = ("H2O", "HCN", "C2H6")
 _DISTORTION = 0.03
 _N_EXTRA = 2
@@ -40,14 +43,17 @@ def check(
     differentiable: bool = True,
     tolerance: float = 1e-4,
     hessian_tolerance: float = 2e-3,
+    history_tolerance: float | None = None,
 ) -> None:
     """Nothing, when the calculator keeps the contract on the batch.
 
     Checked are: shapes and dtypes; zeros where padded; a symmetric Hessian where asked for, else
     None; the same numbers twice, for a system alone, and with more padding; where the systems are
-    free, that translation, rotation and permutation of the atoms move the results along; forces and
-    Hessian against central differences; and that a system at positions that are not finite is
-    named in `failures`, is NaN, and leaves the others as they were.
+    free, that translation, rotation and permutation of the atoms move the results along; that
+    energy and forces do not depend on what was computed before, in whichever order, with and
+    without other molecules between, alone and in batches; forces and Hessian against central
+    differences; and that a system at positions that are not finite is named in `failures`, is NaN,
+    and leaves the others as they were.
 
     A calculator of your own is a callable, such as one of equal springs between all atoms:
 
@@ -74,6 +80,9 @@ def check(
         tolerance: the largest deviation of energy and forces, relative to 1 plus the largest
             magnitude in the same system's tensor.
         hessian_tolerance: the same for Hessians, which often are differences of forces.
+        history_tolerance: the largest deviation, in eV and eV/A, from one call to another; by
+            default 1e-6, or what the calculator says by `rounding`: in single precision sums depend
+            on the company.
 
     Raises:
         ContractError: when the contract is broken; a sentence says how.
@@ -88,6 +97,8 @@ def check(
     ask.same("in a second call", ask(batch), told, batch)
     for claim, other, expected in _equivalents(batch, told):
         ask.same(claim, ask(other), expected, other)
+    rounding = getattr(calculator, "rounding", HISTORY)
+    _require_no_memory(calculator, batch, history_tolerance or rounding)
     if differentiable:
         _require_derivatives(ask, batch, told)
     _require_failure_is_contained(ask, batch, told)
@@ -216,6 +227,90 @@ class _Ask:
             f"{claim}: {_label(batch, worst)}{_where(name, place, batch)} is off by"
             f" {deviation:.2g} {_UNITS[name]}, expected at most {float(allowed[worst]):.2g}"
         )
+
+
+class _Point(NamedTuple):
+    """A system at a place, as a batch of its own, and what it is called."""
+
+    label: str
+    system: int
+    batch: Batch
+
+
+def _require_no_memory(calculator: Calculator, batch: Batch, tolerance: float) -> None:
+    """Nothing, when no point's energy and forces depend on the calls before.
+
+    An SCF that begins with the density of another geometry may end elsewhere, or just earlier.
+    """
+    points = _points(batch)
+    known: dict[str, tuple[float, Tensor]] = {}
+    for claim, calls in _sequences(points):
+        for some in calls:
+            numbers = [point.batch.atomic_numbers[0] for point in some]
+            together = Batch.pack(
+                [point.batch.positions[0] for point in some], numbers, is_free=batch.is_free
+            )
+            told = calculator(together, hessian=False)
+            for row, point in enumerate(some):
+                found = float(told.energy[row]), told.forces[row, : len(numbers[row])].clone()
+                _require_same(
+                    point.label, claim, found, known.setdefault(point.label, found), tolerance
+                )
+
+
+def _require_same(
+    label: str,
+    claim: str,
+    found: tuple[float, Tensor],
+    expected: tuple[float, Tensor],
+    tolerance: float,
+) -> None:
+    off = {
+        "energy": torch.tensor([found[0] - expected[0]]),
+        "forces": found[1] - expected[1],
+    }
+    if all(bool(torch.isnan(torch.as_tensor(energy))) for energy, _ in (found, expected)):
+        return  # it failed both times
+    for name, deviation in off.items():
+        largest = float(deviation.abs().max().nan_to_num(torch.inf))
+        if largest > tolerance:
+            raise ContractError(
+                f"results depend on what was computed before: {name} of {label}, {claim}, off by"
+                f" {largest:.2g} {_UNITS[name]}, expected at most {tolerance:.2g}"
+            )
+
+
+def _points(batch: Batch) -> list[_Point]:
+    """Each system where it is, shaken, and stretched."""
+    generator = torch.Generator().manual_seed(0)
+    found = []
+    for i in range(len(batch)):
+        n, row = int(batch.n_atoms[i]), torch.tensor([i])
+        here = batch.positions[row, :n]
+        shaken = torch.randn(here.shape, generator=generator, dtype=torch.float64).to(here)
+        places = {"": here, ", shaken": here + 0.1 * shaken, ", stretched": 1.25 * here}
+        for name, positions in places.items():
+            one = Batch(positions, batch.atomic_numbers[row, :n], batch.is_free)
+            found.append(_Point(_label(batch, i) + name, i, one))
+    return found
+
+
+def _sequences(points: list[_Point]) -> Iterator[tuple[str, list[list[_Point]]]]:
+    """Sequences of calls, each of which computes every point in another company."""
+    generator = np.random.default_rng(0)
+
+    def shuffled() -> list[_Point]:
+        return [points[k] for k in generator.permutation(len(points))]
+
+    yield "in order", [[point] for point in points]
+    yield "in another order", [[point] for point in shuffled()]
+    alone = sorted(shuffled(), key=lambda point: point.system)  # sorted() keeps the order within
+    yield "without other molecules between", [[point] for point in alone]
+    yield "with other molecules between", [[point] for point in shuffled()]
+    for size in (4, 3):
+        order = shuffled()
+        calls = [order[k : k + size] for k in range(0, len(order), size)]
+        yield f"in a batch of {size}", calls
 
 
 def _require_derivatives(ask: _Ask, batch: Batch, told: Evaluation) -> None:

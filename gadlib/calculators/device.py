@@ -19,7 +19,7 @@ def find_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda") or not (number.isdecimal() or name == kind):
+    if kind not in ("cpu", "cuda") or not (_is_number(number) or name == kind):
         raise InputError(f"device {name!r}: expected auto, cpu, cuda or cuda:N")
     if kind == "cpu":
         return torch.device("cpu")
@@ -30,6 +30,10 @@ def find_device(name: str) -> torch.device:
             " use a CUDA build of torch on a machine with a GPU, or device cpu"
         )
     return torch.device("cuda", int(number or 0))
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 6
 
 
 @contextlib.contextmanager

@@ -47,7 +47,9 @@ class Hip:
         ImportError: when a package is missing; the message says what to install.
     """
 
+    name = "HIP"
     is_hessian_dear = False  # predicted in the same pass
+    rounding = 1e-3  # eV; float32, where a sum depends on the batch that it is taken in
 
     def __init__(
         self,

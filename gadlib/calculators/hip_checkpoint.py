@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gadlib.calculators.hip_source import model_class, quiet
+from gadlib.calculators.hip_source import model_class, quiet, resolved
 from gadlib.input import InputError
 
 TRAINING_MEAN_ATOMS = 13.919938540433833
@@ -39,7 +39,7 @@ def find_checkpoint(path: str | Path | None) -> Path:
     """
     if path is None:
         raise InputError(f"checkpoint_path: not given; {_GET_CHECKPOINT}")
-    found = Path(path).expanduser().resolve()
+    found = resolved("checkpoint", path)
     if not found.is_file():
         raise InputError(f"checkpoint {path}: no such file; {_GET_CHECKPOINT}")
     return found

@@ -55,11 +55,29 @@ def find_source(source: str | None) -> Path:
             "HIP's source: not given; git clone https://github.com/BurgerAndreas/hip,"
             " and name its folder with hip_source (--hip-source) or in HIP_SOURCE"
         )
-    folder = Path(given).expanduser().resolve()
+    folder, is_there = resolved("HIP's source", given), True
     for file in ("nets/equiformer_v2/equiformer_v2_oc20.py", "configs/equiformer_v2.yaml"):
-        if not (folder / file).is_file():
+        with contextlib.suppress(OSError):  # such as a folder that may not be read
+            is_there = (folder / file).is_file()
+        if not is_there:
             raise InputError(f"HIP's source {folder}: no {file} in it; expected a checkout of HIP")
     return folder
+
+
+def resolved(what: str, given: str | Path) -> Path:
+    """The absolute path that is meant.
+
+    Raises:
+        InputError: when it can't be the name of a file, naming `what` it is to be.
+    """
+    try:
+        path = Path(given).expanduser().resolve()
+        path.exists()
+    except (OSError, RuntimeError, ValueError) as error:  # too long, an unknown user's home, NUL
+        reason = getattr(error, "strerror", None) or error
+        shown = repr(str(given)[:60])
+        raise InputError(f"{what} {shown}: no path ({reason}); expected one of a file") from None
+    return path
 
 
 def model_class(source: Path) -> type[torch.nn.Module]:

@@ -62,11 +62,9 @@ def _ase(settings: CalculatorSettings) -> Calculator:
         raise InputError(
             f"ase_calculator: not given; expected MODULE:NAME, e.g. {', '.join(ase.KNOWN)}"
         )
-    calculator = ase.Ase(
+    return ase.Ase(
         settings.ase_calculator, settings.ase_options, displacement=settings.ase_displacement
     )
-    calculator.require_working()
-    return calculator
 
 
 def _refusal(build: Callable[[CalculatorSettings], Calculator]) -> Callable:

@@ -2,7 +2,9 @@
 
 Sparrow holds the interpreter's lock while it computes and ends the whole process on NaN
 coordinates; so positions are checked here, before every call, and parallelism is by process,
-elsewhere. Floor 3.
+elsewhere. A Sparrow object that is used again begins its SCF with the density of the last geometry,
+and may end in another solution, eV away; so where there is an SCF each geometry gets an object of
+its own. Floor 3.
 
 References: Husch, Vaucher, Reiher, Int. J. Quantum Chem. 118, e25799 (2018), doi:10.1002/qua.25799;
 Bosia et al., J. Chem. Phys. 158, 054118 (2023), doi:10.1063/5.0136404.
@@ -11,6 +13,7 @@ Bosia et al., J. Chem. Phys. 158, 054118 (2023), doi:10.1063/5.0136404.
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,7 @@ from ase.data import chemical_symbols
 from scipy.spatial.transform import Rotation
 
 from gadlib.batch import Batch, Evaluation
+from gadlib.input import InputError
 from gadlib.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
 
 METHODS = ("DFTB0", "DFTB2", "DFTB3", "PM6", "AM1", "RM1", "MNDO")
@@ -28,6 +32,7 @@ CLOSEST_PAIR_MIN = 0.05
 
 _KEPT_MOLECULES = 256
 _NDDO = ("PM6", "AM1", "RM1", "MNDO")
+_WITHOUT_SCF = ("DFTB0",)
 _APART = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 2.0]])
 _GRADIENT_UNIT = EV_PER_HARTREE / ANGSTROM_PER_BOHR
 _HESSIAN_UNIT = EV_PER_HARTREE / ANGSTROM_PER_BOHR**2
@@ -38,18 +43,18 @@ class Sparrow:
 
     Raises:
         ImportError: when scine-sparrow is not installed.
-        ValueError: when the method is not one of `METHODS`.
+        InputError: when the method is not one of `METHODS`.
     """
 
     is_hessian_dear = True  # about a gradient for each coordinate
 
     def __init__(self, functional: str = "DFTB0") -> None:
         if functional not in METHODS:
-            raise ValueError(
+            raise InputError(
                 f"scine functional {functional!r}: expected one of {', '.join(METHODS)}"
             )
         _import_scine()
-        self.functional = functional
+        self.name = self.functional = functional
         # Bonds parallel to z have wrong forces in the NDDO methods: these see the molecule turned.
         self._turn = _turn_off_axes() if functional in _NDDO else np.eye(3)
         self._calculators: OrderedDict[bytes, Any] = OrderedDict()
@@ -104,29 +109,32 @@ class Sparrow:
 
     def _compute(self, numbers: np.ndarray, positions: np.ndarray, hessian: bool) -> Any:
         utilities = _import_scine()
-        calculator = self._calculator_for(numbers)
+        reused = self.functional in _WITHOUT_SCF
+        calculator = self._kept(numbers) if reused else self._made(numbers)
         wanted = [utilities.Property.Energy, utilities.Property.Gradients]
         calculator.set_required_properties(wanted + [utilities.Property.Hessian] * hessian)
         calculator.positions = positions @ self._turn / ANGSTROM_PER_BOHR
         return calculator.calculate()
 
-    def _calculator_for(self, numbers: np.ndarray) -> Any:
-        """One Sparrow calculator per molecule, reused: building one costs more than a gradient."""
+    def _kept(self, numbers: np.ndarray) -> Any:
+        """One Sparrow calculator per molecule, used again: building one costs two gradients."""
         key = numbers.tobytes()
         if key in self._calculators:
             self._calculators.move_to_end(key)
             return self._calculators[key]
+        calculator = self._calculators[key] = self._made(numbers)
+        if len(self._calculators) > _KEPT_MOLECULES:
+            self._calculators.popitem(last=False)
+        return calculator
+
+    def _made(self, numbers: np.ndarray) -> Any:
+        """A Sparrow calculator that has computed nothing yet, its atoms anywhere."""
         utilities = _import_scine()
         calculator = utilities.core.ModuleManager.get_instance().get("calculator", self.functional)
         calculator.log = utilities.core.Log.silent()
-        elements = [
-            utilities.ElementInfo.element_from_symbol(_symbol(int(z))) for z in numbers.tolist()
-        ]
+        elements = [_element(z) for z in numbers.tolist()]
         apart = np.arange(3 * len(numbers), dtype=float).reshape(-1, 3)
         calculator.structure = utilities.AtomCollection(elements, apart)
-        self._calculators[key] = calculator
-        if len(self._calculators) > _KEPT_MOLECULES:
-            self._calculators.popitem(last=False)
         return calculator
 
 
@@ -134,9 +142,9 @@ def _turn_off_axes() -> np.ndarray:
     return Rotation.from_rotvec([0.7, -0.4, 0.2]).as_matrix()
 
 
-def _symbol(atomic_number: int) -> str:
-
-    return chemical_symbols[atomic_number]
+@lru_cache(maxsize=128)
+def _element(atomic_number: int) -> Any:
+    return _import_scine().ElementInfo.element_from_symbol(chemical_symbols[atomic_number])
 
 
 def _require_sane(positions: np.ndarray, closest: float) -> None:

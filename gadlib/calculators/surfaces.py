@@ -48,6 +48,7 @@ class Surface:
         source: where the formula and the points come from.
     """
 
+    name: ClassVar[str] = "surface"
     is_hessian_dear: ClassVar[bool] = False
     potential: Energy
     start: Batch

@@ -187,6 +187,69 @@ def test_a_calculator_that_remembers_is_found():
         check(broken(forgetful), BATCH)
 
 
+class Remembering:
+    """A sound potential whose SCF, as it were, begins with something of the last call."""
+
+    def __init__(self, how: str, amount: float) -> None:
+        self.how, self.amount = how, amount
+        self.last: dict[object, torch.Tensor] = {}
+
+    def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
+        told = POTENTIAL(batch, hessian=hessian)
+        energy = told.energy.clone()
+        for i in range(len(batch)):
+            numbers, positions = batch.system(i)
+            name = {"any": 0, "same": numbers.tobytes(), "other": 0}[self.how]
+            last, this = self.last.get(name), torch.from_numpy(positions)
+            is_like = last is not None and last.shape == this.shape
+            if last is not None and (self.how == "any" or is_like == (self.how == "same")):
+                energy[i] += self.amount * float(last.square().nan_to_num(0.0).sum())
+            self.last[name] = this.clone()
+        return replace(told, energy=energy)
+
+
+@pytest.mark.parametrize("how", ["any", "same", "other"])
+@pytest.mark.parametrize("amount", [1e-2, 2e-6])
+def test_a_calculator_that_begins_where_it_ended_is_found(how, amount):
+    with pytest.raises(ContractError, match=r"(depend on what was computed before|energy changed)"):
+        check(Remembering(how, amount), BATCH)
+
+
+@pytest.mark.parametrize("how", ["any", "same", "other"])
+def test_where_it_depends_on_history_is_told(how):
+    sentence = (
+        r"results depend on what was computed before: energy of system \d \(.*, off by .* eV,"
+    )
+    with pytest.raises(ContractError, match=sentence):
+        check(Remembering(how, 2e-6), BATCH)
+    check(Remembering(how, 1e-9), BATCH)
+
+
+def test_forces_that_depend_on_history_are_found():
+    last = [0.0]
+
+    def change(told: Evaluation, batch: Batch) -> Evaluation:
+        before, last[0] = last[0], float(told.energy.nan_to_num(0.0).sum())
+        moved = told.forces + 1e-5 * before * batch.mask[..., None]
+        return replace(told, forces=moved)
+
+    with pytest.raises(ContractError, match="depend on what was computed before: forces of"):
+        check(broken(change), BATCH)
+
+
+def test_single_precision_may_say_how_much_it_rounds():
+    def rounded(batch: Batch, *, hessian: bool = True) -> Evaluation:
+        told = POTENTIAL(batch, hessian=hessian)
+        noise = 1e-5 * batch.positions.new_tensor(len(batch))
+        return replace(told, energy=told.energy + noise)
+
+    with pytest.raises(ContractError, match="depend on what was computed before"):
+        check(rounded, BATCH)
+    check(rounded, BATCH, history_tolerance=1e-4)
+    rounded.rounding = 1e-4
+    check(rounded, BATCH)
+
+
 def test_a_calculator_that_answers_otherwise_without_a_hessian_is_found():
     def change(told: Evaluation, batch: Batch) -> Evaluation:
         return replace(told, forces=told.forces * (1 if told.hessian is None else 1.01))

@@ -4,6 +4,8 @@ import pytest
 
 from gadlib import calculators
 from gadlib.__main__ import main
+from gadlib.calculators.hip import Hip
+from gadlib.calculators.hip_checkpoint import find_checkpoint
 from gadlib.input import InputError
 from gadlib.settings import CalculatorSettings, TuneSettings
 
@@ -40,6 +42,69 @@ def test_results_depend_on_the_options_of_the_chosen_calculator_alone():
 def test_every_option_belongs_to_a_calculator_or_says_where():
     named = {n for name in calculators.NAMES for n in CalculatorSettings.options_of(name)}
     assert set(CalculatorSettings.model_fields) - named == {"calculator", "device", "threads"}
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"calculator": "vasp"}, "calculator 'vasp': expected one of scine, hip, ase, surface"),
+        ({"calculator": ["scine"]}, "calculator = .*valid string"),
+        ({"scine_functional": "pm6"}, "scine functional 'pm6': expected one of DFTB0"),
+        ({"scine_functional": ["PM6"]}, "scine_functional = .*valid string"),
+        ({"scine_functional": NAN}, "scine_functional = nan: .*valid string"),
+        ({"calculator": "surface", "surface_name": "x"}, "surface 'x': expected one of muller"),
+        ({"calculator": "ase"}, "ase_calculator: not given; expected MODULE:NAME"),
+        ({"calculator": "ase", "ase_calculator": "tblite"}, "'tblite': expected MODULE:NAME"),
+        ({"calculator": "ase", "ase_calculator": "os:system"}, "'os:system': not an ASE calc"),
+        ({"calculator": "ase", "ase_calculator": ".os:system"}, "'.os:system': can't be imported"),
+        ({"ase_options": "[1]"}, r"ase_options = .*: .*valid dictionary"),
+        ({"ase_options": "{method}"}, "ase_options = .*not JSON"),
+        ({"ase_options": "7"}, "ase_options = .*: .*valid dictionary"),
+        ({"ase_options": '{"a": NaN}'}, "ase_options = .*a is nan: expected .* finite"),
+        ({"ase_options": '{"a": {"b": [1, -Infinity]}}'}, "ase_options = .*a is .*inf.*finite"),
+        ({"ase_options": "[" * 99999}, "ase_options = .*not JSON"),
+        ({"ase_options": {1: 2}}, "ase_options.*valid string"),
+        ({"ase_displacement": 0.0}, "ase_displacement = 0.0: .*greater than 0"),
+        ({"ase_displacement": NAN}, "ase_displacement = nan: .*finite"),
+        ({"device": "gpu"}, "device = 'gpu': expected auto, cpu, cuda or cuda:N"),
+        ({"device": "cuda:" + "9" * 5000}, "device = .*: expected auto, cpu, cuda or cuda:N"),
+        ({"device": ["cpu"]}, "device = .*valid string"),
+        ({"threads": 0}, "threads = 0: .*greater than or equal to 1"),
+        ({"hip_mean_atoms": "inf"}, "hip_mean_atoms = 'inf': .*finite"),
+        ({"calculator": "hip", "hip_source": "no\0such"}, "HIP's source 'no.*: no path"),
+        ({"calculator": "hip", "hip_source": "a" * 5000}, "HIP's source 'aaa.*: no path"),
+        ({"calculator": "hip", "hip_source": "~nobody-here/x"}, "HIP's source '~.*: no path"),
+        ({"calculator": "hip", "hip_source": "/dev/null"}, "HIP's source /dev/null: no nets"),
+    ],
+)
+def test_what_can_not_be_used_is_refused_in_one_sentence(values, sentence):
+    pytest.importorskip("scine_sparrow")
+    with pytest.raises(InputError, match=sentence) as refused:
+        calculators.build(CalculatorSettings.read(values))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("path", ["no\0such", "a" * 5000, "~nobody-here/x", "/dev/null"])
+def test_a_checkpoint_that_can_not_be_one_is_refused(path):
+    with pytest.raises(InputError, match=r"checkpoint .*(no path|no such file)"):
+        find_checkpoint(path)
+
+
+@pytest.mark.parametrize("name", calculators.NAMES)
+def test_every_calculator_says_whether_its_hessian_is_dear_and_what_it_is_called(name):
+    pytest.importorskip("scine_sparrow")
+    found = {
+        "scine": lambda: calculators.get("scine"),
+        "hip": lambda: Hip,
+        "ase": lambda: calculators.get("ase", calculator="ase.calculators.emt:EMT"),
+        "surface": lambda: calculators.get("surface"),
+    }[name]()
+    expected = {"scine": True, "hip": False, "ase": True, "surface": False}[name]
+    assert found.is_hessian_dear is expected
+    assert isinstance(found.name, str) and found.name
 
 
 def test_list_has_a_tick_or_a_reason_for_each(capsys: pytest.CaptureFixture, monkeypatch):

@@ -1,6 +1,7 @@
 import pickle
 from dataclasses import replace
 
+import measure_history
 import numpy as np
 import pytest
 import torch
@@ -146,13 +147,45 @@ def test_elements_without_parameters_are_told():
     assert set(calculator.unsupported({1, 6, 8, 79})) == {79}  # type: ignore[attr-defined]
 
 
-def test_results_do_not_depend_on_what_was_computed_before():
+@pytest.mark.parametrize("method", METHODS)
+def test_results_do_not_depend_on_what_was_computed_before(method):
+    """On real reactions, whose points lead an SCF that begins with old densities astray."""
+    known = measure_history.molecules(90)
+    expected = measure_history.alone(method, known)
+    used = get("scine", functional=method)
+    off = np.concatenate([*measure_history.deviations(used, known, expected, n_orders=2)])
+    assert len(off) == 180
+    assert off.max() == 0
+
+
+@pytest.mark.parametrize("method", ["PM6", "AM1", "MNDO", "DFTB2", "DFTB3"])
+def test_an_object_that_is_used_again_would_break_the_contract(method, monkeypatch):
+    monkeypatch.setattr("gadlib.calculators.sparrow._WITHOUT_SCF", METHODS)
+    calculator, molecules = get("scine", functional=method), contract.molecules()
+    with pytest.raises(ContractError, match="depend on what was computed before"):
+        contract._require_no_memory(calculator, molecules, contract.HISTORY)
+
+
+@pytest.mark.parametrize("method", ["DFTB0", "DFTB2", "PM6"])
+def test_hessians_do_not_depend_on_what_was_computed_before(method):
     batch = contract.molecules()
-    for method in ("DFTB0", "DFTB2", "PM6"):
-        used = get("scine", functional=method)
-        used(batch.moved_to(1.3 * batch.positions))
-        fresh = get("scine", functional=method)
-        assert torch.allclose(used(batch).forces, fresh(batch).forces, atol=1e-5)
+    used = get("scine", functional=method)
+    used(batch.moved_to(1.3 * batch.positions))
+    found, expected = used(batch), get("scine", functional=method)(batch)
+    assert found.hessian is not None and expected.hessian is not None
+    assert torch.equal(found.hessian, expected.hessian)
+    assert torch.equal(found.energy, used(batch, hessian=False).energy)
+    assert torch.equal(found.forces, used(batch, hessian=False).forces)
+
+
+def test_the_hessian_that_sparrow_can_not_take_is_a_failure_of_the_molecule():
+    """Where the SCF of a displaced geometry does not converge, Sparrow raises."""
+    known = measure_history.molecules(60)
+    numbers = [numbers for numbers, _ in known]
+    told = get("scine", functional="DFTB2")(Batch.pack([p for _, p in known], numbers))
+    assert told.failures
+    assert all("semi-numerical Hessian" in reason for reason in told.failures.values())
+    assert int(told.energy.isnan().sum()) == len(told.failures) < 6
 
 
 def test_it_is_pickled_for_worker_processes():
