@@ -8,21 +8,23 @@ doi:10.1038/s41597-022-01870-w.
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import h5py
 import numpy as np
 import torch
 from ase import Atoms
-from ase.data import chemical_symbols
 from ase.formula import Formula
 from jaxtyping import Float, Int
 
+from gadlib import geometries
 from gadlib.batch import Batch
 from gadlib.chemistry import n_fragments
 from gadlib.hyperparameters import SOLVERS
@@ -31,7 +33,10 @@ from gadlib.input import InputError
 EMBEDDED = Path(__file__).parent / "data" / "reactions.h5"
 SPLITS = ("train", "val", "test")
 
+SAMPLES = ("seeded", "first")
+
 MAX_NOISE = 5.0
+_MOST_TOLD = 8
 
 _ANCHORS = {
     "reactant": (1.0, 0.0, 0.0),
@@ -46,7 +51,12 @@ _PARTS = ("reactant", "transition_state", "product")
 
 @dataclass(frozen=True)
 class Reaction:
-    """One elementary reaction; the same atoms in the same order three times, in angstrom."""
+    """One elementary reaction; the same atoms in the same order three times, in angstrom.
+
+    Attributes:
+        place: among all reactions of the splits that were read, None where it was not read.
+        problem: why it can't be used, in words; then it has no atoms. Empty where it can.
+    """
 
     name: str
     formula: str
@@ -55,6 +65,8 @@ class Reaction:
     reactant: Float[np.ndarray, "n 3"]
     transition_state: Float[np.ndarray, "n 3"]
     product: Float[np.ndarray, "n 3"]
+    place: int | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,6 +81,7 @@ class Start:
         max_fragments: pieces that the reference transition state (or, without one, the geometry
             itself) is in.
         ends: reactant and product in A where they are known.
+        problem: why no search can begin here, in words; empty where one can.
     """
 
     name: str
@@ -80,38 +93,96 @@ class Start:
     positions: Float[np.ndarray, "n 3"]
     max_fragments: int
     ends: tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"]] | None = None
+    problem: str = ""
 
 
 def read(
-    path: str | Path | None = None, *, split: str = "all", max_samples: int | None = None
+    path: str | Path | None = None,
+    *,
+    split: str = "all",
+    max_samples: int | None = None,
+    sample_seed: int | None = None,
 ) -> list[Reaction]:
-    """The first `max_samples` reactions of the named splits, in the order of the file.
+    """At most `max_samples` reactions of the named splits, in the order of the file.
+
+    A reaction that can't be used is among them, without atoms and with its `problem`.
 
     Args:
         path: an HDF5 file in the Transition1x layout; None: the embedded set.
         split: `train`, `val`, `test`, several with commas between, or `all`.
         max_samples: how many at most.
+        sample_seed: which they are: drawn from all with this seed; None: the first ones.
 
     Raises:
-        InputError: when the file is not there, not HDF5, not of this layout, or a reaction's parts
-            disagree.
+        InputError: when the file is not there, not HDF5, not of this layout, or no reaction can be
+            used.
     """
     path = EMBEDDED if path is None else Path(path)
-    _require_file(path, "an HDF5 file in the Transition1x layout")
+    with _opened(path) as file:
+        places = enumerate(_places(file, path, split_names(split)))
+        if sample_seed is not None and max_samples is not None:
+            everything = list(places)
+            places = (everything[i] for i in drawn(len(everything), max_samples, sample_seed))
+        found = [_reaction(file, place, i, path) for i, place in islice(places, max_samples)]
+    if found and all(reaction.problem for reaction in found):
+        told = [reaction.problem.removeprefix(f"{path.name}: ") for reaction in found]
+        raise InputError(f"{path}: no reaction can be used: {listed(told)}")
+    return found
+
+
+def count(path: str | Path | None = None, *, split: str = "all") -> int:
+    """How many reactions there are in the named splits.
+
+    Raises:
+        InputError: when the file can't be read.
+    """
+    path = EMBEDDED if path is None else Path(path)
+    with _opened(path) as file:
+        return sum(1 for _ in _places(file, path, split_names(split)))
+
+
+def seed_of(sample: str, sample_seed: int) -> int | None:
+    """The seed that a sample is drawn with; None where the first ones are taken.
+
+    Raises:
+        InputError: when `sample` is neither seeded nor first.
+    """
+    if sample not in SAMPLES:
+        raise InputError(f"sample {sample!r}: expected one of {', '.join(SAMPLES)}")
+    return sample_seed if sample == "seeded" else None
+
+
+def drawn(n: int, most: int, seed: int | None) -> list[int]:
+    """At most so many of the numbers below n, ascending: a sample, or the first without a seed.
+
+    A larger sample with the same seed holds the smaller one.
+    """
+    order = list(range(n))
+    if seed is not None:
+        random.Random(seed).shuffle(order)
+    return sorted(order[:most])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    """The file of reactions, open.
+
+    Raises:
+        InputError: when it is none, or damaged.
+    """
+    expected = "an HDF5 file in the Transition1x layout"
+    geometries.require_file(path, expected)
     if not h5py.is_hdf5(path):
-        raise InputError(f"{path}: not an HDF5 file; expected one in the Transition1x layout")
-    splits = split_names(split)
+        with path.open("rb") as file:
+            kind = geometries.foreign(file.read(200)) or "not an HDF5 file"
+        raise InputError(f"{path}: {kind}; expected one in the Transition1x layout")
     try:
         with h5py.File(path) as file:
-            return list(islice(_walk(file, path, splits), max_samples))
+            yield file
     except (OSError, RuntimeError) as error:  # what h5py raises on a damaged file
-        raise InputError(f"{path}: damaged, or not readable ({error})") from None
-
-
-def _require_file(path: Path, expected: str) -> None:
-    if not path.is_file():
-        wrong = "a folder" if path.is_dir() else "no such file"
-        raise InputError(f"{path}: {wrong}; expected {expected}")
+        raise InputError(
+            f"{path}: damaged, or not readable ({error}); expected a whole HDF5 file"
+        ) from None
 
 
 def split_names(split: str) -> list[str]:
@@ -130,64 +201,125 @@ def split_names(split: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _walk(file: h5py.File, path: Path, splits: Sequence[str]) -> Iterator[Reaction]:
+class _Place(NamedTuple):
+    """Where a reaction is in a file, or what keeps one from looking there."""
+
+    split: str
+    formula: str
+    name: str
+    problem: str = ""
+
+
+def _places(file: h5py.File, path: Path, splits: Sequence[str]) -> Iterator[_Place]:
     for split in splits:
-        there = ", ".join(file) or "nothing"
-        expected = f"expected the Transition1x groups data, train, val, test, found {there}"
-        formulas = _group(file, split, f"{path}: no group {split!r}; {expected}")
+        formulas = _group(file, split)
+        if formulas is None:
+            there = ", ".join(map(geometries.printable, file)) or "nothing"
+            raise InputError(
+                f"{path}: no group {split!r}; expected the Transition1x groups data, train, val,"
+                f" test, found {there}"
+            )
         for formula in map(str, formulas):
-            where = f"{path}: {split}/{formula}"
-            expected = f"expected a link to data/{formula}"
-            group = _group(formulas, formula, f"{where} leads nowhere; {expected}")
-            for name in map(str, group):
-                reaction = _group(group, name, f"{where}/{name}: expected a group of {_PARTS}")
-                yield _reaction(reaction, name, formula, split, path)
+            group = _group(formulas, formula)
+            if group is None:
+                problem = f"{split}/{formula} {_astray(formulas, formula)} a link to data/{formula}"
+                yield _Place(split, formula, formula, problem)
+            else:
+                yield from (_Place(split, formula, name) for name in map(str, group))
 
 
-def _group(parent: h5py.Group, name: str, message: str) -> h5py.Group:
-    found = parent.get(name)
-    if not isinstance(found, h5py.Group):
-        raise InputError(message)
-    return found
+def _group(parent: h5py.Group, name: str) -> h5py.Group | None:
+    """The group of that name; None where there is none, or a link leads nowhere."""
+    link = parent.get(name, getlink=True)
+    if isinstance(link, h5py.ExternalLink):
+        target = Path(parent.file.filename).parent / link.filename
+        if not target.is_file():  # opening a pipe would wait for ever
+            return None
+    try:
+        found = parent.get(name)
+    except (KeyError, OSError, RuntimeError):  # a damaged part of the file, or of another one
+        return None
+    return found if isinstance(found, h5py.Group) else None
 
 
-def _reaction(group: h5py.Group, name: str, formula: str, split: str, path: Path) -> Reaction:
-    where = f"{path}: reaction {split}/{formula}/{name}"
-    numbers, positions = [], []
-    for part in _PARTS:
-        try:
-            geometry = cast(h5py.Group, group[part])
-            z = np.asarray(geometry["atomic_numbers"], dtype=np.int64).reshape(-1)
-            r = np.asarray(geometry["positions"], dtype=np.float64)
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                f"{where}: {part} lacks atomic_numbers or positions ({error})"
-            ) from None
-        if r.shape not in ((1, len(z), 3), (len(z), 3)):
-            raise InputError(
-                f"{where}: {part} has {len(z)} atomic_numbers and positions of shape {r.shape};"
-                f" expected (1, {len(z)}, 3)"
-            )
-        _require_atoms(f"{where}: {part}", z, r)
-        numbers.append(z)
-        positions.append(r.reshape(-1, 3))
-    for part, z in zip(_PARTS[1:], numbers[1:], strict=True):
-        if not np.array_equal(z, numbers[0]):
-            raise InputError(
-                f"{where}: {part} is {_formula(z)} in its order of atoms, the reactant"
-                f" {_formula(numbers[0])}; expected the same atoms"
-            )
-    return Reaction(name, formula, split, numbers[0], *positions)
+def _astray(parent: h5py.Group, name: str) -> str:
+    """What is there instead of a group, in words, up to what was expected."""
+    link = parent.get(name, getlink=True)
+    to = ""
+    if isinstance(link, h5py.SoftLink | h5py.ExternalLink):
+        to = f" to {getattr(link, 'filename', '')}:{link.path}".replace(" to :", " to ")
+        to = f" (a link{to})"
+    return f"leads nowhere{to}; expected"
 
 
-def _require_atoms(where: str, numbers: np.ndarray, positions: np.ndarray) -> None:
-    if not len(numbers) or not np.isfinite(positions).all():
-        raise InputError(f"{where} has no atoms, or positions that are not finite")
-    if not ((numbers > 0) & (numbers < len(chemical_symbols))).all():
-        raise InputError(
-            f"{where} has atomic_numbers {numbers.tolist()};"
-            f" expected 1 .. {len(chemical_symbols) - 1}"
+def _reaction(file: h5py.File, place: _Place, i: int, path: Path) -> Reaction:
+    """The reaction at that place, or one without atoms and with the reason."""
+    split, formula, name, problem = place
+    shown = geometries.printable
+    about = (shown(name), shown(formula), split)
+    where = f"{path.name}: {shown(problem) if problem else f'reaction {split}/{formula}/{name}'}"
+    try:
+        if problem:
+            raise _Unusable("")
+        parent = cast(h5py.Group, cast(h5py.Group, file[split])[formula])
+        group = _group(parent, name)
+        if group is None:
+            raise _Unusable(f"{_astray(parent, name)} a group of {', '.join(_PARTS)}")
+        numbers, positions = zip(*(_part(group, part) for part in _PARTS), strict=True)
+        for part, z in zip(_PARTS[1:], numbers[1:], strict=True):
+            if not np.array_equal(z, numbers[0]):
+                raise _Unusable(
+                    f"{part} is {_formula(z)} in its order of atoms, the reactant"
+                    f" {_formula(numbers[0])}; expected the same atoms"
+                )
+    except _Unusable as error:
+        nothing = np.zeros((0, 3))
+        reason = f"{where}: {error}".removesuffix(": ")
+        return Reaction(*about, np.zeros(0, np.int64), *[nothing] * 3, place=i, problem=reason)
+    return Reaction(*about, numbers[0], *positions, place=i)
+
+
+class _Unusable(Exception):
+    """What is wrong with a reaction, in words."""
+
+
+def _part(group: h5py.Group, part: str) -> tuple[np.ndarray, np.ndarray]:
+    """Atomic numbers and positions (A) of one of the three geometries."""
+    geometry = _group(group, part)
+    if geometry is None:
+        raise _Unusable(f"{part} lacks atomic_numbers or positions (no group {part})")
+    numbers = _numbers(geometry, part, "atomic_numbers")
+    positions = _numbers(geometry, part, "positions")
+    z = numbers.reshape(-1)
+    if positions.shape not in ((1, len(z), 3), (len(z), 3)):
+        raise _Unusable(
+            f"{part} has {len(z)} atomic_numbers and positions of shape {positions.shape};"
+            f" expected (1, {len(z)}, 3)"
         )
+    whole = np.rint(np.nan_to_num(z, nan=-1.0, posinf=-1.0, neginf=-1.0)).astype(np.int64)
+    if not np.array_equal(whole, z):
+        wrong = z[whole != z][0]
+        raise _Unusable(f"{part} has an atomic number {wrong:g}; expected integers")
+    positions = positions.reshape(-1, 3).astype(np.float64)
+    if problem := geometries.problem_of(whole, positions):
+        raise _Unusable(f"{part} has {problem}")
+    return whole, positions
+
+
+def _numbers(geometry: h5py.Group, part: str, name: str) -> np.ndarray:
+    """The numbers of a dataset, after its declared kind and shape were looked at."""
+    expected = f"expected at most {geometries.MAX_ATOMS} atoms"
+    try:
+        dataset = geometry[name]
+        if not isinstance(dataset, h5py.Dataset):
+            raise _Unusable(f"{part} lacks {name} (there is a group); expected a dataset")
+        if dataset.dtype.kind not in "iuf" or dataset.shape is None:
+            raise _Unusable(f"{part}: {name} of kind {dataset.dtype}; expected numbers")
+        if dataset.size > 3 * geometries.MAX_ATOMS:
+            raise _Unusable(f"{part}: {name} of shape {dataset.shape}; {expected}")
+        return np.asarray(dataset)
+    except (KeyError, OSError, RuntimeError, ValueError, TypeError) as error:
+        raise _Unusable(f"{part} lacks atomic_numbers or positions ({error})") from None
 
 
 def _formula(numbers: np.ndarray) -> str:
@@ -202,34 +334,37 @@ def hill_formula(numbers: np.ndarray) -> str:
 def starts(reactions: Sequence[Reaction], start_from: str, noise_seed: int = 42) -> list[Start]:
     """One starting point per reaction; sample i draws its noise with seed `noise_seed + i`.
 
+    That i is the place in the splits that were read, so that a reaction starts from the same
+    point in every sample; of reactions that were not read it is the place among those given.
+
     Raises:
-        InputError: when the recipe is unknown, or the geometries of all reactions have atoms on
-            each other.
+        InputError: when the recipe is unknown, or no reaction can be searched.
     """
     anchor, noise = parse_start(start_from)
     r, t, p = _ANCHORS[anchor]
     found = []
     for i, reaction in enumerate(reactions):
         positions = r * reaction.reactant + t * reaction.transition_state + p * reaction.product
+        seed = noise_seed + (i if reaction.place is None else reaction.place)
         if noise:
-            generator = torch.Generator().manual_seed(noise_seed + i)
+            generator = torch.Generator().manual_seed(seed)
             drawn = torch.randn(positions.shape, generator=generator, dtype=torch.float32)
             positions = positions + (noise * drawn).double().numpy()
-        reference = Batch.pack([reaction.transition_state], [reaction.atomic_numbers])
         found.append(
             Start(
                 name=reaction.name,
                 formula=reaction.formula,
                 split=reaction.split,
                 start=start_from,
-                noise_seed=noise_seed + i if noise else None,
+                noise_seed=seed if noise else None,
                 atomic_numbers=reaction.atomic_numbers,
                 positions=positions,
-                max_fragments=int(n_fragments(reference)[0]),
+                max_fragments=_pieces(reaction.atomic_numbers, reaction.transition_state),
                 ends=(reaction.reactant, reaction.product),
+                problem=reaction.problem,
             )
         )
-    require_some_apart(found)
+    require_some(found, start_from)
     return found
 
 
@@ -257,36 +392,34 @@ def parse_start(start_from: str) -> tuple[str, float]:
 def read_geometries(path: str | Path) -> list[Start]:
     """Starting points from the frames of a file (xyz, extxyz, or whatever ASE reads), in order.
 
-    A frame's name is the `name` in its info, else the file's name and the frame's number.
+    A frame that no search can use has its `problem`. A frame's name is the `name` in its comment,
+    else the file's name and the frame's number.
 
     Raises:
-        InputError: when the file is missing or unreadable, has no frame, or all frames have atoms
-            on each other.
+        InputError: when the file is missing or unreadable, or no frame can be used.
     """
-    import ase.io
-
     path = Path(path)
-    _require_file(path, "starting geometries in xyz or extxyz")
-    try:
-        frames = cast(list[Atoms], ase.io.read(path, index=":"))
-    except Exception as error:  # ASE's readers raise whatever their parsing trips over
-        raise InputError(
-            f"{path}: not readable as geometries ({type(error).__name__}: {error})"
-        ) from None
     found = []
-    for i, atoms in enumerate(frames):
-        name = str(atoms.info.get("name", f"{path.stem}-{i}"))
-        numbers = atoms.numbers.astype(np.int64)
-        _require_atoms(f"{path}: frame {i} ({name})", numbers, atoms.positions)
-        pieces = int(n_fragments(Batch.pack([atoms.positions], [numbers]))[0])
+    for geometry in geometries.read(path):
+        numbers, positions = geometry.atomic_numbers, geometry.positions
         start = Start(
-            name, hill_formula(numbers), "", path.name, None, numbers, atoms.positions, pieces
+            name=geometry.name,
+            formula=hill_formula(numbers),
+            split="",
+            start=geometries.printable(path.name),
+            noise_seed=None,
+            atomic_numbers=numbers,
+            positions=positions,
+            max_fragments=_pieces(numbers, positions),
+            problem=geometry.problem,
         )
         found.append(start)
-    if not found:
-        raise InputError(f"{path}: no geometry in it")
-    require_some_apart(found)
+    require_some(found, str(path))
     return found
+
+
+def _pieces(numbers: np.ndarray, positions: np.ndarray) -> int:
+    return int(n_fragments(Batch.pack([positions], [numbers]))[0]) if len(numbers) else 0
 
 
 def too_close(start: Start, least: float) -> str:
@@ -303,13 +436,43 @@ def too_close(start: Start, least: float) -> str:
     )
 
 
-def require_some_apart(found: Sequence[Start]) -> None:
-    """Nothing, when one geometry can be computed; those that can't become records, not errors.
+def problem_of(start: Start, least: float) -> str:
+    """Why no search can begin there, in words; empty where one can.
+
+    Args:
+        start: where to begin.
+        least: how close two atoms may be (A).
+    """
+    return start.problem or _no_saddle(start) or too_close(start, least)
+
+
+def _no_saddle(start: Start) -> str:
+    """Why a free molecule of one or two atoms has no saddle, in words."""
+    n = len(start.atomic_numbers)
+    if n > 2:
+        return ""
+    told = ("no vibrations", "1 vibration")[max(n - 1, 0)]
+    return f"{start.name} has {told}; expected two, so three atoms, as a saddle needs them"
+
+
+def require_some(found: Sequence[Start], where: str) -> None:
+    """Nothing, when one start can be searched; those that can't become records, not errors.
 
     Raises:
-        InputError: when all starting geometries have atoms closer than any solver takes.
+        InputError: naming each start and what is wrong with it, when none can.
     """
     least = min(kind.closest_pair for kind in SOLVERS.values())
-    reasons = [too_close(start, least) for start in found]
-    if reasons and all(reasons):
-        raise InputError(f"no start can be computed: {reasons[0]}")
+    reasons = [problem_of(start, least) for start in found]
+    if not reasons or not all(reasons):
+        return
+    told = [
+        reason if start.name in reason else f"{start.name}: {reason}"
+        for start, reason in zip(found, reasons, strict=True)
+    ]
+    raise InputError(f"{where}: no start can be searched: {listed(told)}")
+
+
+def listed(reasons: Sequence[str]) -> str:
+    """The reasons in one line; of many the first ones and how many more there are."""
+    more = len(reasons) - _MOST_TOLD
+    return "; ".join(reasons[:_MOST_TOLD]) + (f"; and {more} more" if more > 0 else "")

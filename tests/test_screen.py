@@ -183,11 +183,17 @@ def test_unknown_choice_is_refused_with_the_known_ones(settings, changes, told):
         screen.screen(settings.model_copy(update=changes))
 
 
-def test_element_that_the_method_lacks_is_refused_with_its_molecule():
+def test_element_that_the_method_lacks_costs_one_record_and_is_refused_alone():
     pytest.importorskip("scine_sparrow")
     xenon = start_of("H2O", name="noble", atomic_numbers=np.array([54, 1, 1]))
-    with pytest.raises(InputError, match=r"^noble: .* does not know element Xe"):
-        screen.screen(SPRINGS, starts=[STARTS[0], xenon])
+    found = screen.screen(SPRINGS, starts=[STARTS[0], xenon])
+    assert [r.status for r in found] == ["out_of_steps", "bad_start"]
+    assert "the calculator does not know element Xe" in found[1].message
+    assert found[1].atomic_numbers == [54, 1, 1]
+    with pytest.raises(
+        InputError, match=r"no start can be searched: noble: .* element Xe .*noble: "
+    ):
+        screen.screen(SPRINGS, starts=[xenon, xenon])
 
 
 def record_of(steps: int, *, converged: bool = True):
