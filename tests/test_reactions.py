@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 import ase.io
 import h5py
@@ -292,3 +293,59 @@ def test_geometries_that_all_have_atoms_on_each_other_are_refused(tmp_path):
     ase.io.write(path, on_each_other([8, 1, 1]))
     with pytest.raises(InputError, match="no start can be searched: atoms 0 "):
         reactions.read_geometries(path)
+
+
+def test_sample_is_drawn_with_its_seed_over_the_whole_split_in_the_order_of_the_file(path):
+    everything = [r.name for r in reactions.read(path)]
+    drawn = {}
+    for seed in range(20):
+        found = reactions.read(path, max_samples=3, sample_seed=seed)
+        names = [r.name for r in found]
+        assert names == [r.name for r in reactions.read(path, max_samples=3, sample_seed=seed)]
+        assert names == [everything[r.place] for r in found]
+        assert names == sorted(names, key=everything.index)
+        drawn[seed] = tuple(names)
+    assert len(set(drawn.values())) > 5
+    assert {name for names in drawn.values() for name in names} == set(everything)
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_larger_sample_holds_the_smaller_one_and_enough_samples_are_all(seed):
+    sizes = [set(reactions.drawn(50, most, seed)) for most in range(1, 60)]
+    assert all(small <= large for small, large in pairwise(sizes))
+    assert sizes[-1] == set(range(50))
+    assert reactions.drawn(50, 3, None) == [0, 1, 2]
+
+
+def test_reaction_starts_from_the_same_point_in_every_sample(path):
+    recipe = "midpoint_rt_noise0.3A"
+    everything = {s.name: s for s in reactions.starts(reactions.read(path), recipe)}
+    for seed in range(4):
+        found = reactions.read(path, max_samples=3, sample_seed=seed)
+        for start in reactions.starts(found, recipe):
+            assert start.noise_seed == everything[start.name].noise_seed
+            np.testing.assert_array_equal(start.positions, everything[start.name].positions)
+
+
+def test_unknown_way_to_sample_is_refused_with_the_known_ones():
+    assert reactions.seed_of("seeded", 3) == 3
+    assert reactions.seed_of("first", 3) is None
+    with pytest.raises(InputError, match="sample 'last': expected one of seeded, first"):
+        reactions.seed_of("last", 3)
+
+
+def test_sample_of_a_large_file_takes_seconds_at_most(tmp_path):
+    path = tmp_path / "large.h5"
+    with h5py.File(path, "w") as file:
+        data, links = file.create_group("data"), file.create_group("train")
+        reaction = write_reaction(file, "one", *geometries("H2O"))
+        for k in range(10):
+            formula = data.create_group(f"F{k}")
+            for i in range(1000):
+                formula[f"rxn{i:04}"] = reaction
+            links[f"F{k}"] = h5py.SoftLink(f"/data/F{k}")
+    started = time.perf_counter()
+    found = reactions.read(path, split="train", max_samples=100, sample_seed=0)
+    seconds = time.perf_counter() - started
+    assert len({r.formula for r in found}) == 10
+    assert seconds < 2
