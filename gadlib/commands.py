@@ -201,7 +201,7 @@ def run_job(options: argparse.Namespace) -> int:
 
 
 def _report(records: Sequence[Any], out: Path) -> int:
-    from gadlib.reactions import listed
+    from gadlib.input import listed
     from gadlib.state import Status
 
     bad = [f"{r.name}: {r.message}" for r in records if r.status == Status.BAD_START]

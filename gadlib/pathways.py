@@ -21,7 +21,7 @@ from gadlib import calculators, irc, reactions
 from gadlib.alignment import rmsd
 from gadlib.batch import Batch, Calculator
 from gadlib.chemistry import bond_graph
-from gadlib.input import InputError
+from gadlib.input import InputError, listed
 from gadlib.intent import Verdict, judge, matches, ordered
 from gadlib.modes import spectrum
 from gadlib.reactions import Reaction
@@ -137,7 +137,7 @@ def _usable(
     ]
     if reasons and all(reasons):
         told = [f"{record.name}: {reason}" for record, reason in zip(records, reasons, strict=True)]
-        raise InputError(f"none of {len(told)} saddles can be followed: {reactions.listed(told)}")
+        raise InputError(f"none of {len(told)} saddles can be followed: {listed(told)}")
     lost = [
         PathRecord(
             **{name: getattr(record, name) for name in _SHARED},
