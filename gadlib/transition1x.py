@@ -30,6 +30,7 @@ SPLITS = ("train", "val", "test")
 SAMPLES = ("seeded", "first")
 
 _PARTS = ("reactant", "transition_state", "product")
+_WANTED = "expected datasets of both"
 
 
 @dataclass(frozen=True)
@@ -243,7 +244,7 @@ def _part(group: h5py.Group, part: str) -> tuple[np.ndarray, np.ndarray]:
     """Atomic numbers and positions (A) of one of the three geometries."""
     geometry = _group(group, part)
     if geometry is None:
-        raise _Unusable(f"{part} lacks atomic_numbers or positions (no group {part})")
+        raise _Unusable(f"{part} lacks atomic_numbers or positions (no group {part}); {_WANTED}")
     numbers = _numbers(geometry, part, "atomic_numbers")
     positions = _numbers(geometry, part, "positions")
     z = numbers.reshape(-1)
@@ -275,7 +276,7 @@ def _numbers(geometry: h5py.Group, part: str, name: str) -> np.ndarray:
             raise _Unusable(f"{part}: {name} of shape {dataset.shape}; {expected}")
         return np.asarray(dataset)
     except (KeyError, OSError, RuntimeError, ValueError, TypeError) as error:
-        raise _Unusable(f"{part} lacks atomic_numbers or positions ({error})") from None
+        raise _Unusable(f"{part} lacks atomic_numbers or positions ({error}); {_WANTED}") from None
 
 
 def _formula(numbers: np.ndarray) -> str:
