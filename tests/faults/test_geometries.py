@@ -23,7 +23,9 @@ from optuna.trial import TrialState
 
 from gadlib import geometries, hpo, reactions
 from gadlib.__main__ import main
+from gadlib.calculators.sparrow import Sparrow
 from gadlib.input import InputError
+from gadlib.outset import known_to
 from gadlib.settings import TuneSettings
 
 ATOMS = [
@@ -882,3 +884,12 @@ def test_molecules_of_the_cases_are_searched_unless_told_why_not():
     assert [bool(reactions.problem_of(s, 0.1)) for s in lines] == [False] * 4 + [True] * 4
     for name in ("h2o_nearlinear.xyz", "sym.extxyz", "vdw.extxyz", "big62.extxyz", "c60.extxyz"):
         assert not any(s.problem for s in reactions.read_geometries(CASES / name)), name
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="no ../shared/cases beside this checkout")
+def test_elements_that_a_method_lacks_cost_their_molecules_alone():
+    pytest.importorskip("scine_sparrow")
+    starts = reactions.read_geometries(CASES / "heavy.xyz")
+    lost = {s.name: s.problem for s in known_to(Sparrow("DFTB0"), starts) if s.problem}
+    assert lost.keys() == {"FeO", "BH", "BiO", "silylene_like"}
+    assert "does not know element Si (" in lost["silylene_like"]
