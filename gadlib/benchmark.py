@@ -21,7 +21,7 @@ from gadlib.batch import Batch, Calculator
 from gadlib.criteria import Criterion, judge
 from gadlib.hyperparameters import SOLVERS
 from gadlib.input import InputError
-from gadlib.outset import calculator_of
+from gadlib.outset import calculator_of, reactions_of, told_sample
 from gadlib.peers import PEERS
 from gadlib.reactions import Reaction, Start
 from gadlib.records import Record, proof_apart, read_records, require_writable
@@ -76,9 +76,9 @@ def run(settings: BenchmarkSettings) -> Results:
             there are results which `resume` does not allow to continue.
     """
     names = solver_names(settings)
-    found = reactions.read(settings.h5_path, split=settings.split, max_samples=settings.max_samples)
-    if not found:
-        raise InputError(f"no reaction in split {settings.split!r}; expected some to compare with")
+    found = reactions_of(settings)
+    if told := told_sample(settings):
+        print(told, flush=True)
     starts = starts_of(settings, found)
     calculator = calculator_of(_search_settings(settings, "trust"), starts)
     folder = require_writable(settings.out_dir)

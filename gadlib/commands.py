@@ -201,6 +201,12 @@ def run_job(options: argparse.Namespace) -> int:
 
 
 def _report(records: Sequence[Any], out: Path) -> int:
+    from gadlib.input import listed
+    from gadlib.state import Status
+
+    bad = [f"{r.name}: {r.message}" for r in records if r.status == Status.BAD_START]
+    if bad:
+        print(f"{len(bad)} of {len(records)} starts were not searched: {listed(bad)}")
     told = (
         f"{name} {sum(bool(getattr(r, name)) for r in records)}/{len(records)}" for name in CRITERIA
     )

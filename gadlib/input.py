@@ -6,12 +6,14 @@ Not what may be given, nor its defaults: settings are declared in `settings` and
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 S = TypeVar("S", bound="Settings")
+
+_MOST_TOLD = 8
 
 
 class InputError(ValueError):
@@ -30,6 +32,12 @@ def explain(error: ValidationError) -> str:
         place = ".".join(str(part) for part in item["loc"])
         reasons.append(f"{place} = {item['input']!r}: {reason}" if place else reason)
     return "; ".join(reasons)
+
+
+def listed(reasons: Sequence[str]) -> str:
+    """The reasons in one line; of many the first ones and how many more there are."""
+    more = len(reasons) - _MOST_TOLD
+    return "; ".join(reasons[:_MOST_TOLD]) + (f"; and {more} more" if more > 0 else "")
 
 
 def holds_password(url: Any) -> bool:

@@ -1,11 +1,13 @@
 """What a search sets out with, as settings ask: hyperparameters, a calculator, starting points.
 
-What can't be followed is refused here, before anything is computed. Floor 3.5.
+What can't be followed is refused here, before anything is computed; what is wrong with one start is
+told with it. Floor 3.5.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pydantic import ValidationError
 
@@ -15,8 +17,8 @@ from gadlib.criteria import CRITERIA
 from gadlib.directions import wanted
 from gadlib.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.input import InputError, explain
-from gadlib.reactions import Start
-from gadlib.settings import SearchSettings
+from gadlib.reactions import Reaction, Start, require_some
+from gadlib.settings import SearchSettings, SetSettings
 
 
 def hyperparameters_of(settings: SearchSettings) -> Hyperparameters:
@@ -37,8 +39,8 @@ def calculator_of(settings: SearchSettings, starts: Sequence[Start]) -> Calculat
     """The calculator that the settings ask for, after it was asked whether it knows the elements.
 
     Raises:
-        InputError: when the calculator, its method, a package or an element is not available, or
-            the criterion is unknown.
+        InputError: when the calculator, its method or a package is not available, the criterion is
+            unknown, or no start can be searched with it.
     """
     if settings.criterion not in CRITERIA:
         raise InputError(f"criterion {settings.criterion!r}: expected one of {', '.join(CRITERIA)}")
@@ -46,10 +48,21 @@ def calculator_of(settings: SearchSettings, starts: Sequence[Start]) -> Calculat
         calculator = calculators.build(settings)
     except (ValueError, ImportError) as error:
         raise InputError(str(error)) from None
-    for start in starts:
-        wanted(settings.mode, start.atomic_numbers, start.positions, start.ends)
-    calculators.require_elements(calculator, {s.name: s.atomic_numbers for s in starts})
+    usable = known_to(calculator, starts)
+    for start in usable:
+        if not start.problem:
+            wanted(settings.mode, start.atomic_numbers, start.positions, start.ends)
+    require_some(usable, settings.calculator)
     return calculator
+
+
+def known_to(calculator: Calculator, starts: Sequence[Start]) -> list[Start]:
+    """The starts; those with an element that the calculator lacks have this for their problem."""
+    lacking = calculators.lacking(calculator, [start.atomic_numbers for start in starts])
+    return [
+        replace(start, problem=reason) if reason and not start.problem else start
+        for start, reason in zip(starts, lacking, strict=True)
+    ]
 
 
 def starts_of(settings: SearchSettings) -> list[Start]:
@@ -58,9 +71,36 @@ def starts_of(settings: SearchSettings) -> list[Start]:
     Raises:
         InputError: when the file, the split or the start can't be used.
     """
-    found = reactions.read(settings.h5_path, split=settings.split, max_samples=settings.max_samples)
+    return reactions.starts(reactions_of(settings), settings.start_from, settings.noise_seed)
+
+
+def reactions_of(settings: SetSettings) -> list[Reaction]:
+    """The reactions that the settings ask for.
+
+    Raises:
+        InputError: when the file, the split or the sample can't be used, or there is none.
+    """
+    seed = reactions.seed_of(settings.sample, settings.sample_seed)
+    found = reactions.read(
+        settings.h5_path, split=settings.split, max_samples=settings.max_samples, sample_seed=seed
+    )
     if not found:
         raise InputError(
-            f"{settings.h5_path or 'the embedded set'}: no reaction in split {settings.split!r}"
+            f"{settings.h5_path or 'the embedded set'}: no reaction in split {settings.split!r};"
+            " expected at least one"
         )
-    return reactions.starts(found, settings.start_from, settings.noise_seed)
+    return found
+
+
+def told_sample(settings: SetSettings) -> str:
+    """Which of the reactions are taken, in a sentence; empty where all are.
+
+    Raises:
+        InputError: when the file or the split can't be used.
+    """
+    n = reactions.count(settings.h5_path, split=settings.split)
+    if n <= settings.max_samples:
+        return ""
+    seed = reactions.seed_of(settings.sample, settings.sample_seed)
+    how = "the first ones" if seed is None else f"drawn with sample_seed {seed}"
+    return f"{settings.max_samples} of {n} reactions (split {settings.split}), {how}"

@@ -21,7 +21,7 @@ from gadlib import calculators, irc, reactions
 from gadlib.alignment import rmsd
 from gadlib.batch import Batch, Calculator
 from gadlib.chemistry import bond_graph
-from gadlib.input import InputError
+from gadlib.input import InputError, listed
 from gadlib.intent import Verdict, judge, matches, ordered
 from gadlib.modes import spectrum
 from gadlib.reactions import Reaction
@@ -89,7 +89,9 @@ def run(settings: PathSettings) -> list[PathRecord]:
             set.
     """
     known = reactions.read(settings.h5_path, split=settings.split)
-    records = _saddles(settings, known)[: settings.max_samples]
+    seed = reactions.seed_of(settings.sample, settings.sample_seed)
+    records = _saddles(settings, known)
+    records = [records[i] for i in reactions.drawn(len(records), settings.max_samples, seed)]
     out = require_writable(settings.out_dir) / "paths.json"
     if out.exists() and not settings.resume:
         raise InputError(
@@ -101,7 +103,7 @@ def run(settings: PathSettings) -> list[PathRecord]:
         calculator = calculators.build(settings)
     except (ValueError, ImportError) as error:
         raise InputError(str(error)) from None
-    calculators.require_elements(calculator, {r.name: np.array(r.atomic_numbers) for r in todo})
+    todo, lost = _usable(calculator, todo)
     found = follow(
         calculator,
         todo,
@@ -110,7 +112,7 @@ def run(settings: PathSettings) -> list[PathRecord]:
         hessian_every=settings.hessian_every,
         n_steps=settings.n_steps,
     )
-    paths = [*done.values(), *found]
+    paths = [*done.values(), *lost, *found]
     content = {"settings": settings.model_dump(), "versions": versions()}
     write_json(out, content | {"paths": [asdict(p) for p in paths]})
     return paths
@@ -120,12 +122,40 @@ def _key(of: Record | PathRecord) -> tuple[str, str, str, str]:
     return of.split, of.formula, of.name, of.start
 
 
+def _usable(
+    calculator: Calculator, records: Sequence[Record]
+) -> tuple[list[Record], list[PathRecord]]:
+    """The saddles that can be followed, and of the others what is wrong with them.
+
+    Raises:
+        InputError: naming them, when there are saddles and none can be followed.
+    """
+    lacking = calculators.lacking(calculator, [np.array(r.atomic_numbers) for r in records])
+    reasons = [
+        reason if record.atomic_numbers else record.message
+        for record, reason in zip(records, lacking, strict=True)
+    ]
+    if reasons and all(reasons):
+        told = [f"{record.name}: {reason}" for record, reason in zip(records, reasons, strict=True)]
+        raise InputError(f"none of {len(told)} saddles can be followed: {listed(told)}")
+    lost = [
+        PathRecord(
+            **{name: getattr(record, name) for name in _SHARED},
+            verdict=Verdict.FAILED,
+            message=f"The path could not be followed: {reason}",
+        )
+        for record, reason in zip(records, reasons, strict=True)
+        if reason
+    ]
+    return [r for r, reason in zip(records, reasons, strict=True) if not reason], lost
+
+
 def _saddles(settings: PathSettings, known: Sequence[Reaction]) -> list[Record]:
     """The strict saddles of the result file, or the reference saddles of the set as records."""
     if settings.records is not None:
         return [record for record in read_records(settings.records)[1] if record.strict]
     return [
-        replace(failed(start, Status.SADDLE, "The reference."), strict=True)
+        replace(failed(start, Status.SADDLE, start.problem or "The reference."), strict=True)
         for start in reactions.starts(known, "ts")
     ]
 

@@ -27,7 +27,7 @@ from gadlib.calculators.potential import Potential
 from gadlib.criteria import FORCE_TOL
 from gadlib.hyperparameters import Hyperparameters
 from gadlib.input import InputError
-from gadlib.reactions import Start, too_close
+from gadlib.reactions import Start, problem_of
 from gadlib.records import Record
 from gadlib.searches import Job, failed
 from gadlib.state import Status
@@ -71,14 +71,14 @@ def require_installed() -> None:
 def searched(job: Job) -> Iterator[tuple[int, Record]]:
     """The place of each start and the record of where Sella ended, at what cost; not judged yet.
 
-    A start with atoms on each other is a record at once; Sella never sees it.
+    A start that no search can begin at is a record at once; Sella never sees it.
     """
     for place, start in enumerate(job.starts):
         yield place, _searched(job, start)
 
 
 def _searched(job: Job, start: Start) -> Record:
-    if reason := too_close(start, job.hyperparameters.closest_pair):
+    if reason := problem_of(start, job.hyperparameters.closest_pair):
         return failed(start, Status.BAD_START, f"{Status.BAD_START.sentence} {reason}")
     hyperparameters: Any = job.hyperparameters
     _warm(hyperparameters.coordinates)

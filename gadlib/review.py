@@ -18,7 +18,13 @@ class PathSettings(CalculatorSettings):
         None, description="reactions in the Transition1x layout; none: the embedded set"
     )
     split: str = Field("all", description="train, val, test, several with commas between, or all")
-    max_samples: int = Field(100, ge=1, description="saddles taken at most, the first ones")
+    max_samples: int = Field(100, ge=1, description="saddles taken at most")
+    sample: str = Field(
+        "seeded",
+        description="which they are where there are more: seeded (drawn from all with sample_seed,"
+        " in their order) or first",
+    )
+    sample_seed: int = Field(0, ge=0, description="seed that the sample is drawn with")
     batch_size: int = Field(8, ge=1, description="saddles that are followed together")
     hessian_every: int = Field(
         5, ge=1, description="steps from one exact Hessian to the next on the way down"

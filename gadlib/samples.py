@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from gadlib.input import InputError
-from gadlib.outset import starts_of
-from gadlib.reactions import Start, split_names
+from gadlib.outset import starts_of, told_sample
+from gadlib.reactions import Start, drawn, seed_of, split_names
 from gadlib.records import Record, read_records
 from gadlib.screen import difficult, key, require_same, screen
 from gadlib.settings import ScreenSettings, TuneSettings
@@ -31,7 +31,9 @@ def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]
     )
     if settings.screening is None:
         starts = starts_of(wanted)
-        _require_enough(settings, len(starts))
+        _require_enough(settings, sum(not start.problem for start in starts))
+        if told := told_sample(wanted):
+            print(told, flush=True)
         out = Path(settings.out_dir) / "screening.json"
         with alone(out.with_name(f".{out.name}.lock")):  # other workers wait, and find it done
             records = screen(wanted, starts=starts, out=out)
@@ -43,14 +45,22 @@ def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]
             settings.screening,
         )
         widest = wanted.model_copy(
-            update={"split": before["split"], "max_samples": before["max_samples"]}
+            update={
+                "split": before["split"],
+                "max_samples": before["max_samples"],
+                "sample": before.get("sample", "first"),  # as it was before there was a choice
+                "sample_seed": before.get("sample_seed", 0),
+            }
         )
         starts = starts_of(widest)
         wanted_splits = split_names(settings.split)
-        records = [r for r in records if r.split in wanted_splits][: settings.max_samples]
+        records = [r for r in records if r.split in wanted_splits]
+        seed = seed_of(settings.sample, settings.sample_seed)
+        records = [records[i] for i in drawn(len(records), settings.max_samples, seed)]
         _require_enough(settings, len(records))
     by_key = {key(start): start for start in starts}
     hardest = difficult(records, settings, settings.n_samples)
+    _require_enough(settings, len(hardest))
     missing = [r.name for r in hardest if key(r) not in by_key]
     if missing:
         raise InputError(

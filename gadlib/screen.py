@@ -19,12 +19,19 @@ from gadlib.attempt import require_working
 from gadlib.batch import Calculator
 from gadlib.hyperparameters import Hyperparameters
 from gadlib.input import InputError
-from gadlib.outset import calculator_of, hyperparameters_of, starts_of
+from gadlib.outset import (
+    calculator_of,
+    hyperparameters_of,
+    known_to,
+    starts_of,
+    told_sample,
+)
 from gadlib.processes import Compute, chunks, job_size, run
 from gadlib.reactions import Start
 from gadlib.records import Record, payload, read_records, write_json
 from gadlib.searches import Job, searched
 from gadlib.settings import ScreenSettings, SearchSettings
+from gadlib.state import Status
 
 NOT_CONVERGED = 1000
 """The difficulty of a reaction whose search did not converge."""
@@ -57,9 +64,13 @@ def screen(
         InputError: when the settings can't be followed, `out` exists and `resume` is not set, or it
             was made with other settings.
     """
-    starts = starts_of(settings) if starts is None else list(starts)
+    if starts is None:
+        starts = starts_of(settings)
+        if told := told_sample(settings):
+            print(told, flush=True)
     knobs = hyperparameters_of(settings) if hyperparameters is None else hyperparameters
     calculator = calculator_of(settings, starts) if calculator is None else calculator
+    starts = known_to(calculator, starts)
     done = {} if out is None else _place(earlier_records(out, settings), starts, out)
     todo = [i for i in range(len(starts)) if i not in done]
     require_working(calculator, [starts[i] for i in todo])
@@ -79,7 +90,9 @@ def screen(
     ]
     with (
         tqdm(total=len(starts), initial=len(done), desc="searching", unit="molecule") as bar,
-        contextlib.closing(run(jobs, settings.workers, compute=compute)) as results,
+        contextlib.closing(
+            run(jobs, min(settings.workers, len(jobs)), compute=compute)  # none idle
+        ) as results,
     ):
         file = _ResultFile(out, settings, n_written=len(done))
         try:
@@ -134,12 +147,13 @@ def _place(
     if waiting:
         raise InputError(
             f"{out} has {len(waiting)} records of other starts than these {len(starts)}, such as"
-            f" {waiting[0].name}: choose another output, nothing is overwritten"
+            f" {waiting[0].name}: expected the same split, sample and sample_seed and not fewer"
+            " max_samples, or another output, as nothing is overwritten"
         )
     return placed
 
 
-_IRRELEVANT = ("workers", "batch_size", "resume", "out_dir", "max_samples")
+_IRRELEVANT = ("workers", "batch_size", "resume", "out_dir", "max_samples", "sample", "sample_seed")
 
 
 def earlier_records(out: str | Path, settings: SearchSettings) -> list[Record]:
@@ -188,7 +202,11 @@ def difficulty(record: Record) -> int:
 def difficult(
     records: Sequence[Record], settings: ScreenSettings, n_samples: int = 1
 ) -> list[Record]:
-    """The difficult records, hardest first: the top fraction, at least twice `n_samples`."""
-    hardest_first = sorted(records, key=lambda record: -difficulty(record))
-    kept = max(int(len(records) * settings.difficulty_threshold), 2 * n_samples)
+    """The difficult records, hardest first: the top fraction, at least twice `n_samples`.
+
+    Starts that the calculator never saw, as no search can begin there, are none of them.
+    """
+    seen = [r for r in records if r.status != Status.BAD_START or r.n_gradient]
+    hardest_first = sorted(seen, key=lambda record: -difficulty(record))
+    kept = max(int(len(seen) * settings.difficulty_threshold), 2 * n_samples)
     return hardest_first[:kept]

@@ -17,7 +17,7 @@ from gadlib.confine import gap, is_adrift
 from gadlib.criteria import Criterion
 from gadlib.directions import stack, wanted
 from gadlib.hyperparameters import Hyperparameters
-from gadlib.reactions import Start, too_close
+from gadlib.reactions import Start, problem_of
 from gadlib.records import Record
 from gadlib.solver import Frame, search
 from gadlib.state import State, Status
@@ -52,8 +52,8 @@ def searched(
 ) -> Iterator[tuple[int, Record]]:
     """The place of each start and its record, as the searches end, computed in this process.
 
-    A start with atoms closer than the solver takes is a record at once; the calculator never sees
-    it.
+    A start that no search can begin at (unreadable, without a saddle, with atoms closer than the
+    solver takes) is a record at once; the calculator never sees it.
 
     Args:
         job: what to search.
@@ -61,7 +61,7 @@ def searched(
     """
     sane = []
     for place, start in enumerate(job.starts):
-        if reason := too_close(start, job.hyperparameters.closest_pair):
+        if reason := problem_of(start, job.hyperparameters.closest_pair):
             yield place, failed(start, Status.BAD_START, f"{Status.BAD_START.sentence} {reason}")
         else:
             sane.append(place)

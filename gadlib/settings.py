@@ -172,9 +172,14 @@ class SetSettings(CalculatorSettings):
     noise_seed: int = Field(
         42, ge=0, description="seed of the start noise; sample i draws with noise_seed + i"
     )
-    max_samples: int = Field(
-        100, ge=1, description="reactions taken at most, the first of the split"
+    max_samples: int = Field(100, ge=1, description="reactions taken at most")
+    sample: str = Field(
+        "seeded",
+        description="which they are where there are more: seeded (drawn from the whole split with"
+        " sample_seed, in the order of the file) or first (the first of the split; files are"
+        " ordered by formula, so these are small molecules)",
     )
+    sample_seed: int = Field(0, ge=0, description="seed that the sample is drawn with")
     workers: int = Field(1, ge=0, description="processes that compute; 0 computes in this one")
     batch_size: int = Field(8, ge=1, description="molecules that step together in one process")
     resume: bool = Field(
@@ -297,9 +302,7 @@ class BenchmarkSettings(SetSettings):
         "bound", description="what ends a search of gadlib's solvers: index1, strict or bound"
     )
     split: str = Field("all", description="train, val, test, several with commas between, or all")
-    max_samples: int = Field(
-        20, ge=1, description="reactions taken at most, the first of the split"
-    )
+    max_samples: int = Field(20, ge=1, description="reactions taken at most")
     batch_size: int = Field(20, ge=1, description="molecules that step together in one process")
     out_dir: str = Field("runs/benchmark", description="folder for results, a file for each solver")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gadlib.input import InputError
-from gadlib.outset import hyperparameters_of, starts_of
+from gadlib.outset import hyperparameters_of, starts_of, told_sample
 from gadlib.records import Record, read_json, require_writable
 from gadlib.screen import screen
 from gadlib.settings import SearchSettings, ValidateSettings
@@ -32,6 +32,8 @@ def validate(settings: ValidateSettings) -> Validation:
     """
     tuned, seen = tuned_values(settings)
     starts = starts_of(settings)
+    if told := told_sample(settings):
+        print(told, flush=True)
     known = sorted({s.name for s in starts} & seen)
     if known:
         told = ", ".join(known[:5]) + (", ..." if len(known) > 5 else "")

@@ -48,10 +48,12 @@ def folder(tmp_path, monkeypatch):
         pass
     write_h5(tmp_path / "torn.h5")
     with h5py.File(tmp_path / "torn.h5", "a") as file:
-        file["data/CO2/rxn21/product/atomic_numbers"][0] = 7
+        file["data/CH2O/rxn10/product/atomic_numbers"][0] = 7
     write_xyz(tmp_path / "two.extxyz")
     (tmp_path / "empty.xyz").write_text("")
-    ase.io.write(tmp_path / "xenon.xyz", Atoms("XeH", positions=[[0, 0, 0], [0, 0, 1.6]]))
+    ase.io.write(
+        tmp_path / "xenon.xyz", Atoms("XeH2", positions=[[0, 0, 0], [0, 0, 1.6], [0, 1.6, 0]])
+    )
     ase.io.write(tmp_path / "flat.xyz", on_each_other([8, 1, 1]))
     (tmp_path / "file").write_text("")
     (tmp_path / "there.json").write_text("{}")
@@ -82,7 +84,10 @@ TUNE = "tune --h5-path little.h5 --split train --start-from ts --n-samples 1 --w
             "search --h5-path empty.h5",
             "empty.h5: no group 'test'; expected the Transition1x groups",
         ),
-        ("search --h5-path torn.h5", "torn.h5: reaction test/CO2/rxn21: product is NO2 in its"),
+        (
+            "search --h5-path torn.h5 --split val",
+            "torn.h5: no reaction can be used: reaction val/CH2O/rxn10: product is NCH2 in its",
+        ),
         (f"{SEARCH} --split Test", "split 'Test': expected one of train, val, test"),
         (f"{SEARCH} --scine-functional B3LYP", "'B3LYP': expected one of DFTB0, DFTB2"),
         (f"{SEARCH} --calculator vasp", "calculator 'vasp': expected one of scine"),
@@ -102,7 +107,7 @@ TUNE = "tune --h5-path little.h5 --split train --start-from ts --n-samples 1 --w
         (f"{SEARCH} --out there.json --resume", "there.json: expected an object with settings and"),
         (f"{SEARCH} --out .", ".: a folder; expected the name of a result file"),
         ("search none.xyz", "none.xyz: no such file; expected starting geometries"),
-        ("search empty.xyz", "empty.xyz: not readable as geometries"),
+        ("search empty.xyz", "empty.xyz: an empty file; expected starting geometries"),
         ("search xenon.xyz", "xenon-0: the calculator does not know element Xe"),
         ("search flat.xyz", "are 0.000 A apart at flat.xyz; expected at least 0.001 A"),
         (f"{TUNE} --n-samples 4", "n_samples 4: larger than the set, expected at most 3"),

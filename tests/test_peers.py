@@ -78,7 +78,7 @@ def test_point_that_can_not_be_computed_is_a_record_with_the_reason(fault, reaso
 
 
 def test_atoms_on_each_other_never_reach_sella():
-    start = Start("H2", "H2", "", "given", None, np.array([1, 1]), np.zeros((2, 3)), 1)
+    start = Start("H3", "H3", "", "given", None, np.array([1, 1, 1]), np.zeros((3, 3)), 1)
     counting = Counting(Springs())
     ((_, record),) = peers.searched(job_of("sella", counting, [start]))
     assert record.status == Status.BAD_START

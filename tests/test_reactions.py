@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 import ase.io
 import h5py
@@ -215,10 +216,10 @@ def _spoil(path, how: str) -> None:
         ("dataset missing", "reaction val/CH2O/rxn10: product lacks atomic_numbers or positions"),
         ("other length", "product has 3 atomic_numbers and positions of shape (1, 4, 3); expected"),
         ("other atoms", "product is ONH2 in its order of atoms, the reactant OCH2; expected the"),
-        ("not finite", "product has no atoms, or positions that are not finite"),
-        ("no element", "reactant has atomic_numbers [200, 6, 1, 1]; expected 1 .. 118"),
-        ("no molecule", "val/CH2O/rxn10: expected a group"),
-        ("dangling", "val/CH2O leads nowhere; expected a link to data/CH2O"),
+        ("not finite", "product has positions that are not finite"),
+        ("no element", "reactant has atomic number 200; expected 1 .. 118"),
+        ("no molecule", "val/CH2O/rxn10: leads nowhere; expected a group of reactant, transition_"),
+        ("dangling", "val/CH2O leads nowhere (a link to /data/CH2O); expected a link to data/CH2O"),
     ],
 )
 def test_damaged_reaction_is_refused_with_file_and_place(path, how, told):
@@ -271,11 +272,11 @@ def test_unknown_split_is_refused_with_the_known_ones(path, split):
     ("content", "told"),
     [
         (None, "no such file; expected starting geometries in xyz or extxyz"),
-        ("", "not readable as geometries"),
-        ("3\n\nH 0 0 0\n", "not readable as geometries"),
-        ("1\n\nH 0 0 nan\n", "frame 0 (mine-0) has no atoms, or positions that are not finite"),
-        ("1\n\nX 0 0 0\n", "frame 0 (mine-0) has atomic_numbers [0]; expected 1 .. 118"),
-        ("0\n\n", "frame 0 (mine-0) has no atoms"),
+        ("", "an empty file"),
+        ("3\n\nH 0 0 0\n", "line 4, column 1: the end of the file; expected atom 2 of the 3"),
+        ("1\n\nH 0 0 nan\n", "no start can be searched: mine-0: line 3, column 7: 'nan'"),
+        ("1\n\nX 0 0 0\n", "no start can be searched: mine-0: line 3, column 1: 'X' is a"),
+        ("0\n\n", "no start can be searched: mine-0: line 1: 0 atoms"),
     ],
 )
 def test_unusable_geometries_are_refused_with_file_and_frame(tmp_path, content, told):
@@ -290,5 +291,61 @@ def test_unusable_geometries_are_refused_with_file_and_frame(tmp_path, content, 
 def test_geometries_that_all_have_atoms_on_each_other_are_refused(tmp_path):
     path = tmp_path / "flat.xyz"
     ase.io.write(path, on_each_other([8, 1, 1]))
-    with pytest.raises(InputError, match="no start can be computed: atoms 0 "):
+    with pytest.raises(InputError, match="no start can be searched: atoms 0 "):
         reactions.read_geometries(path)
+
+
+def test_sample_is_drawn_with_its_seed_over_the_whole_split_in_the_order_of_the_file(path):
+    everything = [r.name for r in reactions.read(path)]
+    drawn = {}
+    for seed in range(20):
+        found = reactions.read(path, max_samples=3, sample_seed=seed)
+        names = [r.name for r in found]
+        assert names == [r.name for r in reactions.read(path, max_samples=3, sample_seed=seed)]
+        assert names == [everything[r.place] for r in found]
+        assert names == sorted(names, key=everything.index)
+        drawn[seed] = tuple(names)
+    assert len(set(drawn.values())) > 5
+    assert {name for names in drawn.values() for name in names} == set(everything)
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_larger_sample_holds_the_smaller_one_and_enough_samples_are_all(seed):
+    sizes = [set(reactions.drawn(50, most, seed)) for most in range(1, 60)]
+    assert all(small <= large for small, large in pairwise(sizes))
+    assert sizes[-1] == set(range(50))
+    assert reactions.drawn(50, 3, None) == [0, 1, 2]
+
+
+def test_reaction_starts_from_the_same_point_in_every_sample(path):
+    recipe = "midpoint_rt_noise0.3A"
+    everything = {s.name: s for s in reactions.starts(reactions.read(path), recipe)}
+    for seed in range(4):
+        found = reactions.read(path, max_samples=3, sample_seed=seed)
+        for start in reactions.starts(found, recipe):
+            assert start.noise_seed == everything[start.name].noise_seed
+            np.testing.assert_array_equal(start.positions, everything[start.name].positions)
+
+
+def test_unknown_way_to_sample_is_refused_with_the_known_ones():
+    assert reactions.seed_of("seeded", 3) == 3
+    assert reactions.seed_of("first", 3) is None
+    with pytest.raises(InputError, match="sample 'last': expected one of seeded, first"):
+        reactions.seed_of("last", 3)
+
+
+def test_sample_of_a_large_file_takes_seconds_at_most(tmp_path):
+    path = tmp_path / "large.h5"
+    with h5py.File(path, "w") as file:
+        data, links = file.create_group("data"), file.create_group("train")
+        reaction = write_reaction(file, "one", *geometries("H2O"))
+        for k in range(10):
+            formula = data.create_group(f"F{k}")
+            for i in range(1000):
+                formula[f"rxn{i:04}"] = reaction
+            links[f"F{k}"] = h5py.SoftLink(f"/data/F{k}")
+    started = time.perf_counter()
+    found = reactions.read(path, split="train", max_samples=100, sample_seed=0)
+    seconds = time.perf_counter() - started
+    assert len({r.formula for r in found}) == 10
+    assert seconds < 2

@@ -183,11 +183,17 @@ def test_unknown_choice_is_refused_with_the_known_ones(settings, changes, told):
         screen.screen(settings.model_copy(update=changes))
 
 
-def test_element_that_the_method_lacks_is_refused_with_its_molecule():
+def test_element_that_the_method_lacks_costs_one_record_and_is_refused_alone():
     pytest.importorskip("scine_sparrow")
     xenon = start_of("H2O", name="noble", atomic_numbers=np.array([54, 1, 1]))
-    with pytest.raises(InputError, match=r"^noble: .* does not know element Xe"):
-        screen.screen(SPRINGS, starts=[STARTS[0], xenon])
+    found = screen.screen(SPRINGS, starts=[STARTS[0], xenon])
+    assert [r.status for r in found] == ["out_of_steps", "bad_start"]
+    assert "the calculator does not know element Xe" in found[1].message
+    assert found[1].atomic_numbers == [54, 1, 1]
+    with pytest.raises(
+        InputError, match=r"no start can be searched: noble: .* element Xe .*noble: "
+    ):
+        screen.screen(SPRINGS, starts=[xenon, xenon])
 
 
 def record_of(steps: int, *, converged: bool = True):
@@ -208,3 +214,47 @@ def test_hardest_fraction_is_kept_but_at_least_twice_the_samples(n, threshold, n
     records = [record_of(steps) for steps in range(n)]
     found = screen.difficult(records, ScreenSettings(difficulty_threshold=threshold), n_samples)
     assert [r.steps for r in found] == list(range(n - 1, n - 1 - kept, -1))
+
+
+def test_sample_is_told_and_resumed_with_more_but_not_with_another_seed(tmp_path, capsys):
+    out = tmp_path / "s.json"
+    path = write_h5(tmp_path / "little.h5")
+    settings = SPRINGS.model_copy(
+        update={"h5_path": str(path), "split": "all", "max_samples": 3, "sample_seed": 1}
+    )
+    found = screen.screen(settings, calculator=Springs(), out=out)
+    assert "3 of 6 reactions (split all), drawn with sample_seed 1" in capsys.readouterr().out
+    assert [r.name for r in found] == [s.name for s in starts_of(settings)]
+    assert json.loads(out.read_text())["settings"]["sample_seed"] == 1
+    for other in ({"sample_seed": 2}, {"sample": "first"}):
+        changed = settings.model_copy(update=other | {"resume": True})
+        with pytest.raises(InputError, match="expected the same split, sample and sample_seed"):
+            screen.screen(changed, calculator=Springs(), out=out)
+    diary = tmp_path / "diary"
+    more = settings.model_copy(update={"max_samples": 5, "resume": True})
+    assert len(screen.screen(more, calculator=Springs(diary=diary), out=out)) == 5
+    whole = settings.model_copy(update={"max_samples": 6, "sample": "first", "resume": True})
+    capsys.readouterr()
+    assert len(screen.screen(whole, calculator=Springs(), out=out)) == 6
+    assert "sample_seed" not in capsys.readouterr().out
+
+
+def test_no_more_processes_are_started_than_there_is_work_for():
+    from loky import get_reusable_executor
+
+    settings = SPRINGS.model_copy(update={"workers": 8})
+    (record,) = screen.screen(settings, starts=STARTS[:1], calculator=Springs())
+    assert record.status == Status.OUT_OF_STEPS
+    assert get_reusable_executor(reuse=True)._max_workers == 1
+
+
+@pytest.mark.parametrize(("n", "told"), [(1, "no vibrations"), (2, "1 vibration")])
+def test_molecule_that_has_no_saddle_is_a_record_before_anything_is_computed(n, told, tmp_path):
+    diary = tmp_path / "diary"
+    numbers, positions = np.ones(n, dtype=np.int64), np.arange(3.0 * n).reshape(-1, 3)
+    small = start_of("H2O", name="small", atomic_numbers=numbers, positions=positions)
+    found = screen.screen(SPRINGS, starts=[small, STARTS[1]], calculator=Springs(diary=diary))
+    assert [r.status for r in found] == ["bad_start", "out_of_steps"]
+    assert f"small has {told}; expected two" in found[0].message
+    assert set(diary.read_text().split()) == {"3"}
+    assert [r.name for r in screen.difficult(found, ScreenSettings())] == [found[1].name]

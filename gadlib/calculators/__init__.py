@@ -5,7 +5,7 @@ must keep). Floor 3.
 """
 
 from gadlib.calculators.contract import ContractError, check
-from gadlib.calculators.registry import NAMES, build, get, identity, require_elements, table
+from gadlib.calculators.registry import NAMES, build, get, identity, lacking, table
 
 __all__ = [
     "NAMES",
@@ -14,6 +14,6 @@ __all__ = [
     "check",
     "get",
     "identity",
-    "require_elements",
+    "lacking",
     "table",
 ]

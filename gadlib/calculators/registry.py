@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,18 +157,19 @@ def table(settings: CalculatorSettings) -> str:
     return "\n".join(lines)
 
 
-def require_elements(calculator: Calculator, molecules: Mapping[str, np.ndarray]) -> None:
-    """Nothing, when the calculator knows all elements, or has no `unsupported` to ask.
+def lacking(calculator: Calculator, molecules: Sequence[np.ndarray]) -> list[str]:
+    """For each molecule by its atomic numbers, which elements the calculator lacks, in words.
 
-    Raises:
-        InputError: naming the element, a molecule that has it, and the calculator's reason.
+    Empty where it knows them all, or has no `unsupported` to ask.
     """
     ask = getattr(calculator, "unsupported", None)
-    if ask is None:
-        return
-    reasons = ask({int(z) for numbers in molecules.values() for z in numbers})
-    for z, reason in reasons.items():
-        name = next(name for name, numbers in molecules.items() if z in numbers)
-        raise InputError(
-            f"{name}: the calculator does not know element {chemical_symbols[z]} ({reason})"
+    elements = {int(z) for numbers in molecules for z in numbers}
+    reasons = ask(elements) if ask is not None and elements else {}
+    return [
+        "; ".join(
+            f"the calculator does not know element {chemical_symbols[z]} ({reason})"
+            for z, reason in reasons.items()
+            if z in numbers
         )
+        for numbers in molecules
+    ]

@@ -14,7 +14,7 @@ from gadlib.calculators import ase, sparrow
 from gadlib.explore.background import Task
 from gadlib.hyperparameters import SOLVERS
 from gadlib.input import InputError
-from gadlib.outset import hyperparameters_of
+from gadlib.outset import hyperparameters_of, reactions_of
 from gadlib.reactions import Reaction, Start
 from gadlib.settings import ExploreSettings, SearchSettings
 
@@ -42,12 +42,15 @@ class Molecule(NamedTuple):
         """The starting point, the same as a screening of the whole set has.
 
         Raises:
-            InputError: when the recipe is unknown.
+            InputError: when the recipe is unknown, or the molecule can't be searched.
         """
-        if self.start is not None:
-            return self.start
-        assert self.reaction is not None
-        return reactions.starts([self.reaction], start_from, noise_seed + self.place)[0]
+        found = self.start
+        if found is None:
+            assert self.reaction is not None
+            found = reactions.starts([self.reaction], start_from, noise_seed)[0]
+        if found.problem:
+            raise InputError(f"{found.name}: {found.problem}")
+        return found
 
 
 def molecules_of(settings: ExploreSettings) -> list[Molecule]:
@@ -59,12 +62,7 @@ def molecules_of(settings: ExploreSettings) -> list[Molecule]:
     if settings.geometries:
         found = reactions.read_geometries(settings.geometries)
         return [_molecule(start, i, start=start) for i, start in enumerate(found)]
-    read = reactions.read(settings.h5_path, split=settings.split, max_samples=settings.max_samples)
-    if not read:
-        raise InputError(
-            f"{settings.h5_path or 'the embedded set'}: no reaction in split {settings.split!r}"
-        )
-    return [_molecule(reaction, i, reaction=reaction) for i, reaction in enumerate(read)]
+    return [_molecule(each, each.place or 0, reaction=each) for each in reactions_of(settings)]
 
 
 def _molecule(of: Reaction | Start, place: int, **kind: Any) -> Molecule:

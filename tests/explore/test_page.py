@@ -57,7 +57,7 @@ def test_runs_are_compared_and_forgotten(made):
 
 
 def test_first_point_of_fifteen_atoms_comes_within_a_second():
-    found = page(SMALL | {"max_samples": 60})
+    found = page(SMALL | {"max_samples": 60, "sample": "first"})
     assert found.wait(60)
     labels = dict(found.controls.molecule.options)
     found.controls.molecule.value = labels["rxn0007 C7H8, 15 atoms"]
@@ -137,7 +137,18 @@ class TestSentences:
     def test_unreadable_structure(self, tmp_path):
         path = tmp_path / "broken.xyz"
         path.write_text("two\natoms\n")
-        assert "not readable as geometries" in page(SMALL | {"geometries": str(path)}).value
+        told = page(SMALL | {"geometries": str(path)}).value
+        assert "line 1, column 1: &#x27;two&#x27;; expected the number of atoms" in told
+
+    def test_molecule_that_cannot_be_searched_says_why_when_it_is_run(self, tmp_path):
+        path = tmp_path / "two.xyz"
+        water = "O 0 0 0\nH 0 0 0.97\nH 0 0.94 -0.2\n"
+        path.write_text(f"3\nname=good\n{water}3\nname=ion charge=1\n{water}")
+        found = page(SMALL | {"geometries": str(path)})
+        assert found.wait(60)
+        found.controls.molecule.value = dict(found.controls.molecule.options)["ion H2O, 3 atoms"]
+        found.search.run_button.click()
+        assert "ion: frame 1 has a charge of +1" in found.message.value
 
     def test_missing_study(self, made, tmp_path):
         made.controls.study.value = str(tmp_path / "no.json")
