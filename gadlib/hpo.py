@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from gadlib.cache import Cache
 from gadlib.input import InputError
-from gadlib.objective import SAMPLERS, outcome, sampler, space, suggest
+from gadlib.objective import SAMPLERS, outcome, outside, sampler, space, suggest
 from gadlib.outset import calculator_of, hyperparameters_of
 from gadlib.records import read_json, require_writable, write_json
 from gadlib.samples import difficult_samples
@@ -150,7 +150,8 @@ def _require_settings(settings: TuneSettings) -> None:
         raise InputError(
             f"hyperparameters {settings.hyperparameters}: a study draws them itself; expected none"
         )
-    space(settings.solver, settings.ranges)
+    if told := outside(space(settings.solver, settings.ranges)):
+        print(told, flush=True)
     if settings.pruning not in PRUNING:
         raise InputError(f"pruning {settings.pruning!r}: expected one of {', '.join(PRUNING)}")
     if settings.sampler not in SAMPLERS:

@@ -116,7 +116,7 @@ def read_text(path: str | Path, expected: str = "text") -> str:
                 f"{path}: {status.st_size} bytes; expected a file of at most {MAX_BYTES}"
             )
         return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
+    except UnicodeDecodeError:
         raise InputError(f"{path}: not {expected} (no text in UTF-8)") from None
     except OSError as error:
         raise InputError(f"{path}: can't be read ({error.strerror or error})") from None

@@ -229,9 +229,7 @@ def read_results(path: str | Path) -> tuple[ResultFile, list[Record]]:
     Raises:
         InputError: when it is missing, not JSON, or not such a file.
     """
-    content = fit(
-        ResultFile, read_json(path), path, expected="an object with settings and records"
-    )
+    content = fit(ResultFile, read_json(path), path, expected="an object with settings and records")
     records = fit_all(Record, content.records, path, "records")
     for record in records:
         try:

@@ -6,11 +6,12 @@ Floor 5.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from gadlib.input import InputError
 from gadlib.outset import starts_of
 from gadlib.reactions import Start, split_names
-from gadlib.records import Record, read_records
+from gadlib.records import Record, read_results
 from gadlib.screen import difficult, key, require_same, screen
 from gadlib.settings import ScreenSettings, TuneSettings
 from gadlib.storage import alone
@@ -36,15 +37,9 @@ def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]
         with alone(out.with_name(f".{out.name}.lock")):  # other workers wait, and find it done
             records = screen(wanted, starts=starts, out=out)
     else:
-        before, records = read_records(settings.screening)
-        require_same(
-            {k: v for k, v in before.items() if k not in ("split", "difficulty_threshold")},
-            wanted,
-            settings.screening,
-        )
-        widest = wanted.model_copy(
-            update={"split": before["split"], "max_samples": before["max_samples"]}
-        )
+        before, records = read_results(settings.screening)
+        require_same(before, wanted, settings.screening)
+        widest = wanted.model_copy(update=_choice(before.settings, settings.screening))
         starts = starts_of(widest)
         wanted_splits = split_names(settings.split)
         records = [r for r in records if r.split in wanted_splits][: settings.max_samples]
@@ -58,6 +53,22 @@ def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]
             f" in split {settings.split!r}; expected a screening of these reactions"
         )
     return records, [by_key[key(r)] for r in hardest]
+
+
+def _choice(before: dict[str, Any], where: str) -> dict[str, Any]:
+    """Of which reactions a screening was made, from its settings.
+
+    Raises:
+        InputError: when they don't say it.
+    """
+    names = ("split", "max_samples")
+    try:
+        told = ScreenSettings.read({name: before[name] for name in names})
+    except (KeyError, InputError) as error:
+        raise InputError(
+            f"{where}: settings: {error}; expected those of a screening, with split and max_samples"
+        ) from None
+    return {name: getattr(told, name) for name in names}
 
 
 def _require_enough(settings: TuneSettings, n: int) -> None:

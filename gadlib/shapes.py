@@ -1,8 +1,8 @@
 """The shapes of files that come from outside, declared once: which keys, of what types.
 
-Types are strict: "no" is not false, 6.2 no integer, and nothing is infinite. What does not fit is refused in one
-sentence that names the file, the key, the value and what was expected. Records declare their own
-shape by their fields, as dataclasses (`records`, `pathways`). Floor 0.5.
+Types are strict: "no" is not false, 6.2 no integer, and nothing is infinite. What does not fit is
+refused in one sentence that names the file, the key, the value and what was expected. Records
+declare their own shape by their fields, as dataclasses (`records`, `pathways`). Floor 0.5.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Worker(Shape):
     model_config = Shape.model_config | ConfigDict(extra="allow")
 
     machine: str
-    pid: int = Field(ge=1, lt=2**31)
+    pid: int = Field(ge=0, lt=2**31)
     ticks: str | None
     beat: float = Field(ge=0)
     started: str | None = None
