@@ -80,7 +80,9 @@ def tune(
         StorageLostError: when the storage went away and stayed away.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    _require_settings(settings)
+    require_settings(settings)
+    if told := outside(space(settings.solver, settings.ranges)):
+        print(told, flush=True)
     out = require_writable(settings.out_dir)
     storage = require_storage(settings)
     results = out / "hpo_results.json"
@@ -144,14 +146,18 @@ def _track(tracking: Tracking, trial: FrozenTrial) -> None:
     tracking.trial(trial.number, trial.state.name.lower(), trial.params, trial.user_attrs)
 
 
-def _require_settings(settings: TuneSettings) -> None:
+def require_settings(settings: TuneSettings) -> None:
+    """Nothing, when a study can be made as the settings ask.
+
+    Raises:
+        InputError: naming what can't be followed.
+    """
     hyperparameters_of(settings)
     if settings.hyperparameters:
         raise InputError(
             f"hyperparameters {settings.hyperparameters}: a study draws them itself; expected none"
         )
-    if told := outside(space(settings.solver, settings.ranges)):
-        print(told, flush=True)
+    space(settings.solver, settings.ranges)
     if settings.pruning not in PRUNING:
         raise InputError(f"pruning {settings.pruning!r}: expected one of {', '.join(PRUNING)}")
     if settings.sampler not in SAMPLERS:

@@ -6,6 +6,7 @@ What can't be followed is refused here, before anything is computed. Floor 3.5.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,7 +18,9 @@ from gadlib.directions import require_mode, wanted
 from gadlib.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.input import InputError, explain, shown
 from gadlib.reactions import Start
+from gadlib.records import read_json
 from gadlib.settings import SearchSettings, SetSettings, identity
+from gadlib.shapes import TuningFile, fit
 
 
 def hyperparameters_of(settings: SearchSettings) -> Hyperparameters:
@@ -80,6 +83,46 @@ def differences(
         silent = "" if is_told else " (its default; it was not kept)"
         told += [f"{n} was {shown(was)}{silent}, now {shown(is_)}" for n, was, is_ in parts]
     return told
+
+
+def read_best(path: str | Path) -> TuningFile:
+    """The tuned values in an `hpo_results.json`, and what they were tuned for.
+
+    Raises:
+        InputError: when it is no such file, or no trial in it is complete.
+    """
+    found = fit(TuningFile, read_json(path), path, expected="an hpo_results.json with best_params")
+    if not found.best_params:
+        raise InputError(f"{path}: no completed trial in it, so there are no best values")
+    numbers = {knob.name for kind in SOLVERS.values() for knob in kind.knobs()}
+    for name, value in found.best_params.items():
+        if isinstance(value, str) and name in numbers:
+            raise InputError(f"{path}: best_params.{name} = {shown(value)}: expected a number")
+    return found
+
+
+def transfers(best: TuningFile, settings: SetSettings) -> list[str]:
+    """In what the tuning was about something else than the settings are, a part for each.
+
+    A file that does not say what it is about tells nothing.
+    """
+    about = best.about.model_dump()
+    if len(about) < 2:  # `reactions` alone: written by hand, or by another program
+        return []
+    return differences(about, identity_of(settings, without=("starts", "knobs")), settings)
+
+
+def require_tuned_for(best: TuningFile, path: str | Path, settings: SetSettings) -> None:
+    """Nothing, when the values were tuned for what the settings ask for.
+
+    Raises:
+        InputError: naming what differs.
+    """
+    if told := transfers(best, settings):
+        raise InputError(
+            f"{path} was tuned for something else: {'; '.join(told)}; expected the same settings,"
+            " or --allow-transfer (a job: ALLOW_TRANSFER=1)"
+        )
 
 
 def require_usable(settings: SetSettings) -> None:

@@ -40,7 +40,10 @@ class ReportSettings(Settings):
         repr=False,
     )
     study_name: str | None = Field(
-        None, min_length=1, max_length=500, description="name of the study in its storage; none: the only one there"
+        None,
+        min_length=1,
+        max_length=500,
+        description="name of the study in its storage; none: the only one there",
     )
     validation: str | None = Field(
         "runs/validate", description="folder with default.json and tuned.json of `validate`"

@@ -14,6 +14,7 @@ from gadlib.reactions import Start, split_names
 from gadlib.records import Record, read_results
 from gadlib.screen import difficult, key, require_same, screen
 from gadlib.settings import ScreenSettings, TuneSettings
+from gadlib.shapes import ResultFile
 from gadlib.storage import alone
 
 
@@ -26,10 +27,7 @@ def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]
         InputError: when the screening was made with other settings, or has fewer reactions than a
             trial takes.
     """
-    wanted = ScreenSettings.read(
-        {name: getattr(settings, name) for name in ScreenSettings.model_fields}
-        | {"n_steps_per_sample": settings.screening_steps, "resume": True}
-    )
+    wanted = _screening_of(settings)
     if settings.screening is None:
         starts = starts_of(wanted)
         _require_enough(settings, len(starts))
@@ -37,8 +35,7 @@ def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]
         with alone(out.with_name(f".{out.name}.lock")):  # other workers wait, and find it done
             records = screen(wanted, starts=starts, out=out)
     else:
-        before, records = read_results(settings.screening)
-        require_same(before, wanted, settings.screening)
+        before, records = require_screening(settings)
         widest = wanted.model_copy(update=_choice(before.settings, settings.screening))
         starts = starts_of(widest)
         wanted_splits = split_names(settings.split)
@@ -53,6 +50,25 @@ def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]
             f" in split {settings.split!r}; expected a screening of these reactions"
         )
     return records, [by_key[key(r)] for r in hardest]
+
+
+def _screening_of(settings: TuneSettings) -> ScreenSettings:
+    return ScreenSettings.read(
+        {name: getattr(settings, name) for name in ScreenSettings.model_fields}
+        | {"n_steps_per_sample": settings.screening_steps, "resume": True}
+    )
+
+
+def require_screening(settings: TuneSettings) -> tuple[ResultFile, list[Record]]:
+    """The screening that the settings name, made as they would make it now.
+
+    Raises:
+        InputError: when it can't be read, or was made with other settings.
+    """
+    assert settings.screening is not None
+    before, records = read_results(settings.screening)
+    require_same(before, _screening_of(settings), settings.screening)
+    return before, records
 
 
 def _choice(before: dict[str, Any], where: str) -> dict[str, Any]:

@@ -296,7 +296,11 @@ class TuneSettings(ScreenSettings):
         json_schema_extra=_DRAWN,
     )
     study_name: str = Field(
-        "gad_hpo", min_length=1, max_length=500, description="name of the study in its storage", json_schema_extra=_WHERE
+        "gad_hpo",
+        min_length=1,
+        max_length=500,
+        description="name of the study in its storage",
+        json_schema_extra=_WHERE,
     )
     storage: str | None = Field(
         None,
@@ -329,7 +333,10 @@ class StudySettings(Settings):
         None, description=TuneSettings.model_fields["storage"].description, repr=False
     )
     study_name: str | None = Field(
-        None, min_length=1, max_length=500, description="name of the study; none: the only one in the storage"
+        None,
+        min_length=1,
+        max_length=500,
+        description="name of the study; none: the only one in the storage",
     )
     calculator: str = Field("scine", description="potential, part of the default storage's name")
     out_dir: str = Field("runs/tune", description="folder of the results")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 import warnings
 import weakref
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.storages.journal._file import get_lock_file
 
-from gadlib.input import InputError
+from gadlib.input import InputError, without_secrets
 from gadlib.patience import Patient, is_race, is_trouble, persist, reason
 from gadlib.records import require_writable
 
@@ -46,9 +47,47 @@ def without_password(url: str) -> str:
     try:
         read = sa.make_url(url)
     except (sqlalchemy.exc.ArgumentError, ValueError):
-        return url.split("@")[-1].split("?")[0]
+        return _hidden(url)
     host = (read.host or "").rpartition("@")[2]  # before it stands the rest of a password
     return read.set(query={}, host=host or None).render_as_string(hide_password=True)
+
+
+def _hidden(url: str) -> str:
+    """What may be shown of a text that is no URL: nothing between its scheme and its host."""
+    scheme, colon, rest = url.partition(":")
+    if not colon:
+        return url.split("@")[-1].split("?")[0]
+    host = rest.split("@")[-1].split("?")[0]
+    if "@" in rest:
+        return f"{scheme}://***@{host}"
+    return f"{scheme}:***" if ":" in host or "?" in rest else f"{scheme}:{host}"
+
+
+def require_url(url: str) -> None:
+    """Nothing, when the URL is one of a kind of storage that there is, as far as the text tells.
+
+    Raises:
+        InputError: when it is not.
+    """
+    shown = without_password(url)
+    scheme = url.partition("://")[0].partition("+")[0]
+    if "://" not in url or scheme not in _SCHEMES:
+        raise InputError(f"storage {shown}: not a usable storage URL; expected e.g. {EXAMPLES}")
+    if (path := file_of(url)) is not None:
+        _require_regular(path, shown)
+
+
+_SCHEMES = ("sqlite", "journal", "postgresql", "mysql", "grpc")
+
+
+def _require_regular(path: Path, shown: str) -> None:
+    """Nothing, when there is a file, or nothing; a pipe would be waited for for ever."""
+    if "\0" in str(path):
+        raise InputError(f"storage {shown!r}: a NUL character in it, expected e.g. {EXAMPLES}")
+    if path.is_dir():
+        raise InputError(f"storage {shown}: {path} is a folder; expected e.g. {EXAMPLES}")
+    if path.exists() and not path.is_file():
+        raise InputError(f"storage {shown}: {path} is a pipe or a device; expected a file")
 
 
 def file_of(url: str) -> Path | None:
@@ -103,9 +142,13 @@ def open_storage(url: str, *, must_exist: bool = False, patience_s: float = PATI
             f" expected e.g. {EXAMPLES}"
         ) from None
     except Exception as error:
-        if not is_trouble(error):
+        if not is_trouble(error) and path is None and not isinstance(error, RuntimeError):
             raise
-        raise InputError(f"storage {shown}: not a usable database ({reason(error)})") from None
+        # what a damaged file raises is without end, and so is what an older Optuna left
+        told = reason(error) if is_trouble(error) else without_secrets(str(error).split("\n")[0])
+        raise InputError(
+            f"storage {shown}: not a usable database ({told or type(error).__name__})"
+        ) from None
     wal = Path(f"{path}-wal") if url.startswith("sqlite") else None
     patient = Patient(storage, shown, patience_s, wal)  # pyright: ignore[reportAbstractUsage]
     if (engine := getattr(getattr(storage, "_backend", None), "engine", None)) is not None:
@@ -115,10 +158,11 @@ def open_storage(url: str, *, must_exist: bool = False, patience_s: float = PATI
 
 def _require_file(path: Path, url: str, must_exist: bool) -> None:
     shown = without_password(url)
+    _require_regular(path, shown)
     if must_exist and not path.is_file():
         raise InputError(f"storage {shown}: no such file {path}")
-    if path.is_dir():
-        raise InputError(f"storage {shown}: {path} is a folder; expected e.g. {EXAMPLES}")
+    if url.startswith("sqlite"):
+        _require_optuna(path, shown)
     kind = network_filesystem(path)
     if kind and url.startswith("sqlite"):
         raise InputError(
@@ -127,6 +171,24 @@ def _require_file(path: Path, url: str, must_exist: bool) -> None:
             " PostgreSQL, or a folder on a local disk"
         )
     require_writable(path.parent)
+
+
+def _require_optuna(path: Path, shown: str) -> None:
+    """Nothing, when an SQLite file is Optuna's, or empty; in another program's nothing is made."""
+    if not path.is_file() or not path.stat().st_size:
+        return
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=_LOCKED_S)) as connection:
+            rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            tables = {name for (name,) in rows}
+    except sqlite3.Error as error:
+        raise InputError(f"storage {shown}: not a usable database ({error})") from None
+    if tables and "studies" not in tables:
+        there = ", ".join(sorted(tables)[:3])
+        raise InputError(
+            f"storage {shown}: a database of another program (it has {there});"
+            " expected one of Optuna, or a new name"
+        )
 
 
 def _connect(url: str) -> BaseStorage:

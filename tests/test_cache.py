@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 import gadlib
-
 from gadlib.cache import Cache, digest, sources
 from gadlib.hyperparameters import GadHyperparameters
 from gadlib.reactions import Start

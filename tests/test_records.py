@@ -102,5 +102,5 @@ def test_record_that_lacks_fields_is_refused_and_further_ones_are_left_out(recor
     values = asdict(record)
     assert records.Record.read(values | {"from_the_future": 1}) == record
     del values["fmax"], values["order"]
-    with pytest.raises(InputError, match="a record: expected one as gadlib writes it; lacks order, fmax"):
+    with pytest.raises(InputError, match="expected one as gadlib writes it; lacks order, fmax"):
         records.Record.read(values)

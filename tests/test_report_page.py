@@ -135,8 +135,13 @@ def of_other_parameters() -> optuna.Study:
 
 
 def stored(study: optuna.Study, url: str) -> str:
-    """The URL, after the study was copied there under its own name."""
+    """The URL, after the study was copied there under its own name, as one that gadlib made.
+
+    One of several objectives stays another program's.
+    """
     optuna.copy_study(from_study_name=study.study_name, from_storage=study._storage, to_storage=url)
+    if len(study.directions) == 1:
+        optuna.load_study(study_name=study.study_name, storage=url).set_user_attr("gadlib", {})
     return url
 
 

@@ -33,9 +33,9 @@ def test_results_depend_on_the_options_of_the_chosen_calculator_alone():
         "ase_options": {"method": "GFN1-xTB"},
         "ase_displacement": 0.01,
     }
-    assert not {"threads", "device", "scine_functional", "checkpoint_path"} & identity(
-        settings
-    ).keys()
+    assert (
+        not {"threads", "device", "scine_functional", "checkpoint_path"} & identity(settings).keys()
+    )
     assert {"ase_options", "calculator", "solver", "criterion"} <= identity(settings).keys()
 
 
