@@ -134,7 +134,7 @@ class Cache:
 
     def _catch_up(self) -> None:
         for path in sorted(self.folder.glob("*.jsonl")):
-            if path == self._own:
+            if path == self._own or not path.is_file():
                 continue
             with contextlib.suppress(OSError):
                 lines, self._read[path] = whole_lines(path, self._read.get(path, 0))
@@ -145,5 +145,5 @@ class Cache:
         try:
             content = json.loads(line)
             self._records[content["key"]] = content["record"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return

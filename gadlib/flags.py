@@ -56,7 +56,10 @@ def add_command(
         knob.name: knob for solver in SOLVERS.values() for knob in solver.knobs()
     }.values():
         shown = f"{knob.doc}; {knob.range_text} (default {knob.default:g})"
-        knobs.add_argument(_flag(knob.name), type=knob.type, default=None, metavar="X", help=shown)
+        action = _Once if knob.aliases else "store"
+        knobs.add_argument(
+            _flag(knob.name), action=action, type=knob.type, default=None, metavar="X", help=shown
+        )
         for alias, bare in knob.aliases.items():
             options = {} if bare is None else {"nargs": "?", "const": bare}
             knobs.add_argument(

@@ -21,7 +21,7 @@ from gadlib.input import InputError
 from gadlib.objective import SAMPLERS, outcome, outside, sampler, space, suggest
 from gadlib.outset import calculator_of, hyperparameters_of
 from gadlib.records import read_json, require_writable, write_json
-from gadlib.samples import difficult_samples
+from gadlib.samples import difficult_samples, require_screening
 from gadlib.settings import TuneSettings
 from gadlib.signals import heard, undisturbed
 from gadlib.standing import standing
@@ -83,6 +83,8 @@ def tune(
     require_settings(settings)
     if told := outside(space(settings.solver, settings.ranges)):
         print(told, flush=True)
+    if settings.screening is not None:
+        require_screening(settings)
     out = require_writable(settings.out_dir)
     storage = require_storage(settings)
     results = out / "hpo_results.json"

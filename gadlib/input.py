@@ -41,11 +41,16 @@ def explain(error: ValidationError, fields: Mapping[str, FieldInfo] | None = Non
         error: of a model or a shape.
         fields: of the model, for ranges and for what is not to be shown.
     """
-    reasons = []
+    reasons: list[str] = []
+    told: set[tuple[Any, ...]] = set()
     for item in error.errors():
+        loc = item["loc"][:-1] if item["loc"] and item["loc"][-1] in _BRANCHES else item["loc"]
+        if loc in told:  # of a value that may be of several types the first says enough
+            continue
+        told.add(loc)
         reason = item["msg"].removeprefix("Value error, ")
-        place = ".".join(str(part) for part in item["loc"])
-        field = (fields or {}).get(str(item["loc"][0])) if item["loc"] else None
+        place = ".".join(str(part) for part in loc)
+        field = (fields or {}).get(str(loc[0])) if loc else None
         if field is not None and (limits := _limits(field)) and item["type"] in _OUT_OF_RANGE:
             reason += f" ({limits})"
         is_hidden = field is not None and not field.repr
@@ -55,6 +60,7 @@ def explain(error: ValidationError, fields: Mapping[str, FieldInfo] | None = Non
 
 
 _MAX_REASONS = 5
+_BRANCHES = ("float", "int", "str")
 _OUT_OF_RANGE = (
     *("greater_than", "greater_than_equal", "less_than", "less_than_equal"),
     *("int_parsing_size", "finite_number"),

@@ -37,7 +37,7 @@ from gadlib.records import require_writable
 from gadlib.samples import require_screening
 from gadlib.settings import ScreenSettings, SearchSettings, TuneSettings, ValidateSettings
 from gadlib.storage import require_url
-from gadlib.validation import transfer_of, tuned_values
+from gadlib.validation import require_knobs, transfer_of, tuned_values
 
 KINDS: dict[str, type[SearchSettings]] = {
     "01_screen": ScreenSettings,
@@ -212,8 +212,8 @@ def require_followed(name: str, values: Mapping[str, Any], variables: Mapping[st
         if settings.screening is not None:
             require_screening(settings)
     if isinstance(settings, ValidateSettings):
+        require_knobs(settings, tuned_values(settings)[0])
         transfer_of(settings)
-        tuned_values(settings)
 
 
 def _knobs(

@@ -147,7 +147,10 @@ def require_usable(settings: SetSettings) -> None:
         hyperparameters_of(settings)
         reactions.parse_start(settings.start_from)
     if settings.calculator in ("scine", "surface"):  # quick to make; others may load a model
-        calculators.build(settings)
+        try:
+            calculators.build(settings)
+        except (ValueError, ImportError) as error:
+            raise InputError(str(error)) from None
     starts_there(settings)
 
 

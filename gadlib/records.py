@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -257,6 +258,7 @@ def require_writable(folder: str | Path) -> Path:
     """
     folder = Path(folder)
     try:
+        _MADE.extend(p for p in (folder, *folder.parents) if not p.exists())
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
@@ -264,6 +266,20 @@ def require_writable(folder: str | Path) -> Path:
         raise InputError(
             f"output folder {folder}: can't be written ({error.strerror or error})"
         ) from None
+
+
+_MADE: list[Path] = []
+
+
+def leave_no_empty_folder() -> None:
+    """Nothing, after the folders that were made for results, and are empty yet, were removed.
+
+    For who is refused: nothing is left of what was asked for.
+    """
+    for folder in sorted(set(_MADE), key=lambda path: -len(path.parts)):
+        with contextlib.suppress(OSError):  # there are results in it, or it is gone
+            folder.rmdir()
+    _MADE.clear()
 
 
 def _finite(content: Any) -> Any:

@@ -68,6 +68,7 @@ def require_screening(settings: TuneSettings) -> tuple[ResultFile, list[Record]]
     assert settings.screening is not None
     before, records = read_results(settings.screening)
     require_same(before, _screening_of(settings), settings.screening)
+    _choice(before.settings, settings.screening)
     return before, records
 
 

@@ -188,7 +188,8 @@ def require_same(before: ResultFile, settings: SearchSettings, where: str) -> No
 
 def _with_knobs(earlier: dict[str, Any]) -> dict[str, Any]:
     """The earlier identity, with all its hyperparameters, those that it left to their defaults."""
-    kind, knobs = SOLVERS.get(str(earlier.get("solver"))), earlier.get("hyperparameters")
+    kind = SOLVERS.get(str(earlier.get("solver", SearchSettings().solver)))
+    knobs = earlier.get("hyperparameters", {})
     if kind is None or not isinstance(knobs, dict):
         return earlier
     with contextlib.suppress(ValidationError):

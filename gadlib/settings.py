@@ -119,7 +119,7 @@ class CalculatorSettings(Settings):
             return value
         try:
             return json.loads(value)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"not JSON ({error})") from None
 
     @classmethod

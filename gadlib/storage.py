@@ -71,10 +71,18 @@ def require_url(url: str) -> None:
     """
     shown = without_password(url)
     scheme = url.partition("://")[0].partition("+")[0]
-    if "://" not in url or scheme not in _SCHEMES:
+    if scheme not in _SCHEMES or not _is_url(url):
         raise InputError(f"storage {shown}: not a usable storage URL; expected e.g. {EXAMPLES}")
     if (path := file_of(url)) is not None:
         _require_regular(path, shown)
+
+
+def _is_url(url: str) -> bool:
+    try:
+        sa.make_url(url)
+    except (sqlalchemy.exc.ArgumentError, ValueError):  # whose message may hold the password
+        return False
+    return True
 
 
 _SCHEMES = ("sqlite", "journal", "postgresql", "mysql", "grpc")
@@ -126,12 +134,18 @@ def open_storage(url: str, *, must_exist: bool = False, patience_s: float = PATI
     """
     shown, path = without_password(url), file_of(url)
     if path is None and url.count("@") > 1:
-        raise InputError(f"storage {shown}: an @ within a user's name or password is written %40")
+        raise InputError(
+            f"storage {shown}: several @; expected one within a user's name or password written %40"
+        )
+    require_url(url)
     if path is not None:
         _require_file(path, url, must_exist)
     try:
         storage = persist(
-            lambda: _connect(url), is_race, min(patience_s, _LOCKED_S), lambda *_: None
+            lambda: _connect(url, is_read=must_exist),
+            is_race,
+            min(patience_s, _LOCKED_S),
+            lambda *_: None,
         )
     except (sqlalchemy.exc.ArgumentError, ModuleNotFoundError, ImportError, ValueError) as error:
         if isinstance(error, InputError):
@@ -191,7 +205,7 @@ def _require_optuna(path: Path, shown: str) -> None:
         )
 
 
-def _connect(url: str) -> BaseStorage:
+def _connect(url: str, *, is_read: bool) -> BaseStorage:
     if url.startswith("grpc://"):
         return _connect_grpc(url)
     if url.startswith("journal:"):
@@ -201,7 +215,7 @@ def _connect(url: str) -> BaseStorage:
         lock = JournalFileSymlinkLock(str(path), grace_period=_JOURNAL_LOCK_S)
         return JournalStorage(_TidyJournal(str(path), lock_obj=lock))
     if url.startswith("sqlite"):
-        return optuna.storages.get_storage(_connect_sqlite(url))
+        return optuna.storages.get_storage(_connect_sqlite(url, is_read=is_read))
     pool = {"pool_pre_ping": True, "pool_size": 2, "max_overflow": 3}
     if url.startswith("postgresql"):
         pool["connect_args"] = {"connect_timeout": 10}  # type: ignore[assignment]
@@ -221,7 +235,7 @@ def _connect_grpc(url: str) -> BaseStorage:
     return proxy
 
 
-def _connect_sqlite(url: str) -> RDBStorage:
+def _connect_sqlite(url: str, *, is_read: bool) -> RDBStorage:
     """SQLite with a write-ahead log, waiting for its lock, every transaction serial.
 
     Left alone, Python opens a transaction at the first write only; two processes that read a
@@ -232,7 +246,8 @@ def _connect_sqlite(url: str) -> RDBStorage:
     @sqlalchemy.event.listens_for(storage.engine, "connect")
     def connected(connection: Any, _: Any) -> None:
         connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode=WAL")
+        if not is_read:  # a database of others stays as it is when it is looked at
+            connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")  # see Patient.set_trial_state_values
 
     @sqlalchemy.event.listens_for(storage.engine, "begin")

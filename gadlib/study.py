@@ -77,15 +77,32 @@ def load(storage: str | None = None, study_name: str | None = None) -> optuna.St
     """
     storage = default_storage(StudySettings.read({})) if storage is None else storage
     opened = open_storage(storage, must_exist=True, patience_s=30.0)
-    names = [study.study_name for study in opened.get_all_studies()]
+    names = _names(opened)
     if study_name is None and len(names) == 1:
         study_name = names[0]
+    if study_name is None:
+        told = f"several studies, expected one of {', '.join(names)}" if names else "no study in it"
+        raise InputError(f"storage {opened.shown}: {told}")
     if study_name not in names:
         there = ", ".join(names) or "none"
         raise InputError(f"storage {opened.shown}: no study {study_name!r}; studies there: {there}")
     study = optuna.load_study(study_name=study_name, storage=opened)
     require_own(study)
     return study
+
+
+def _names(storage: Patient) -> list[str]:
+    """The names of the studies that there are.
+
+    Raises:
+        InputError: when what is there can't be read.
+    """
+    try:
+        return [study.study_name for study in storage.get_all_studies()]
+    except (ValueError, TypeError, KeyError) as error:  # of a database that was edited
+        raise InputError(
+            f"storage {storage.shown}: can't be read ({type(error).__name__}: {error})"
+        ) from None
 
 
 def require_own(study: optuna.Study) -> None:
@@ -125,7 +142,7 @@ def require_storage(settings: TuneSettings) -> Patient:
     if url in ("sqlite://", "sqlite:///:memory:"):
         raise InputError(f"storage {url}: kept in memory only, expected a file or a server")
     storage = open_storage(url, patience_s=settings.patience_s)
-    if settings.study_name in [study.study_name for study in storage.get_all_studies()]:
+    if settings.study_name in _names(storage):
         study = optuna.load_study(study_name=settings.study_name, storage=storage)
         require_own(study)
         _require_joinable(study, settings, storage.shown)

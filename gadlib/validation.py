@@ -5,6 +5,7 @@ What is made of the records is `report`'s. Floor 6.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gadlib.input import InputError
@@ -42,6 +43,7 @@ def validate(settings: ValidateSettings) -> Validation:
             `allow_transfer` is not set, or the reactions are among those that tuning saw.
     """
     tuned, seen = tuned_values(settings)
+    require_knobs(settings, tuned)
     transfer = transfer_of(settings)
     starts = starts_of(settings)
     known = sorted({s.name for s in starts} & seen)
@@ -64,10 +66,21 @@ def validate(settings: ValidateSettings) -> Validation:
             notes={"transfer": transfer},
         )
 
-    hyperparameters_of(plain.model_copy(update={"hyperparameters": tuned}))
     if transfer:
         print(f"these values were tuned for something else: {'; '.join(transfer)}", flush=True)
     return Validation(tuned, searched({}, "default"), searched(tuned, "tuned"), tuple(transfer))
+
+
+def require_knobs(settings: ValidateSettings, tuned: Mapping[str, float | int | str]) -> None:
+    """Nothing, when the solver has these knobs, and they may have these values.
+
+    Raises:
+        InputError: naming the file that they are from.
+    """
+    try:
+        hyperparameters_of(settings.model_copy(update={"hyperparameters": dict(tuned)}))
+    except InputError as error:
+        raise InputError(f"{settings.best}: {error}" if settings.best else str(error)) from None
 
 
 def transfer_of(settings: ValidateSettings) -> list[str]:

@@ -1,9 +1,12 @@
+import json
+import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import gadlib
 from gadlib.cache import Cache, digest, sources
@@ -35,6 +38,34 @@ def test_a_torn_line_is_passed_over_until_it_is_whole(tmp_path):
     assert reader.get("one") is None
     path.write_text(text)
     assert reader.get("one") == RECORD
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "no JSON",
+        "[" * 100_000,
+        "3",
+        '{"key": ["one"], "record": {}}',
+        '{"key": "one"}',
+        '{"key": "one", "record": 3}',
+        '{"key": "one", "record": {"converged": "no"}}',
+    ],
+    ids=lambda line: line[:30],
+)
+def test_a_damaged_line_is_passed_over_and_computed_again(tmp_path, line):
+    (tmp_path / "a.jsonl").write_text(f"{line}\n")
+    Cache(tmp_path).put("two", RECORD)
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    reader = Cache(tmp_path)
+    assert reader.get("one") is None
+    assert reader.get("two") == RECORD
+
+
+def test_a_record_of_words_for_truth_is_computed_again(tmp_path):
+    values = asdict(RECORD) | {"converged": "no"}
+    (tmp_path / "a.jsonl").write_text(json.dumps({"key": "one", "record": values}) + "\n")
+    assert Cache(tmp_path).get("one") is None
 
 
 def test_what_cannot_be_written_is_still_remembered(tmp_path):

@@ -325,6 +325,7 @@ def results(tmp_path):
         optuna.copy_study(
             from_study_name="little", from_storage=_stored(n), to_storage=url, to_study_name=name
         )
+        optuna.load_study(study_name=name, storage=url).set_user_attr("gadlib", {})
     for side, records in (("default", DEFAULT), ("tuned", WORSE)):
         write_json(tmp_path / f"{side}.json", payload(ValidateSettings(), records))
     return tmp_path

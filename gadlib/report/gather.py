@@ -113,7 +113,10 @@ class _Screened(NamedTuple):
 def _screened(path: str) -> _Screened:
     before, records = read_records(path)
     known = {n: before[n] for n in ScreenSettings.model_fields if n in before}
-    hard = difficult(records, ScreenSettings.read(known))
+    try:
+        hard = difficult(records, ScreenSettings.read(known))
+    except InputError as error:
+        raise InputError(f"{path}: settings: {error}") from None
     return _Screened({r.name for r in records}, {r.name for r in hard})
 
 
