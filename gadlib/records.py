@@ -70,7 +70,7 @@ class Record:
     positions: list[list[float]]
 
     @classmethod
-    def read(cls, values: Mapping[str, Any]) -> Record:
+    def read(cls, values: Any) -> Record:
         """The record from its JSON; fields that this version does not know are left out.
 
         Raises:

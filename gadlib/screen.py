@@ -188,7 +188,7 @@ def require_same(before: ResultFile, settings: SearchSettings, where: str) -> No
 
 def _with_knobs(earlier: dict[str, Any]) -> dict[str, Any]:
     """The earlier identity, with all its hyperparameters, those that it left to their defaults."""
-    kind = SOLVERS.get(str(earlier.get("solver", SearchSettings().solver)))
+    kind = SOLVERS.get(str(earlier.get("solver", SearchSettings.model_fields["solver"].default)))
     knobs = earlier.get("hyperparameters", {})
     if kind is None or not isinstance(knobs, dict):
         return earlier

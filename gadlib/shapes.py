@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, Optional, TypeVar, get_type_hints
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
@@ -109,7 +109,7 @@ def _shape_of(kind: Any) -> Any:
         f.name: (_counted(hints[f.name]), ... if _is_needed(f) else None)
         for f in dataclasses.fields(kind)
     }
-    return create_model(kind.__name__, __base__=Shape, **declared)
+    return create_model(str(kind), __base__=Shape, **declared)
 
 
 def _is_needed(field: dataclasses.Field[Any]) -> bool:
@@ -124,7 +124,7 @@ def _counted(hint: Any) -> Any:
         return list[list[Coordinate]]
     if hint == list[int]:
         return list[Count]
-    return Count | None if hint == (int | None) else hint
+    return Optional[Count] if hint == (int | None) else hint  # noqa: UP045 (of an Annotated)
 
 
 def fit(kind: type[T], content: Any, where: str | Path, *, expected: str = "") -> T:

@@ -139,7 +139,7 @@ def open_storage(url: str, *, must_exist: bool = False, patience_s: float = PATI
         )
     require_url(url)
     if path is not None:
-        _require_file(path, url, must_exist)
+        _require_file(path, url, must_exist, patience_s)
     try:
         storage = persist(
             lambda: _connect(url, is_read=must_exist),
@@ -160,9 +160,7 @@ def open_storage(url: str, *, must_exist: bool = False, patience_s: float = PATI
             raise
         # what a damaged file raises is without end, and so is what an older Optuna left
         told = reason(error) if is_trouble(error) else without_secrets(str(error).split("\n")[0])
-        raise InputError(
-            f"storage {shown}: not a usable database ({told or type(error).__name__})"
-        ) from None
+        raise InputError(f"storage {shown}: {_unusable(told or type(error).__name__)}") from None
     wal = Path(f"{path}-wal") if url.startswith("sqlite") else None
     patient = Patient(storage, shown, patience_s, wal)  # pyright: ignore[reportAbstractUsage]
     if (engine := getattr(getattr(storage, "_backend", None), "engine", None)) is not None:
@@ -170,13 +168,13 @@ def open_storage(url: str, *, must_exist: bool = False, patience_s: float = PATI
     return patient
 
 
-def _require_file(path: Path, url: str, must_exist: bool) -> None:
+def _require_file(path: Path, url: str, must_exist: bool, patience_s: float) -> None:
     shown = without_password(url)
     _require_regular(path, shown)
     if must_exist and not path.is_file():
         raise InputError(f"storage {shown}: no such file {path}")
     if url.startswith("sqlite"):
-        _require_optuna(path, shown)
+        _require_optuna(path, shown, patience_s)
     kind = network_filesystem(path)
     if kind and url.startswith("sqlite"):
         raise InputError(
@@ -187,16 +185,23 @@ def _require_file(path: Path, url: str, must_exist: bool) -> None:
     require_writable(path.parent)
 
 
-def _require_optuna(path: Path, shown: str) -> None:
+def _unusable(reason: str) -> str:
+    if "locked" in reason:
+        return f"locked by another program for too long ({reason}); expected it free, try again"
+    return f"not a usable database ({reason})"
+
+
+def _require_optuna(path: Path, shown: str, patience_s: float) -> None:
     """Nothing, when an SQLite file is Optuna's, or empty; in another program's nothing is made."""
     if not path.is_file() or not path.stat().st_size:
         return
     try:
-        with contextlib.closing(sqlite3.connect(path, timeout=_LOCKED_S)) as connection:
+        timeout = min(patience_s, _LOCKED_S)
+        with contextlib.closing(sqlite3.connect(path, timeout=timeout)) as connection:
             rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             tables = {name for (name,) in rows}
     except sqlite3.Error as error:
-        raise InputError(f"storage {shown}: not a usable database ({error})") from None
+        raise InputError(f"storage {shown}: {_unusable(str(error))}") from None
     if tables and "studies" not in tables:
         there = ", ".join(sorted(tables)[:3])
         raise InputError(

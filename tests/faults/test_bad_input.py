@@ -19,12 +19,14 @@ from little_reactions import write_h5, write_xyz
 
 from gadlib import reactions
 from gadlib.__main__ import main
+from gadlib.input import InputError
 from gadlib.outset import identity_of
 from gadlib.pathways import PathRecord
 from gadlib.records import payload, write_json
 from gadlib.searches import failed
 from gadlib.settings import ScreenSettings, SearchSettings, TuneSettings
 from gadlib.state import Status
+from gadlib.storage import open_storage
 
 PASSWORD = "SECRET"
 
@@ -170,6 +172,10 @@ NUMBERS = {
     f"{TUNE} --study-name {'n' * 600}": ("study_name", "nnn", "at most 500"),
     f"timing --n-steps {10**18}": ("n_steps", str(10**18), "1 .. 10000000"),
     "growth --noise 1e9": ("noise", "1000000000", "0 .. 5"),
+    f"growth --carbons {10**12}": ("carbons", "1000000000000", "at most 1000"),
+    f"timing --atoms {10**12}": ("atoms", "1000000000000", "from 1 to 100000"),
+    "timing --batches -1": ("batches", "-1", "from 1 to 100000"),
+    f"demo --workers {10**9}": ("workers", "1000000000", "0 .. 4096"),
     f"irc --h5-path little.h5 --n-steps {10**18}": ("n_steps", str(10**18), "1 .. 10000000"),
 }
 CASES = [Case(command, told) for command, told in NUMBERS.items()]
@@ -483,6 +489,15 @@ def test_a_study_whose_workers_say_nonsense_is_still_told(folder, capsys):
     study(edit)()
     assert main(["status", "--storage", "sqlite:///study.db"]) == 0
     assert "workers alive:   0" in capsys.readouterr().out
+
+
+def test_a_locked_database_is_not_called_damaged(folder):
+    study(lambda s: s.set_user_attr("gadlib", {}))()
+    with contextlib.closing(sqlite3.connect("study.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(InputError, match=r"study.db: locked by another program"):
+            open_storage("sqlite:///study.db", must_exist=True, patience_s=0.2)
+    open_storage("sqlite:///study.db", must_exist=True, patience_s=0.2)
 
 
 def test_names_of_published_scripts_are_flags(folder, capsys):
