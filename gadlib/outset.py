@@ -51,8 +51,9 @@ def identity_of(settings: SetSettings, *, without: Collection[str] = ()) -> dict
         InputError: when a knob or a checkpoint can't be used.
     """
     found = identity(settings, without=without) | calculators.identity(settings)
-    if "hyperparameters" in found and isinstance(settings, SearchSettings):
-        found["hyperparameters"] = hyperparameters_of(settings).model_dump()
+    if isinstance(settings, SearchSettings) and "hyperparameters" in found:
+        if settings.solver in SOLVERS:  # else a peer, which has none
+            found["hyperparameters"] = hyperparameters_of(settings).model_dump()
     return found
 
 
