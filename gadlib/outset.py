@@ -51,9 +51,9 @@ def identity_of(settings: SetSettings, *, without: Collection[str] = ()) -> dict
         InputError: when a knob or a checkpoint can't be used.
     """
     found = identity(settings, without=without) | calculators.identity(settings)
-    if isinstance(settings, SearchSettings) and "hyperparameters" in found:
-        if settings.solver in SOLVERS:  # else a peer, which has none
-            found["hyperparameters"] = hyperparameters_of(settings).model_dump()
+    is_peer = getattr(settings, "solver", None) not in SOLVERS  # it has none, or none of ours
+    if isinstance(settings, SearchSettings) and "hyperparameters" in found and not is_peer:
+        found["hyperparameters"] = hyperparameters_of(settings).model_dump()
     return found
 
 
