@@ -25,7 +25,7 @@ from gadlib.samples import difficult_samples, require_screening
 from gadlib.settings import TuneSettings
 from gadlib.signals import heard, undisturbed
 from gadlib.standing import standing
-from gadlib.storage import alone, without_password
+from gadlib.storage import alone, file_of, without_password
 from gadlib.study import (
     about,
     collect_results,
@@ -83,7 +83,8 @@ def tune(
     require_settings(settings)
     if told := outside(space(settings.solver, settings.ranges)):
         print(told, flush=True)
-    if settings.screening is not None:
+    is_file = file_of(default_storage(settings)) is not None
+    if settings.screening is not None and is_file:  # before one is made for the study
         require_screening(settings)
     out = require_writable(settings.out_dir)
     storage = require_storage(settings)

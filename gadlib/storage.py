@@ -135,7 +135,7 @@ def open_storage(url: str, *, must_exist: bool = False, patience_s: float = PATI
     shown, path = without_password(url), file_of(url)
     if path is None and url.count("@") > 1:
         raise InputError(
-            f"storage {shown}: several @; expected one within a user's name or password written %40"
+            f"storage {shown}: an @ within a user's name or password is expected to be written %40"
         )
     require_url(url)
     if path is not None:
