@@ -17,6 +17,7 @@ from typing import Any
 from gadlib import __version__, commands
 from gadlib.flags import add_command
 from gadlib.input import InputError
+from gadlib.records import leave_no_empty_folder
 from gadlib.review import PathSettings, ReportSettings
 from gadlib.settings import (
     BenchmarkSettings,
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return options.command(options)
     except InputError as error:
+        leave_no_empty_folder()
         print(f"gadlib {options.name}: {error}", file=sys.stderr)
         return 2
     except StorageLostError as error:

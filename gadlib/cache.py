@@ -7,6 +7,7 @@ over. The key holds all that a record depends on, this package's own code includ
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import hashlib
 import json
@@ -24,29 +25,49 @@ from gadlib.input import InputError
 from gadlib.reactions import Start
 from gadlib.records import Record, versions, whole_lines
 
-_ABOVE = (
-    "__main__", "ase", "cache", "claims", "commands", "demo", "flags", "hpo", "job", "objective",
-    "patience", "places", "report", "samples", "signals", "standing", "storage", "study",
-    "tracking", "trials", "validation",
-)  # fmt: skip
-_ABOVE_FOLDERS = ("data", "explore", "report")
-"""Modules and folders that no record depends on."""
+_ROOTS = ("gadlib.searches", "gadlib.outset")
+"""What computes a record from a job, and what makes its calculator and hyperparameters.
+
+The code that a record depends on is what these import, and what that imports, read from the import
+statements: a list by hand forgets the next module, and the whole package would forget every sample
+whenever a figure is drawn differently.
+"""
 
 
-def sources() -> list[Path]:
-    """The files of this package that a record depends on."""
-    root = Path(__file__).parent
-    above = {Path(f"{name}.py") for name in _ABOVE}
-    return [
-        path
-        for path in sorted(root.rglob("*.py"))
-        if (within := path.relative_to(root)) not in above and within.parts[0] not in _ABOVE_FOLDERS
-    ]
+@cache
+def sources() -> tuple[Path, ...]:
+    """The files of this package that a record depends on: all that a search imports."""
+    root = Path(__file__).parent.parent
+    found: dict[Path, None] = {}
+    waiting = list(_ROOTS)
+    while waiting:
+        path = root.joinpath(*waiting.pop().split("."))
+        file = (
+            path.with_suffix(".py") if path.with_suffix(".py").is_file() else path / "__init__.py"
+        )
+        if file.is_file() and file not in found:
+            found[file] = None
+            waiting += _imported(ast.parse(file.read_bytes()))
+    return tuple(sorted(found))
+
+
+def _imported(module: ast.Module) -> list[str]:
+    """Names of this package that a module imports anywhere; of some it is not known what they are.
+
+    They are modules, or functions of them.
+    """
+    names = []
+    for node in ast.walk(module):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return [name for name in names if name.split(".")[0] == __package__]
 
 
 @cache
 def _code() -> str:
-    """A fingerprint of what computes a record: this package below the study, and the versions."""
+    """A fingerprint of what computes a record: the code that a search imports, and the versions."""
     code = hashlib.sha256()
     for path in sources():
         code.update(path.read_bytes())
@@ -54,27 +75,24 @@ def _code() -> str:
     return code.hexdigest()[:16]
 
 
-def digest(
-    calculator: Mapping[str, Any],
-    start: Start,
-    hyperparameters: Hyperparameters,
-    criterion: str,
-    n_steps: int,
-    mode: str = "lowest",
-) -> str:
-    """The key of a record: all that it depends on, shortened."""
+def digest(identity: Mapping[str, Any], start: Start, hyperparameters: Hyperparameters) -> str:
+    """The key of a record: all that it depends on, shortened.
+
+    Args:
+        identity: what the settings say that results depend on (`outset.identity_of`).
+        start: where the search begins.
+        hyperparameters: that it is done with, whatever the settings have.
+    """
     content = [
         _code(),
-        dict(calculator),
+        dict(identity),
         [start.name, start.formula, start.split, start.start, start.noise_seed],
         start.atomic_numbers.tolist(),
         start.positions.tolist(),
         start.max_fragments,
+        [end.tolist() for end in start.ends or ()],
         hyperparameters.solver,
         hyperparameters.model_dump(),
-        criterion,
-        n_steps,
-        mode,
     ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -116,7 +134,7 @@ class Cache:
 
     def _catch_up(self) -> None:
         for path in sorted(self.folder.glob("*.jsonl")):
-            if path == self._own:
+            if path == self._own or not path.is_file():
                 continue
             with contextlib.suppress(OSError):
                 lines, self._read[path] = whole_lines(path, self._read.get(path, 0))
@@ -127,5 +145,5 @@ class Cache:
         try:
             content = json.loads(line)
             self._records[content["key"]] = content["record"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return

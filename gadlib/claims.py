@@ -24,7 +24,9 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from gadlib.input import InputError
 from gadlib.places import DONE, deaths, has_place, history, is_over, is_twin, lost, taken
+from gadlib.shapes import Worker, fit
 
 _WORKER = "worker:"
 _SETTLED_S = 60.0
@@ -172,11 +174,12 @@ class Claims:
         kept = {"failed_trial": numbers[0], "retry_history": numbers}
         if "fixed_params" in trial.system_attrs:
             kept["fixed_params"] = trial.system_attrs["fixed_params"]
-        self.study.add_trial(
+        drawn = {name: kind for name, kind in trial.distributions.items() if _is_in(trial, name)}
+        self.study.add_trial(  # a default outside its range comes back from `fixed_params`
             optuna.create_trial(
                 state=TrialState.WAITING,
-                params=trial.params,
-                distributions=trial.distributions,
+                params={name: trial.params[name] for name in drawn},
+                distributions=drawn,
                 user_attrs={"deaths": deaths(trial)},
                 system_attrs=kept,
             )
@@ -240,17 +243,33 @@ class Claims:
         return now - self._seen[key][1]
 
 
+def _is_in(trial: FrozenTrial, name: str) -> bool:
+    kind = trial.distributions[name]
+    return kind._contains(kind.to_internal_repr(trial.params[name]))
+
+
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def workers(study: optuna.Study) -> dict[str, dict[str, Any]]:
-    """What each worker of the study has said of itself, by its name."""
+    """What each worker of the study has said of itself, by its name; nothing, where that is none.
+
+    Of such a worker is not known whether it lives.
+    """
     return {
-        name.removeprefix(_WORKER): about
+        name.removeprefix(_WORKER): about if _is_sound(about) else {}
         for name, about in study.user_attrs.items()
         if name.startswith(_WORKER)
     }
+
+
+def _is_sound(about: Any) -> bool:
+    try:
+        fit(Worker, about, "worker")
+    except InputError:
+        return False
+    return True
 
 
 def is_alive(worker: Mapping[str, Any], grace_s: float) -> bool | None:
@@ -260,5 +279,5 @@ def is_alive(worker: Mapping[str, Any], grace_s: float) -> bool | None:
     if worker.get("ended"):
         return False
     if worker["machine"] == this_machine():
-        return _started(worker["pid"]) == worker["ticks"]
-    return time.time() - worker["beat"] < grace_s
+        return worker["ticks"] is not None and _started(worker["pid"]) == worker["ticks"]
+    return abs(time.time() - worker["beat"]) < grace_s

@@ -190,6 +190,7 @@ def run_demo(options: argparse.Namespace) -> int:
     """The exit status of the notebooks run on the embedded reactions."""
     from gadlib import demo
 
+    ScreenSettings.read({"workers": options.workers, "out_dir": options.out_dir})
     return demo.run(Path(options.out_dir), workers=options.workers)
 
 

@@ -56,11 +56,37 @@ def add_command(
         knob.name: knob for solver in SOLVERS.values() for knob in solver.knobs()
     }.values():
         shown = f"{knob.doc}; {knob.range_text} (default {knob.default:g})"
-        knobs.add_argument(_flag(knob.name), type=knob.type, default=None, metavar="X", help=shown)
+        action = _Once if knob.aliases else "store"
+        knobs.add_argument(
+            _flag(knob.name), action=action, type=knob.type, default=None, metavar="X", help=shown
+        )
+        for alias, bare in knob.aliases.items():
+            options = {} if bare is None else {"nargs": "?", "const": bare}
+            knobs.add_argument(
+                _flag(alias),
+                dest=knob.name,
+                action=_Once,
+                type=knob.type,
+                default=None,
+                metavar="X",
+                help=f"{_flag(knob.name)} as published scripts call it",
+                **options,
+            )
     for choice in (choice for solver in SOLVERS.values() for choice in solver.choices()):
         shown = f"{choice.doc} (default {choice.default})"
         knobs.add_argument(_flag(choice.name), choices=choice.values, default=None, help=shown)
     return parser
+
+
+class _Once(argparse.Action):
+    """Keeps a value under the name of its knob, which may not have been given already."""
+
+    def __call__(
+        self, parser: Any, namespace: Any, values: Any, option_string: str | None = None
+    ) -> None:
+        if getattr(namespace, self.dest) is not None:
+            raise argparse.ArgumentError(self, f"the same as {_flag(self.dest)}: expected one")
+        setattr(namespace, self.dest, values)
 
 
 def _range(text: str) -> tuple[str, list[float]]:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from tqdm.auto import tqdm
 
-from gadlib.input import InputError
+from gadlib.input import InputError, shown
 from gadlib.outset import calculator_of, hyperparameters_of
 from gadlib.reactions import Start
 from gadlib.records import gradients_of, proof_apart
@@ -92,6 +92,9 @@ def starts(n_carbons: int, n_starts: int, noise: float, noise_seed: int) -> list
     return found
 
 
+_MAX_CARBONS = 1000
+
+
 def rows(settings: GrowthSettings) -> Iterator[GrowthRow]:
     """The measurements as they come, in the order of the settings.
 
@@ -100,9 +103,15 @@ def rows(settings: GrowthSettings) -> Iterator[GrowthRow]:
     """
     try:
         chains = [int(part) for part in settings.carbons.split(",")]
+        if any(n > _MAX_CARBONS for n in chains):
+            raise InputError(
+                f"carbons = {shown(settings.carbons)}: expected numbers of at most {_MAX_CARBONS}"
+            )
         all_starts = [
             starts(n, settings.n_starts, settings.noise, settings.noise_seed) for n in chains
         ]
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(
             f"carbons = {settings.carbons!r}: expected numbers of at least 2 with commas between"

@@ -19,14 +19,14 @@ from tqdm.auto import tqdm
 from gadlib.attempt import require_working
 from gadlib.cache import Cache
 from gadlib.input import InputError
-from gadlib.objective import SAMPLERS, outcome, sampler, space, suggest
+from gadlib.objective import SAMPLERS, outcome, outside, sampler, space, suggest
 from gadlib.outset import calculator_of, hyperparameters_of
 from gadlib.records import read_json, require_writable, write_json
-from gadlib.samples import difficult_samples
+from gadlib.samples import difficult_samples, require_screening
 from gadlib.settings import TuneSettings
 from gadlib.signals import heard, undisturbed
 from gadlib.standing import standing
-from gadlib.storage import alone, without_password
+from gadlib.storage import alone, file_of, without_password
 from gadlib.study import (
     about,
     collect_results,
@@ -81,7 +81,12 @@ def tune(
         StorageLostError: when the storage went away and stayed away.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    _require_settings(settings)
+    require_settings(settings)
+    if told := outside(space(settings.solver, settings.ranges)):
+        print(told, flush=True)
+    is_file = file_of(default_storage(settings)) is not None
+    if settings.screening is not None and is_file:  # before one is made for the study
+        require_screening(settings)
     out = require_writable(settings.out_dir)
     storage = require_storage(settings)
     results = out / "hpo_results.json"
@@ -146,7 +151,12 @@ def _track(tracking: Tracking, trial: FrozenTrial) -> None:
     tracking.trial(trial.number, trial.state.name.lower(), trial.params, trial.user_attrs)
 
 
-def _require_settings(settings: TuneSettings) -> None:
+def require_settings(settings: TuneSettings) -> None:
+    """Nothing, when a study can be made as the settings ask.
+
+    Raises:
+        InputError: naming what can't be followed.
+    """
     hyperparameters_of(settings)
     if settings.hyperparameters:
         raise InputError(

@@ -25,6 +25,7 @@ class Knob(NamedTuple):
     log: bool
     unit: str
     doc: str
+    aliases: Mapping[str, float | None] = {}
 
     @property
     def range_text(self) -> str:
@@ -45,11 +46,16 @@ def _knob(
     *,
     unit: str = "",
     log: bool = False,
-    limits: tuple[float, float] | None = None,
+    limits: tuple[float, float],
+    aliases: Mapping[str, float | None] | None = None,
 ) -> Any:
-    """A declaration; tuning draws from low .. high, the hard limits are never left."""
-    least, most = limits or (low, high)
-    extra = {"low": low, "high": high, "least": least, "most": most, "log": log, "unit": unit}
+    """A declaration; tuning draws from low .. high, the hard limits are never left.
+
+    Aliases are names in published scripts, with what they mean there as a flag without a value.
+    """
+    least, most = limits
+    extra: dict[str, Any] = {"low": low, "high": high, "least": least, "most": most, "log": log}
+    extra |= {"unit": unit, "aliases": aliases or {}}
     return Field(default, description=doc, json_schema_extra=extra)
 
 
@@ -94,10 +100,27 @@ class Hyperparameters(BaseModel):
             if get_origin(field.annotation) is Literal
         )
 
+    @classmethod
+    def by_name(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values by the names of their knobs, whatever alias they were given under.
+
+        Raises:
+            ValueError: when a knob is given under two names.
+        """
+        named = {alias: knob.name for knob in cls.knobs() for alias in knob.aliases}
+        found: dict[str, Any] = {}
+        for name, value in values.items():
+            if (own := named.get(name, name)) in found:
+                raise ValueError(f"{own}: given twice, also as {name}; expected one of them")
+            found[own] = value
+        return found
+
     @model_validator(mode="before")
     @classmethod
     def _known_names(cls, values: Any) -> Any:
         names = list(cls.model_fields)
+        if isinstance(values, Mapping):
+            values = cls.by_name(values)
         for name in values if isinstance(values, Mapping) else ():
             if name not in names:
                 near = difflib.get_close_matches(str(name), names, n=1)
@@ -111,13 +134,20 @@ class Hyperparameters(BaseModel):
     @model_validator(mode="after")
     def _in_range(self) -> "Hyperparameters":
         wrong = [
-            f"{knob.name} = {getattr(self, knob.name):g}: expected {knob.limits_text}"
+            f"{knob.name} = {_told(getattr(self, knob.name))}: expected {knob.limits_text}"
             for knob in self.knobs()
             if not knob.least <= getattr(self, knob.name) <= knob.most
         ]
         if wrong:
             raise ValueError("; ".join(wrong))
         return self
+
+
+def _told(number: float) -> str:
+    try:
+        return f"{number:g}"
+    except OverflowError:
+        return f"an integer of {number.bit_length()} bits" if isinstance(number, int) else "?"
 
 
 class GadHyperparameters(Hyperparameters):
@@ -177,9 +207,16 @@ class GadHyperparameters(Hyperparameters):
         2.0,
         "scale of the curvature-adapted escape; 0 switches adaptation off",
         limits=(0.0, 10.0),
+        aliases={"adaptive_delta": 1.0},
     )
     trust_radius_max: float = _knob(
-        0.25, 0.1, 0.5, "largest displacement of one atom in one step", unit="A", limits=(0.01, 2.0)
+        0.25,
+        0.1,
+        0.5,
+        "largest displacement of one atom in one step",
+        unit="A",
+        limits=(0.01, 2.0),
+        aliases={"max_atom_disp": None},
     )
 
 
@@ -197,35 +234,73 @@ class TrustHyperparameters(Hyperparameters):
     )
 
     radius_start: float = _knob(
-        0.05, 0.02, 0.5, "trust radius at the start: largest displacement of one atom", unit="A"
+        0.05,
+        0.02,
+        0.5,
+        "trust radius at the start: largest displacement of one atom",
+        unit="A",
+        limits=(1e-3, 2.0),
     )
-    radius_min: float = _knob(0.01, 0.001, 0.05, "smallest trust radius", unit="A", log=True)
-    radius_max: float = _knob(0.1, 0.05, 0.8, "largest trust radius of a climb", unit="A")
+    radius_min: float = _knob(
+        0.01, 0.001, 0.05, "smallest trust radius", unit="A", log=True, limits=(1e-5, 0.5)
+    )
+    radius_max: float = _knob(
+        0.1, 0.05, 0.8, "largest trust radius of a climb", unit="A", limits=(1e-3, 2.0)
+    )
     radius_grow: float = _knob(
-        1.25, 1.1, 3.0, "factor by which the radius grows after a well predicted step"
+        1.25,
+        1.1,
+        3.0,
+        "factor by which the radius grows after a well predicted step",
+        limits=(1.0, 10.0),
     )
     radius_shrink: float = _knob(
-        0.5, 0.2, 0.8, "factor by which the radius shrinks after a poorly predicted step"
+        0.5,
+        0.2,
+        0.8,
+        "factor by which the radius shrinks after a poorly predicted step",
+        limits=(0.01, 0.99),
     )
     hessian_every: int = _knob(
-        2, 1, 1000, "steps from one exact Hessian to the next within a try", log=True
+        2,
+        1,
+        1000,
+        "steps from one exact Hessian to the next within a try",
+        log=True,
+        limits=(1, 1_000_000),
     )
     probe_every: int = _knob(
-        2, 1, 20, "where Hessians are dear: steps from one probe of the climbed mode to the next"
+        2,
+        1,
+        20,
+        "where Hessians are dear: steps from one probe of the climbed mode to the next",
+        limits=(1, 10_000),
     )
-    try_steps: int = _knob(100, 20, 400, "steps after which a try is given up", log=True)
+    try_steps: int = _knob(
+        100, 20, 400, "steps after which a try is given up", log=True, limits=(1, 1_000_000)
+    )
     settle_steps: int = _knob(
         10,
         1,
         60,
         "steps in which a distorted start may come to rest before it is put together anew",
         log=True,
+        limits=(1, 10_000),
     )
     kick: float = _knob(
-        0.5, 0.1, 1.5, "how much noise on every coordinate makes another start of one", unit="A"
+        0.5,
+        0.1,
+        1.5,
+        "how much noise on every coordinate makes another start of one",
+        unit="A",
+        limits=(1e-3, 5.0),
     )
     torn_steps: int = _knob(
-        10, 2, 50, "steps in more pieces than allowed after which a climb is given up"
+        10,
+        2,
+        50,
+        "steps in more pieces than allowed after which a climb is given up",
+        limits=(1, 10_000),
     )
 
 

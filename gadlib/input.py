@@ -6,14 +6,25 @@ Not what may be given, nor its defaults: settings are declared in `settings` and
 from __future__ import annotations
 
 import difflib
+import re
+import stat
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 S = TypeVar("S", bound="Settings")
 
 _MOST_TOLD = 8
+MAX_BYTES = 1 << 30
+"""Files of text that are larger than this are not read."""
+
+_MAX_SHOWN = 100
+_URL_WITH_PASSWORD = re.compile(r"([A-Za-z][\w+.-]*:/{0,3})[^\s/'\",]*?:[^\s'\"]*@")
+_PASSWORD_OPTION = re.compile(r"(password=)[^&\s'\"]*", re.IGNORECASE)
+_LIMITS = ("gt", "ge", "lt", "le")
 
 
 class InputError(ValueError):
@@ -24,14 +35,60 @@ class InputError(ValueError):
         return [f"InputError: {self}"]
 
 
-def explain(error: ValidationError) -> str:
-    """The reasons in a pydantic error, one sentence, without its framework's dressing."""
-    reasons = []
+def explain(error: ValidationError, fields: Mapping[str, FieldInfo] | None = None) -> str:
+    """The reasons in a pydantic error, one sentence, without its framework's dressing.
+
+    Args:
+        error: of a model or a shape.
+        fields: of the model, for ranges and for what is not to be shown.
+    """
+    reasons: list[str] = []
+    told: set[tuple[Any, ...]] = set()
     for item in error.errors():
+        loc = item["loc"][:-1] if item["loc"] and item["loc"][-1] in _BRANCHES else item["loc"]
+        if loc in told:  # of a value that may be of several types the first says enough
+            continue
+        told.add(loc)
         reason = item["msg"].removeprefix("Value error, ")
-        place = ".".join(str(part) for part in item["loc"])
-        reasons.append(f"{place} = {item['input']!r}: {reason}" if place else reason)
-    return "; ".join(reasons)
+        place = ".".join(str(part) for part in loc)
+        field = (fields or {}).get(str(loc[0])) if loc else None
+        if field is not None and (limits := _limits(field)) and item["type"] in _OUT_OF_RANGE:
+            reason += f" ({limits})"
+        is_hidden = field is not None and not field.repr
+        value = f" = {shown(item['input'])}" if not is_hidden and item["type"] != "missing" else ""
+        reasons.append(f"{place}{value}: {reason}" if place else reason)
+    return "; ".join(reasons[:_MAX_REASONS]) + ("; ..." if len(reasons) > _MAX_REASONS else "")
+
+
+_MAX_REASONS = 5
+_BRANCHES = ("float", "int", "str")
+_OUT_OF_RANGE = (
+    *("greater_than", "greater_than_equal", "less_than", "less_than_equal"),
+    *("int_parsing_size", "finite_number"),
+)
+
+
+def _limits(field: FieldInfo) -> str:
+    """The range of a number in words, empty where there is none with two ends."""
+    found = {n: getattr(m, n) for m in field.metadata for n in _LIMITS if hasattr(m, n)}
+    low, high = found.get("ge", found.get("gt")), found.get("le", found.get("lt"))
+    return "" if low is None or high is None else f"expected {low} .. {high}"
+
+
+def shown(value: Any) -> str:
+    """A value as a message may show it: not too long, and without passwords."""
+    if holds_password(value):
+        return "a URL with a password, which is not shown"
+    try:
+        text = without_secrets(repr(value))
+    except ValueError:  # Python refuses to write integers of thousands of digits
+        return "an integer of thousands of digits"
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
+
+
+def without_secrets(text: str) -> str:
+    """The text with the passwords of URLs in it, malformed ones too, replaced by asterisks."""
+    return _PASSWORD_OPTION.sub(r"\1***", _URL_WITH_PASSWORD.sub(r"\1***@", text))
 
 
 def listed(reasons: Sequence[str]) -> str:
@@ -41,13 +98,45 @@ def listed(reasons: Sequence[str]) -> str:
 
 
 def holds_password(url: Any) -> bool:
-    """Whether this is a URL with a password in it."""
+    """Whether this is a URL with a password in it, or holds one."""
+    if isinstance(url, Mapping):
+        return any(map(holds_password, url.values()))
+    if isinstance(url, list | tuple | set):
+        return any(map(holds_password, url))
     if not isinstance(url, str):
         return False
     rest = url.partition("://")[2]
     user, at, _ = rest.rpartition("@")
     is_of_user = bool(at) and ":" in user and not rest.startswith("/")
-    return is_of_user or "password=" in rest
+    return is_of_user or without_secrets(url) != url
+
+
+def read_text(path: str | Path, expected: str = "text") -> str:
+    """What a file of text holds.
+
+    Raises:
+        InputError: when it is missing, no regular file, too large, or not UTF-8.
+    """
+    path = Path(path)
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise InputError(f"{path}: a folder; can't be read, expected a file")
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
+            raise InputError(f"{path}: a pipe or a device; expected a file")
+        if status.st_size > MAX_BYTES:
+            raise InputError(
+                f"{path}: {status.st_size} bytes; expected a file of at most {MAX_BYTES}"
+            )
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not {expected} (no text in UTF-8)") from None
+    except OSError as error:
+        raise InputError(f"{path}: can't be read ({error.strerror or error})") from None
+    except ValueError as error:  # a NUL in the name
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{shown(str(path))}: can't be read ({error})") from None
 
 
 class Settings(BaseModel):
@@ -67,6 +156,10 @@ class Settings(BaseModel):
                 raise ValueError(
                     f"{name}: unknown setting{hint}; known: {', '.join(cls.model_fields)}"
                 )
+            if isinstance(values[name], str) and "\0" in values[name]:
+                raise ValueError(
+                    f"{name} = {shown(values[name])}: has a NUL character, expected text without"
+                )
         return values
 
     @classmethod
@@ -79,7 +172,7 @@ class Settings(BaseModel):
         try:
             return cls(**values)
         except ValidationError as error:
-            raise InputError(explain(error)) from None
+            raise InputError(explain(error, cls.model_fields)) from None
 
     @classmethod
     def from_namespace(cls: type[S], namespace: Mapping[str, Any]) -> S:

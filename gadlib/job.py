@@ -21,12 +21,25 @@ from papermill.exceptions import PapermillExecutionError
 from pydantic import TypeAdapter, ValidationError
 
 from gadlib.demo import environment, notebook, require_parameters
-from gadlib.hyperparameters import SOLVERS
-from gadlib.input import InputError, Settings, explain, holds_password
-from gadlib.records import read_json, require_writable
-from gadlib.settings import ScreenSettings, TuneSettings, ValidateSettings
+from gadlib.hpo import require_settings
+from gadlib.hyperparameters import SOLVERS, Hyperparameters
+from gadlib.input import (
+    InputError,
+    Settings,
+    explain,
+    holds_password,
+    read_text,
+    shown,
+    without_secrets,
+)
+from gadlib.outset import read_best, require_tuned_for, require_usable, transfers
+from gadlib.records import require_writable
+from gadlib.samples import require_screening
+from gadlib.settings import ScreenSettings, SearchSettings, TuneSettings, ValidateSettings
+from gadlib.storage import require_url
+from gadlib.validation import require_knobs, transfer_of, tuned_values
 
-KINDS: dict[str, type[Settings]] = {
+KINDS: dict[str, type[SearchSettings]] = {
     "01_screen": ScreenSettings,
     "02_tune": TuneSettings,
     "03_results": ValidateSettings,
@@ -52,6 +65,7 @@ def run(name: str, parameters: Path | None) -> int:
     source = notebook(name)
     values = parameters_of(name, read_parameters(parameters), os.environ)
     require_parameters(source, values)
+    require_followed(name, values, os.environ)
     out = require_writable(values.get("out_dir", "."))
     target = out / f"{name}{_job_suffix(os.environ)}.ipynb"
     told = ", ".join(f"{k}={v!r}" for k, v in sorted(values.items()))
@@ -85,6 +99,39 @@ def run(name: str, parameters: Path | None) -> int:
     return FAILED
 
 
+class _Once(yaml.SafeLoader):
+    """A YAML loader that refuses a name given twice, of which the last would silently win."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            name = str(getattr(key, "value", key))
+            if name in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{shown(name)} is given twice", key.start_mark
+                )
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
+def _from_yaml(text: str) -> Any:
+    """What YAML says.
+
+    Raises:
+        ValueError: when it is none, with line and column.
+    """
+    try:
+        return yaml.load(text, _Once)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise ValueError(f"{where}{error.problem or error.context}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise ValueError(str(error).splitlines()[0]) from None
+
+
 def read_parameters(path: Path | None) -> dict[str, Any]:
     """The parameters in a YAML file.
 
@@ -93,12 +140,18 @@ def read_parameters(path: Path | None) -> dict[str, Any]:
     """
     if path is None:
         return {}
+    text = read_text(path, "YAML")
     try:
-        content = yaml.safe_load(path.read_text()) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: can't be read as YAML ({type(error).__name__})") from None
+        content = _from_yaml(text)
+    except ValueError as error:
+        raise InputError(f"{path}: not YAML ({error})") from None
+    if content is None:
+        return {}
     if not isinstance(content, dict):
-        raise InputError(f"{path}: expected names and values of parameters")
+        kind = "a list" if isinstance(content, list) else shown(content)
+        raise InputError(f"{path}: expected names and values of parameters, found {kind}")
+    if wrong := [name for name in content if not isinstance(name, str)]:
+        raise InputError(f"{path}: {shown(wrong[0])}: expected a name of a parameter")
     return content
 
 
@@ -122,60 +175,158 @@ def parameters_of(
         text = variables.get(field.upper(), "") or variables.get(_ALIASES.get(field, ""), "")
         if text and field in known and field not in ("storage", "resume", "hyperparameters"):
             values[field] = _read(kind, field, text)
+    _require_numbers(variables)
     if "hyperparameters" in known:
-        values["hyperparameters"] = values.get("hyperparameters", {}) | _knobs(values, variables)
+        values["hyperparameters"] = _knobs(kind, values, variables)
     if "workers" in known and "WORKERS" not in variables and "workers" not in given:
-        values["workers"] = int(variables.get("SLURM_CPUS_PER_TASK", 1))
+        values["workers"] = int(variables.get("SLURM_CPUS_PER_TASK") or 1)
     if "resume" in known:
-        values["resume"] = bool(values.get("resume")) or _is_resumed(variables)
+        is_given = kind.read({"resume": values.get("resume", False)}).model_dump()["resume"]
+        values["resume"] = is_given or _is_resumed(variables)
     if holds_password(values.get("storage")):
         raise InputError("storage: expected in the variable STORAGE, where no password is kept")
+    if any(map(holds_password, values.values())):
+        where = next(n for n, value in values.items() if holds_password(value))
+        raise InputError(f"{where}: a URL with a password, which a notebook would keep")
     if variables.get("STORAGE"):
         values.pop("storage", None)
-    settings = {k: v for k, v in values.items() if k in kind.model_fields}
-    kind.read(settings)
+    kind.read({k: v for k, v in values.items() if k in kind.model_fields})
     return values
 
 
-def _knobs(values: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, float]:
+def require_followed(name: str, values: Mapping[str, Any], variables: Mapping[str, str]) -> None:
+    """Nothing, when the notebook can begin with these parameters, as far as can be told before.
+
+    Raises:
+        InputError: naming what it would end with.
+    """
+    kind = KINDS[name]
+    settings = kind.read({k: v for k, v in values.items() if k in kind.model_fields})
+    assert isinstance(settings, SearchSettings)
+    require_usable(settings)
+    if isinstance(settings, TuneSettings):
+        require_settings(settings)
+        url = variables.get("STORAGE") or settings.storage
+        if url is not None:
+            require_url(url)
+        if settings.screening is not None:
+            require_screening(settings)
+    if isinstance(settings, ValidateSettings):
+        require_knobs(settings, tuned_values(settings)[0])
+        transfer_of(settings)
+
+
+def _knobs(
+    kind: type[Settings], values: Mapping[str, Any], variables: Mapping[str, str]
+) -> dict[str, Any]:
+    """The hyperparameters: of the file, under those of `BEST`, under those of the environment."""
     solver = SOLVERS.get(str(values.get("solver", "gad")))
     if solver is None:
-        raise InputError(f"solver {values.get('solver')!r}: expected one of {', '.join(SOLVERS)}")
-    found: dict[str, float] = {}
-    if best := variables.get("BEST"):
-        content = read_json(best)
-        if not isinstance(content, dict) or not content.get("best_params"):
-            raise InputError(f"BEST={best}: expected an hpo_results.json with best_params")
-        found |= content["best_params"]
-    for knob in solver.knobs():
-        if text := variables.get(knob.name.upper()):
-            try:
-                found[knob.name] = knob.type(text)
-            except ValueError:
-                raise InputError(f"{knob.name.upper()}={text}: expected a number") from None
+        raise InputError(
+            f"solver {shown(values.get('solver'))}: expected one of {', '.join(SOLVERS)}"
+        )
+    given = values.get("hyperparameters") or {}
+    if not isinstance(given, dict):
+        raise InputError(
+            f"hyperparameters = {shown(given)}: expected names and values, as in {{dt_max: 0.02}}"
+        )
     try:
+        found = solver.by_name(given) | _best(kind, values, variables)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    try:
+        found |= _knobs_in(variables, solver)
         solver(**found)
     except ValidationError as error:
         raise InputError(explain(error)) from None
     return found
 
 
+def _knobs_in(variables: Mapping[str, str], solver: type[Hyperparameters]) -> dict[str, Any]:
+    """The hyperparameters among the variables, by whichever of their names."""
+    found: dict[str, Any] = {}
+    for choice in solver.choices():
+        if text := variables.get(choice.name.upper()):
+            found[choice.name] = text
+    for knob in solver.knobs():
+        for name in (knob.name, *knob.aliases):
+            if text := variables.get(name.upper()):
+                try:
+                    found[knob.name] = knob.type(text)
+                except ValueError:
+                    wanted = "an integer" if knob.type is int else "a number"
+                    raise InputError(f"{name.upper()}={shown(text)}: expected {wanted}") from None
+    return found
+
+
+def _best(
+    kind: type[Settings], values: Mapping[str, Any], variables: Mapping[str, str]
+) -> dict[str, Any]:
+    """The tuned values of the file that `BEST` names, which were tuned for what is searched."""
+    path = variables.get("BEST")
+    if not path or "best" in kind.model_fields:
+        return {}
+    best = read_best(path)
+    settings = kind.read(
+        {k: v for k, v in values.items() if k in kind.model_fields and k != "hyperparameters"}
+    )
+    assert isinstance(settings, SearchSettings)
+    if not _word("ALLOW_TRANSFER", variables):
+        require_tuned_for(best, f"BEST={path}", settings)
+    elif told := transfers(best, settings):
+        print(f"BEST={path} was tuned for something else: {'; '.join(told)}", flush=True)
+    return dict(best.best_params)
+
+
 def _read(kind: type[Settings], field: str, text: str) -> Any:
     """The value of a setting from text, in the setting's type."""
     annotation: Any = kind.model_fields[field].annotation
-    value = yaml.safe_load(text) if annotation not in (str, str | None) else text
+    if annotation is bool:
+        return _word(field.upper(), {field.upper(): text})
     try:
+        value = _from_yaml(text) if annotation not in (str, str | None) else text
         return TypeAdapter(annotation).validate_python(value)
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
-        raise InputError(f"{field.upper()}={text}: {reason}") from None
+    except ValueError as error:
+        reason = str(error)
+    raise InputError(f"{field.upper()}={without_secrets(text)}: {reason}")
+
+
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
+
+
+def _word(name: str, variables: Mapping[str, str]) -> bool:
+    """Whether a variable says yes; `RESUME=--resume` does, as in published scripts."""
+    text = variables.get(name, "").strip().lower()
+    if text in _FALSE:
+        return False
+    if text in _TRUE or text == f"--{name.lower().replace('_', '-')}":
+        return True
+    raise InputError(
+        f"{name}={shown(variables[name])}: expected one of {', '.join((*_TRUE, *_FALSE[1:]))}"
+    )
+
+
+_NUMBERS = (
+    *("SLURM_CPUS_PER_TASK", "SLURM_RESTART_COUNT", "SLURM_JOB_ID"),
+    *("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID"),
+)
+
+
+def _require_numbers(variables: Mapping[str, str]) -> None:
+    """Nothing, when the variables of SLURM that are read are numbers, or empty."""
+    for name in _NUMBERS:
+        text = variables.get(name) or "0"
+        if not (text.isascii() and text.isdigit() and int(text) < 2**63):
+            raise InputError(f"{name}={shown(text)}: expected a number, as SLURM sets it")
 
 
 def _is_resumed(variables: Mapping[str, str]) -> bool:
     """Whether there may be something to go on with: asked for, one worker of many, or requeued."""
     return (
-        bool(variables.get("RESUME"))
-        or "SLURM_ARRAY_TASK_ID" in variables
+        _word("RESUME", variables)
+        or bool(variables.get("SLURM_ARRAY_TASK_ID"))
         or int(variables.get("SLURM_RESTART_COUNT") or 0) > 0
     )
 

@@ -19,7 +19,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import Trial
 
 from gadlib.hyperparameters import SOLVERS, Hyperparameters, Knob
-from gadlib.input import InputError
+from gadlib.input import InputError, shown
 from gadlib.records import Record
 
 STEP_WEIGHT = 0.01
@@ -78,10 +78,13 @@ def space(solver: str, ranges: Mapping[str, Sequence[float]]) -> tuple[Knob, ...
     """The knobs of a solver, each with the range to draw from: the declared one, or the one given.
 
     Raises:
-        InputError: when a range names no knob, is empty, has no room for the default, or leaves
-            the hard limits.
+        InputError: when a range names no knob, is empty, or leaves the hard limits.
     """
     knobs = {knob.name: knob for knob in SOLVERS[solver].knobs()}
+    try:
+        ranges = SOLVERS[solver].by_name(ranges)
+    except ValueError as error:
+        raise InputError(f"ranges: {error}") from None
     for name, span in ranges.items():
         if name not in knobs:
             raise InputError(
@@ -90,24 +93,36 @@ def space(solver: str, ranges: Mapping[str, Sequence[float]]) -> tuple[Knob, ...
             )
         knob = knobs[name]
         low, high = span if len(span) == 2 else (1.0, 0.0)
-        if not knob.least <= low <= high <= knob.most or not low <= knob.default <= high:
+        is_whole = knob.type is not int or (float(low).is_integer() and float(high).is_integer())
+        if not knob.least <= low <= high <= knob.most or not is_whole:
             raise InputError(
-                f"ranges: {name} = {list(span)}: expected [low, high] within {knob.limits_text},"
-                f" with the default {knob.default:g} in it"
+                f"ranges: {name} = {shown(list(span))}: expected [low, high] within"
+                f" {knob.limits_text}{', in whole numbers' if knob.type is int else ''}"
             )
         knobs[name] = knob._replace(low=low, high=high)
     return tuple(knobs.values())
+
+
+def outside(knobs: Sequence[Knob]) -> str:
+    """A sentence on the defaults that the ranges to draw from leave out; empty if none."""
+    left = [k for k in knobs if not k.low <= k.default <= k.high]
+    told = ", ".join(f"{k.name} ({k.default:g}, drawn from {k.low:g} .. {k.high:g})" for k in left)
+    return f"trial 0, the defaults, is outside the given ranges of {told}" if left else ""
 
 
 def suggest(trial: Trial, solver: str, knobs: Sequence[Knob] | None = None) -> Hyperparameters:
     """Hyperparameters drawn by the trial, each knob in its range; by default the declared one."""
     knobs = space(solver, {}) if knobs is None else knobs
     values: dict[str, float] = {}
-    for knob in knobs:
-        if knob.type is int:
-            values[knob.name] = trial.suggest_int(knob.name, int(knob.low), int(knob.high))
-        else:
-            values[knob.name] = trial.suggest_float(knob.name, knob.low, knob.high, log=knob.log)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Fixed parameter")  # told by `outside`
+        for knob in knobs:
+            if knob.type is int:
+                values[knob.name] = trial.suggest_int(knob.name, int(knob.low), int(knob.high))
+            else:
+                values[knob.name] = trial.suggest_float(
+                    knob.name, knob.low, knob.high, log=knob.log
+                )
     return SOLVERS[solver](**values)
 
 

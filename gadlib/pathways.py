@@ -28,6 +28,7 @@ from gadlib.reactions import Reaction
 from gadlib.records import Record, read_json, read_records, require_writable, versions, write_json
 from gadlib.review import PathSettings
 from gadlib.searches import failed
+from gadlib.shapes import PathsFile, fit, fit_all
 from gadlib.state import Status, evaluate
 from gadlib.units import frequency_cm1
 from gadlib.words import change_in_words, mode_in_words
@@ -293,10 +294,7 @@ def read(path: str | Path) -> list[PathRecord]:
     Raises:
         InputError: when it is missing, or no such file.
     """
-    content = read_json(path)
-    if not isinstance(content, dict) or "paths" not in content:
-        raise InputError(f"{path}: expected an object with paths, as `gadlib irc` writes it")
-    try:
-        return [PathRecord(**values) for values in content["paths"]]
-    except TypeError as error:
-        raise InputError(f"{path}: not the paths that this version writes ({error})") from None
+    expected = "an object with paths, as `gadlib irc` writes it"
+    return fit_all(
+        PathRecord, fit(PathsFile, read_json(path), path, expected=expected).paths, path, "paths"
+    )

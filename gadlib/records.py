@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import platform
+import random
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from gadlib import __version__
-from gadlib.input import InputError, Settings
+from gadlib.input import InputError, Settings, read_text, shown
+from gadlib.shapes import ResultFile, fit, fit_all
 
 
 @dataclass(frozen=True)
@@ -68,19 +71,38 @@ class Record:
     positions: list[list[float]]
 
     @classmethod
-    def read(cls, values: Mapping[str, Any]) -> Record:
+    def read(cls, values: Any) -> Record:
         """The record from its JSON; fields that this version does not know are left out.
 
         Raises:
-            InputError: when a field is missing.
+            InputError: when a field is missing, or not of its type.
         """
-        names = [f.name for f in fields(cls)]
-        missing = [name for name in names if name not in values]
-        if missing:
+        record = fit(cls, values, "a record", expected="one as gadlib writes it")
+        record.require_points()
+        return record
+
+    def require_points(self) -> None:
+        """Nothing, when every atom of the last point is somewhere.
+
+        Raises:
+            InputError: when it is not, or an atom is no element.
+        """
+        n = len(self.atomic_numbers)
+        if len(self.positions) != n or any(len(row) != 3 for row in self.positions):
             raise InputError(
-                f"a record lacks {', '.join(missing)}; expected the records that gadlib writes"
+                f"record {shown(self.name)}: positions of {len(self.positions)} atoms;"
+                f" expected three coordinates for each of {n}"
             )
-        return cls(**{name: values[name] for name in names})
+        is_known = all(math.isfinite(x) for row in self.positions for x in row)
+        if not is_known and (self.converged or self.strict):
+            raise InputError(
+                f"record {shown(self.name)}: positions that are null in a search that converged;"
+                " expected finite ones"
+            )
+        if wrong := [z for z in self.atomic_numbers if not 0 <= z <= 118]:
+            raise InputError(
+                f"record {shown(self.name)}: atomic_numbers has {wrong[0]}; expected 1 .. 118"
+            )
 
 
 _RELEVANT_PACKAGES = (
@@ -144,16 +166,15 @@ def write_bytes(path: str | Path, content: bytes) -> Path:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = path.with_name(f".{path.name}.{random.SystemRandom().randrange(16**8):08x}")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with temporary.open("xb") as file:  # with the permissions that the umask leaves
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
+            temporary.replace(path)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
         raise InputError(f"{path}: can't be written ({error.strerror or error})") from None
@@ -178,14 +199,46 @@ def read_json(path: str | Path) -> Any:
     """What a JSON file holds.
 
     Raises:
-        InputError: when it is missing or not JSON.
+        InputError: when it is missing or not JSON, or names the same thing twice.
     """
+    text = read_text(path, "JSON")
     try:
-        return json.loads(Path(path).read_text())
-    except OSError as error:
-        raise InputError(f"{path}: can't be read ({error.strerror or error})") from None
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_float, parse_float=_float)
+    except RecursionError:
+        raise InputError(f"{path}: not JSON that can be read (nested too deeply)") from None
     except ValueError as error:
         raise InputError(f"{path}: not JSON ({error})") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{shown(twice)} twice in one object")
+    return found
+
+
+def _float(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text}, expected a finite number or null")
+    return number
+
+
+def read_results(path: str | Path) -> tuple[ResultFile, list[Record]]:
+    """What a result file says of itself, and its records.
+
+    Raises:
+        InputError: when it is missing, not JSON, or not such a file.
+    """
+    content = fit(ResultFile, read_json(path), path, expected="an object with settings and records")
+    records = fit_all(Record, content.records, path, "records")
+    for record in records:
+        try:
+            record.require_points()
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+    return content, records
 
 
 def read_records(path: str | Path) -> tuple[dict[str, Any], list[Record]]:
@@ -194,10 +247,8 @@ def read_records(path: str | Path) -> tuple[dict[str, Any], list[Record]]:
     Raises:
         InputError: when it is missing, not JSON, or not such a file.
     """
-    content = read_json(path)
-    if not isinstance(content, dict) or "settings" not in content or "records" not in content:
-        raise InputError(f"{path}: expected an object with settings and records")
-    return content["settings"], [Record.read(values) for values in content["records"]]
+    content, records = read_results(path)
+    return content.settings, records
 
 
 def require_writable(folder: str | Path) -> Path:
@@ -208,6 +259,7 @@ def require_writable(folder: str | Path) -> Path:
     """
     folder = Path(folder)
     try:
+        _MADE.extend(p for p in (folder, *folder.parents) if not p.exists())
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
@@ -215,6 +267,20 @@ def require_writable(folder: str | Path) -> Path:
         raise InputError(
             f"output folder {folder}: can't be written ({error.strerror or error})"
         ) from None
+
+
+_MADE: list[Path] = []
+
+
+def leave_no_empty_folder() -> None:
+    """Nothing, after the folders that were made for results, and are empty yet, were removed.
+
+    For who is refused: nothing is left of what was asked for.
+    """
+    for folder in sorted(set(_MADE), key=lambda path: -len(path.parts)):
+        with contextlib.suppress(OSError):  # there are results in it, or it is gone
+            folder.rmdir()
+    _MADE.clear()
 
 
 def _finite(content: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from gadlib.input import Settings
-from gadlib.settings import CalculatorSettings
+from gadlib.settings import CalculatorSettings, Count, Seed
 
 
 class PathSettings(CalculatorSettings):
@@ -18,18 +18,18 @@ class PathSettings(CalculatorSettings):
         None, description="reactions in the Transition1x layout; none: the embedded set"
     )
     split: str = Field("all", description="train, val, test, several with commas between, or all")
-    max_samples: int = Field(100, ge=1, description="saddles taken at most")
+    max_samples: Count = Field(100, description="saddles taken at most")
     sample: str = Field(
         "seeded",
         description="which they are where there are more: seeded (drawn from all with sample_seed,"
         " in their order) or first",
     )
-    sample_seed: int = Field(0, ge=0, description="seed that the sample is drawn with")
-    batch_size: int = Field(8, ge=1, description="saddles that are followed together")
-    hessian_every: int = Field(
-        5, ge=1, description="steps from one exact Hessian to the next on the way down"
+    sample_seed: Seed = Field(0, description="seed that the sample is drawn with")
+    batch_size: Count = Field(8, description="saddles that are followed together")
+    hessian_every: Count = Field(
+        5, description="steps from one exact Hessian to the next on the way down"
     )
-    n_steps: int = Field(400, ge=1, description="steps at most on each side of a saddle")
+    n_steps: Count = Field(400, description="steps at most on each side of a saddle")
     resume: bool = Field(
         False, description="keep what is there and go on; without it nothing there is touched"
     )
@@ -46,7 +46,10 @@ class ReportSettings(Settings):
         repr=False,
     )
     study_name: str | None = Field(
-        None, description="name of the study in its storage; none: the only one there"
+        None,
+        min_length=1,
+        max_length=500,
+        description="name of the study in its storage; none: the only one there",
     )
     validation: str | None = Field(
         "runs/validate", description="folder with default.json and tuned.json of `validate`"

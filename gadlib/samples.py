@@ -6,13 +6,15 @@ Floor 5.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from gadlib.input import InputError
 from gadlib.outset import starts_of, told_sample
 from gadlib.reactions import Start, drawn, seed_of, split_names
-from gadlib.records import Record, read_records
+from gadlib.records import Record, read_results
 from gadlib.screen import difficult, key, require_same, screen
 from gadlib.settings import ScreenSettings, TuneSettings
+from gadlib.shapes import ResultFile
 from gadlib.storage import alone
 
 
@@ -25,10 +27,7 @@ def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]
         InputError: when the screening was made with other settings, or has fewer reactions than a
             trial takes.
     """
-    wanted = ScreenSettings.read(
-        {name: getattr(settings, name) for name in ScreenSettings.model_fields}
-        | {"n_steps_per_sample": settings.screening_steps, "resume": True}
-    )
+    wanted = _screening_of(settings)
     if settings.screening is None:
         starts = starts_of(wanted)
         _require_enough(settings, sum(not start.problem for start in starts))
@@ -38,20 +37,8 @@ def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]
         with alone(out.with_name(f".{out.name}.lock")):  # other workers wait, and find it done
             records = screen(wanted, starts=starts, out=out)
     else:
-        before, records = read_records(settings.screening)
-        require_same(
-            {k: v for k, v in before.items() if k not in ("split", "difficulty_threshold")},
-            wanted,
-            settings.screening,
-        )
-        widest = wanted.model_copy(
-            update={
-                "split": before["split"],
-                "max_samples": before["max_samples"],
-                "sample": before.get("sample", "first"),  # as it was before there was a choice
-                "sample_seed": before.get("sample_seed", 0),
-            }
-        )
+        before, records = require_screening(settings)
+        widest = wanted.model_copy(update=_choice(before.settings, settings.screening))
         starts = starts_of(widest)
         wanted_splits = split_names(settings.split)
         records = [r for r in records if r.split in wanted_splits]
@@ -68,6 +55,43 @@ def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]
             f" in split {settings.split!r}; expected a screening of these reactions"
         )
     return records, [by_key[key(r)] for r in hardest]
+
+
+def _screening_of(settings: TuneSettings) -> ScreenSettings:
+    return ScreenSettings.read(
+        {name: getattr(settings, name) for name in ScreenSettings.model_fields}
+        | {"n_steps_per_sample": settings.screening_steps, "resume": True}
+    )
+
+
+def require_screening(settings: TuneSettings) -> tuple[ResultFile, list[Record]]:
+    """The screening that the settings name, made as they would make it now.
+
+    Raises:
+        InputError: when it can't be read, or was made with other settings.
+    """
+    assert settings.screening is not None
+    before, records = read_results(settings.screening)
+    require_same(before, _screening_of(settings), settings.screening)
+    _choice(before.settings, settings.screening)
+    return before, records
+
+
+def _choice(before: dict[str, Any], where: str) -> dict[str, Any]:
+    """Of which reactions a screening was made, from its settings.
+
+    Raises:
+        InputError: when they don't say it.
+    """
+    names = ("split", "max_samples", "sample", "sample_seed")
+    earlier = {"sample": "first", "sample_seed": 0}  # as it was before there was a choice
+    try:
+        told = ScreenSettings.read({n: (earlier | before)[n] for n in names})
+    except (KeyError, InputError) as error:
+        raise InputError(
+            f"{where}: settings: {error}; expected those of a screening, with split and max_samples"
+        ) from None
+    return {name: getattr(told, name) for name in names}
 
 
 def _require_enough(settings: TuneSettings, n: int) -> None:

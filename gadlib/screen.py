@@ -13,24 +13,28 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from tqdm.auto import tqdm
 
 from gadlib.attempt import require_working
 from gadlib.batch import Calculator
-from gadlib.hyperparameters import Hyperparameters
+from gadlib.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.input import InputError
 from gadlib.outset import (
     calculator_of,
+    differences,
     hyperparameters_of,
+    identity_of,
     known_to,
     starts_of,
     told_sample,
 )
 from gadlib.processes import Compute, chunks, job_size, run
 from gadlib.reactions import Start
-from gadlib.records import Record, payload, read_records, write_json
+from gadlib.records import Record, payload, read_results, write_json
 from gadlib.searches import Job, searched
 from gadlib.settings import ScreenSettings, SearchSettings
+from gadlib.shapes import ResultFile
 from gadlib.state import Status
 
 NOT_CONVERGED = 1000
@@ -47,6 +51,7 @@ def screen(
     out: str | Path | None = None,
     hyperparameters: Hyperparameters | None = None,
     compute: Compute = searched,
+    notes: Mapping[str, Any] | None = None,
 ) -> list[Record]:
     """One record per start, in their order, with a progress bar; written to `out` as they come.
 
@@ -59,6 +64,7 @@ def screen(
         out: result file; None writes nothing.
         hyperparameters: by default those that the settings name.
         compute: what a process does with a job.
+        notes: what else `out` is to say, by name.
 
     Raises:
         InputError: when the settings can't be followed, `out` exists and `resume` is not set, or it
@@ -94,7 +100,7 @@ def screen(
             run(jobs, min(settings.workers, len(jobs)), compute=compute)  # none idle
         ) as results,
     ):
-        file = _ResultFile(out, settings, n_written=len(done))
+        file = _ResultFile(out, settings, len(done), notes or {})
         try:
             for job, records in results:
                 done.update((job.tag[place], record) for place, record in records.items())
@@ -110,8 +116,15 @@ def screen(
 class _ResultFile:
     """Where records are kept as they come; writing a long file takes a small share of the time."""
 
-    def __init__(self, out: str | Path | None, settings: SearchSettings, n_written: int) -> None:
-        self.out, self.settings = out, settings
+    def __init__(
+        self,
+        out: str | Path | None,
+        settings: SearchSettings,
+        n_written: int,
+        notes: Mapping[str, Any],
+    ) -> None:
+        self.out, self.settings, self.notes = out, settings, notes
+        self.about = identity_of(settings)
         self.n_written, self.next_at = n_written, 0.0
 
     @property
@@ -123,7 +136,8 @@ class _ResultFile:
         if self.out is None or len(done) == self.n_written:
             return
         started = time.monotonic()
-        write_json(self.out, payload(self.settings, [done[i] for i in sorted(done)]))
+        records = [done[i] for i in sorted(done)]
+        write_json(self.out, payload(self.settings, records, about=self.about, **self.notes))
         now = time.monotonic()
         self.n_written, self.next_at = len(done), now + _PAUSE * (now - started)
 
@@ -153,9 +167,6 @@ def _place(
     return placed
 
 
-_IRRELEVANT = ("workers", "batch_size", "resume", "out_dir", "max_samples", "sample", "sample_seed")
-
-
 def earlier_records(out: str | Path, settings: SearchSettings) -> list[Record]:
     """What an earlier run left in `out`; empty where there is no such file.
 
@@ -171,27 +182,31 @@ def earlier_records(out: str | Path, settings: SearchSettings) -> list[Record]:
         raise InputError(
             f"{path} exists; resume it (--resume) or choose another output, nothing is overwritten"
         )
-    before, records = read_records(path)
+    before, records = read_results(path)
     require_same(before, settings, str(path))
     return records
 
 
-def require_same(before: dict[str, Any], settings: SearchSettings, where: str) -> None:
+def require_same(before: ResultFile, settings: SearchSettings, where: str) -> None:
     """Nothing, when results made with the earlier settings may stand beside new ones.
 
     Raises:
         InputError: naming the settings that differ.
     """
-    now = settings.model_dump()
-    irrelevant = {*_IRRELEVANT, *settings.irrelevant()}
-    differing = [
-        name
-        for name in now
-        if name not in irrelevant and name in before and before[name] != now[name]
-    ]
-    if differing:
-        told = "; ".join(f"{name} was {before[name]!r}, now {now[name]!r}" for name in differing)
-        raise InputError(f"{where} was made with other settings: {told}")
+    earlier = before.settings | (before.about or {})  # older files have settings alone
+    if told := differences(_with_knobs(earlier), identity_of(settings), settings):
+        raise InputError(f"{where} was made with other settings: {'; '.join(told)}")
+
+
+def _with_knobs(earlier: dict[str, Any]) -> dict[str, Any]:
+    """The earlier identity, with all its hyperparameters, those that it left to their defaults."""
+    kind = SOLVERS.get(str(earlier.get("solver", SearchSettings.model_fields["solver"].default)))
+    knobs = earlier.get("hyperparameters", {})
+    if kind is None or not isinstance(knobs, dict):
+        return earlier
+    with contextlib.suppress(ValidationError):
+        return earlier | {"hyperparameters": kind(**knobs).model_dump()}
+    return earlier
 
 
 def difficulty(record: Record) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 import warnings
 import weakref
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.storages.journal._file import get_lock_file
 
-from gadlib.input import InputError
+from gadlib.input import InputError, without_secrets
 from gadlib.patience import Patient, is_race, is_trouble, persist, reason
 from gadlib.records import require_writable
 
@@ -46,9 +47,55 @@ def without_password(url: str) -> str:
     try:
         read = sa.make_url(url)
     except (sqlalchemy.exc.ArgumentError, ValueError):
-        return url.split("@")[-1].split("?")[0]
+        return _hidden(url)
     host = (read.host or "").rpartition("@")[2]  # before it stands the rest of a password
     return read.set(query={}, host=host or None).render_as_string(hide_password=True)
+
+
+def _hidden(url: str) -> str:
+    """What may be shown of a text that is no URL: nothing between its scheme and its host."""
+    scheme, colon, rest = url.partition(":")
+    if not colon:
+        return url.split("@")[-1].split("?")[0]
+    host = rest.split("@")[-1].split("?")[0]
+    if "@" in rest:
+        return f"{scheme}://***@{host}"
+    return f"{scheme}:***" if ":" in host or "?" in rest else f"{scheme}:{host}"
+
+
+def require_url(url: str) -> None:
+    """Nothing, when the URL is one of a kind of storage that there is, as far as the text tells.
+
+    Raises:
+        InputError: when it is not.
+    """
+    shown = without_password(url)
+    scheme = url.partition("://")[0].partition("+")[0]
+    if scheme not in _SCHEMES or not _is_url(url):
+        raise InputError(f"storage {shown}: not a usable storage URL; expected e.g. {EXAMPLES}")
+    if (path := file_of(url)) is not None:
+        _require_regular(path, shown)
+
+
+def _is_url(url: str) -> bool:
+    try:
+        sa.make_url(url)
+    except (sqlalchemy.exc.ArgumentError, ValueError):  # whose message may hold the password
+        return False
+    return True
+
+
+_SCHEMES = ("sqlite", "journal", "postgresql", "mysql", "grpc")
+
+
+def _require_regular(path: Path, shown: str) -> None:
+    """Nothing, when there is a file, or nothing; a pipe would be waited for for ever."""
+    if "\0" in str(path):
+        raise InputError(f"storage {shown!r}: a NUL character in it, expected e.g. {EXAMPLES}")
+    if path.is_dir():
+        raise InputError(f"storage {shown}: {path} is a folder; expected e.g. {EXAMPLES}")
+    if path.exists() and not path.is_file():
+        raise InputError(f"storage {shown}: {path} is a pipe or a device; expected a file")
 
 
 def file_of(url: str) -> Path | None:
@@ -87,12 +134,18 @@ def open_storage(url: str, *, must_exist: bool = False, patience_s: float = PATI
     """
     shown, path = without_password(url), file_of(url)
     if path is None and url.count("@") > 1:
-        raise InputError(f"storage {shown}: an @ within a user's name or password is written %40")
+        raise InputError(
+            f"storage {shown}: an @ within a user's name or password is expected to be written %40"
+        )
+    require_url(url)
     if path is not None:
-        _require_file(path, url, must_exist)
+        _require_file(path, url, must_exist, patience_s)
     try:
         storage = persist(
-            lambda: _connect(url), is_race, min(patience_s, _LOCKED_S), lambda *_: None
+            lambda: _connect(url, is_read=must_exist),
+            is_race,
+            min(patience_s, _LOCKED_S),
+            lambda *_: None,
         )
     except (sqlalchemy.exc.ArgumentError, ModuleNotFoundError, ImportError, ValueError) as error:
         if isinstance(error, InputError):
@@ -103,9 +156,11 @@ def open_storage(url: str, *, must_exist: bool = False, patience_s: float = PATI
             f" expected e.g. {EXAMPLES}"
         ) from None
     except Exception as error:
-        if not is_trouble(error):
+        if not is_trouble(error) and path is None and not isinstance(error, RuntimeError):
             raise
-        raise InputError(f"storage {shown}: not a usable database ({reason(error)})") from None
+        # what a damaged file raises is without end, and so is what an older Optuna left
+        told = reason(error) if is_trouble(error) else without_secrets(str(error).split("\n")[0])
+        raise InputError(f"storage {shown}: {_unusable(told or type(error).__name__)}") from None
     wal = Path(f"{path}-wal") if url.startswith("sqlite") else None
     patient = Patient(storage, shown, patience_s, wal)  # pyright: ignore[reportAbstractUsage]
     if (engine := getattr(getattr(storage, "_backend", None), "engine", None)) is not None:
@@ -113,12 +168,13 @@ def open_storage(url: str, *, must_exist: bool = False, patience_s: float = PATI
     return patient
 
 
-def _require_file(path: Path, url: str, must_exist: bool) -> None:
+def _require_file(path: Path, url: str, must_exist: bool, patience_s: float) -> None:
     shown = without_password(url)
+    _require_regular(path, shown)
     if must_exist and not path.is_file():
         raise InputError(f"storage {shown}: no such file {path}")
-    if path.is_dir():
-        raise InputError(f"storage {shown}: {path} is a folder; expected e.g. {EXAMPLES}")
+    if url.startswith("sqlite"):
+        _require_optuna(path, shown, patience_s)
     kind = network_filesystem(path)
     if kind and url.startswith("sqlite"):
         raise InputError(
@@ -129,7 +185,32 @@ def _require_file(path: Path, url: str, must_exist: bool) -> None:
     require_writable(path.parent)
 
 
-def _connect(url: str) -> BaseStorage:
+def _unusable(reason: str) -> str:
+    if "locked" in reason:
+        return f"locked by another program for too long ({reason}); expected it free, try again"
+    return f"not a usable database ({reason})"
+
+
+def _require_optuna(path: Path, shown: str, patience_s: float) -> None:
+    """Nothing, when an SQLite file is Optuna's, or empty; in another program's nothing is made."""
+    if not path.is_file() or not path.stat().st_size:
+        return
+    try:
+        timeout = min(patience_s, _LOCKED_S)
+        with contextlib.closing(sqlite3.connect(path, timeout=timeout)) as connection:
+            rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            tables = {name for (name,) in rows}
+    except sqlite3.Error as error:
+        raise InputError(f"storage {shown}: {_unusable(str(error))}") from None
+    if tables and "studies" not in tables:
+        there = ", ".join(sorted(tables)[:3])
+        raise InputError(
+            f"storage {shown}: a database of another program (it has {there});"
+            " expected one of Optuna, or a new name"
+        )
+
+
+def _connect(url: str, *, is_read: bool) -> BaseStorage:
     if url.startswith("grpc://"):
         return _connect_grpc(url)
     if url.startswith("journal:"):
@@ -139,7 +220,7 @@ def _connect(url: str) -> BaseStorage:
         lock = JournalFileSymlinkLock(str(path), grace_period=_JOURNAL_LOCK_S)
         return JournalStorage(_TidyJournal(str(path), lock_obj=lock))
     if url.startswith("sqlite"):
-        return optuna.storages.get_storage(_connect_sqlite(url))
+        return optuna.storages.get_storage(_connect_sqlite(url, is_read=is_read))
     pool = {"pool_pre_ping": True, "pool_size": 2, "max_overflow": 3}
     if url.startswith("postgresql"):
         pool["connect_args"] = {"connect_timeout": 10}  # type: ignore[assignment]
@@ -159,7 +240,7 @@ def _connect_grpc(url: str) -> BaseStorage:
     return proxy
 
 
-def _connect_sqlite(url: str) -> RDBStorage:
+def _connect_sqlite(url: str, *, is_read: bool) -> RDBStorage:
     """SQLite with a write-ahead log, waiting for its lock, every transaction serial.
 
     Left alone, Python opens a transaction at the first write only; two processes that read a
@@ -170,7 +251,8 @@ def _connect_sqlite(url: str) -> RDBStorage:
     @sqlalchemy.event.listens_for(storage.engine, "connect")
     def connected(connection: Any, _: Any) -> None:
         connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode=WAL")
+        if not is_read:  # a database of others stays as it is when it is looked at
+            connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")  # see Patient.set_trial_state_values
 
     @sqlalchemy.event.listens_for(storage.engine, "begin")

@@ -16,16 +16,18 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import DuplicatedStudyError
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from gadlib import calculators
 from gadlib.claims import Claims, is_alive, workers
 from gadlib.input import InputError
 from gadlib.objective import space
+from gadlib.outset import differences, identity_of
 from gadlib.reactions import Start
 from gadlib.records import Record, versions
 from gadlib.screen import difficulty
-from gadlib.settings import StudySettings, TuneSettings
+from gadlib.settings import StudySettings, TuneSettings, identity
+from gadlib.shapes import StudyAttributes, TrialAttributes, fit
 from gadlib.storage import (
     Patient,
     network_filesystem,
@@ -50,13 +52,8 @@ def about(settings: TuneSettings, samples: Sequence[Start]) -> dict[str, Any]:
     """What a study is about: two runs may share a study only where this is the same."""
     positions = json.dumps([s.positions.round(6).tolist() for s in samples]).encode()
     return {
-        "solver": settings.solver,
+        **identity_of(settings, without=("starts", "knobs")),
         "space": {k.name: [k.low, k.high, k.log] for k in space(settings.solver, settings.ranges)},
-        "criterion": settings.criterion,
-        **calculators.identity(settings),
-        "start_from": settings.start_from,
-        "noise_seed": settings.noise_seed,
-        "n_steps_per_sample": settings.n_steps_per_sample,
         "reactions": [s.name for s in samples],
         "starting_points": hashlib.sha256(positions).hexdigest()[:16],
     }
@@ -80,13 +77,59 @@ def load(storage: str | None = None, study_name: str | None = None) -> optuna.St
     """
     storage = default_storage(StudySettings.read({})) if storage is None else storage
     opened = open_storage(storage, must_exist=True, patience_s=30.0)
-    names = [study.study_name for study in opened.get_all_studies()]
+    names = _names(opened)
     if study_name is None and len(names) == 1:
         study_name = names[0]
+    if study_name is None:
+        told = f"several studies, expected one of {', '.join(names)}" if names else "no study in it"
+        raise InputError(f"storage {opened.shown}: {told}")
     if study_name not in names:
         there = ", ".join(names) or "none"
         raise InputError(f"storage {opened.shown}: no study {study_name!r}; studies there: {there}")
-    return optuna.load_study(study_name=study_name, storage=opened)
+    study = optuna.load_study(study_name=study_name, storage=opened)
+    require_own(study)
+    return study
+
+
+def _names(storage: Patient) -> list[str]:
+    """The names of the studies that there are.
+
+    Raises:
+        InputError: when what is there can't be read.
+    """
+    try:
+        return [study.study_name for study in storage.get_all_studies()]
+    except (ValueError, TypeError, KeyError) as error:  # of a database that was edited
+        raise InputError(
+            f"storage {storage.shown}: can't be read ({type(error).__name__}: {error})"
+        ) from None
+
+
+def require_own(study: optuna.Study) -> None:
+    """Nothing, when gadlib made the study, or is making it right now, and what it says is sound.
+
+    Raises:
+        InputError: naming what is not.
+    """
+    where = f"study {study.study_name!r}"
+    try:
+        directions, attributes = study.directions, study.user_attrs
+        trials = study.get_trials(deepcopy=False)
+    except (ValueError, TypeError, KeyError) as error:  # of a database that was edited
+        raise InputError(f"{where}: can't be read ({type(error).__name__}: {error})") from None
+    if directions != [StudyDirection.MAXIMIZE]:
+        told = ", ".join(d.name.lower() for d in directions)
+        raise InputError(
+            f"{where} was not made by gadlib (its directions are {told}, expected maximize);"
+            " choose another --study-name"
+        )
+    if _ABOUT not in attributes:
+        if len(trials) > 1 or any(t.state is not TrialState.WAITING for t in trials):
+            raise InputError(f"{where} was not made by gadlib; choose another --study-name")
+        return
+    fit(StudyAttributes, attributes, where)
+    for trial in trials:
+        fit(TrialAttributes, trial.user_attrs, f"{where}: trial {trial.number}")
 
 
 def require_storage(settings: TuneSettings) -> Patient:
@@ -99,8 +142,9 @@ def require_storage(settings: TuneSettings) -> Patient:
     if url in ("sqlite://", "sqlite:///:memory:"):
         raise InputError(f"storage {url}: kept in memory only, expected a file or a server")
     storage = open_storage(url, patience_s=settings.patience_s)
-    if settings.study_name in [study.study_name for study in storage.get_all_studies()]:
+    if settings.study_name in _names(storage):
         study = optuna.load_study(study_name=settings.study_name, storage=storage)
+        require_own(study)
         _require_joinable(study, settings, storage.shown)
     return storage
 
@@ -131,7 +175,7 @@ def open_study(
         before = _about_of(study, settings.grace_s)
     if before is not None:
         _require_joinable(study, settings, storage.shown)
-        _require_same_study(study, before, now)
+        _require_same_study(study, before, now, settings)
         claims = Claims(study, settings.n_trials, settings.grace_s)
         claims.recover(force=True)
     else:
@@ -181,21 +225,23 @@ def _require_joinable(study: optuna.Study, settings: TuneSettings, shown: str) -
     )
 
 
-def _require_same_study(study: optuna.Study, before: dict[str, Any], now: dict[str, Any]) -> None:
-    differing = [name for name in now if before.get(name) != now[name]]
+def _require_same_study(
+    study: optuna.Study, before: dict[str, Any], now: dict[str, Any], settings: TuneSettings
+) -> None:
+    differing = differences(before, now, settings)
+    if before.get("starting_points") != now["starting_points"]:  # say why, where settings tell
+        kept = study.user_attrs.get("settings", {})
+        apart = {
+            name: value
+            for name, value in identity(settings).items()
+            if name not in identity(settings, without=("starts",)) and name in kept
+        }
+        differing += differences(kept, apart, settings)
     if differing:
-        told = "; ".join(_difference(name, before.get(name), now[name]) for name in differing)
         raise InputError(
-            f"study {study.study_name!r} is about something else: {told};"
+            f"study {study.study_name!r} is about something else: {'; '.join(differing)};"
             " choose another --study-name"
         )
-
-
-def _difference(name: str, before: Any, now: Any) -> str:
-    if isinstance(before, dict) and isinstance(now, dict):
-        keys = [k for k in now | before if before.get(k) != now.get(k)]
-        return "; ".join(f"{name} of {k} was {before.get(k)}, now {now.get(k)}" for k in keys)
-    return f"{name} was {before!r}, now {now!r}"
 
 
 def _screened(record: Record) -> dict[str, Any]:

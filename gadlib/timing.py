@@ -20,7 +20,7 @@ from gadlib.calculators import hip_checkpoint, hip_source
 from gadlib.criteria import judge
 from gadlib.gad import init, step
 from gadlib.hyperparameters import GadHyperparameters
-from gadlib.input import InputError
+from gadlib.input import InputError, shown
 from gadlib.settings import TimingSettings
 
 _SPACING = 1.4
@@ -139,6 +139,9 @@ def measure(calculator: Calculator, batch: Batch, n_steps: int) -> Row:
     )
 
 
+_MAX_SIZE = 100_000
+
+
 def rows(calculator: Calculator, settings: TimingSettings) -> Iterator[Row]:
     """The measurements, as they come, small molecules and batches first.
 
@@ -152,6 +155,11 @@ def rows(calculator: Calculator, settings: TimingSettings) -> Iterator[Row]:
         raise InputError(
             f"atoms, batches: expected numbers with commas between ({error})"
         ) from None
+    for name, given in (("atoms", atoms), ("batches", batches)):
+        if not all(0 < n <= _MAX_SIZE for n in given):
+            raise InputError(
+                f"{name} = {shown(getattr(settings, name))}: expected numbers from 1 to {_MAX_SIZE}"
+            )
     for n_atoms in atoms:
         for size in batches:
             yield measure(calculator, molecules(n_atoms, size), settings.n_steps)

@@ -14,11 +14,11 @@ from typing import Any
 
 from optuna.trial import Trial, TrialState
 
-from gadlib import calculators
 from gadlib.cache import Cache, digest
 from gadlib.claims import Claims
 from gadlib.hyperparameters import Hyperparameters, Knob
 from gadlib.objective import best_possible, outcome, sample_summary, sampler, space, suggest
+from gadlib.outset import identity_of
 from gadlib.processes import job_size, run
 from gadlib.reactions import Start
 from gadlib.records import Record
@@ -57,7 +57,7 @@ class Loop:
     identity: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.identity = calculators.identity(self.settings)
+        self.identity = identity_of(self.settings, without=("starts", "knobs"))
         self.knobs = space(self.settings.solver, self.settings.ranges)
 
     def __iter__(self) -> Generator[int, None, None]:
@@ -128,7 +128,7 @@ class Loop:
     def _seed(self, trial: Trial) -> None:
         """The worker's own sampler, once: no two workers' first trials have the same number."""
         if self.claims.seed is None:
-            settings, self.claims.seed = self.settings, self.settings.seed + trial.number
+            settings, self.claims.seed = self.settings, (self.settings.seed + trial.number) % 2**32
             self.claims.study.sampler = sampler(
                 settings.sampler,
                 self.claims.seed,
@@ -139,15 +139,7 @@ class Loop:
         trial.set_user_attr("seed", self.claims.seed)
 
     def _key(self, hyperparameters: Hyperparameters, place: int) -> str:
-        settings = self.settings
-        return digest(
-            self.identity,
-            self.samples[place],
-            hyperparameters,
-            settings.criterion,
-            settings.n_steps_per_sample,
-            settings.mode,
-        )
+        return digest(self.identity, self.samples[place], hyperparameters)
 
     def _keep(self, job: Job, place: int, record: Record) -> None:
         """The record in the cache, and in its trial unless that has ended meanwhile."""

@@ -5,32 +5,47 @@ What is made of the records is `report`'s. Floor 6.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gadlib.input import InputError
-from gadlib.outset import hyperparameters_of, starts_of, told_sample
-from gadlib.records import Record, read_json, require_writable
+from gadlib.outset import (
+    hyperparameters_of,
+    read_best,
+    require_tuned_for,
+    starts_of,
+    told_sample,
+    transfers,
+)
+from gadlib.records import Record, require_writable
 from gadlib.screen import screen
 from gadlib.settings import SearchSettings, ValidateSettings
 
 
 @dataclass(frozen=True)
 class Validation:
-    """The same starting points, in the same order, searched with the defaults and tuned."""
+    """The same starting points, in the same order, searched with the defaults and tuned.
+
+    Attributes:
+        transfer: in what the values were tuned for something else, a part for each.
+    """
 
     hyperparameters: dict[str, float | int | str]
     default: list[Record]
     tuned: list[Record]
+    transfer: tuple[str, ...] = ()
 
 
 def validate(settings: ValidateSettings) -> Validation:
     """Defaults and tuned values on reactions that tuning never saw; both sets are resumable.
 
     Raises:
-        InputError: when the tuned values can't be read, or the reactions are among those that
-            tuning saw.
+        InputError: when the tuned values can't be read, or were tuned for something else and
+            `allow_transfer` is not set, or the reactions are among those that tuning saw.
     """
     tuned, seen = tuned_values(settings)
+    require_knobs(settings, tuned)
+    transfer = transfer_of(settings)
     starts = starts_of(settings)
     if told := told_sample(settings):
         print(told, flush=True)
@@ -51,10 +66,38 @@ def validate(settings: ValidateSettings) -> Validation:
             plain.model_copy(update={"hyperparameters": values}),
             starts=starts,
             out=out / f"{name}.json",
+            notes={"transfer": transfer},
         )
 
-    hyperparameters_of(plain.model_copy(update={"hyperparameters": tuned}))
-    return Validation(tuned, searched({}, "default"), searched(tuned, "tuned"))
+    if transfer:
+        print(f"these values were tuned for something else: {'; '.join(transfer)}", flush=True)
+    return Validation(tuned, searched({}, "default"), searched(tuned, "tuned"), tuple(transfer))
+
+
+def require_knobs(settings: ValidateSettings, tuned: Mapping[str, float | int | str]) -> None:
+    """Nothing, when the solver has these knobs, and they may have these values.
+
+    Raises:
+        InputError: naming the file that they are from.
+    """
+    try:
+        hyperparameters_of(settings.model_copy(update={"hyperparameters": dict(tuned)}))
+    except InputError as error:
+        raise InputError(f"{settings.best}: {error}" if settings.best else str(error)) from None
+
+
+def transfer_of(settings: ValidateSettings) -> list[str]:
+    """In what the values in `best` were tuned for something else, which has to be allowed.
+
+    Raises:
+        InputError: when it is not.
+    """
+    if settings.best is None:
+        return []
+    best = read_best(settings.best)
+    if not settings.allow_transfer:
+        require_tuned_for(best, settings.best, settings)
+    return transfers(best, settings)
 
 
 def tuned_values(settings: ValidateSettings) -> tuple[dict[str, float | int | str], set[str]]:
@@ -70,10 +113,5 @@ def tuned_values(settings: ValidateSettings) -> tuple[dict[str, float | int | st
                 "nothing to validate: expected --best hpo_results.json, or hyperparameters"
             )
         return dict(settings.hyperparameters), set()
-    content = read_json(settings.best)
-    if not isinstance(content, dict) or "best_params" not in content:
-        raise InputError(f"{settings.best}: expected an hpo_results.json with best_params")
-    if not content["best_params"]:
-        raise InputError(f"{settings.best}: no completed trial in it, so there are no best values")
-    seen = set(content.get("about", {}).get("reactions", []))
-    return content["best_params"] | settings.hyperparameters, seen
+    found = read_best(settings.best)
+    return dict(found.best_params) | settings.hyperparameters, set(found.about.reactions)

@@ -334,8 +334,9 @@ def test_validation_searches_the_same_starts_with_defaults_and_tuned(done, tmp_p
     best = str(Path(done.out_dir) / "hpo_results.json")
     wanted = {name: getattr(done, name) for name in ("h5_path", "start_from", "workers")}
     found = hpo.validate(
-        ValidateSettings(**wanted, n_steps_per_sample=3, best=best, out_dir=str(tmp_path / "v"))
+        ValidateSettings(**wanted, n_steps_per_sample=10, best=best, out_dir=str(tmp_path / "v"))
     )
+    assert found.transfer == ()
     assert found.hyperparameters == json.loads(Path(best).read_text())["best_params"]
     assert [r.name for r in found.default] == [r.name for r in found.tuned]
     assert {r.split for r in found.default} == {"val", "test"}
@@ -347,7 +348,45 @@ def test_validation_on_reactions_that_tuning_saw_is_refused(done):
     with pytest.raises(
         InputError, match=r"split 'all' has reactions that tuning saw \(rxn00, rxn01"
     ):
-        hpo.validate(ValidateSettings(h5_path=done.h5_path, split="all", best=best))
+        hpo.validate(
+            ValidateSettings(h5_path=done.h5_path, split="all", best=best, allow_transfer=True)
+        )
+
+
+def test_values_that_were_tuned_for_something_else_are_refused_or_allowed_and_told(
+    done, tmp_path, capsys
+):
+    best = str(Path(done.out_dir) / "hpo_results.json")
+    wanted = {name: getattr(done, name) for name in ("h5_path", "workers")}
+    wanted |= {"start_from": "ts", "n_steps_per_sample": 3, "criterion": "bound", "best": best}
+    settings = ValidateSettings(**wanted, split="val", out_dir=str(tmp_path / "v"))
+    with pytest.raises(InputError, match="tuned for something else") as told:
+        hpo.validate(settings)
+    differing = (
+        "start_from was 'midpoint_rt_noise0.3A', now 'ts'",
+        "n_steps_per_sample was 10, now 3",
+        "criterion was 'index1', now 'bound'",
+    )
+    assert all(part in str(told.value) for part in (*differing, "--allow-transfer"))
+    assert not (tmp_path / "v").exists()
+    found = hpo.validate(settings.model_copy(update={"allow_transfer": True}))
+    assert set(found.transfer) == set(differing)
+    assert all(part in capsys.readouterr().out for part in differing[:1])
+    for side in ("default", "tuned"):
+        content = json.loads((tmp_path / "v" / f"{side}.json").read_text())
+        assert set(content["transfer"]) == set(differing)
+
+
+def test_best_values_of_an_older_study_are_taken_to_have_had_the_defaults(done, tmp_path):
+    content = json.loads((Path(done.out_dir) / "hpo_results.json").read_text())
+    del content["about"]["mode"]
+    best = tmp_path / "older.json"
+    best.write_text(json.dumps(content))
+    wanted = {name: getattr(done, name) for name in ("h5_path", "start_from", "workers")}
+    wanted |= {"n_steps_per_sample": 10, "best": str(best), "out_dir": str(tmp_path / "v")}
+    assert hpo.validate(ValidateSettings(**wanted)).transfer == ()
+    with pytest.raises(InputError, match=r"mode was 'lowest' .its default; it was not kept., now"):
+        hpo.validate(ValidateSettings(**wanted, mode="reaction"))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gadlib.hyperparameters import GadHyperparameters
 from gadlib.input import InputError
-from gadlib.objective import SAMPLERS, best_possible, outcome, sampler, space, suggest
+from gadlib.objective import SAMPLERS, best_possible, outcome, outside, sampler, space, suggest
 from gadlib.reactions import Start
 from gadlib.searches import failed
 from gadlib.state import Status
@@ -41,13 +41,28 @@ def test_ranges_replace_the_declared_ones():
         ({"escape": [0.1, 1.0]}, "unknown hyperparameter"),
         ({"escape_delta": [0.5, 0.1]}, "expected"),
         ({"escape_delta": [0.0, 1.0]}, "0.001 .. 2 A"),
-        ({"escape_delta": [0.2, 1.0]}, "with the default 0.1 in it"),
+        ({"plateau_patience": [3.5, 9]}, "in whole numbers"),
+        ({"escape_delta": [0.2, 0.3], "dt_max": [float("nan"), 1.0]}, "dt_max = .nan, 1.0."),
+        ({"adaptive_delta": [0, 1], "adaptive_delta_scale": [0, 1]}, "given twice"),
         ({"escape_delta": [0.1]}, "expected"),
     ],
 )
 def test_ranges_that_cannot_be_are_refused(ranges, reason):
     with pytest.raises(InputError, match=reason):
         space("gad", ranges)
+
+
+def test_a_range_may_leave_out_the_default_which_is_told():
+    knobs = space("gad", {"escape_delta": [0.2, 1.0]})
+    assert "trial 0, the defaults, is outside" in outside(knobs)
+    assert "escape_delta (0.1, drawn from 0.2 .. 1)" in outside(knobs)
+    assert outside(space("gad", {"escape_delta": [0.01, 1.0]})) == ""
+
+
+def test_ranges_know_the_names_of_published_scripts():
+    assert space("gad", {"max_atom_disp": [0.2, 0.3]}) == space(
+        "gad", {"trust_radius_max": [0.2, 0.3]}
+    )
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -63,6 +78,25 @@ def test_every_sampler_draws_from_the_ranges(name):
         drawn = suggest(trial, "gad", space("gad", {"dt_max": [0.04, 0.06]}))
         assert 0.04 <= drawn.model_dump()["dt_max"] <= 0.06
         study.tell(trial, drawn.model_dump()["dt_max"])
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_sampler_goes_on_from_defaults_outside_the_ranges(name):
+    import optuna
+
+    if name == "cmaes":
+        pytest.importorskip("cmaes")
+    knobs = space("gad", {"dt_max": [0.06, 0.1]})
+    study = optuna.create_study(sampler=sampler(name, 7, 2, study_seed=7), direction="maximize")
+    study.enqueue_trial({k.name: k.default for k in knobs})
+    drawn = []
+    for _ in range(6):
+        trial = study.ask()
+        drawn.append(suggest(trial, "gad", knobs).model_dump()["dt_max"])
+        study.tell(trial, drawn[-1])
+    assert drawn[0] == 0.05
+    assert all(0.06 <= value <= 0.1 for value in drawn[1:])
 
 
 def test_an_unknown_sampler_is_refused():

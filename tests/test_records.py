@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import asdict
 
 import pytest
@@ -64,9 +65,14 @@ def test_content_that_is_no_json_never_touches_the_file(tmp_path):
     assert json.loads(path.read_text()) == {"a": 1}
 
 
-def test_folders_are_made_and_files_readable_by_all(tmp_path):
-    path = records.write_json(tmp_path / "a" / "b" / "r.json", [])
-    assert path.stat().st_mode & 0o777 == 0o644
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_folders_are_made_and_the_umask_says_who_may_read(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        path = records.write_json(tmp_path / "a" / "b" / "r.json", [])
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == mode
 
 
 def test_folder_below_a_file_is_refused_with_its_name(tmp_path):
@@ -96,5 +102,5 @@ def test_record_that_lacks_fields_is_refused_and_further_ones_are_left_out(recor
     values = asdict(record)
     assert records.Record.read(values | {"from_the_future": 1}) == record
     del values["fmax"], values["order"]
-    with pytest.raises(InputError, match="a record lacks order, fmax; expected the records"):
+    with pytest.raises(InputError, match="expected one as gadlib writes it; lacks order, fmax"):
         records.Record.read(values)

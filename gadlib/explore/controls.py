@@ -14,7 +14,14 @@ import ipywidgets as w
 from gadlib.criteria import CRITERIA
 from gadlib.explore.background import Task
 from gadlib.explore.choice import ANCHORS, Molecule, potentials, recipe, task_of
-from gadlib.explore.knobs import label_of, slider_of, study_best, tooltip_of, value_of
+from gadlib.explore.knobs import (
+    label_of,
+    slider_of,
+    study_best,
+    tooltip_of,
+    tuned_for_else,
+    value_of,
+)
 from gadlib.hyperparameters import SOLVERS, Knob
 from gadlib.input import InputError
 from gadlib.reactions import MAX_NOISE, parse_start
@@ -192,13 +199,14 @@ class Controls:
         self._knob_box.children = [self.knobs.box]
 
     def _show_best(self) -> None:
+        where = self.study.value, self._settings.study_name
         try:
-            best = study_best(self.study.value, self._settings.study_name, self.solver.value)
+            self.knobs.show(study_best(*where, self.solver.value))
+            told = tuned_for_else(*where, self.task().settings)
         except InputError as error:
             self.say(str(error))
             return
-        self.knobs.show(best)
-        self.say("The sliders show the best values of the study.")
+        self.say(f"The sliders show the best values of the study. {told}".strip())
 
 
 def _dropdown(label: str, options: Any, value: Any, doc: str) -> Any:

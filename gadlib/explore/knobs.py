@@ -14,7 +14,9 @@ import numpy as np
 from gadlib import hpo
 from gadlib.hyperparameters import SOLVERS, Knob
 from gadlib.input import InputError
-from gadlib.records import read_json
+from gadlib.outset import read_best, transfers
+from gadlib.settings import SearchSettings
+from gadlib.shapes import TuningFile, fit
 
 _N_STEPS = 100
 _DIGITS = 6
@@ -97,14 +99,25 @@ def study_best(where: str, study_name: str | None, solver: str) -> dict[str, flo
     return known | found
 
 
+def tuned_for_else(where: str, study_name: str | None, settings: SearchSettings) -> str:
+    """A sentence on what the study was tuned for that the settings are not; empty if there is none.
+
+    Raises:
+        InputError: when there is no such study.
+    """
+    where = where.strip()
+    if where.endswith(".json"):
+        best = read_best(where)
+    else:
+        study = hpo.load(where if "://" in where else f"sqlite:///{where}", study_name)
+        told = {"best_params": {"": 0}, "about": study.user_attrs.get("gadlib", {})}
+        best = fit(TuningFile, told, _shown(where))
+    told = transfers(best, settings)
+    return f"It was tuned for something else: {'; '.join(told)}." if told else ""
+
+
 def _from_results(where: str) -> dict[str, float]:
-    content = read_json(where)
-    best = content.get("best_params") if isinstance(content, Mapping) else None
-    if not isinstance(best, Mapping):
-        raise InputError(f"{where}: expected an hpo_results.json with best_params")
-    if not best:
-        raise InputError(f"{where}: no completed trial in it, so there are no best values")
-    return _numbers(best, where)
+    return _numbers(read_best(where).best_params, where)
 
 
 def _from_study(where: str, study_name: str | None) -> dict[str, float]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import optuna
 
 from gadlib import pathways
-from gadlib.input import InputError
+from gadlib.input import InputError, without_secrets
 from gadlib.records import Record, read_records, write_bytes
 from gadlib.report.page import Material, page
 from gadlib.review import ReportSettings
@@ -113,7 +113,10 @@ class _Screened(NamedTuple):
 def _screened(path: str) -> _Screened:
     before, records = read_records(path)
     known = {n: before[n] for n in ScreenSettings.model_fields if n in before}
-    hard = difficult(records, ScreenSettings.read(known))
+    try:
+        hard = difficult(records, ScreenSettings.read(known))
+    except InputError as error:
+        raise InputError(f"{path}: settings: {error}") from None
     return _Screened({r.name for r in records}, {r.name for r in hard})
 
 
@@ -130,13 +133,24 @@ def open_study(url: str | None, name: str | None) -> optuna.Study:
 
 
 def without_passwords(arguments: Sequence[str]) -> list[str]:
-    """The arguments of a command as they may be shown: no URL among them has a password."""
+    """The arguments of a command as they may be shown: no URL among them has a password.
 
-    def shown(text: str) -> str:
-        return ",".join(without_password(u) if "://" in u else u for u in urls_in(text))
+    What is given as a storage is taken for a URL, however malformed.
+    """
 
-    parts = [a.partition("=") if a.startswith("--") else ("", "", a) for a in arguments]
-    return [flag + equals + shown(value) for flag, equals, value in parts]
+    def shown(text: str, is_url: bool) -> str:
+        urls = urls_in(text)
+        told = (without_password(u) if is_url or "://" in u else without_secrets(u) for u in urls)
+        return ",".join(told)
+
+    found, before = [], ""
+    for argument in arguments:
+        flag, equals, value = (
+            argument.partition("=") if argument[:2] == "--" else ("", "", argument)
+        )
+        found.append(flag + equals + shown(value, (flag or before) == "--storage"))
+        before = "" if equals else flag
+    return found
 
 
 def urls_in(text: str) -> list[str]:

@@ -19,6 +19,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gadlib.input import without_secrets
 from gadlib.pathways import PathRecord
 from gadlib.records import Record, versions
 from gadlib.report.comparison import comparison_table
@@ -100,7 +101,7 @@ def page(material: Material) -> str:
         parts += ["<h2>Are they the right saddles?</h2>", *_paths(material.paths)]
     parts += ["<h2>Settings and versions</h2>", table(_versions())]
     for name, values in material.settings.items():
-        told = json.dumps(values, indent=1, default=str)
+        told = without_secrets(json.dumps(values, indent=1, default=str))
         parts.append(f"<h3>{html.escape(name)}</h3><pre>{html.escape(told)}</pre>")
     return "\n".join([*parts, "</body></html>\n"])
 

@@ -7,9 +7,16 @@ import pytest
 from optuna.distributions import FloatDistribution
 
 from gadlib.explore.controls import KnobSliders
-from gadlib.explore.knobs import slider_of, study_best, tooltip_of, values_between
+from gadlib.explore.knobs import (
+    slider_of,
+    study_best,
+    tooltip_of,
+    tuned_for_else,
+    values_between,
+)
 from gadlib.hyperparameters import SOLVERS
 from gadlib.input import InputError
+from gadlib.settings import SearchSettings
 
 KNOBS = [(solver, knob) for solver, kind in SOLVERS.items() for knob in kind.knobs()]
 IDS = [f"{solver}-{knob.name}" for solver, knob in KNOBS]
@@ -85,6 +92,7 @@ class TestStudyBest:
     def test_is_read_from_the_study_itself(self, tmp_path):
         storage = f"sqlite:///{tmp_path / 'study.db'}"
         study = optuna.create_study(storage=storage, study_name="mine", direction="maximize")
+        study.set_user_attr("gadlib", {})
         ranges = {"radius_start": FloatDistribution(0.02, 0.5)}
         for start, score in ((0.1, 0.2), (0.3, 0.9)):
             study.add_trial(
@@ -102,7 +110,10 @@ class TestStudyBest:
             (None, "can't be read"),
             ("[1]", "expected an hpo_results.json"),
             ('{"best_params": {}}', "no completed trial"),
-            ('{"best_params": {"radius_start": "wide"}}', "not all numbers"),
+            (
+                '{"best_params": {"radius_start": "wide"}}',
+                "'wide': expected a number",
+            ),
             ("{", "not JSON"),
         ],
     )
@@ -113,10 +124,28 @@ class TestStudyBest:
         with pytest.raises(InputError, match=reason):
             study_best(str(path), None, "trust")
 
+    def test_says_what_a_study_was_tuned_for_that_the_page_does_not_show(self, tmp_path):
+        settings = SearchSettings(solver="trust")
+        about = {"reactions": [], "solver": "trust", "criterion": "bound"}
+        best = {"best_params": {"radius_start": 0.2}, "about": about}
+        path = tmp_path / "hpo_results.json"
+        path.write_text(json.dumps(best))
+        told = tuned_for_else(str(path), None, settings)
+        assert told == "It was tuned for something else: criterion was 'bound', now 'index1'."
+        same = settings.model_copy(update={"criterion": "bound"})
+        assert tuned_for_else(str(path), None, same) == ""
+        storage = f"sqlite:///{tmp_path / 'study.db'}"
+        study = optuna.create_study(storage=storage, study_name="mine", direction="maximize")
+        study.set_user_attr("gadlib", about)
+        assert tuned_for_else(storage, "mine", settings) == told
+        assert tuned_for_else(storage, "mine", same) == ""
+
     def test_says_that_a_study_is_missing_or_empty(self, tmp_path):
         with pytest.raises(InputError, match="no such file"):
             study_best(str(tmp_path / "none.db"), None, "trust")
-        optuna.create_study(storage=f"sqlite:///{tmp_path / 'empty.db'}", study_name="empty")
+        optuna.create_study(
+            storage=f"sqlite:///{tmp_path / 'empty.db'}", study_name="empty", direction="maximize"
+        )
         with pytest.raises(InputError, match="no completed trial"):
             study_best(str(tmp_path / "empty.db"), None, "trust")
         with pytest.raises(InputError, match="no study: expected a path"):

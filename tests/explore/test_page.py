@@ -160,7 +160,7 @@ class TestSentences:
         [
             (make_study(), "no completed trial in it"),
             (make_study((DEFAULTS, None)), "no completed trial in it"),
-            (foreign(), "several objectives"),
+            (foreign(), "was not made by gadlib"),
             (of_other_parameters(), "x, y is no knob of solver"),
         ],
         ids=["empty", "only failed", "foreign", "other parameters"],
