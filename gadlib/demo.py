@@ -36,9 +36,12 @@ _FOREIGN = re.compile(
 )
 """Scripts from elsewhere, for formulas and diagrams, of which the notebooks have none."""
 
+BACKEND = "module://matplotlib_inline.backend_inline"
+"""What matplotlib draws with, so that figures are in the executed notebook."""
+
 # A kernel draws into the notebook, takes one thread, and is this interpreter's own.
 _ENVIRONMENT = {
-    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "MPLBACKEND": BACKEND,
     "JUPYTER_PREFER_ENV_PATH": "1",
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",

@@ -8,14 +8,13 @@ takes some minutes.
 
 from __future__ import annotations
 
-import base64
 import io
 import shutil
 import sys
 from pathlib import Path
 
-import nbformat
 import pages
+from figures import figures
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
@@ -49,14 +48,6 @@ def main(folder: Path) -> None:
             demo.execute(demo.notebook(name), executed, planned[name] | values)
         save(Image.open(io.BytesIO(figures(executed)[number])), PICTURES / f"{name}.png")
     explored(folder)
-
-
-def figures(executed: Path) -> list[bytes]:
-    """The figures of an executed notebook, as PNG."""
-    found = nbformat.read(executed, as_version=4)
-    outputs = [o for c in found.cells if c.cell_type == "code" for o in c.outputs]
-    pngs = [o["data"]["image/png"] for o in outputs if "image/png" in o.get("data", {})]
-    return [base64.b64decode(png) for png in pngs]
 
 
 def explored(folder: Path) -> None:
