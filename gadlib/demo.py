@@ -94,6 +94,7 @@ def parameters(out_dir: Path, workers: int) -> dict[str, dict[str, Any]]:
     common = {"out_dir": str(out_dir), "workers": workers, "resume": False}
     study = {"screening": str(out_dir / "screening.json"), "n_trials": 20, "n_startup_trials": 8}
     tuned = {
+        "screening": study["screening"],
         "best": str(out_dir / "hpo_results.json"),
         "storage": f"sqlite:///{out_dir / 'scine_hpo_study.db'}",
     }

@@ -250,6 +250,11 @@ class ValidateSettings(SearchSettings):
         description="hpo_results.json with the tuned values;"
         " none: `hyperparameters` are the tuned ones",
     )
+    screening: str | None = Field(
+        None,
+        description="screening.json of these reactions, which says which are easy; none: not told",
+        json_schema_extra=_WHERE,
+    )
     split: str = Field(
         "val,test", description="train, val, test, several with commas between, or all"
     )
