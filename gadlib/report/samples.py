@@ -72,7 +72,7 @@ def collect_samples(study: optuna.Study) -> Samples:
 def _worked(study: optuna.Study) -> dict[str, float]:
     """By its name whether the screening of the study solved a reaction."""
     told = study.user_attrs.get("screening")
-    if not _kept(told):
+    if told is None or not _kept(told):
         return {}
     return {s["name"]: float(bool(s["converged"])) for s in told}
 

@@ -65,7 +65,7 @@ def draw_into_notebook() -> None:
 
     Batch jobs often set MPLBACKEND=Agg, which shows nothing; outside of kernels that is as it was.
     """
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    shell: Any = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     if getattr(shell, "kernel", None) is None:
         return
     silent = backend_registry.list_builtin(BackendFilter.NON_INTERACTIVE)
