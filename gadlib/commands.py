@@ -93,10 +93,15 @@ def validate(options: argparse.Namespace) -> int:
     from gadlib import hpo, report
 
     settings = settings_of(ValidateSettings, options)
+    screened = report.screened_in(settings.screening, settings) if settings.screening else None
     validation = hpo.validate(settings)
     comparison = report.collect_comparison(validation.default, validation.tuned)
     print(report.comparison_table(comparison).to_string(index=False))
     print(comparison.verdict)
+    if screened is not None:
+        gain = report.collect_gain(validation.default, validation.tuned, screened)
+        print(report.gain_table(gain).to_string(index=False))
+        print(gain.sentence)
     out = Path(settings.out_dir)
     print(f"records: {out / 'default.json'}, {out / 'tuned.json'}")
     return _irc_of(settings, out) if options.irc else 0

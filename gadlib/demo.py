@@ -36,9 +36,14 @@ _FOREIGN = re.compile(
 )
 """Scripts from elsewhere, for formulas and diagrams, of which the notebooks have none."""
 
+BACKEND = "module://matplotlib_inline.backend_inline"
+"""What matplotlib draws with, so that figures are in the executed notebook."""
+
+_PLOTLY = "application/vnd.plotly.v1+json"
+
 # A kernel draws into the notebook, takes one thread, and is this interpreter's own.
 _ENVIRONMENT = {
-    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "MPLBACKEND": BACKEND,
     "JUPYTER_PREFER_ENV_PATH": "1",
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -91,6 +96,7 @@ def parameters(out_dir: Path, workers: int) -> dict[str, dict[str, Any]]:
     common = {"out_dir": str(out_dir), "workers": workers, "resume": False}
     study = {"screening": str(out_dir / "screening.json"), "n_trials": 20, "n_startup_trials": 8}
     tuned = {
+        "screening": study["screening"],
         "best": str(out_dir / "hpo_results.json"),
         "storage": f"sqlite:///{out_dir / 'scine_hpo_study.db'}",
     }
@@ -183,9 +189,28 @@ def to_html(path: Path) -> None:
     if path.is_file():
         # The renderer of widgets, which are progress bars here, would be asked for at unpkg.com.
         exporter = HTMLExporter(widget_renderer_url="data:text/javascript,")
-        body, _ = exporter.from_notebook_node(nbformat.read(path, as_version=4))
+        notebook = nbformat.read(path, as_version=4)
+        _write_out_plotly(notebook)
+        body, _ = exporter.from_notebook_node(notebook)
         body = _FOREIGN.sub("", body)
         path.with_suffix(".html").write_text(body, encoding="utf-8")
+
+
+def _write_out_plotly(notebook: nbformat.NotebookNode) -> None:
+    """Nothing; figures of plotly, as optuna.visualization's, are also HTML, drawn by themselves.
+
+    The first holds plotly's JavaScript; nbconvert alone would leave all of them out.
+    """
+    import plotly.io
+
+    is_first = True
+    outputs = [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs]
+    for data in (o["data"] for o in outputs if _PLOTLY in o.get("data", {})):
+        figure = {name: data[_PLOTLY].get(name) for name in ("data", "layout")}
+        data["text/html"] = plotly.io.to_html(
+            figure, full_html=False, include_plotlyjs=is_first, validate=False
+        )
+        is_first = False
 
 
 def _tell(out_dir: Path) -> None:

@@ -21,6 +21,7 @@ from gadlib.cache import Cache
 from gadlib.input import InputError
 from gadlib.objective import SAMPLERS, outcome, outside, sampler, space, suggest
 from gadlib.outset import calculator_of, hyperparameters_of
+from gadlib.processes import job_size
 from gadlib.records import read_json, require_writable, write_json
 from gadlib.samples import difficult_samples, require_screening
 from gadlib.settings import TuneSettings
@@ -95,6 +96,8 @@ def tune(
     chosen = samples[: settings.n_samples]
     calculator = calculator_of(settings, chosen)
     require_working(calculator, chosen)
+    if told := _never_early(settings, job_size(calculator, settings.batch_size)):
+        print(told, flush=True)
     claims = open_study(settings, chosen, screened, storage=storage)
     loop = Loop(claims, settings, calculator, tuple(chosen), Cache(out / "samples"))
     tracking = Tracking(settings.study_name, claims.name, settings_shown(settings), str(out))
@@ -123,6 +126,24 @@ def tune(
                 best = None if now.best_trial is None else claims.trials()[now.best_trial]
                 tracking.end(summary_of(now.states, best))
     return claims.study
+
+
+def _never_early(settings: TuneSettings, size: int) -> str:
+    """Why no trial can end early though that was asked for, in a sentence; empty where one can.
+
+    Args:
+        settings: of the study.
+        size: samples of a trial that a process is given at a time.
+    """
+    n = settings.n_samples
+    if settings.pruning != "bound" or n < 2 or size < n:
+        return ""
+    most = (n - 1) * settings.batch_size // size
+    advice = f"--batch-size {most} or less lets them" if most else "more --n-samples would let them"
+    return (
+        f"No trial can end early (pruning bound): with batch_size {settings.batch_size} its"
+        f" {n} samples are searched at once; {advice}, and takes longer a step."
+    )
 
 
 def _write_in_time(study: optuna.Study, path: Path) -> float:

@@ -20,7 +20,7 @@ import yaml
 from papermill.exceptions import PapermillExecutionError
 from pydantic import TypeAdapter, ValidationError
 
-from gadlib.demo import environment, notebook, require_parameters
+from gadlib.demo import BACKEND, environment, notebook, require_parameters
 from gadlib.hpo import require_settings
 from gadlib.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.input import (
@@ -67,7 +67,7 @@ def run(name: str, parameters: Path | None) -> int:
     require_parameters(source, values)
     require_followed(name, values, os.environ)
     out = require_writable(values.get("out_dir", "."))
-    target = out / f"{name}{_job_suffix(os.environ)}.ipynb"
+    target = _free(out / f"{name}{_job_suffix(os.environ)}.ipynb")
     told = ", ".join(f"{k}={v!r}" for k, v in sorted(values.items()))
     print(f"{source.name} -> {target}: {told}", flush=True)
     with _surroundings() as variables, environment(variables), _Signals() as signals:
@@ -337,12 +337,21 @@ def _job_suffix(variables: Mapping[str, str]) -> str:
     return "".join(f"-{part}" for part in (job, task) if part)
 
 
+def _free(path: Path) -> Path:
+    """The path, or the first with a number that is free: a job queued again has the same name."""
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.stem}.{number}{path.suffix}")
+    return free
+
+
 @contextlib.contextmanager
 def _surroundings() -> Iterator[dict[str, str]]:
-    """The kernel's variables: no display, folders of its own, the storage with its password."""
+    """The kernel's variables: folders of its own, the storage with its password."""
     with tempfile.TemporaryDirectory(prefix="gadlib-job-") as folder:
         variables = {
-            "MPLBACKEND": "Agg",
+            "MPLBACKEND": BACKEND,
             "JUPYTER_RUNTIME_DIR": f"{folder}/runtime",
             "IPYTHONDIR": f"{folder}/ipython",
             "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),

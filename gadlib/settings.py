@@ -391,6 +391,11 @@ class ValidateSettings(SearchSettings):
         " solver, start, criterion, mode or budget; told in the results",
         json_schema_extra=_WHERE,
     )
+    screening: str | None = Field(
+        None,
+        description="screening.json of these reactions, which says which are easy; none: not told",
+        json_schema_extra=_WHERE,
+    )
     split: str = Field(
         "val,test", description="train, val, test, several with commas between, or all"
     )

@@ -8,7 +8,7 @@ cd "${REPOSITORY:-${SLURM_SUBMIT_DIR:-$PWD}}"
 python=${PYTHON:-.venv/bin/python}
 [[ -x $python ]] || { echo "no $python in $PWD: submit from the checkout after make env, or set REPOSITORY or PYTHON" >&2; exit 2; }
 
-export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 MPLBACKEND=Agg
+export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 echo "$(date -Is) job ${SLURM_JOB_ID:-none}${SLURM_ARRAY_TASK_ID:+ task $SLURM_ARRAY_TASK_ID}" \
   "start ${SLURM_RESTART_COUNT:-0} on $(hostname): $NOTEBOOK, $PARAMETERS"
 

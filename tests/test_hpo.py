@@ -432,3 +432,36 @@ def test_interrupt_waits_until_what_is_being_stored_is_stored():
 def test_error_while_storing_is_not_hidden_by_an_interrupt():
     with pytest.raises(ZeroDivisionError), hpo.undisturbed():
         raise ZeroDivisionError
+
+
+# Early ends
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "n_samples", "pruning", "told"),
+    [
+        (2, 2, "bound", "--batch-size 1 or less lets them"),
+        (8, 2, "bound", "with batch_size 8 its 2 samples are searched at once"),
+        (1, 2, "bound", None),
+        (8, 2, "none", None),
+        (8, 1, "bound", None),
+    ],
+)
+def test_study_whose_trials_cannot_end_early_says_so(
+    batch_size, n_samples, pruning, told, settings, springs, capsys
+):
+    changed = {"batch_size": batch_size, "n_samples": n_samples, "pruning": pruning, "n_trials": 1}
+    hpo.tune(settings.model_copy(update=changed))
+    said = [
+        line for line in capsys.readouterr().out.splitlines() if "No trial can end early" in line
+    ]
+    assert len(said) == (told is not None)
+    assert told is None or told in said[0]
+
+
+def test_advice_on_the_batch_is_one_with_which_trials_end_early():
+    for batch_size, n_samples, batches in ((15, 15, 1), (15, 15, 4), (8, 15, 4), (9, 3, 4)):
+        asked = TuneSettings(batch_size=batch_size, n_samples=n_samples)
+        said = hpo._never_early(asked, batches * batch_size)
+        most = int(said.partition("--batch-size ")[2].split()[0]) if "--batch-size" in said else 0
+        assert most * batches < n_samples <= (most + 1) * batches

@@ -17,12 +17,13 @@ from test_report import DEFAULTS, SPACE, make_study, random_study, record, texts
 from gadlib import report
 from gadlib.__main__ import main
 from gadlib.hyperparameters import GadHyperparameters
+from gadlib.input import InputError
 from gadlib.records import payload, write_json
 from gadlib.report.stability import _Drawn
 from gadlib.report.study import Range, suggested_range
 from gadlib.report.style import VERMILLION
 from gadlib.review import ReportSettings
-from gadlib.settings import SearchSettings, ValidateSettings
+from gadlib.settings import ScreenSettings, SearchSettings, ValidateSettings
 
 
 @pytest.fixture(autouse=True)
@@ -37,8 +38,18 @@ WORSE = [record("a", 5), record("b", 99, index1=False), record("c", 36), record(
 WORSE[2] = replace(WORSE[2], n_gradient=12)
 
 
-def sampled_study(*solved: tuple[bool, ...]) -> optuna.Study:
+def screened(*difficult: str, of: str = "abcd") -> report.Screened:
+    """What a screening of other starts says: which of the reactions are difficult."""
+    rows = [record(name, 500 if name in difficult else 1, noise_seed=7) for name in of]
+    share = max(len(difficult), 2) / len(of)
+    return report.collect_screened(rows, ScreenSettings(difficulty_threshold=min(share, 1.0)))
+
+
+def sampled_study(*solved: tuple[bool, ...], worked: dict[str, bool] | None = None) -> optuna.Study:
     study = optuna.create_study(direction="maximize", study_name="sampled")
+    if worked is not None:
+        told = [{"name": name, "converged": ok} for name, ok in worked.items()]
+        study.set_user_attr("screening", told)
     for i, row in enumerate(solved):
         samples = [
             {"name": f"rxn{k}", "converged": ok, "steps": 10 + k} for k, ok in enumerate(row)
@@ -59,7 +70,7 @@ def sampled_study(*solved: tuple[bool, ...]) -> optuna.Study:
 
 
 def test_groups_part_the_reactions_and_count_the_discordant():
-    gain = report.collect_gain(DEFAULT, WORSE, {"c", "d"})
+    gain = report.collect_gain(DEFAULT, WORSE, screened("c", "d"))
     counts = {
         n: (c.converged.default.n, c.converged.gained, c.converged.lost)
         for n, c in gain.groups.items()
@@ -74,25 +85,109 @@ def test_groups_part_the_reactions_and_count_the_discordant():
 
 
 def test_easy_reactions_that_fell_are_red_and_said():
-    gain = report.collect_gain(DEFAULT, WORSE, {"c", "d"})
+    gain = report.collect_gain(DEFAULT, WORSE, screened("c", "d"))
     assert gain.easy_fell
     assert "EASY REACTIONS FELL: 1 of 2" in gain.sentence
     assert report.gain_table(gain)[""].tolist() == ["", "", "FELL"]
     bars = report.draw_gain(gain).axes[0].patches
     assert [to_hex(bar.get_facecolor()).upper() for bar in bars[:6]].count(VERMILLION) == 1
-    fine = report.collect_gain(DEFAULT, DEFAULT, {"c", "d"})
+    fine = report.collect_gain(DEFAULT, DEFAULT, screened("c", "d"))
     assert not fine.easy_fell
     red = [to_hex(bar.get_facecolor()).upper() for bar in report.draw_gain(fine).axes[0].patches]
     assert VERMILLION not in red
 
 
-def test_without_a_screening_the_sentence_warns():
-    assert "can only fall" in report.collect_gain(DEFAULT, WORSE).sentence
+def test_without_a_screening_nothing_is_said_of_easy_reactions():
+    gain = report.collect_gain(DEFAULT, WORSE)
+    assert list(gain.groups) == ["overall"]
+    assert not gain.easy_fell
+    assert "No screening of these reactions says which are easy" in gain.sentence
+    assert report.gain_table(gain)["reactions"].tolist() == ["overall"]
+    assert [t.get_text() for t in report.draw_gain(gain).axes[0].get_xticklabels()] == [
+        "overall\n(4)"
+    ]
+
+
+@pytest.mark.parametrize("difficult", [("a", "b"), ("a", "d"), ("c", "d"), ("b", "c")])
+def test_easy_and_difficult_are_the_screenings_whatever_either_side_solves(difficult):
+    for default, tuned in ((DEFAULT, WORSE), (WORSE, DEFAULT), (WORSE, WORSE)):
+        groups = report.collect_gain(default, tuned, screened(*difficult)).groups
+        hard = [r for r in default if r.name in difficult]
+        assert groups["difficult"].converged.default.n_success == sum(r.converged for r in hard)
+        assert (groups["difficult"].converged.default.n, groups["easy"].converged.default.n) == (
+            2,
+            2,
+        )
+
+
+def test_what_was_not_screened_is_in_neither_group_and_counted():
+    gain = report.collect_gain(DEFAULT, WORSE, screened("b", "x", of="abx"))
+    assert (
+        gain.groups["easy"].converged.default.n,
+        gain.groups["overall"].converged.default.n,
+    ) == (
+        1,
+        4,
+    )
+    assert "2 of all 4 were not screened and are in neither group" in gain.sentence
+
+
+def test_screening_from_the_very_starts_that_are_compared_is_said_to_favour_the_defaults():
+    same = report.collect_screened(DEFAULT, ScreenSettings())
+    assert (
+        "2 were screened from the same start" in report.collect_gain(DEFAULT, WORSE, same).sentence
+    )
+    other = report.collect_gain(DEFAULT, WORSE, screened("c", "d"))
+    assert "from the same start" not in other.sentence
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"calculator": "hip"},
+        {"scine_functional": "PM6"},
+        {"solver": "trust"},
+        {"criterion": "strict"},
+        {"mode": "reaction"},
+        {"start_from": "ts"},
+        {"hyperparameters": {"dt_max": 0.02}},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_screening_with_other_settings_says_nothing_of_what_is_easy(changed, tmp_path, capsys):
+    path = write_json(tmp_path / "screening.json", payload(ScreenSettings.read(changed), DEFAULT))
+    with pytest.raises(InputError, match=f"{next(iter(changed))} was"):
+        report.screened_in(path, ValidateSettings())
+    assert report.read_screened(str(path), ValidateSettings()) is None
+    assert next(iter(changed)) in capsys.readouterr().out
+
+
+def test_screening_of_another_split_budget_or_seed_is_used(tmp_path):
+    other = {"split": "all", "n_steps_per_sample": 7, "noise_seed": 1, "workers": 3}
+    path = write_json(tmp_path / "screening.json", payload(ScreenSettings.read(other), DEFAULT))
+    found = report.read_screened(str(path), ValidateSettings())
+    assert {name for name, _ in found.difficult} == {"c", "d"}
+    assert report.read_screened(None, ValidateSettings()) is None
+
+
+def test_validation_tells_easy_reactions_by_the_screening(tmp_path, capsys):
+    small = ["--max-samples", "4", "--n-steps-per-sample", "4", "--workers", "0"]
+    small += ["--start-from", "ts_noise0.1A", "--split", "val,test"]
+    assert main(["screen", *small, "--out-dir", str(tmp_path / "screen")]) == 0
+    path = str(tmp_path / "screen" / "screening.json")
+    given = ["validate", *small, "--escape-delta", "0.3", "--screening", path]
+    assert main([*given, "--out-dir", str(tmp_path / "v")]) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"^ *difficult  2 ", told, re.MULTILINE)
+    assert "2 were screened from the same start" in told
+    assert main([*given, "--solver", "trust", "--out-dir", str(tmp_path / "w")]) == 2
+    assert "solver was 'gad', now 'trust'" in capsys.readouterr().err
+    assert not (tmp_path / "w").exists()
 
 
 def test_no_search_solved_by_both_is_a_sentence():
     none = [replace(r, converged=False, index1=False) for r in DEFAULT]
-    figure = report.draw_gain(report.collect_gain(none, DEFAULT, set()))
+    figure = report.draw_gain(report.collect_gain(none, DEFAULT))
     assert "No search converges on both sides" in texts(figure).replace("\n", " ")
 
 
@@ -110,6 +205,40 @@ def test_samples_are_ordered_by_difficulty_and_the_hopeless_named():
     assert report.samples_table(samples)["solved by"].tolist() == ["0%", "67%", "100%"]
     image = report.draw_samples(samples).images[0].get_array()
     assert image.shape == (3, 3)
+
+
+def test_trials_are_followed_on_the_samples_that_already_worked():
+    worked = {"rxn0": True, "rxn1": False, "rxn2": True}
+    study = sampled_study(
+        (True, False, True), (True, True, False), (False, True, False), worked=worked
+    )
+    samples = report.collect_samples(study)
+    assert dict(zip(samples.names, samples.worked.tolist(), strict=True)) == worked
+    best = samples.trials[-1]
+    told = report.kept_sentence(samples)
+    assert told.startswith(
+        f"Of the 2 samples that converged in the screening the best trial ({best})"
+    )
+    lines = {
+        line.get_label(): line.get_ydata().tolist() for line in report.draw_kept(samples).lines
+    }
+    assert lines == {"converged then (2)": [1.0, 0.5, 0.0], "did not (1)": [0.0, 1.0, 1.0]}
+    table = report.samples_table(samples).set_index("sample")["screening"]
+    assert table["rxn0"] == "converged"
+    assert table["rxn1"] == "not converged"
+
+
+@pytest.mark.parametrize(
+    ("worked", "sentence"),
+    [
+        (None, "does not say which of its samples converged in the screening"),
+        ({"rxn0": False, "rxn1": False}, "None of the 2 samples converged in the screening"),
+    ],
+)
+def test_study_without_samples_that_worked_says_so(worked, sentence):
+    samples = report.collect_samples(sampled_study((True, False), (True, True), worked=worked))
+    assert sentence in report.kept_sentence(samples)
+    assert sentence in texts(report.draw_kept(samples).figure).replace("\n", " ")
 
 
 def foreign() -> optuna.Study:
@@ -161,6 +290,7 @@ def test_what_cannot_be_drawn_is_a_sentence_and_the_rest_appears(study):
         report.draw_importances(importances),
         report.draw_stability(report.collect_stability(study, importances)),
         report.draw_samples(samples),
+        report.draw_kept(samples),
         report.draw_history(trials),
         report.draw_parallel(trials),
         report.draw_slices(trials),
@@ -185,7 +315,7 @@ def test_page_of_a_strange_study_has_all_that_can_be_drawn(study, results):
     has_trial = study.trials and study.trials[0].state.name == "COMPLETE"
     is_drawn = has_trial and len(study.directions) == 1
     is_ours = len(study.directions) == 1
-    assert told.count("<figure>") == (8 if is_drawn else 2 if is_ours else 1)
+    assert told.count("<figure>") == (9 if is_drawn else 2 if is_ours else 1)
     assert ("was not made by gadlib" in told) != is_ours
     assert "Gained and lost (2)" in told
 
@@ -378,13 +508,23 @@ def test_screening_says_which_are_easy_on_the_page(results):
     assert 'class="red">EASY REACTIONS FELL: 1 of 2' in out.read_text()
 
 
-def test_screening_that_lacks_validated_reactions_is_not_used(results, capsys):
-    write_json(results / "screening.json", payload(SearchSettings(), [record("a", 1)]))
+def test_screening_that_lacks_all_validated_reactions_is_not_used(results, capsys):
+    write_json(results / "screening.json", payload(SearchSettings(), [record("x", 1)]))
     out = results / "page.html"
     command = ["report", "--storage", "", "--validation", str(results), "--out", str(out)]
     assert main([*command, "--screening", str(results / "screening.json")]) == 0
-    assert "is not used: of 3 of the reactions that were validated" in capsys.readouterr().out
-    assert "can only fall" in out.read_text()
+    assert "is not used: it has none of the reactions validated" in capsys.readouterr().out
+    assert "No screening of these reactions says which are easy" in out.read_text()
+
+
+def test_screening_with_another_calculator_is_a_red_sentence_on_the_page(results):
+    other = SearchSettings(scine_functional="PM6")
+    write_json(results / "screening.json", payload(other, DEFAULT))
+    out = results / "page.html"
+    command = ["report", "--storage", "", "--validation", str(results), "--out", str(out)]
+    assert main([*command, "--screening", str(results / "screening.json")]) == 0
+    assert "scine_functional was &#x27;PM6&#x27;, now &#x27;DFTB0&#x27;" in out.read_text()
+    assert "FELL" not in out.read_text()
 
 
 def test_every_setting_of_the_page_is_a_flag(capsys):

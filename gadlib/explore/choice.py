@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from gadlib import calculators, reactions
 from gadlib.calculators import ase, sparrow
+from gadlib.criteria import CRITERIA
 from gadlib.explore.background import Task
 from gadlib.hyperparameters import SOLVERS
 from gadlib.input import InputError
@@ -71,12 +72,21 @@ def _molecule(of: Reaction | Start, place: int, **kind: Any) -> Molecule:
 
 
 def potentials(settings: ExploreSettings) -> dict[str, Mapping[str, Any]]:
-    """The potentials to choose from, by label, as settings; the one that is set comes first."""
-    own = {name: getattr(settings, name) for name in settings.options_of(settings.calculator)}
-    first = {"calculator": settings.calculator, **own}
+    """The potentials to choose from, by label, as settings; the one that is set comes first.
+
+    Options that were given stay those of the potential that they were given for.
+    """
+
+    def own(calculator: str) -> Mapping[str, Any]:
+        names = settings.options_of(calculator)
+        return {"calculator": calculator} | {name: getattr(settings, name) for name in names}
+
+    first = own(settings.calculator)
     others: list[Mapping[str, Any]] = [
         *({"calculator": "scine", "scine_functional": method} for method in sparrow.METHODS),
-        *({"calculator": "ase", "ase_calculator": path} for path in ase.found()),
+        *([own("ase")] if settings.ase_calculator else []),
+        *({**own("ase"), "ase_calculator": path, "ase_options": {}} for path in ase.found()),
+        *([own("hip")] if settings.checkpoint_path else []),
     ]
     labelled: dict[str, Mapping[str, Any]] = {_label(first): first}
     for other in others:
@@ -96,7 +106,7 @@ def _label(potential: Mapping[str, Any]) -> str:
 
 
 def require_usable(settings: ExploreSettings) -> None:
-    """Nothing, when the calculator and the solver that are set exist.
+    """Nothing, when the calculator, the solver and the criterion that are set exist.
 
     Raises:
         InputError: when one is unknown, or a knob that is set is not the solver's.
@@ -107,6 +117,8 @@ def require_usable(settings: ExploreSettings) -> None:
         )
     if settings.solver not in SOLVERS:
         raise InputError(f"solver {settings.solver!r}: expected one of {', '.join(SOLVERS)}")
+    if settings.criterion not in CRITERIA:
+        raise InputError(f"criterion {settings.criterion!r}: expected one of {', '.join(CRITERIA)}")
     hyperparameters_of(settings)
     reactions.parse_start(settings.start_from)
 

@@ -25,10 +25,11 @@ from gadlib.explore.knobs import (
 from gadlib.hyperparameters import SOLVERS, Knob
 from gadlib.input import InputError
 from gadlib.reactions import MAX_NOISE, parse_start
-from gadlib.settings import ExploreSettings
+from gadlib.settings import ExploreSettings, SearchSettings
 
 WIDE = {"width": "390px"}
 _LABEL = {"description_width": "190px"}
+_MAX_WHOLE = 2**53 - 1  # of a browser
 
 
 def knob_slider(knob: Knob) -> Any:
@@ -70,15 +71,19 @@ class KnobSliders:
         self.choices = {
             c.name: _dropdown(c.name, c.values, c.default, c.doc) for c in kind.choices()
         }
+        self._given: dict[str, tuple[float, float | int]] = {}
         self.box = w.VBox([*self.choices.values(), *self.sliders.values()])
 
     @property
     def values(self) -> dict[str, float | int | str]:
-        """What the widgets show, each value within its limits."""
-        numbers = {
-            name: value_of(knob, self.sliders[name].value) for name, knob in self._knobs.items()
-        }
+        """What the widgets show, each value within its limits; a given one in all its digits."""
+        numbers = {name: self._number_of(name) for name in self.sliders}
         return {name: chosen.value for name, chosen in self.choices.items()} | numbers
+
+    def _number_of(self, name: str) -> float | int:
+        place = self.sliders[name].value
+        before, given = self._given.get(name, (None, 0.0))
+        return given if place == before else value_of(self._knobs[name], place)
 
     def show(self, values: Mapping[str, float | int | str]) -> None:
         """Nothing; the named ones are set, and a slider whose range ends before its value grows."""
@@ -91,6 +96,7 @@ class KnobSliders:
             end = math.log10(shown) if knob.log else shown
             slider.min, slider.max = min(slider.min, end), max(slider.max, end)
             slider.value = int(shown) if slider_of(knob).step == 1 else shown
+            self._given[name] = slider.value, knob.type(value)
 
     def reset(self) -> None:
         """Nothing; everything is at its default."""
@@ -121,7 +127,7 @@ class Controls:
         self.noise = w.FloatSlider(
             value=noise,
             min=0,
-            max=MAX_NOISE / 2,
+            max=max(noise, MAX_NOISE / 2),
             step=0.05,
             description="noise (Å)",
             tooltip="standard deviation of the Gaussian noise on every coordinate of the start",
@@ -178,15 +184,13 @@ class Controls:
         Raises:
             InputError: when it can't be followed.
         """
-        own = {
-            name: getattr(self._settings, name) for name in type(self._settings).options_of("ase")
-        }
-        values = own | dict(self._potentials[self.potential.value])
+        given = {name: getattr(self._settings, name) for name in SearchSettings.model_fields}
         return task_of(
             self.chosen,
-            values
+            given
+            | dict(self._potentials[self.potential.value])
             | {
-                "start_from": recipe(self.anchor.value, round(self.noise.value, 3)),
+                "start_from": self._start_from(),
                 "noise_seed": self.seed.value,
                 "solver": self.solver.value,
                 "criterion": self.criterion.value,
@@ -194,6 +198,10 @@ class Controls:
                 "hyperparameters": self.knobs.values,
             },
         )
+
+    def _start_from(self) -> str:
+        shown, given = (self.anchor.value, self.noise.value), self._settings.start_from
+        return given if shown == parse_start(given) else recipe(shown[0], round(shown[1], 3))
 
     def _show_solver(self, _: Any) -> None:
         self._knob_box.children = [self.knobs.box]
@@ -219,7 +227,7 @@ def _number(label: str, value: int, doc: str, low: int) -> Any:
     return w.BoundedIntText(
         value=value,
         min=low,
-        max=10**6,
+        max=_MAX_WHOLE,
         description=label,
         tooltip=doc,
         style=_LABEL,

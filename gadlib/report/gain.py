@@ -1,14 +1,14 @@
 """Is the gain real? Default against tuned on all, on difficult and on easy reactions, and the cost.
 
-A reaction is difficult where the screening says so. Without one it is difficult where the default
-search did not converge, and then what is easy can only fall: the sentence says which it was.
+A reaction is difficult or easy where a screening says so, never by the searches that are compared:
+what the default side solves could only fall.
 
 References: as in `comparison`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from gadlib.records import Record, gradients_of
 from gadlib.report.benchmark import rate_text
 from gadlib.report.comparison import Comparison, Paired, collect_comparison
+from gadlib.report.screening import Screened
 from gadlib.report.style import BLUE, GREY, LEGEND, VERMILLION, panels, say
 
 RED = VERMILLION
@@ -31,9 +32,10 @@ class Gain(NamedTuple):
     """Default against tuned, by groups of reactions.
 
     Attributes:
-        groups: the comparison on `overall`, `difficult` and `easy`, of those that have a reaction.
+        groups: the comparison on `overall` and, as a screening tells them, on `difficult` and
+            `easy` reactions, of those that have one.
         easy_fell: whether fewer easy reactions converge with the tuned values.
-        sentence: what became of the easy ones, and how they were told.
+        sentence: what became of the easy ones, or why that can't be said.
         changes: a row for each search that only one side solves.
         differences: for the searches that converge on both sides, tuned minus default: `steps`, and
             `gradients` as gradient equivalents.
@@ -49,25 +51,25 @@ class Gain(NamedTuple):
 def collect_gain(
     default: Sequence[Record],
     tuned: Sequence[Record],
-    difficult: Collection[str] | None = None,
+    screened: Screened | None = None,
 ) -> Gain:
     """The comparison of searches from the same starting points, group by group.
 
     Args:
         default: the records with the default values.
         tuned: the records with the tuned ones.
-        difficult: names of the difficult reactions, as a screening found them.
+        screened: what a screening says of them; without it no group but `overall` is told.
 
     Raises:
         InputError: when a starting point is on one side only or twice, or there is none.
     """
     overall = collect_comparison(default, tuned)
-    hard = {r.name for r in default if not r.converged} if difficult is None else set(difficult)
     groups = {"overall": overall}
-    for name, is_hard in (("difficult", True), ("easy", False)):
-        own = [[r for r in side if (r.name in hard) == is_hard] for side in (default, tuned)]
-        if own[0]:
-            groups[name] = collect_comparison(*own)
+    if screened is not None:
+        for name, those in (("difficult", screened.difficult), ("easy", screened.easy)):
+            own = [[r for r in s if (r.name, r.formula) in those] for s in (default, tuned)]
+            if own[0]:
+                groups[name] = collect_comparison(*own)
     easy = groups["easy"].converged if "easy" in groups else None
     other = {_key(r): r for r in tuned}
     pairs = [(a, other[_key(a)]) for a in default]
@@ -75,7 +77,7 @@ def collect_gain(
     return Gain(
         groups=groups,
         easy_fell=easy is not None and easy.tuned.n_success < easy.default.n_success,
-        sentence=_sentence(easy, difficult is not None),
+        sentence=_sentence(easy, default, screened),
         changes=pd.DataFrame([_change(a, b) for a, b in pairs if a.converged != b.converged]),
         differences={
             "steps": np.array([b.steps - a.steps for a, b in both]),
@@ -88,15 +90,34 @@ def _key(record: Record) -> tuple[str, str, int | None]:
     return record.name, record.start, record.noise_seed
 
 
-def _sentence(easy: Paired | None, is_screened: bool) -> str:
-    told = "" if is_screened else " (easy: those that the defaults solve, so that it can only fall)"
+def _sentence(easy: Paired | None, default: Sequence[Record], screened: Screened | None) -> str:
+    if screened is None:
+        return "No screening of these reactions says which are easy, so nothing is said of those."
+    told = _limits(default, screened)
     if easy is None:
-        return "No reaction is easy, so nothing can be said of those."
+        return f"No reaction is easy by the screening, so nothing can be said of those{told}."
     before, after = easy.default.n_success, easy.tuned.n_success
     counts = f"{after} of {easy.tuned.n} converge with the tuned values, {before} with the defaults"
     if after < before:
         return f"EASY REACTIONS FELL: {counts}, exact McNemar p = {easy.p:.2g}{told}."
     return f"The easy reactions did not fall: {counts}{told}."
+
+
+def _limits(default: Sequence[Record], screened: Screened) -> str:
+    """What else is to be known of the groups, after a semicolon; empty where it is nothing."""
+    known = screened.easy | screened.difficult
+    n_unknown = sum((r.name, r.formula) not in known for r in default)
+    n_same = sum(
+        (r.name, r.formula, r.start, r.noise_seed) in screened.starts
+        for r in default
+        if (r.name, r.formula) in screened.easy
+    )
+    told = ""
+    if n_unknown:
+        told += f"; {n_unknown} of all {len(default)} were not screened and are in neither group"
+    if n_same:
+        told += f"; {n_same} were screened from the same start, which favours the defaults"
+    return told
 
 
 def _change(default: Record, tuned: Record) -> dict[str, object]:

@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import optuna
 
@@ -14,9 +14,9 @@ from gadlib import pathways
 from gadlib.input import InputError, without_secrets
 from gadlib.records import Record, read_records, write_bytes
 from gadlib.report.page import Material, page
+from gadlib.report.screening import Screened, screened_in
 from gadlib.review import ReportSettings
-from gadlib.screen import difficult
-from gadlib.settings import ScreenSettings
+from gadlib.settings import SearchSettings
 from gadlib.storage import without_password
 from gadlib.study import load
 
@@ -72,18 +72,19 @@ def gather(settings: ReportSettings, command: str) -> Material:
     folder = settings.validation
     files = [None if folder is None else str(Path(folder) / f"{n}.json") for n in _SIDES]
     default, tuned = (read(path, records, []) for path in files)
-    screened = read(settings.screening, _screened, None)
-    if screened and (unknown := {r.name for r in default} - screened.names):
-        notes.append(
-            f"{settings.screening} is not used: of {len(unknown)} of the reactions that were"
-            f" validated it does not say whether they are difficult, as {min(unknown)}"
-        )
+    screened = read(
+        settings.screening if default else None,
+        lambda path: screened_in(path, _search_settings(told[str(files[0])])),
+        None,
+    )
+    if screened and not {(r.name, r.formula) for r in default} & _known(screened):
+        notes.append(f"{settings.screening} is not used: it has none of the reactions validated")
         screened = None
     material = Material(
         studies=studies,
         default=default if default and tuned else [],
         tuned=tuned if default and tuned else [],
-        difficult=screened.difficult if screened else None,
+        screened=screened,
         paths=read(settings.paths, pathways.read, []),
         settings=told,
         command=command,
@@ -103,21 +104,13 @@ def _storages(settings: ReportSettings) -> list[str | None]:
 _SIDES = ("default", "tuned")
 
 
-class _Screened(NamedTuple):
-    """Names of the reactions that were screened, and of the difficult ones among them."""
-
-    names: set[str]
-    difficult: set[str]
+def _search_settings(before: dict[str, Any]) -> SearchSettings:
+    known = {n: before[n] for n in SearchSettings.model_fields if n in before}
+    return SearchSettings.read(known)
 
 
-def _screened(path: str) -> _Screened:
-    before, records = read_records(path)
-    known = {n: before[n] for n in ScreenSettings.model_fields if n in before}
-    try:
-        hard = difficult(records, ScreenSettings.read(known))
-    except InputError as error:
-        raise InputError(f"{path}: settings: {error}") from None
-    return _Screened({r.name for r in records}, {r.name for r in hard})
+def _known(screened: Screened) -> frozenset[tuple[str, str]]:
+    return screened.easy | screened.difficult
 
 
 def open_study(url: str | None, name: str | None) -> optuna.Study:

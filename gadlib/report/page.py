@@ -9,7 +9,7 @@ import base64
 import html
 import io
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -26,7 +26,15 @@ from gadlib.report.comparison import comparison_table
 from gadlib.report.gain import collect_gain, draw_gain, gain_table
 from gadlib.report.landscape import draw_contours, draw_parallel, draw_slices
 from gadlib.report.paths import draw_profiles_of, draw_verdicts, paths_table, verdict_sentence
-from gadlib.report.samples import collect_samples, draw_samples, never_sentence, samples_table
+from gadlib.report.samples import (
+    collect_samples,
+    draw_kept,
+    draw_samples,
+    kept_sentence,
+    never_sentence,
+    samples_table,
+)
+from gadlib.report.screening import Screened
 from gadlib.report.stability import (
     collect_seeds,
     collect_stability,
@@ -69,7 +77,7 @@ class Material(NamedTuple):
     Attributes:
         studies: the first is shown in full, all of them side by side.
         default, tuned: records from the same starting points.
-        difficult: names of the difficult reactions, None where no screening told them.
+        screened: which reactions are difficult and easy, None where no screening told them.
         paths: what saddles join.
         settings: what all of it was done with, by source.
         command: the one that writes this page.
@@ -79,7 +87,7 @@ class Material(NamedTuple):
     studies: Sequence[optuna.Study]
     default: Sequence[Record]
     tuned: Sequence[Record]
-    difficult: Collection[str] | None
+    screened: Screened | None
     paths: Sequence[PathRecord]
     settings: Mapping[str, Any]
     command: str
@@ -107,7 +115,7 @@ def page(material: Material) -> str:
 
 
 def _gain(material: Material) -> Iterator[str]:
-    gain = collect_gain(material.default, material.tuned, material.difficult)
+    gain = collect_gain(material.default, material.tuned, material.screened)
     yield sentence(gain.groups["overall"].verdict)
     yield sentence(gain.sentence, is_red=gain.easy_fell)
     yield table(gain_table(gain))
@@ -131,6 +139,8 @@ def _knobs(study: optuna.Study) -> Iterator[str]:
     yield "<h3>Best values, and ranges to widen</h3>" + table(best_table(trials))
     yield "<h3>Samples</h3>" + sentence(never_sentence(samples))
     yield figure(lambda: draw_samples(samples))
+    yield sentence(kept_sentence(samples))
+    yield figure(lambda: draw_kept(samples))
     yield table(samples_table(samples))
 
 

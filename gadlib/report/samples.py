@@ -10,6 +10,7 @@ import optuna
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
+from matplotlib.ticker import MaxNLocator
 from optuna.trial import TrialState
 
 from gadlib.report.style import BLUE, GREY, LEGEND, VERMILLION, axes_or_new, say
@@ -26,6 +27,8 @@ class Samples(NamedTuple):
         solved: S by T, 1 where it converged, 0 where not, NaN where the trial did not tell.
         steps: S by T.
         never: the names that no trial solved.
+        worked: 1 where the screening of the study solved the sample, 0 where not, NaN where it does
+            not say.
     """
 
     names: tuple[str, ...]
@@ -33,6 +36,7 @@ class Samples(NamedTuple):
     solved: np.ndarray
     steps: np.ndarray
     never: tuple[str, ...]
+    worked: np.ndarray
 
 
 def collect_samples(study: optuna.Study) -> Samples:
@@ -54,13 +58,23 @@ def collect_samples(study: optuna.Study) -> Samples:
     rates = np.array([np.nanmean(row) for row in solved])
     means = np.array([np.nanmean(row) for row in steps])
     order = np.lexsort((-means, rates))
+    worked = _worked(study)
     return Samples(
         names=tuple(names[i] for i in order),
         trials=np.array([t.number for t in told], dtype=int),
         solved=solved[order],
         steps=steps[order],
         never=tuple(names[i] for i in order if rates[i] == 0),
+        worked=np.array([worked.get(names[i], math.nan) for i in order]),
     )
+
+
+def _worked(study: optuna.Study) -> dict[str, float]:
+    """By its name whether the screening of the study solved a reaction."""
+    told = study.user_attrs.get("screening")
+    if told is None or not _kept(told):
+        return {}
+    return {s["name"]: float(bool(s["converged"])) for s in told}
 
 
 def _kept(samples: object) -> bool:
@@ -83,16 +97,64 @@ def never_sentence(samples: Samples) -> str:
     )
 
 
+def kept_sentence(samples: Samples) -> str:
+    """What the best trial does on the samples that worked before, in a sentence."""
+    if not samples.names:
+        return _NOTHING
+    rows = samples.solved[samples.worked == 1]
+    if not len(rows):
+        return _none_worked(samples)
+    best, number = int(np.nansum(rows[:, -1])), samples.trials[-1]
+    told = f"the best trial ({number}) solves {best}"
+    if len(defaults := rows[:, samples.trials == 0].T) and number:
+        told += f", trial 0 with the defaults {int(np.nansum(defaults[0]))}"
+    return f"Of the {len(rows)} samples that converged in the screening {told}."
+
+
+def _none_worked(samples: Samples) -> str:
+    if np.isnan(samples.worked).all():
+        return "The study does not say which of its samples converged in the screening."
+    return (
+        f"None of the {len(samples.names)} samples converged in the screening, so that none can"
+        " be lost here; what becomes of easy reactions is for the validation to say."
+    )
+
+
+def draw_kept(samples: Samples, *, ax: Axes | None = None) -> Axes:
+    """The rate of each trial on the samples that the screening solved, and on those it did not."""
+    ax = axes_or_new(ax, height=2.8)
+    if not samples.names:
+        return say(ax, _NOTHING)
+    if not (samples.worked == 1).any():
+        return say(ax, _none_worked(samples))
+    order = np.argsort(samples.trials)
+    groups = ((1.0, BLUE, "o", "converged then"), (0.0, VERMILLION, "x", "did not"))
+    for worked, colour, marker, label in groups:
+        rows = np.ma.masked_invalid(samples.solved[samples.worked == worked])
+        if len(rows):
+            rates = rows.mean(axis=0)[order]
+            label = f"{label} ({len(rows)})"
+            ax.plot(samples.trials[order], rates, marker, ls=":", lw=1, color=colour, label=label)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set(ylim=(-0.05, 1.05), xlabel="trial", ylabel="fraction that converges")
+    ax.set_title("Samples by what the screening found", loc="left")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), title="in the screening", **LEGEND)
+    return ax
+
+
 def samples_table(samples: Samples) -> pd.DataFrame:
     """One row per sample, hardest first: the share of trials that solved it, its mean steps."""
     rows = [
         {
             "sample": name,
+            "screening": {1.0: "converged", 0.0: "not converged"}.get(worked, "-"),
             "solved by": f"{np.nanmean(solved):.0%}",
             "trials": int(np.isfinite(solved).sum()),
             "mean steps": round(float(np.nanmean(steps)), 1),
         }
-        for name, solved, steps in zip(samples.names, samples.solved, samples.steps, strict=True)
+        for name, worked, solved, steps in zip(
+            samples.names, samples.worked, samples.solved, samples.steps, strict=True
+        )
     ]
     return pd.DataFrame(rows)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,12 +14,69 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from gadlib.records import Record
-from gadlib.report.style import BLUE, LEGEND, VERMILLION, axes_or_new, panels, say
+from gadlib.input import InputError
+from gadlib.records import Record, read_records
+from gadlib.report.style import BLUE, LEGEND, VERMILLION, axes_or_new, panels, say, wrapped
 from gadlib.screen import difficult, difficulty
-from gadlib.settings import ScreenSettings
+from gadlib.settings import ScreenSettings, SearchSettings
 
 NO_RECORD = "There is no record to show."
+
+
+Reaction = tuple[str, str]
+"""Its name and formula."""
+
+
+class Screened(NamedTuple):
+    """What a screening with the defaults says of the reactions that it searched.
+
+    Attributes:
+        difficult, easy: those that it kept as difficult, and the rest.
+        starts: the start and noise seed of each of its searches, after name and formula.
+    """
+
+    difficult: frozenset[Reaction]
+    easy: frozenset[Reaction]
+    starts: frozenset[tuple[str, str, str, int | None]]
+
+
+def collect_screened(records: Sequence[Record], settings: ScreenSettings) -> Screened:
+    """What these records of a screening say."""
+    hard = {id(record) for record in difficult(records, settings)}
+    return Screened(
+        difficult=frozenset((r.name, r.formula) for r in records if id(r) in hard),
+        easy=frozenset((r.name, r.formula) for r in records if id(r) not in hard),
+        starts=frozenset((r.name, r.formula, r.start, r.noise_seed) for r in records),
+    )
+
+
+def screened_in(path: str | Path, like: SearchSettings) -> Screened:
+    """What the screening in a file says of searches as these settings ask for.
+
+    Raises:
+        InputError: when the file can't be read, or what is easy in it need not be so with these
+            settings, as with another calculator.
+    """
+    before, records = read_records(path)
+    asked = ("calculator", *like.calculator_options(), *_SAME)
+    now = {name: getattr(like, name) for name in asked} | {"hyperparameters": {}}
+    if differing := [n for n in now if n in before and before[n] != now[n]]:
+        told = "; ".join(f"{n} was {before[n]!r}, now {now[n]!r}" for n in differing)
+        raise InputError(f"{path} says nothing of what is easy here, as it was screened: {told}")
+    known = {n: before[n] for n in ScreenSettings.model_fields if n in before}
+    return collect_screened(records, ScreenSettings.read(known))
+
+
+_SAME = ("solver", "criterion", "mode", "start_from")
+
+
+def read_screened(path: str | None, like: SearchSettings) -> Screened | None:
+    """As `screened_in`; None where no file is named, or, after a sentence, it can't be used."""
+    try:
+        return None if path is None else screened_in(path, like)
+    except InputError as error:
+        print(wrapped(str(error)))
+        return None
 
 
 def difficulty_table(records: Sequence[Record], settings: ScreenSettings) -> pd.DataFrame:

@@ -115,7 +115,7 @@ def draw_stability(stability: Stability, *, ax: Axes | None = None) -> Axes:
     n = len(next(iter(stability.shares.values())))
     ax.set(xlabel="share of the score's variation, median and 5 to 95 %")
     ax.set_title(f"Importances in {n} resamplings of the trials")
-    ax.legend(loc="lower right", **LEGEND)
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), **LEGEND)
     return ax
 
 

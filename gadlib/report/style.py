@@ -5,12 +5,14 @@ The palette is that of Okabe and Ito (2008), which colour-blind readers can tell
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.registry import BackendFilter, backend_registry
 from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
 
@@ -51,10 +53,24 @@ def panels(
     # The figure outside the context: making the first one sets up the backend, which a context
     # would undo when it ends.
     if figure is None:
+        draw_into_notebook()
         figure = plt.figure(figsize=(width, height), layout="constrained")
     with plt.rc_context(_STYLE):
         axes = figure.subplots(n_rows, n_columns, squeeze=False, **options)
     return figure, axes
+
+
+def draw_into_notebook() -> None:
+    """Nothing; in a kernel of Jupyter, pyplot's figures from now on appear below their cell.
+
+    Batch jobs often set MPLBACKEND=Agg, which shows nothing; outside of kernels that is as it was.
+    """
+    shell: Any = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if getattr(shell, "kernel", None) is None:
+        return
+    silent = backend_registry.list_builtin(BackendFilter.NON_INTERACTIVE)
+    if plt.get_backend().lower() in silent:
+        shell.enable_matplotlib("inline")
 
 
 def label_bar(bar: Colorbar, label: str) -> None:

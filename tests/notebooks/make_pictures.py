@@ -1,22 +1,24 @@
 """The pictures of the README, taken from notebooks that are run for it; no test.
 
-    python tests/notebooks/make_pictures.py [FOLDER]
+    python tests/notebooks/make_pictures.py [FOLDER [explore]]
 
 Executed notebooks are kept in FOLDER (runs/pictures) and not run again. Needs Sella and Chromium;
-takes some minutes.
+takes some minutes. With `explore` as the second word only the two of the exploration page are made.
 """
 
 from __future__ import annotations
 
-import base64
 import io
+import json
 import shutil
 import sys
 from pathlib import Path
 
-import nbformat
 import pages
+import shown
+from figures import figures
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import sync_playwright
 
 from gadlib import demo
@@ -30,7 +32,7 @@ FIGURES = {
     "00_tour": (1, {}),
     "01_screen": (1, {"split": "all", "max_samples": 30}),
     "02_tune": (0, {"max_samples": 30, "n_samples": 4, "n_trials": 14, "n_steps_per_sample": 100}),
-    "03_results": (7, {"max_samples": 20, "n_steps_per_sample": 100}),
+    "03_results": (8, {"max_samples": 20, "n_steps_per_sample": 100}),
     "04_benchmark": (2, {"max_samples": 5}),
     "05_validate": (1, {}),
 }
@@ -43,20 +45,12 @@ def main(folder: Path) -> None:
     planned = demo.parameters(folder, 2)
     planned |= {"00_tour": {}, "04_benchmark": {"out_dir": str(folder / "bench")}}
     planned |= {"05_validate": {"out_dir": str(folder / "irc")}}
-    for name, (number, values) in FIGURES.items():
+    for name, (number, values) in (FIGURES if "explore" not in sys.argv[2:] else {}).items():
         executed = folder / f"{name}.ipynb"
         if not executed.exists():
             demo.execute(demo.notebook(name), executed, planned[name] | values)
         save(Image.open(io.BytesIO(figures(executed)[number])), PICTURES / f"{name}.png")
     explored(folder)
-
-
-def figures(executed: Path) -> list[bytes]:
-    """The figures of an executed notebook, as PNG."""
-    found = nbformat.read(executed, as_version=4)
-    outputs = [o for c in found.cells if c.cell_type == "code" for o in c.outputs]
-    pngs = [o["data"]["image/png"] for o in outputs if "image/png" in o.get("data", {})]
-    return [base64.b64decode(png) for png in pngs]
 
 
 def explored(folder: Path) -> None:
@@ -74,17 +68,26 @@ def explored(folder: Path) -> None:
         page.wait_for_function(r"() => /The criterion is met/.test(document.body.innerText)")
         page.wait_for_timeout(1500)  # the last curves and the last frame
         canvas = page.locator("canvas.gadlib-molecule").first
-        shown = canvas.bounding_box()
-        assert shown is not None
-        bottom = shown["y"] + shown["height"] + 34
+        box = canvas.bounding_box()
+        assert box is not None
+        bottom = box["y"] + box["height"] + 34
         clip = {"x": 10, "y": 180, "width": 1020, "height": bottom - 180}
-        save(Image.open(io.BytesIO(page.screenshot(clip=clip))), PICTURES / "search.png", 900)
-        save(Image.open(io.BytesIO(canvas.screenshot())), PICTURES / "06_explore.png")
+        labels = page.locator(".widget-label:visible").all_inner_texts()
+        told = shown.declared() | {"labels": [label for label in labels if label]}
+        whole = Image.open(io.BytesIO(page.screenshot(clip=clip)))
+        save(whole, PICTURES / "search.png", 900, told)
+        save(Image.open(io.BytesIO(canvas.screenshot())), PICTURES / "06_explore.png", told=told)
         visit.close()
 
 
-def save(image: Image.Image, path: Path, width: int = WIDTH) -> None:
-    """Nothing; the image is written no wider than that, in as many colours as fit."""
+def save(image: Image.Image, path: Path, width: int = WIDTH, told: dict | None = None) -> None:
+    """Nothing; the image is written no wider than that, in as many colours as fit.
+
+    What is told of it, as which knobs it shows, is kept in it.
+    """
+    more = PngInfo()
+    if told is not None:
+        more.add_text(shown.KEY, json.dumps(told))
     image = image.convert("RGB")
     if image.width > width:
         height = round(image.height * width / image.width)
@@ -93,7 +96,7 @@ def save(image: Image.Image, path: Path, width: int = WIDTH) -> None:
     octree, plain = Image.Quantize.FASTOCTREE, Image.Dither.NONE
     for n_colours in (None, 256, 128, 64):
         made = image.quantize(n_colours, octree, dither=plain) if n_colours else image
-        made.save(path, optimize=True)
+        made.save(path, optimize=True, pnginfo=more)
         if path.stat().st_size <= MAX_BYTES:
             return
     raise ValueError(f"{path}: larger than {MAX_BYTES} bytes")

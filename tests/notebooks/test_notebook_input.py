@@ -70,7 +70,7 @@ def test_results_of_a_strange_study_are_drawn_as_far_as_they_go(
     values = {"storage": url, "study_name": study.study_name, "best": str(tmp_path / "no.json")}
     assert "no.json: can't be read" in run_cells("03_results", values)
     figures = drawn()
-    assert len(figures) == 7
+    assert len(figures) == 8
     assert history in figures[0]
     assert importances in figures[1]
     assert all(figures)
@@ -101,9 +101,9 @@ def test_results_without_a_study_still_compare_what_was_validated(
     assert run_cells("03_results", values) == ""
     assert sentence in capsys.readouterr().out.replace("\n", " ")
     figures = drawn()
-    assert len(figures) == 9
+    assert len(figures) == 10
     assert all(NOT_YET in told for told in (figures[0], *figures[3:6]))
-    assert "95 % Wilson intervals" in figures[7]
+    assert "95 % Wilson intervals" in figures[8]
 
 
 @pytest.mark.parametrize("content", [None, "", "{}", '{"paths": []}'])

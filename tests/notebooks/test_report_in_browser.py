@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 
+import nbformat
 import pages
+import papermill
 import pytest
 from test_report_page import results  # noqa: F401  (the fixture)
 
@@ -46,7 +48,7 @@ def test_page_of_results_opens_from_a_file_with_all_its_figures(results):  # noq
     }
     assert visit.complaints == []
     assert headings[:3] == ["Is the gain real?", "Which knob matters?", "Other seeds"]
-    assert len(boxes) == 9
+    assert len(boxes) == 10
     for box in boxes:
         assert not box["isBlank"]
         assert box["height"] > 100
@@ -65,5 +67,29 @@ def test_html_of_a_notebook_asks_nothing_of_other_machines(tmp_path):
         headings = visit.page.locator("h1").all_inner_texts()
         visit.close()
     assert headings[0].startswith("5. Is it the right saddle?")
+    assert visit.other_hosts == set()
+    assert visit.complaints == []
+
+
+def test_html_of_a_notebook_holds_figures_of_optuna_visualization(tmp_path):
+    cells = [
+        "import optuna\nstudy = optuna.create_study(direction='maximize')",
+        "study.optimize(lambda trial: trial.suggest_float('x', 0, 1), n_trials=5)",
+        "optuna.visualization.plot_optimization_history(study)",
+        "optuna.visualization.plot_slice(study).show()",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    source, executed = tmp_path / "pasted.ipynb", tmp_path / "executed.ipynb"
+    nbformat.write(notebook, source)
+    papermill.execute_notebook(source, executed, kernel_name="python3", progress_bar=False)
+    demo.to_html(executed)
+    with playwright.sync_playwright() as found:
+        visit = pages.Visit(found)
+        visit.page.goto(executed.with_suffix(".html").as_uri())
+        visit.page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length == 2")
+        n_points = visit.page.locator(".js-plotly-plot .scatterlayer .point").count()
+        visit.page.screenshot(path=tmp_path / "plotly.png", full_page=True)
+        visit.close()
+    assert n_points >= 10
     assert visit.other_hosts == set()
     assert visit.complaints == []

@@ -139,7 +139,8 @@ def test_screening_with_given_values_runs_to_its_end(calculator, slurm, tmp_path
     assert wait(job, *ENDED) == "COMPLETED", told.read_text()
     settings = read_json(tmp_path / "o" / "screening.json")["settings"]
     assert settings["hyperparameters"] == {"escape_delta": 0.15}
-    assert (tmp_path / "o" / f"01_screen-{job}.ipynb").exists()
+    executed = (tmp_path / "o" / f"01_screen-{job}.ipynb").read_text()
+    assert executed.count('"image/png"') == 3
 
 
 def test_an_array_is_so_many_workers_on_one_study(slurm, tmp_path):

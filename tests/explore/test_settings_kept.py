@@ -1,0 +1,150 @@
+"""Every setting that the page was given is in what a run is started with."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import optuna
+import pytest
+from little_reactions import write_h5
+from test_report import DEFAULTS, make_study
+
+from gadlib.explore.choice import molecules_of
+from gadlib.explore.controls import Controls
+from gadlib.settings import ExploreSettings, SearchSettings
+
+GIVEN: dict[str, Any] = {
+    "calculator": "hip",
+    "scine_functional": "PM6",
+    "checkpoint_path": "other.ckpt",
+    "hip_source": "elsewhere",
+    "trust_checkpoint": True,
+    "hip_mean_atoms": 11.5,
+    "hip_seed": 3,
+    "surface_name": "other",
+    "device": "cpu",
+    "threads": 3,
+    "ase_calculator": "ase.calculators.emt:EMT",
+    "ase_options": {"asap_cutoff": True},
+    "ase_displacement": 0.02,
+    "hyperparameters": {"dt_max": 0.0123456789},
+    "mode": "reaction",
+    "criterion": "strict",
+    "n_steps_per_sample": 2_000_000,
+    "split": "val",
+    "noise_seed": 20_251_126,
+    "max_samples": 3,
+    "workers": 2,
+    "batch_size": 3,
+    "resume": True,
+    "out_dir": "elsewhere",
+    "solver": "trust",
+    "start_from": "three_quarter_rt_noise3.1234567A",
+}
+OF_FILES = {"h5_path", "geometries", "best", "study_name"}
+"""Tried by tests of their own."""
+
+
+def another(name: str) -> Any:
+    """A value of the setting that is not its default."""
+    if name in GIVEN:
+        return GIVEN[name]
+    default = ExploreSettings.model_fields[name].default
+    assert isinstance(default, int | float), f"what else may {name} be? say so in GIVEN"
+    return not default if isinstance(default, bool) else default + 1
+
+
+OTHER = {name: another(name) for name in ExploreSettings.model_fields if name not in OF_FILES}
+
+
+def controls(**given) -> Controls:
+    settings = ExploreSettings.read(given)
+    return Controls(settings, molecules_of(settings), lambda sentence: None)
+
+
+def test_what_is_tried_is_not_the_default():
+    assert not GIVEN.keys() - OTHER.keys()
+    for name, value in OTHER.items():
+        assert value != ExploreSettings.model_fields[name].default
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_setting_arrives_in_the_search(name):
+    task = controls(**{name: OTHER[name]}).task()
+    found = getattr(task.settings, name)
+    if name == "hyperparameters":
+        found = {knob: found[knob] for knob in OTHER[name]}
+    assert found == OTHER[name]
+
+
+@pytest.mark.parametrize("name", OTHER.keys() - {"calculator", "solver", "hyperparameters"})
+def test_setting_stays_when_calculator_and_solver_are_changed(name):
+    made = controls(**{name: OTHER[name]})
+    made.potential.value = "scine AM1"
+    made.solver.value = "trust"
+    found = made.task().settings
+    assert (found.scine_functional, found.solver) == ("AM1", "trust")
+    if name != "scine_functional":
+        assert getattr(found, name) == OTHER[name]
+
+
+def test_settings_that_are_not_given_are_those_declared():
+    found = controls().task().settings
+    declared = ExploreSettings.read({})
+    for name in SearchSettings.model_fields:
+        if name != "hyperparameters":
+            assert getattr(found, name) == getattr(declared, name)
+
+
+def test_options_stay_with_the_ase_calculator_that_they_were_given_for():
+    given = {"ase_calculator": "ase.calculators.emt:EMT", "ase_options": {"asap_cutoff": True}}
+    made = controls(**given, ase_displacement=0.02)
+    made.potential.value = "ase ase.calculators.emt:EMT"
+    assert made.task().settings.ase_options == {"asap_cutoff": True}
+    others = [label for label in made._potentials if label.startswith("ase ")][1:]
+    for label in others:
+        made.potential.value = label
+        assert made.task().settings.ase_options == {}
+        assert made.task().settings.ase_displacement == 0.02
+
+
+def test_values_that_were_changed_on_the_page_are_those_of_the_search():
+    made = controls(**{n: OTHER[n] for n in ("start_from", "hyperparameters", "noise_seed")})
+    made.noise.value, made.seed.value = 0.35, 7
+    made.knobs.sliders["dt_max"].value = 0.03
+    found = made.task().settings
+    assert (found.start_from, found.noise_seed) == ("three_quarter_rt_noise0.35A", 7)
+    assert found.hyperparameters["dt_max"] == 0.03
+
+
+def test_file_of_geometries_is_what_is_searched(tmp_path):
+    path = tmp_path / "water.xyz"
+    path.write_text("3\n\nO 0 0 0\nH 0.96 0 0\nH -0.3 0.9 0\n")
+    assert controls(geometries=str(path)).task().start.formula == "H2O"
+
+
+def test_file_of_reactions_is_what_is_searched(tmp_path):
+    path = write_h5(tmp_path / "little.h5")
+    task = controls(h5_path=str(path)).task()
+    assert task.settings.h5_path == str(path)
+    assert task.start.name == "rxn00"
+
+
+def test_study_and_its_name_are_where_the_best_values_come_from(tmp_path):
+    url = f"sqlite:///{tmp_path}/study.db"
+    for name, dt_max in (("one", 0.02), ("two", 0.03)):
+        study = make_study((DEFAULTS | {"dt_max": dt_max}, 0.5))
+        optuna.copy_study(
+            from_study_name=study.study_name,
+            from_storage=study._storage,
+            to_storage=url,
+            to_study_name=name,
+        )
+    made = controls(best=str(tmp_path / "study.db"), study_name="two")
+    made.best_button.click()
+    assert made.task().settings.hyperparameters["dt_max"] == 0.03
+    (tmp_path / "results.json").write_text(json.dumps({"best_params": {"dt_max": 0.04}}))
+    made = controls(best=str(tmp_path / "results.json"))
+    made.best_button.click()
+    assert made.task().settings.hyperparameters["dt_max"] == 0.04

@@ -1,0 +1,28 @@
+"""Draw calls in the cells of a notebook, and the figures in an executed copy of it."""
+
+from __future__ import annotations
+
+import ast
+import base64
+from pathlib import Path
+
+import nbformat
+
+from gadlib import demo
+
+
+def draw_calls(name: str) -> list[str]:
+    """The calls of a notebook that draw, in their order; a live figure is one, however often."""
+    cells = nbformat.read(demo.notebook(name), as_version=4).cells
+    source = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    calls = [node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    names = [func.attr for func in calls if isinstance(func, ast.Attribute)]
+    return [name for name in names if name.startswith("draw_") or name == "live_history"]
+
+
+def figures(executed: Path) -> list[bytes]:
+    """The figures of an executed notebook, as PNG."""
+    found = nbformat.read(executed, as_version=4)
+    outputs = [o for c in found.cells if c.cell_type == "code" for o in c.outputs]
+    pngs = [o["data"]["image/png"] for o in outputs if "image/png" in o.get("data", {})]
+    return [base64.b64decode(png) for png in pngs]

@@ -1,0 +1,28 @@
+"""What a picture of the exploration page shows, as it is declared today."""
+
+from __future__ import annotations
+
+from gadlib.explore.choice import molecules_of
+from gadlib.explore.controls import Controls
+from gadlib.hyperparameters import SOLVERS
+from gadlib.settings import ExploreSettings
+
+KEY = "gadlib"
+"""The key of a PNG's text that keeps it."""
+
+SOLVER = "trust"
+"""The one that is chosen in the pictures."""
+
+
+def declared() -> dict[str, dict[str, float | str]]:
+    """The defaults of the knobs that the page shows of the solver, by their names."""
+    kind = SOLVERS[SOLVER]
+    return {"knobs": {one.name: one.default for one in (*kind.choices(), *kind.knobs())}}
+
+
+def labels() -> list[str]:
+    """What stands beside the widgets of the page's left column, from the top."""
+    settings = ExploreSettings.read({"solver": SOLVER, "max_samples": 1})
+    controls = Controls(settings, molecules_of(settings), lambda sentence: None)
+    above = [w.description for w in controls.box.children if getattr(w, "description", "")]
+    return above + [widget.description for widget in controls.knobs.box.children]
