@@ -1,0 +1,85 @@
+"""Claimed saddles checked by other means: ASE's vibrations, on a calculator made for the purpose.
+
+    .venv/bin/python tests/measure_saddles.py [--n 70] [--method DFTB0 --method PM6 --method GFN2-xTB]
+
+Searches from the embedded reactions' transition states, shaken by 0.1 A, with `trust` and `bound`.
+Of each claim it counts the imaginary modes that `ase.vibrations` finds beside the rigid motions, and
+compares the frequency of the reaction's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+
+import numpy as np
+from ase import Atoms
+from ase.vibrations import Vibrations
+
+from gadlib import reactions
+from gadlib.calculators import get
+from gadlib.calculators.potential import Potential
+from gadlib.hyperparameters import SOLVERS
+from gadlib.records import Record
+from gadlib.searches import Job, search_starts
+
+DISPLACEMENT = 0.01
+"""In A, as ASE has it by itself."""
+
+
+def calculator_of(method: str):
+    """A new calculator of the method, one of Sparrow's or tblite's."""
+    if "xTB" not in method:
+        return get("scine", functional=method)
+    options = {"method": method, "accuracy": 0.01}
+    return get("ase", calculator="tblite.ase:TBLite", options=options)
+
+
+def checked(record: Record, method: str) -> tuple[int, float]:
+    """The number of imaginary modes by ASE, and the wavenumber of the first (cm-1)."""
+    calculator = Potential(calculator_of(method))
+    atoms = Atoms(record.atomic_numbers, record.positions, calculator=calculator)
+    with tempfile.TemporaryDirectory() as folder:
+        vibrations = Vibrations(atoms, name=f"{folder}/vib", delta=DISPLACEMENT)
+        vibrations.run()
+        found = np.asarray(vibrations.get_frequencies())
+    is_linear = np.linalg.matrix_rank(atoms.positions - atoms.positions[0], tol=0.02) < 2
+    rigid = np.argsort(np.abs(found))[: 5 if is_linear else 6]
+    left = np.delete(found, rigid)
+    imaginary = np.sort(left.imag[left.imag > 1.0])[::-1]
+    return len(imaginary), float(imaginary[0]) if len(imaginary) else 0.0
+
+
+def main() -> None:
+    """A line for each method, and one for each claim that is not confirmed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--n", type=int, default=70)
+    parser.add_argument("--method", action="append")
+    parser.add_argument("--start", default="ts_noise0.1A")
+    options = parser.parse_args()
+    found = reactions.read(None, split="all", max_samples=options.n)
+    for method in options.method or ["DFTB0", "PM6", "GFN2-xTB"]:
+        starts = tuple(reactions.starts(found, options.start, 42))
+        job = Job(calculator_of(method), starts, SOLVERS["trust"](), "bound", 800, capacity=20)
+        records = search_starts(job)
+        claims = [record for record in records if record.strict]
+        told = [checked(record, method) for record in claims]
+        off = []
+        for record, (order, frequency) in zip(claims, told, strict=True):
+            assert record.imaginary_cm1 is not None
+            off.append(abs(frequency - record.imaginary_cm1))
+            if order != 1 or off[-1] > 2:
+                print(
+                    f"  {record.name}: order {order}, {frequency:.1f}i cm-1 by ASE,"
+                    f" {record.imaginary_cm1:.1f}i claimed, second {record.eigenvalues[1]:.5f}"
+                )
+        print(
+            f"{method}: {len(records)} searches, {len(claims)} strict; order one in"
+            f" {sum(order == 1 for order, _ in told)}, frequencies within"
+            f" {max(off, default=0):.2f} cm-1 (median {np.median(off):.2f})",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
