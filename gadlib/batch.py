@@ -195,7 +195,8 @@ class Calculator(Protocol):
     """A potential: from a batch to its energies, forces and, where asked for, Hessians.
 
     One may say by a boolean attribute `is_hessian_dear` whether a Hessian takes the time of many
-    gradients; of one that says nothing it is measured where it matters.
+    gradients, by `name` what it is called in a sentence, and by `rounding` to how many eV its
+    numbers are the same in other company.
     """
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
