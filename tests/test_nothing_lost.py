@@ -208,7 +208,7 @@ def test_interrupted_screening_keeps_what_was_done(tmp_path):
 
     def interrupted(batch, *, hessian=True):
         if VICTIM.atomic_numbers[1] in batch.atomic_numbers and 7 in batch.atomic_numbers:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return Springs()(batch, hessian=hessian)
 
     with pytest.raises(KeyboardInterrupt):
