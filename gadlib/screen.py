@@ -77,7 +77,9 @@ def screen(
     ]
     with (
         tqdm(total=len(starts), initial=len(done), desc="searching", unit="molecule") as bar,
-        contextlib.closing(run(jobs, settings.workers, compute=compute)) as results,
+        contextlib.closing(
+            run(jobs, settings.workers, compute=compute, timeout_s=settings.search_timeout_s)
+        ) as results,
     ):
         file = _ResultFile(out, settings, n_written=len(done))
         try:

@@ -149,7 +149,20 @@ class SetSettings(CalculatorSettings):
     max_samples: int = Field(
         100, ge=1, description="reactions taken at most, the first of the split"
     )
-    workers: int = Field(1, ge=0, description="processes that compute; 0 computes in this one")
+    workers: int = Field(
+        1,
+        ge=0,
+        description="processes that compute; 0 computes in this one, where a calculator that hangs"
+        " can only be ended from outside, by kill -9",
+    )
+    search_timeout_s: float | None = Field(
+        None,
+        gt=0,
+        description="seconds without a step or an answer of the calculator, after which a process"
+        " is ended and its molecule recorded as timed out; none: never; a call of the calculator for"
+        " a whole batch must take less",
+        json_schema_extra=_WHERE,
+    )
     batch_size: int = Field(8, ge=1, description="molecules that step together in one process")
     resume: bool = Field(
         False, description="continue what is there; without it existing results are never touched"

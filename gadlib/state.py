@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from gadlib import pulse
 from gadlib.aim import Aim
 from gadlib.batch import Batch, Calculator, Evaluation, longest
 from gadlib.chemistry import n_fragments
@@ -35,6 +36,7 @@ class Status(StrEnum):
     OUT_OF_STEPS = "out_of_steps"
     CALCULATOR_FAILED = "calculator_failed"
     PROCESS_ENDED = "process_ended"
+    TIMED_OUT = "timed_out"
     SOLVER_FAILED = "solver_failed"
     STOPPED = "stopped"
     BAD_START = "bad_start"
@@ -51,6 +53,7 @@ _SENTENCES = {
     Status.OUT_OF_STEPS: "The steps ran out before the criterion was met.",
     Status.CALCULATOR_FAILED: "The calculator could not compute a point of the search.",
     Status.PROCESS_ENDED: "The process that computed this molecule ended.",
+    Status.TIMED_OUT: "The process that computed this molecule hung, and was ended.",
     Status.SOLVER_FAILED: "The search itself failed, which should be reported.",
     Status.STOPPED: "The search stopped by itself where the criterion is not met.",
     Status.BAD_START: "The starting geometry cannot be computed.",
@@ -210,6 +213,7 @@ def evaluate(calculator: Calculator, batch: Batch, *, hessian: bool) -> tuple[Ev
         except Exception as error:  # foreign code: whatever it raises costs one record, not the run
             evaluation = _one_by_one(calculator, own, hessian, error)
         seconds = time.perf_counter() - started
+        pulse.called()
     return _without_nonsense(evaluation, batch), seconds
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from gadlib.claims import Claims
 from gadlib.hyperparameters import Hyperparameters, Knob
 from gadlib.objective import best_possible, outcome, sample_summary, sampler, space, suggest
 from gadlib.processes import job_size, run
+from gadlib.pulse import Life
 from gadlib.reactions import Start
 from gadlib.records import Record
 from gadlib.searches import Job
@@ -55,6 +56,7 @@ class Loop:
     told: deque[int] = field(default_factory=deque)
     knobs: tuple[Knob, ...] = ()
     identity: dict[str, Any] = field(default_factory=dict)
+    on_life: Callable[[Life], None] = lambda _: None
 
     def __post_init__(self) -> None:
         self.identity = calculators.identity(self.settings)
@@ -73,7 +75,12 @@ class Loop:
             pause = min(1.5 * pause, _POLL_S, self.settings.grace_s / 6)
 
     def _run(self) -> Iterator[int]:
-        jobs = run(self._jobs(), self.settings.workers, on_tick=self._tick)
+        jobs = run(
+            self._jobs(),
+            self.settings.workers,
+            on_tick=self._live,
+            timeout_s=self.settings.search_timeout_s,
+        )
         with contextlib.closing(jobs) as results:
             for job, records in results:
                 for place, record in records.items():
@@ -84,6 +91,10 @@ class Loop:
                     yield self.told.popleft()
         while self.told:
             yield self.told.popleft()
+
+    def _live(self, life: Life) -> None:
+        self._tick()
+        self.on_life(life)
 
     def _tick(self) -> None:
         self.claims.beat()
