@@ -152,7 +152,7 @@ def begin(
         escapes=zero,
         n_gradient=zero + 1,
         n_hessian=zero + int(model is None),
-        calculator_s=zero.double() + seconds / len(batch),
+        calculator_s=zero.double() + seconds / max(1, len(batch)),
         overhead_s=zero.double(),
         message=tuple(evaluation.failures.get(i, "") for i in range(len(batch))),
     )
@@ -174,7 +174,7 @@ def arrive(
         steps=state.steps + 1,
         n_gradient=state.n_gradient + 1,
         n_hessian=state.n_hessian + 1,
-        calculator_s=state.calculator_s + seconds / len(batch),
+        calculator_s=state.calculator_s + seconds / max(1, len(batch)),
         message=tuple(evaluation.failures.get(i, "") for i in range(len(batch))),
     )
     return replace(
@@ -203,6 +203,8 @@ def evaluate(calculator: Calculator, batch: Batch, *, hessian: bool) -> tuple[Ev
     A calculator that raises is asked again for each system by itself. Results that are not finite
     become failures. Failed systems come back with zeros, so that the rest of the batch can go on.
     """
+    if not len(batch):  # nobody to ask for
+        return _of_nobody(batch, hessian), 0.0
     with torch.inference_mode(False):  # a calculator may use autograd, if not what the solver made
         own = replace(
             batch, positions=batch.positions.clone(), atomic_numbers=batch.atomic_numbers.clone()
@@ -215,6 +217,13 @@ def evaluate(calculator: Calculator, batch: Batch, *, hessian: bool) -> tuple[Ev
         seconds = time.perf_counter() - started
         pulse.called()
     return _without_nonsense(evaluation, batch), seconds
+
+
+def _of_nobody(batch: Batch, hessian: bool) -> Evaluation:
+    positions = batch.positions
+    width = 3 * positions.shape[1]
+    second = positions.new_zeros(0, width, width) if hessian else None
+    return Evaluation(positions.new_zeros(0), torch.zeros_like(positions), second)
 
 
 def _one_by_one(
