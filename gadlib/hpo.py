@@ -14,12 +14,12 @@ from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial
-from tqdm.auto import tqdm
 
 from gadlib.cache import Cache
 from gadlib.input import InputError
 from gadlib.objective import SAMPLERS, outcome, sampler, space, suggest
 from gadlib.outset import calculator_of, hyperparameters_of
+from gadlib.progress import Bar
 from gadlib.records import read_json, require_writable, write_json
 from gadlib.samples import difficult_samples
 from gadlib.settings import TuneSettings
@@ -94,16 +94,17 @@ def tune(
     pause = 0.0
     with (
         heard(),
-        tqdm(total=settings.n_trials, initial=claims.n_done, desc="tuning", unit="trial") as bar,
+        Bar(settings.n_trials, "tuning", "trial", initial=claims.n_done) as bar,
     ):
+        loop.on_life = bar.live
         try:
             with contextlib.closing(iter(loop)) as told:
                 for number in told:
                     with undisturbed():
                         _track(tracking, claims.trials()[number])
-                        bar.update(claims.n_done - bar.n)
-                        if (best := loop.best()) is not None:
-                            bar.set_postfix(best=f"{best:.3f}", refresh=False)
+                        best = loop.best()
+                        told = {} if best is None else {"best": f"{best:.3f}"}
+                        bar.done(claims.n_done - bar.n, **told)
                         if time.monotonic() >= pause:
                             pause = _write_in_time(claims.study, results)
                     if on_trial is not None:

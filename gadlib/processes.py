@@ -31,7 +31,7 @@ from tqdm.auto import tqdm
 from gadlib import pulse
 from gadlib.batch import Calculator
 from gadlib.locks import scratch
-from gadlib.pulse import Life, Pulse, Watch
+from gadlib.pulse import Life, Pulse, Told, Watch
 from gadlib.reactions import Start
 from gadlib.records import Record, whole_lines
 from gadlib.searches import Job, failed, searched
@@ -89,24 +89,10 @@ def run(
         yield from _Processes(workers, compute, tick, timeout_s, folder).results(jobs)
 
 
-class _Told:
-    """A listener in this process: every step is a tick."""
-
-    def __init__(self, tick: Tick) -> None:
-        self.tick, self.life = tick, Life()
-
-    def stepped(self, n: int, at_work: int) -> None:
-        self.life = Life(self.life.steps + n, at_work)
-        self.tick(self.life)
-
-    def called(self) -> None:
-        return
-
-
 def _here(
     jobs: Iterable[Job], compute: Compute, tick: Tick
 ) -> Iterator[tuple[Job, dict[int, Record]]]:
-    told = _Told(tick)
+    told = Told(tick)
     with pulse.listening(told):
         for job in jobs:
             for place, record in compute(job):

@@ -159,8 +159,8 @@ class SetSettings(CalculatorSettings):
         None,
         gt=0,
         description="seconds without a step or an answer of the calculator, after which a process"
-        " is ended and its molecule recorded as timed out; none: never; a call of the calculator for"
-        " a whole batch must take less",
+        " is ended and its molecule recorded as timed out (more than the calculator takes for a"
+        " whole batch); none: never",
         json_schema_extra=_WHERE,
     )
     batch_size: int = Field(8, ge=1, description="molecules that step together in one process")
