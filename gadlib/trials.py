@@ -26,8 +26,10 @@ from gadlib.records import Record
 from gadlib.searches import Job
 from gadlib.settings import TuneSettings
 from gadlib.signals import undisturbed
+from gadlib.state import Status
 
 _POLL_S = 5.0
+_FAIR_S = 5.0
 
 
 @dataclass
@@ -38,6 +40,12 @@ class _Running:
     hyperparameters: Hyperparameters
     found: dict[int, Record] = field(default_factory=dict)
     n_cached: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether no sample was done in a fair time."""
+        return len(self.found) == self.n_cached and time.monotonic() - self.began > _FAIR_S
 
 
 @dataclass
@@ -104,7 +112,9 @@ class Loop:
         while (this := self._claim()) is not None:
             trial, hyperparameters = this.trial, this.hyperparameters
             for place in range(len(self.samples)):
-                if (record := self.cache.get(self._key(hyperparameters, place))) is not None:
+                name = self._key(hyperparameters, place)
+                record = self.cache.get(name) or self.cache.get(self._timed(name))
+                if record is not None:
                     this.found[place] = record
                     this.n_cached += 1
             with undisturbed():
@@ -160,10 +170,15 @@ class Loop:
             settings.mode,
         )
 
+    def _timed(self, name: str) -> str:
+        """The key of a record that the limit of time has ended: with another it may be another."""
+        return f"{name}-{self.settings.search_timeout_s}"
+
     def _keep(self, job: Job, place: int, record: Record) -> None:
         """The record in the cache, and in its trial unless that has ended meanwhile."""
         number, places = job.tag
-        self.cache.put(self._key(job.hyperparameters, places[place]), record)
+        name = self._key(job.hyperparameters, places[place])
+        self.cache.put(self._timed(name) if record.status == Status.TIMED_OUT else name, record)
         if (this := self.running.get(number)) is not None:
             this.found[places[place]] = record
 
@@ -203,5 +218,6 @@ class Loop:
     def end(self) -> None:
         """What is unfinished is queued again, and the worker has left."""
         with contextlib.suppress(Exception):  # the storage may be what failed
-            self.claims.give_back("interrupted")
+            stalled = [n for n, this in self.running.items() if this.is_stalled]
+            self.claims.give_back("interrupted", stalled)
             self.claims.leave()
