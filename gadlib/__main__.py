@@ -33,6 +33,8 @@ from gadlib.settings import (
 
 INTERRUPTED = 130
 TRY_AGAIN = 75
+KEEPING = ("search", "screen", "tune", "validate", "irc", "benchmark")
+"""The commands that write down what is done as it is done, and go on from there."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"gadlib {options.name}: {error}", file=sys.stderr)
         return TRY_AGAIN
     except KeyboardInterrupt:
-        kept = "; what was done is kept, --resume goes on" if hasattr(options, "resume") else ""
+        kept = "; what was done is kept, --resume goes on" if options.name in KEEPING else ""
         print(f"gadlib {options.name}: interrupted{kept}", file=sys.stderr)
         return INTERRUPTED
 

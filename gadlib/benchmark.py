@@ -148,7 +148,7 @@ def starts_of(settings: BenchmarkSettings, found: Sequence[Reaction]) -> list[St
 
 def certified(record: Record, start: Start, calculator: Calculator, criterion: Criterion) -> Record:
     """The record judged at its last point, from an exact Hessian that is not counted."""
-    if record.status in (Status.BAD_START, Status.PROCESS_ENDED):
+    if record.status in (Status.BAD_START, Status.PROCESS_ENDED, Status.TIMED_OUT):
         return record
     positions = torch.tensor(record.positions, dtype=torch.float64)
     state = begin(Batch.pack([positions], [record.atomic_numbers]), calculator)

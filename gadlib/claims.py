@@ -14,7 +14,7 @@ import os
 import random
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +25,17 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from gadlib.input import InputError
-from gadlib.places import DONE, deaths, has_place, history, is_over, is_twin, lost, taken
+from gadlib.places import (
+    DONE,
+    deaths,
+    has_place,
+    history,
+    is_over,
+    is_twin,
+    lost,
+    stalls,
+    taken,
+)
 from gadlib.shapes import Worker, fit
 
 _WORKER = "worker:"
@@ -145,14 +155,24 @@ class Claims:
                 raise
             raise UpdateFinishedTrialError from None
 
-    def give_back(self, reason: str) -> int:
-        """How many trials of this worker, not finished, were queued again."""
+    def give_back(self, reason: str, stalled: Collection[int] = ()) -> int:
+        """How many trials of this worker, not finished, were queued again.
+
+        Args:
+            reason: why they end.
+            stalled: the numbers of those for which nothing was done in a fair time.
+        """
         n = 0
         for frozen in self.trials():
             is_mine = frozen.user_attrs.get("worker") == self.name
             if is_mine and frozen.state is TrialState.RUNNING:
                 with contextlib.suppress(UpdateFinishedTrialError):
-                    Trial(self.study, frozen._trial_id).set_user_attr("ended", reason)
+                    trial = Trial(self.study, frozen._trial_id)
+                    if frozen.number in stalled:
+                        trial.set_user_attr("stalls", stalls(frozen) + 1)
+                    elif stalls(frozen):
+                        trial.set_user_attr("stalls", 0)
+                    trial.set_user_attr("ended", reason)
                 n += self._requeue(frozen)
         return n
 
@@ -180,7 +200,7 @@ class Claims:
                 state=TrialState.WAITING,
                 params={name: trial.params[name] for name in drawn},
                 distributions=drawn,
-                user_attrs={"deaths": deaths(trial)},
+                user_attrs={"deaths": deaths(trial), "stalls": stalls(trial)},
                 system_attrs=kept,
             )
         )

@@ -114,7 +114,7 @@ def _probed(calculator: Calculator, curved: _Curved, number: int) -> _Curved:
             hessian=hessian,
             spectrum=spectrum(hessian + curved.wall_hessian, curved.batch, motions),
             n_probes=curved.n_probes + n_asked,
-            seconds=curved.seconds + seconds / len(curved.batch),
+            seconds=curved.seconds + seconds / max(1, len(curved.batch)),
         )
     return curved
 
@@ -281,7 +281,7 @@ def _computed(calculator: Calculator, state: State, *, hessian: bool) -> State:
         hessian=state.hessian if evaluation.hessian is None else evaluation.hessian,
         n_gradient=state.n_gradient + evaluation.asked,
         n_hessian=state.n_hessian + evaluation.asked * int(hessian),
-        calculator_s=state.calculator_s + seconds / len(state.batch),
+        calculator_s=state.calculator_s + seconds / max(1, len(state.batch)),
         message=tuple(evaluation.failures.get(i, "") for i in range(len(state.batch))),
     )
 

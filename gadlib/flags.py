@@ -128,5 +128,7 @@ def settings_of(kind: type[Settings], options: argparse.Namespace) -> Any:
         for declared in (*solver.knobs(), *solver.choices())
     }
     values = {name: given[name] for name in kind.model_fields if name in given}
-    knobs = {name: given[name] for name in names if name in given}
+    is_taken = "hyperparameters" in kind.model_fields
+    knobs = {name: given[name] for name in names - set(kind.model_fields) if name in given}
+    knobs = knobs if is_taken else {}
     return kind.read(values | ({"hyperparameters": knobs} if knobs else {}))

@@ -14,20 +14,22 @@ from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial
-from tqdm.auto import tqdm
 
 from gadlib.attempt import require_working
 from gadlib.cache import Cache
 from gadlib.input import InputError
 from gadlib.objective import SAMPLERS, outcome, outside, sampler, space, suggest
 from gadlib.outset import calculator_of, hyperparameters_of
+from gadlib.patience import StorageLostError
 from gadlib.processes import job_size
-from gadlib.records import read_json, require_writable, write_json
+from gadlib.progress import Bar
+from gadlib.records import require_writable
+from gadlib.results import Results, require_own, write_results
 from gadlib.samples import difficult_samples, require_screening
 from gadlib.settings import TuneSettings
 from gadlib.signals import heard, undisturbed
 from gadlib.standing import standing
-from gadlib.storage import alone, file_of, without_password
+from gadlib.storage import Patient, file_of, without_password
 from gadlib.study import (
     about,
     collect_results,
@@ -91,7 +93,7 @@ def tune(
     out = require_writable(settings.out_dir)
     storage = require_storage(settings)
     results = out / "hpo_results.json"
-    _require_own_results(results, settings.study_name)
+    _require_own_results(results, settings, storage)
     screened, samples = difficult_samples(settings)
     chosen = samples[: settings.n_samples]
     calculator = calculator_of(settings, chosen)
@@ -100,31 +102,39 @@ def tune(
         print(told, flush=True)
     claims = open_study(settings, chosen, screened, storage=storage)
     loop = Loop(claims, settings, calculator, tuple(chosen), Cache(out / "samples"))
+    kept = Results(claims.study, results)
+    kept.write()  # whose the file is, before anything is computed
     tracking = Tracking(settings.study_name, claims.name, settings_shown(settings), str(out))
     pause = 0.0
     with (
         heard(),
-        tqdm(total=settings.n_trials, initial=claims.n_done, desc="tuning", unit="trial") as bar,
+        Bar(settings.n_trials, "tuning", "trial", initial=claims.n_done) as bar,
     ):
+        loop.on_life = bar.live
         try:
             with contextlib.closing(iter(loop)) as told:
                 for number in told:
                     with undisturbed():
                         _track(tracking, claims.trials()[number])
-                        bar.update(claims.n_done - bar.n)
-                        if (best := loop.best()) is not None:
-                            bar.set_postfix(best=f"{best:.3f}", refresh=False)
+                        best = loop.best()
+                        shown = {} if best is None else {"best": f"{best:.3f}"}
+                        bar.done(claims.n_done - bar.n, **shown)
                         if time.monotonic() >= pause:
-                            pause = _write_in_time(claims.study, results)
+                            pause = _write_in_time(kept)
                     if on_trial is not None:
                         on_trial(claims.study)
+        except StorageLostError as error:
+            with undisturbed():
+                saved = kept.rescue()
+            raise StorageLostError(f"{error}; {saved}" if saved else str(error)) from None
         finally:
             with undisturbed():
                 loop.end()
-                write_results(claims.study, results)
-                now = standing(claims.study)
-                best = None if now.best_trial is None else claims.trials()[now.best_trial]
-                tracking.end(summary_of(now.states, best))
+                with contextlib.suppress(StorageLostError):
+                    kept.write()
+                    now = standing(claims.study)
+                    best = None if now.best_trial is None else claims.trials()[now.best_trial]
+                    tracking.end(summary_of(now.states, best))
     return claims.study
 
 
@@ -146,26 +156,12 @@ def _never_early(settings: TuneSettings, size: int) -> str:
     )
 
 
-def _write_in_time(study: optuna.Study, path: Path) -> float:
+def _write_in_time(kept: Results) -> float:
     """When to write again: at once, unless writing has become slow."""
     began = time.monotonic()
-    write_results(study, path)
+    kept.write()
     took = time.monotonic() - began
     return began + (_WRITING_SHARE * took if took > _SLOW_WRITING_S else 0.0)
-
-
-def write_results(study: optuna.Study, path: str | Path) -> Path:
-    """The path, with what the storage holds of the study written there.
-
-    Raises:
-        InputError: when the file holds the results of another study, or can't be written.
-    """
-    path = Path(path)
-    _require_own_results(path, study.study_name)
-    with alone(
-        path.with_name(f".{path.name}.lock")
-    ):  # else an older state may be written over a newer one
-        return write_json(path, collect_results(study))
 
 
 def _track(tracking: Tracking, trial: FrozenTrial) -> None:
@@ -191,13 +187,8 @@ def require_settings(settings: TuneSettings) -> None:
     sampler(settings.sampler, settings.seed, settings.n_startup_trials)
 
 
-def _require_own_results(results: Path, study_name: str) -> None:
-    if not results.exists():
-        return
-    content = read_json(results)
-    name = content.get("study_name") if isinstance(content, dict) else None
-    if name != study_name:
-        raise InputError(
-            f"{results} holds the results of study {name!r}, not {study_name!r}:"
-            " choose another --out-dir, nothing is overwritten"
-        )
+def _require_own_results(results: Path, settings: TuneSettings, storage: Patient) -> None:
+    name = settings.study_name
+    is_there = name in [study.study_name for study in storage.get_all_studies()]
+    study = optuna.load_study(study_name=name, storage=storage) if is_there else None
+    require_own(results, study, name, storage.shown)

@@ -10,13 +10,14 @@ Phys. 88, 922 (1988), doi:10.1063/1.454172 (the steps); Hratchian, Schlegel, J. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from gadlib import pulse
 from gadlib.batch import Batch, Calculator
 from gadlib.minima import (
     RELAXED_FORCE,
@@ -102,28 +103,39 @@ def follow(
         hessian_every: steps from one exact Hessian to the next.
         n_steps: steps along the coordinate at most, on each side.
     """
+    found = dict(followed(calculator, batch, hessian_every=hessian_every, n_steps=n_steps))
+    return [found[i] for i in range(len(batch))]
+
+
+def followed(
+    calculator: Calculator, batch: Batch, *, hessian_every: int = 5, n_steps: int = 400
+) -> Iterator[tuple[int, Path]]:
+    """The place of each saddle and its path, as they end; otherwise as `follow`."""
     saddle = _sharpened(calculator, begin(batch, calculator))
     reasons = [
         text or ("" if order else "There is no mode with a negative eigenvalue to follow.")
         for text, order in zip(saddle.message, saddle.order.tolist(), strict=True)
     ]
-    rows = torch.tensor([i for i, text in enumerate(reasons) if not text], dtype=torch.int64)
-    both = rows.to(saddle.index.device).repeat_interleave(2)
-    legs = _legs(calculator, take(saddle, both), hessian_every, n_steps) if len(both) else []
-    places = {int(row): 2 * place for place, row in enumerate(rows.tolist())}
     mode = displacement(saddle, _first(saddle)).unflatten(1, (-1, 3))
-    return [
-        Path(
+
+    def path(i: int, legs: tuple[Leg, ...]) -> Path:
+        n = int(batch.n_atoms[i])
+        return Path(
             energy=float(saddle.energy[i]),
-            positions=saddle.batch.positions[i, : int(n)],
+            positions=saddle.batch.positions[i, :n],
             eigenvalue=float(saddle.spectrum.eigenvalues[i, 0]),
-            mode=mode[i, : int(n)],
+            mode=mode[i, :n],
             order=int(saddle.order[i]),
-            legs=tuple(legs[places[i] : places[i] + 2]) if i in places else (),
+            legs=legs,
             message=reasons[i],
         )
-        for i, n in enumerate(batch.n_atoms)
-    ]
+
+    rows = [i for i, text in enumerate(reasons) if not text]
+    for i in set(range(len(reasons))) - set(rows):
+        yield i, path(i, ())
+    both = torch.tensor(rows, dtype=torch.int64, device=saddle.index.device).repeat_interleave(2)
+    for place, legs in _legs(calculator, take(saddle, both), hessian_every, n_steps):
+        yield rows[place], path(rows[place], legs)
 
 
 def _first(state: State) -> Float[Tensor, "B D"]:
@@ -162,22 +174,41 @@ class _Walk:
     is_down: Bool[Tensor, " B"]
 
 
-def _legs(calculator: Calculator, top: State, hessian_every: int, n_steps: int) -> list[Leg]:
-    """The legs of saddles that each stand twice in the state, once for either direction."""
+def _legs(
+    calculator: Calculator, top: State, hessian_every: int, n_steps: int
+) -> Iterator[tuple[int, tuple[Leg, ...]]]:
+    """The place of each saddle and its legs, as both have ended; in the state it stands twice."""
     walk = _departed(calculator, top)
     trails = [[(0.0, float(e), p)] for e, p in zip(top.energy, top.batch.positions, strict=True)]
     _note(trails, walk)
     active = is_sound(walk).nonzero().flatten()
+    open_ = set(range(len(top.batch) // 2))
     for _ in range(n_steps):
         here = take(walk, active)
         active = active[~here.memory.is_down & is_sound(here)]
+        still = {row // 2 for row in active.tolist()}
+        yield from _ended(calculator, walk, trails, sorted(open_ - still))
+        open_ = still
         if not len(active):
-            break
+            return
+        pulse.stepped(len(active), len(active))
         part = _step(calculator, take(walk, active), hessian_every)
         walk = put(walk, active, lambda _, part=part: part)
         _note(trails, part)
-    ends = relax(calculator, walk)
-    return [_leg(trail, ends, i) for i, trail in enumerate(trails)]
+    yield from _ended(calculator, walk, trails, sorted(open_))
+
+
+def _ended(
+    calculator: Calculator, walk: State, trails: list[list], places: list[int]
+) -> Iterator[tuple[int, tuple[Leg, ...]]]:
+    """The places of saddles and their legs, from where these have come down to the minima."""
+    if not places:
+        return
+    rows = [row for place in places for row in (2 * place, 2 * place + 1)]
+    ends = relax(calculator, take(walk, torch.tensor(rows, device=walk.index.device)))
+    legs = [_leg(trails[row], ends, i) for i, row in enumerate(rows)]
+    for i, place in enumerate(places):
+        yield place, tuple(legs[2 * i : 2 * i + 2])
 
 
 def _departed(calculator: Calculator, top: State) -> State:

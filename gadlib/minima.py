@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from gadlib import pulse
 from gadlib.batch import Calculator
 from gadlib.curvature import certified, evaluated
 from gadlib.modes import spectrum
@@ -47,6 +48,7 @@ def relax(calculator: Calculator, state: State, *, n_steps: int = 300) -> State:
         active = active[~_is_minimum(take(state, active)) & is_sound(take(state, active))]
         if not len(active):
             break
+        pulse.stepped(len(active), len(active))
         part, radius[active] = _step(calculator, take(state, active), radius[active])
         is_claimed = (part.max_force < RELAXED_FORCE) & ~part.is_exact & is_sound(part)
         is_stuck = (radius[active] < 2 * _RADIUS_MIN) & is_sound(part)
@@ -59,7 +61,8 @@ def relax(calculator: Calculator, state: State, *, n_steps: int = 300) -> State:
 
 def is_sound(state: State) -> Bool[Tensor, " B"]:
     """Which systems could be computed where they are."""
-    return torch.tensor([not text for text in state.message], device=state.energy.device)
+    is_sound = [not text for text in state.message]
+    return torch.tensor(is_sound, dtype=torch.bool, device=state.energy.device)
 
 
 def with_exact(calculator: Calculator, state: State, chosen: Bool[Tensor, " B"]) -> State:

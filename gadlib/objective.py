@@ -8,6 +8,7 @@ References: TPE, Bergstra et al., NeurIPS 24, 2546 (2011); CMA-ES, Hansen, Oster
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -26,6 +27,7 @@ STEP_WEIGHT = 0.01
 """How much of the convergence rate a search that uses all its steps costs."""
 
 SAMPLERS = ("tpe", "gp", "cmaes", "random", "qmc")
+_PACKAGES = {"cmaes": ("cmaes",), "gp": ("scipy", "torch"), "qmc": ("scipy",)}
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,12 @@ def sampler(name: str, seed: int, n_startup_trials: int, *, study_seed: int = 0)
     }
     if name not in kinds:
         raise InputError(f"sampler {name!r}: expected one of {', '.join(SAMPLERS)}")
+    for package in _PACKAGES.get(name, ()):  # Optuna asks when the sampler takes over
+        if importlib.util.find_spec(package) is None:
+            raise InputError(
+                f"sampler {name!r}: its package {package} is not installed; expected it"
+                f" (pip install {package}), or another of {', '.join(SAMPLERS)}"
+            )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         try:

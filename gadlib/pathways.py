@@ -7,7 +7,7 @@ shape as well. A saddle that cannot be followed is a record with a reason. Floor
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,20 @@ from typing import Any
 import networkx as nx
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
-from gadlib import calculators, irc, reactions
+from gadlib import calculators, irc, pulse, reactions
 from gadlib.alignment import rmsd
 from gadlib.batch import Batch, Calculator
 from gadlib.chemistry import bond_graph
 from gadlib.input import InputError, listed
 from gadlib.intent import Verdict, judge, matches, ordered
+from gadlib.keeping import Kept
+from gadlib.locks import sole
 from gadlib.modes import spectrum
+from gadlib.progress import Bar
+from gadlib.pulse import Told
 from gadlib.reactions import Reaction
-from gadlib.records import Record, read_json, read_records, require_writable, versions, write_json
+from gadlib.records import Record, read_json, read_records, require_writable, versions
 from gadlib.review import PathSettings
 from gadlib.searches import failed
 from gadlib.shapes import PathsFile, fit, fit_all
@@ -94,6 +97,13 @@ def run(settings: PathSettings) -> list[PathRecord]:
     records = _saddles(settings, known)
     records = [records[i] for i in reactions.drawn(len(records), settings.max_samples, seed)]
     out = require_writable(settings.out_dir) / "paths.json"
+    with sole(out):
+        return _run(settings, records, known, out)
+
+
+def _run(
+    settings: PathSettings, records: Sequence[Record], known: Sequence[Reaction], out: Path
+) -> list[PathRecord]:
     if out.exists() and not settings.resume:
         raise InputError(
             f"{out} exists; resume it (--resume) or choose another output, nothing is overwritten"
@@ -105,18 +115,24 @@ def run(settings: PathSettings) -> list[PathRecord]:
     except (ValueError, ImportError) as error:
         raise InputError(str(error)) from None
     todo, lost = _usable(calculator, todo)
-    found = follow(
-        calculator,
-        todo,
-        known,
-        batch_size=settings.batch_size,
-        hessian_every=settings.hessian_every,
-        n_steps=settings.n_steps,
-    )
-    paths = [*done.values(), *lost, *found]
-    content = {"settings": settings.model_dump(), "versions": versions()}
-    write_json(out, content | {"paths": [asdict(p) for p in paths]})
-    return paths
+    found: dict[int, PathRecord] = {}
+
+    def paths() -> list[PathRecord]:
+        return [*done.values(), *lost, *(found[i] for i in sorted(found))]
+
+    about = {"settings": settings.model_dump(), "versions": versions()}
+    kept = Kept(out, lambda: about | {"paths": [asdict(path) for path in paths()]})
+    kept.grown()
+    steps = {"hessian_every": settings.hessian_every, "n_steps": settings.n_steps}
+    try:
+        for place, path in followed(
+            calculator, todo, known, batch_size=settings.batch_size, **steps
+        ):
+            found[place] = path
+            kept.grown()
+    finally:
+        kept.write()
+    return paths()
 
 
 def _key(of: Record | PathRecord) -> tuple[str, str, str, str]:
@@ -172,6 +188,27 @@ def follow(
 ) -> list[PathRecord]:
     """What each strict saddle among the records joins, in their order, with a progress bar.
 
+    As `followed`, when all are done.
+    """
+    strict = [r for r in records if r.strict]
+    steps = {"hessian_every": hessian_every, "n_steps": n_steps}
+    found = dict(followed(calculator, strict, known, batch_size=batch_size, **steps))
+    return [found[i] for i in range(len(strict))]
+
+
+def followed(
+    calculator: Calculator,
+    records: Sequence[Record],
+    known: Sequence[Reaction],
+    *,
+    batch_size: int = 8,
+    hessian_every: int = 5,
+    n_steps: int = 400,
+) -> Iterator[tuple[int, PathRecord]]:
+    """The place of each strict saddle among the strict ones, and what it joins, as they end.
+
+    Whatever fails, with one saddle, is a record of that. There is a progress bar.
+
     Args:
         calculator: the potential.
         records: of searches; those that are no strict saddle are left out.
@@ -182,22 +219,64 @@ def follow(
     """
     references = {(r.split, r.formula, r.name): r for r in known}
     strict = [r for r in records if r.strict]
-    found = []
-    with tqdm(total=len(strict), desc="following", unit="saddle") as bar:
+    joining = 0
+    with Bar(len(strict), "following", "saddle") as bar, pulse.listening(Told(bar.live)):
         for first in range(0, len(strict), batch_size):
             part = strict[first : first + batch_size]
-            started = time.perf_counter()
-            batch = Batch.pack(
-                [np.array(r.positions) for r in part], [r.atomic_numbers for r in part]
-            )
-            batch = batch.to(getattr(calculator, "device", "cpu"))
-            paths = irc.follow(calculator, batch, hessian_every=hessian_every, n_steps=n_steps)
-            seconds = (time.perf_counter() - started) / len(part)
-            for record, path in zip(part, paths, strict=True):
+            for place, path, seconds in _paths(calculator, part, hessian_every, n_steps):
+                record = part[place]
                 reaction = references.get((record.split, record.formula, record.name))
-                found.append(_judged(calculator, record, path, reaction, seconds))
-            bar.update(len(part))
-    return found
+                judged = _soundly_judged(calculator, record, path, reaction, seconds)
+                joining += judged.verdict == Verdict.INTENDED
+                bar.done(intended=joining)
+                yield first + place, judged
+
+
+def _paths(
+    calculator: Calculator, records: Sequence[Record], hessian_every: int, n_steps: int
+) -> Iterator[tuple[int, irc.Path | Exception, float]]:
+    """The place of each saddle, its path or what failed with it alone, and its seconds."""
+    places = set(range(len(records)))
+    started, spent = time.perf_counter(), 0.0
+    try:
+        batch = Batch.pack(
+            [np.array(r.positions) for r in records], [r.atomic_numbers for r in records]
+        )
+        batch = batch.to(getattr(calculator, "device", "cpu"))
+        found = irc.followed(calculator, batch, hessian_every=hessian_every, n_steps=n_steps)
+        for place, path in found:
+            places.remove(place)
+            share = (time.perf_counter() - started - spent) / (len(places) + 1)
+            spent += share
+            yield place, path, share
+    except Exception as error:  # whatever fails costs one saddle its path, and no other
+        if len(records) == 1:
+            yield 0, error, time.perf_counter() - started
+            return
+        for place in sorted(places):
+            for _, path, seconds in _paths(calculator, [records[place]], hessian_every, n_steps):
+                yield place, path, seconds
+
+
+def _soundly_judged(
+    calculator: Calculator,
+    record: Record,
+    path: irc.Path | Exception,
+    reaction: Reaction | None,
+    seconds: float,
+) -> PathRecord:
+    """The judged path, or in words what failed with it."""
+    error: Exception
+    if isinstance(path, Exception):
+        error = path
+    else:
+        try:
+            return _judged(calculator, record, path, reaction, seconds)
+        except Exception as failure:  # as above
+            error = failure
+    why = f"The path could not be followed: {type(error).__name__}: {error}"
+    about = {name: getattr(record, name) for name in _SHARED}
+    return PathRecord(**about, verdict=Verdict.FAILED, message=why, elapsed_s=round(seconds, 3))
 
 
 def _judged(

@@ -103,9 +103,15 @@ class Patient(BaseStorage):
     """
 
     def __init__(
-        self, storage: BaseStorage, shown: str, patience_s: float, wal: Path | None = None
+        self,
+        storage: BaseStorage,
+        shown: str,
+        patience_s: float,
+        wal: Path | None = None,
+        file: Path | None = None,
     ) -> None:
         self.storage, self.shown, self.patience_s, self.wal = storage, shown, patience_s, wal
+        self.file, self._opened = file, _which(file)
 
     def set_trial_state_values(self, *args: Any, **kwargs: Any) -> bool:
         """As the storage's; a trial that has ended is on the disk when this returns."""
@@ -115,6 +121,18 @@ class Patient(BaseStorage):
                 with self.wal.open("rb") as file:
                     os.fsync(file.fileno())
         return answer
+
+    def _require_file(self) -> None:
+        """Nothing, when the file is still the one that was opened: no other may be written to.
+
+        Raises:
+            StorageLostError: when it is not.
+        """
+        if self._opened is not None and _which(self.file) not in (self._opened, _UNKNOWN):
+            raise StorageLostError(
+                f"storage {self.shown}: its file was removed or replaced while the study ran,"
+                " which can't go on there"
+            )
 
     def _ask(self, name: str, *args: Any, **kwargs: Any) -> Any:
         was_told = False
@@ -129,9 +147,19 @@ class Patient(BaseStorage):
                     file=sys.stderr,
                 )
 
+        def call() -> Any:
+            if name.startswith(("set_", "create_", "delete_")):
+                self._require_file()
+            try:
+                return getattr(self.storage, name)(*args, **kwargs)
+            except Exception as error:
+                if is_trouble(error):
+                    self._require_file()
+                raise
+
         try:
             return persist(
-                lambda: getattr(self.storage, name)(*args, **kwargs),
+                call,
                 is_trouble,
                 self.patience_s,
                 tell,
@@ -143,6 +171,20 @@ class Patient(BaseStorage):
                 f"storage {self.shown}: no answer for {self.patience_s:.0f} s ({reason(error)});"
                 " what it holds is safe, --resume goes on"
             ) from None
+
+
+_UNKNOWN = (-1, -1)
+
+
+def _which(file: Path | None) -> tuple[int, int] | None:
+    """Which file it is, whatever it is called."""
+    try:
+        found = None if file is None else file.stat()
+    except FileNotFoundError:
+        return None
+    except OSError:  # a disk in trouble; its file may be there again
+        return _UNKNOWN
+    return found and (found.st_dev, found.st_ino)
 
 
 def _forward(name: str) -> Callable[..., Any]:

@@ -23,6 +23,7 @@ from ase.build import molecule
 from ase.calculators.calculator import CalculationFailed
 from ase.calculators.emt import EMT
 
+from gadlib import pulse
 from gadlib.calculators.potential import Potential
 from gadlib.criteria import FORCE_TOL
 from gadlib.hyperparameters import Hyperparameters
@@ -91,6 +92,7 @@ def _searched(job: Job, start: Start) -> Record:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # foreign code; what matters is where it ends
             search = _sella(atoms, hyperparameters)
+            search.attach(lambda: pulse.stepped(1, 1))
             status = _run(search, atoms, job.n_steps)
         reason = status.sentence
     except CalculationFailed as error:

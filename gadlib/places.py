@@ -18,6 +18,10 @@ MAX_DEATHS = 3
 """A trial during which that many workers died is not tried again."""
 
 
+MAX_STALLS = 3
+"""A trial that was ended in order that often in a row, with no sample done, is not tried again."""
+
+
 def history(trial: FrozenTrial) -> list[int]:
     """The numbers of the trials that this one tries again, the first one first."""
     return trial.system_attrs.get("retry_history", [])
@@ -33,10 +37,16 @@ def deaths(trial: FrozenTrial) -> int:
     return trial.user_attrs.get("deaths", 0) + ("ended" not in trial.user_attrs)
 
 
+def stalls(trial: FrozenTrial) -> int:
+    """How often in a row a trial was ended in order without a sample done."""
+    return trial.user_attrs.get("stalls", 0)
+
+
 def is_over(trial: FrozenTrial) -> bool:
     """Whether a trial that failed is not to be tried again."""
     attrs = trial.user_attrs
-    return bool(attrs.get("surplus") or attrs.get("twin")) or deaths(trial) >= MAX_DEATHS
+    is_given_up = deaths(trial) >= MAX_DEATHS or stalls(trial) >= MAX_STALLS
+    return bool(attrs.get("surplus") or attrs.get("twin")) or is_given_up
 
 
 def taken(trials: Iterable[FrozenTrial]) -> set[int]:

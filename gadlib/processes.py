@@ -1,14 +1,19 @@
 """Jobs on several processes, and how much of a set a process is given at a time.
 
-A process that the calculator brings down costs the molecule that did it one record, and nobody else
-anything. Floor 3.75.
+A process that the calculator brings down, or that hangs, costs the molecule that did it one record,
+and nobody else anything. No process outlives the one that waits for it. Floor 3.75.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
-import tempfile
+import os
+import signal
+import sys
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -20,20 +25,31 @@ from pickle import PicklingError
 from typing import Any
 
 import torch
-from loky import ProcessPoolExecutor, get_reusable_executor
+from loky import ProcessPoolExecutor
+from tqdm.auto import tqdm
 
+from gadlib import pulse
 from gadlib.batch import Calculator
+from gadlib.locks import scratch
+from gadlib.pulse import Life, Pulse, Told, Watch
 from gadlib.reactions import Start
 from gadlib.records import Record, whole_lines
 from gadlib.searches import Job, failed, searched
 from gadlib.state import Status
 
-_TICK_S = 2.0
+_TICK_S = 1.0
+_IDLE_S = 600
+_START_S = 120.0  # that a process may take besides, until it begins
+_ENDING_S = 10.0
+_ORPHAN_S = 0.5
 _THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 Compute = Callable[[Job], Iterable[tuple[int, Record]]]
 """What a process does with a job: the place of each start and its record, as they come. `searched`,
 or another function of a module's own."""
+
+Tick = Callable[[Life], None]
+"""Called every second or so with what has been computed until then."""
 
 
 def run(
@@ -41,7 +57,8 @@ def run(
     workers: int = 1,
     *,
     compute: Compute = searched,
-    on_tick: Callable[[], None] | None = None,
+    on_tick: Tick | None = None,
+    timeout_s: float | None = None,
 ) -> Generator[tuple[Job, dict[int, Record]], None, None]:
     """Each job with records of it by their places, as they come, so that one comes several times.
 
@@ -52,94 +69,148 @@ def run(
     Args:
         jobs: what to compute.
         workers: processes; 0 computes in this one, where a calculator that ends its process ends
-            this one.
+            this one, and nothing can end one that hangs.
         compute: what a process does with a job.
-        on_tick: called every few seconds while the processes compute.
+        on_tick: called every second while the processes compute.
+        timeout_s: seconds without a step or a call of the calculator after which a process counts
+            as hung, and is ended; None: for ever.
     """
-    tick = on_tick or (lambda: None)
+    tick = on_tick or (lambda _: None)
     if workers == 0:
+        if timeout_s is not None:
+            tqdm.write(
+                f"search_timeout_s = {timeout_s:g} does nothing with workers = 0: no process can"
+                " end its own call of a calculator that hangs; workers = 1 can",
+                file=sys.stderr,
+            )
         yield from _here(jobs, compute, tick)
         return
-    with tempfile.TemporaryDirectory(prefix="gadlib-", ignore_cleanup_errors=True) as folder:
-        yield from _elsewhere(jobs, workers, compute, tick, Path(folder))
+    with scratch() as folder:
+        yield from _Processes(workers, compute, tick, timeout_s, folder).results(jobs)
 
 
 def _here(
-    jobs: Iterable[Job], compute: Compute, tick: Callable[[], None]
+    jobs: Iterable[Job], compute: Compute, tick: Tick
 ) -> Iterator[tuple[Job, dict[int, Record]]]:
-    for job in jobs:
-        is_plain = compute is searched
-        found = searched(job, on_frame=lambda _: tick()) if is_plain else compute(job)
-        for place, record in found:
-            yield job, {place: record}
-            tick()
+    told = Told(tick)
+    with pulse.listening(told):
+        for job in jobs:
+            for place, record in compute(job):
+                yield job, {place: record}
+                tick(told.life)
 
 
-def _elsewhere(
-    jobs: Iterable[Job], workers: int, compute: Compute, tick: Callable[[], None], folder: Path
-) -> Iterator[tuple[Job, dict[int, Record]]]:
-    numbers = count()
-    again: deque[_Running] = deque()
-    source = (_Running(job, list(range(len(job.starts)))) for job in jobs)
-    running: dict[Future, _Running] = {}
-    executor = _executor(workers)
-    try:
-        while True:
-            while len(running) < workers and (this := _next(again, source)) is not None:
-                this.path = folder / f"{next(numbers)}.jsonl"
-                running[executor.submit(_written, compute, this.part, this.path)] = this
-            if not running:
-                return
-            done, _ = wait(running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
-            tick()
-            if any(isinstance(future.exception(), BrokenProcessPool) for future in done):
-                done = set(running)  # whichever job it was, all that were running are lost
-                executor = _executor(workers)
-            for future, this in list(running.items()):
-                if news := this.news():
-                    yield this.job, news
-                if future in done:
-                    del running[future]
-                    rest, left = this.rest(future, compute)
-                    again.extend(left)
-                    if rest:
-                        yield this.job, rest
-    except BaseException:
-        executor.shutdown(wait=False, kill_workers=True)
-        raise
+@dataclass
+class _Processes:
+    """Processes at work on jobs, each with one, and a folder for what they tell meanwhile."""
+
+    workers: int
+    compute: Compute
+    tick: Tick
+    timeout_s: float | None
+    folder: Path
+    again: deque[_Running] = field(default_factory=deque)
+    running: dict[Future, _Running] = field(default_factory=dict)
+    n_steps: int = 0  # of jobs that have ended
+
+    def results(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, dict[int, Record]]]:
+        """As `run`."""
+        source = (_Running(job, list(range(len(job.starts)))) for job in jobs)
+        numbers = count()
+        try:
+            while True:
+                while len(self.running) < self.workers and (this := self._next(source)) is not None:
+                    this.begin(self.compute, self.folder / str(next(numbers)))
+                    self.running[this.future] = this
+                if not self.running:
+                    return
+                done, _ = wait(self.running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
+                self.tick(self._life())
+                for future, this in list(self.running.items()):
+                    is_over = future in done or self._is_hung(this)
+                    if news := this.news():
+                        yield this.job, news
+                    if is_over:
+                        del self.running[future]
+                        self.n_steps += this.watch.look().steps
+                        rest, left = this.rest(self.timeout_s)
+                        self.again.extend(left)
+                        if rest:
+                            yield this.job, rest
+        except BaseException:
+            for this in self.running.values():
+                this.end()
+            raise
+
+    def _next(self, source: Iterator[_Running]) -> _Running | None:
+        return self.again.popleft() if self.again else next(source, None)
+
+    def _life(self) -> Life:
+        lives = [this.watch.look() for this in self.running.values()]
+        steps = self.n_steps + sum(life.steps for life in lives)
+        return Life(steps, sum(life.at_work for life in lives))
+
+    def _is_hung(self, this: _Running) -> bool:
+        """Whether nothing came of a process for too long; it has been ended then."""
+        if self.timeout_s is None:
+            return False
+        allowed = self.timeout_s + (0.0 if this.watch.is_begun else _START_S)
+        if this.watch.silent_s <= allowed or this.future.done():
+            return False
+        this.end()
+        wait([this.future], timeout=_ENDING_S)
+        this.is_hung = True
+        return True
 
 
 def _written(compute: Compute, job: Job, path: Path) -> dict[int, Record]:
     """What is computed of a job, each record written to a file of lines as soon as it is there.
 
-    Where that can't be written, the records still come in the end.
+    Where that can't be written, the records still come in the end. A pulse beside tells the steps.
     """
     found = {}
-    for place, record in compute(job):
-        found[place] = record
-        with contextlib.suppress(OSError), path.open("a") as file:
-            file.write(json.dumps({"place": place, "record": asdict(record)}) + "\n")
+    alive = Pulse(path.with_suffix(".pulse"))
+    try:
+        with pulse.listening(alive):
+            for place, record in compute(job):
+                found[place] = record
+                with contextlib.suppress(OSError), path.open("a") as file:
+                    file.write(json.dumps({"place": place, "record": asdict(record)}) + "\n")
+    finally:
+        alive.close()
     return found
-
-
-def _next(again: deque[_Running], source: Iterator[_Running]) -> _Running | None:
-    return again.popleft() if again else next(source, None)
 
 
 @dataclass
 class _Running:
-    """The places of a job that a process computes, and how much of its file has been read."""
+    """The places of a job that a process computes, and how much of its file has been read.
+
+    Attributes:
+        is_alone: whether this is one molecule, computed apart since a process failed with it.
+        is_hung: whether the process was ended since nothing came of it.
+    """
 
     job: Job
     places: list[int]
-    path: Path = Path()
+    is_alone: bool = False
+    is_hung: bool = False
     n_read: int = 0
     told: set[int] = field(default_factory=set)
+    path: Path = field(init=False)
+    watch: Watch = field(init=False)
+    future: Future = field(init=False)
+    executor: ProcessPoolExecutor = field(init=False)
 
-    @property
-    def part(self) -> Job:
-        """The job with these places alone."""
-        return replace(self.job, starts=tuple(self.job.starts[i] for i in self.places))
+    def begin(self, compute: Compute, path: Path) -> None:
+        """Give it to a process, which writes to files of that name."""
+        starts = tuple(self.job.starts[i] for i in self.places)
+        job = replace(self.job, starts=starts)
+        self.path, self.watch = path.with_suffix(".jsonl"), Watch(path.with_suffix(".pulse"))
+        self.executor, self.future = _submitted(_written, compute, job, self.path)
+
+    def end(self) -> None:
+        """Kill the process, and what it has started."""
+        self.executor.shutdown(wait=False, kill_workers=True)
 
     def news(self) -> dict[int, Record]:
         """The records that were written since this was last asked."""
@@ -151,67 +222,94 @@ class _Running:
             self.places[content["place"]]: Record.read(content["record"]) for content in contents
         }
         self.told |= set(found)
+        if found:
+            self.watch.stir()
         return found
 
-    def rest(self, future: Future, compute: Compute) -> tuple[dict[int, Record], list[_Running]]:
+    def rest(self, timeout_s: float | None) -> tuple[dict[int, Record], list[_Running]]:
         """The records not told yet when the job or its process has ended, and what is left to run.
 
-        Where it was the process, the molecules that it may have been at are computed apart; they
-        are the first ones that lack a record. Those that were waiting are left.
+        Where it was the process, the molecules that it may have been at are computed apart, each
+        in a process of its own; they are the first ones that lack a record. Those that were
+        waiting are left.
         """
-        error = future.exception()
+        error = self._error()
         if isinstance(error, PicklingError):
             raise error
-        found = {} if error else {self.places[i]: r for i, r in future.result().items()}
+        found = {} if error else {self.places[i]: r for i, r in self.future.result().items()}
         found = {place: record for place, record in found.items() if place not in self.told}
         missing = [i for i in self.places if i not in self.told and i not in found]
+        if missing and (self.is_alone or (self.is_hung and len(missing) == 1)):
+            found[missing[0]] = self._failed(missing[0], error, timeout_s)
+            return found, []
         n_apart = self.job.capacity or len(missing)
-        starts = tuple(self.job.starts[i] for i in missing[:n_apart])
-        apart = _search_apart(replace(self.job, starts=starts), compute)
-        left = missing[n_apart:]
-        records = found | dict(zip(missing, apart, strict=False))
-        return records, [_Running(self.job, left)] if left else []
+        left = [_Running(self.job, [i], is_alone=True) for i in missing[:n_apart]]
+        rest = missing[n_apart:]
+        return found, left + ([_Running(self.job, rest)] if rest else [])
+
+    def _error(self) -> BaseException | None:
+        """What the process failed with; it is given back to those that wait, where it did not."""
+        if self.is_hung:
+            return TimeoutError()
+        error = self.future.exception()
+        if not isinstance(error, BrokenProcessPool):
+            _IDLE.append(self.executor)
+        return error
+
+    def _failed(self, place: int, error: BaseException | None, timeout_s: float | None) -> Record:
+        if self.is_hung:
+            status, reason = Status.TIMED_OUT, f"(No step for {timeout_s:g} s.)"
+        elif isinstance(error, BrokenProcessPool):
+            status, reason = Status.PROCESS_ENDED, f"({str(error).partition(chr(10))[0]})"
+        else:  # a failed molecule is a record, whatever failed
+            status = Status.SOLVER_FAILED
+            reason = f"{type(error).__name__}: {error}" if error else "It gave no record."
+        return failed(self.job.starts[place], status, f"{status.sentence} {reason}")
 
 
-def _executor(workers: int) -> Any:
-    return get_reusable_executor(
-        max_workers=workers, timeout=600, initializer=_quiet_worker, env=_THREADS
+_IDLE: list[ProcessPoolExecutor] = []
+"""Processes that wait for the next job, each the only one of its executor: none falls with another.
+"""
+os.register_at_fork(after_in_child=_IDLE.clear)
+
+
+def _submitted(function: Callable, *given: Any) -> tuple[ProcessPoolExecutor, Future]:
+    """A process that is at it, and what will come of it."""
+    while _IDLE:
+        executor = _IDLE.pop()
+        with contextlib.suppress(BrokenProcessPool, RuntimeError):  # it may have died meanwhile
+            return executor, executor.submit(function, *given)
+    executor = ProcessPoolExecutor(
+        max_workers=1,
+        timeout=_IDLE_S,
+        initializer=_begin_process,
+        initargs=(os.getpid(), threading.current_thread() is threading.main_thread()),
+        env=_THREADS,
     )
+    return executor, executor.submit(function, *given)
 
 
-def _quiet_worker() -> None:
-    """One thread, and deaf to Ctrl-C, which is the parent's to answer."""
-    import signal
+def _begin_process(parent: int, is_of_main_thread: bool) -> None:
+    """One thread, deaf to Ctrl-C, which is the parent's to answer, and not to outlive that.
 
+    On Linux the kernel sees to it, even within a native call; but it goes by the thread that
+    started the process, which may end before its program does.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
+    if is_of_main_thread and sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
-def _search_apart(job: Job, compute: Compute) -> list[Record]:
-    """The records of the job's starts, one by one in a process of their own, or what befell it."""
-    single = [replace(job, starts=(start,)) for start in job.starts]
-    found: list[Record] = []
-    while len(found) < len(single):
-        with ProcessPoolExecutor(max_workers=1, initializer=_quiet_worker, env=_THREADS) as alone:
-            for one in single[len(found) :]:
-                found.append(_search_in(alone, one, compute))
-                if found[-1].status == Status.PROCESS_ENDED:
-                    break
-    return found
+_PR_SET_PDEATHSIG = 1
 
 
-def _search_in(alone: ProcessPoolExecutor, job: Job, compute: Compute) -> Record:
-    try:
-        return alone.submit(_only, compute, job).result()
-    except BrokenProcessPool as error:
-        status, reason = Status.PROCESS_ENDED, f"({str(error).partition(chr(10))[0]})"
-    except Exception as error:  # a failed molecule is a record, whatever failed
-        status, reason = Status.SOLVER_FAILED, f"{type(error).__name__}: {error}"
-    return failed(job.starts[0], status, f"{status.sentence} {reason}")
-
-
-def _only(compute: Compute, job: Job) -> Record:
-    return next(iter(compute(job)))[1]
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_ORPHAN_S)
+    os._exit(1)
 
 
 _BATCHES_ON_GPU, _MOST_BATCHES = 4, 16

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import math
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from tqdm.auto import tqdm
 
 from gadlib.attempt import require_working
 from gadlib.batch import Calculator
 from gadlib.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.input import InputError
+from gadlib.keeping import Kept
+from gadlib.locks import sole
 from gadlib.outset import (
     calculator_of,
     differences,
@@ -30,8 +30,9 @@ from gadlib.outset import (
     told_sample,
 )
 from gadlib.processes import Compute, chunks, job_size, run
+from gadlib.progress import Bar
 from gadlib.reactions import Start
-from gadlib.records import Record, payload, read_results, write_json
+from gadlib.records import Record, payload, read_results
 from gadlib.searches import Job, searched
 from gadlib.settings import ScreenSettings, SearchSettings
 from gadlib.shapes import ResultFile
@@ -39,8 +40,6 @@ from gadlib.state import Status
 
 NOT_CONVERGED = 1000
 """The difficulty of a reaction whose search did not converge."""
-
-_PAUSE = 10  # times what the last writing took
 
 
 def screen(
@@ -68,7 +67,7 @@ def screen(
 
     Raises:
         InputError: when the settings can't be followed, `out` exists and `resume` is not set, or it
-            was made with other settings.
+            was made with other settings, or another run is writing it.
     """
     if starts is None:
         starts = starts_of(settings)
@@ -77,7 +76,23 @@ def screen(
     knobs = hyperparameters_of(settings) if hyperparameters is None else hyperparameters
     calculator = calculator_of(settings, starts) if calculator is None else calculator
     starts = known_to(calculator, starts)
-    done = {} if out is None else _place(earlier_records(out, settings), starts, out)
+    with contextlib.nullcontext() if out is None else sole(out):
+        done = {} if out is None else _place(earlier_records(out, settings), starts, out)
+        _compute(settings, starts, calculator, knobs, compute, done, out, notes or {})
+    return [done[i] for i in sorted(done)]
+
+
+def _compute(
+    settings: SearchSettings,
+    starts: Sequence[Start],
+    calculator: Calculator,
+    knobs: Hyperparameters,
+    compute: Compute,
+    done: dict[int, Record],
+    out: str | Path | None,
+    notes: Mapping[str, Any],
+) -> None:
+    """Nothing; the records that are missing are added to those that are done, and written."""
     todo = [i for i in range(len(starts)) if i not in done]
     require_working(calculator, [starts[i] for i in todo])
     n_each = math.inf if settings.workers < 2 else len(todo) / settings.workers
@@ -94,52 +109,31 @@ def screen(
         )
         for chunk in chunks(todo, starts, job_size(calculator, settings.batch_size, n_each))
     ]
+    about = identity_of(settings)
+    kept = Kept(
+        out, lambda: payload(settings, [done[i] for i in sorted(done)], about=about, **notes)
+    )
+    timeout_s = settings.search_timeout_s
     with (
-        tqdm(total=len(starts), initial=len(done), desc="searching", unit="molecule") as bar,
+        Bar(len(starts), "searching", "molecule", initial=len(done)) as bar,
         contextlib.closing(
-            run(jobs, min(settings.workers, len(jobs)), compute=compute)  # none idle
+            run(
+                jobs,
+                min(settings.workers, len(jobs)),  # none idle
+                compute=compute,
+                on_tick=bar.live,
+                timeout_s=timeout_s,
+            )
         ) as results,
     ):
-        file = _ResultFile(out, settings, len(done), notes or {})
         try:
             for job, records in results:
                 done.update((job.tag[place], record) for place, record in records.items())
-                bar.update(len(records))
-                bar.set_postfix(converged=f"{sum(r.converged for r in done.values())}/{len(done)}")
-                if file.is_due:
-                    file.write(done)
+                n_converged = sum(r.converged for r in done.values())
+                bar.done(len(records), converged=f"{n_converged}/{len(done)}")
+                kept.grown()
         finally:
-            file.write(done)
-    return [done[i] for i in sorted(done)]
-
-
-class _ResultFile:
-    """Where records are kept as they come; writing a long file takes a small share of the time."""
-
-    def __init__(
-        self,
-        out: str | Path | None,
-        settings: SearchSettings,
-        n_written: int,
-        notes: Mapping[str, Any],
-    ) -> None:
-        self.out, self.settings, self.notes = out, settings, notes
-        self.about = identity_of(settings)
-        self.n_written, self.next_at = n_written, 0.0
-
-    @property
-    def is_due(self) -> bool:
-        return time.monotonic() >= self.next_at
-
-    def write(self, done: Mapping[int, Record]) -> None:
-        """The records in the order of their places, where there are new ones."""
-        if self.out is None or len(done) == self.n_written:
-            return
-        started = time.monotonic()
-        records = [done[i] for i in sorted(done)]
-        write_json(self.out, payload(self.settings, records, about=self.about, **self.notes))
-        now = time.monotonic()
-        self.n_written, self.next_at = len(done), now + _PAUSE * (now - started)
+            kept.write()
 
 
 def key(of: Start | Record) -> tuple[Any, ...]:

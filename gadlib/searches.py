@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from gadlib import pulse
 from gadlib.batch import Batch, Calculator
 from gadlib.confine import gap, is_adrift
 from gadlib.criteria import Criterion
@@ -69,6 +70,7 @@ def searched(
         return
     part = replace(job, starts=tuple(job.starts[place] for place in sane))
     for frame in _frames(part):
+        pulse.stepped(int((frame.state.steps > 0).sum()), len(frame.status))
         if on_frame is not None:
             on_frame(frame)
         for row in frame.is_done:

@@ -239,11 +239,20 @@ class SetSettings(CalculatorSettings):
         1,
         ge=0,
         le=4096,
-        description="processes that compute; 0 computes in this one",
+        description="processes that compute; 0 computes in this one, where a calculator that hangs"
+        " can only be ended from outside, by kill -9",
         json_schema_extra=_WHERE,
     )
     batch_size: Count = Field(
         8, description="molecules that step together in one process", json_schema_extra=_WHERE
+    )
+    search_timeout_s: float | None = Field(
+        None,
+        gt=0,
+        description="seconds without a step or an answer of the calculator, after which a process"
+        " is ended and its molecule recorded as timed out (more than the calculator takes for a"
+        " whole batch); none: never",
+        json_schema_extra=_WHERE,
     )
     resume: bool = Field(
         False,

@@ -83,7 +83,7 @@ def pair_hessian(
         blocks = blocks + across[:, None, None] * torch.eye(3).to(unit)[:, :, None, None]
     hessian = (-blocks).permute(0, 3, 1, 4, 2).contiguous()
     hessian.diagonal(dim1=1, dim2=3).copy_(blocks.sum(-1))
-    return hessian.view(len(batch), 3 * unit.shape[2], -1)
+    return hessian.view(len(batch), 3 * unit.shape[2], 3 * unit.shape[2])
 
 
 def _share(batch: Batch) -> Float[Tensor, "B N N"]:

@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from gadlib import pulse
 from gadlib.aim import Aim
 from gadlib.batch import Batch, Calculator, Evaluation, longest
 from gadlib.chemistry import n_fragments
@@ -38,6 +39,7 @@ class Status(StrEnum):
     OUT_OF_STEPS = "out_of_steps"
     CALCULATOR_FAILED = "calculator_failed"
     PROCESS_ENDED = "process_ended"
+    TIMED_OUT = "timed_out"
     SOLVER_FAILED = "solver_failed"
     STOPPED = "stopped"
     BAD_START = "bad_start"
@@ -54,6 +56,7 @@ _SENTENCES = {
     Status.OUT_OF_STEPS: "The steps ran out before the criterion was met.",
     Status.CALCULATOR_FAILED: "The calculator could not compute a point of the search.",
     Status.PROCESS_ENDED: "The process that computed this molecule ended.",
+    Status.TIMED_OUT: "The process that computed this molecule hung, and was ended.",
     Status.SOLVER_FAILED: "The search itself failed, which should be reported.",
     Status.STOPPED: "The search stopped by itself where the criterion is not met.",
     Status.BAD_START: "The starting geometry cannot be computed.",
@@ -167,7 +170,7 @@ def begin(
         rejected=zero,
         n_gradient=zero + evaluation.asked,
         n_hessian=zero + evaluation.asked * int(model is None),
-        calculator_s=zero.double() + seconds / len(batch),
+        calculator_s=zero.double() + seconds / max(1, len(batch)),
         overhead_s=zero.double(),
         message=tuple(evaluation.failures.get(i, "") for i in range(len(batch))),
         doubt=("",) * len(batch),
@@ -190,7 +193,7 @@ def arrive(
         steps=state.steps + 1,
         n_gradient=state.n_gradient + evaluation.asked,
         n_hessian=state.n_hessian + evaluation.asked,
-        calculator_s=state.calculator_s + seconds / len(batch),
+        calculator_s=state.calculator_s + seconds / max(1, len(batch)),
         message=tuple(evaluation.failures.get(i, "") for i in range(len(batch))),
     )
     return replace(
@@ -220,6 +223,8 @@ def evaluate(calculator: Calculator, batch: Batch, *, hessian: bool) -> tuple[Ev
     itself. Results that are not finite, or larger than any molecule's, become failures that name
     the calculator. Failed systems come back with zeros, so that the rest of the batch can go on.
     """
+    if not len(batch):  # nobody to ask for
+        return _of_nobody(batch, hessian), 0.0
     with torch.inference_mode(False):  # a calculator may use autograd, if not what the solver made
         own = replace(
             batch, positions=batch.positions.clone(), atomic_numbers=batch.atomic_numbers.clone()
@@ -232,6 +237,7 @@ def evaluate(calculator: Calculator, batch: Batch, *, hessian: bool) -> tuple[Ev
         except Exception as error:  # foreign code: whatever it raises costs one record, not the run
             evaluation = _one_by_one(calculator, own, hessian, error)
         seconds = time.perf_counter() - started
+        pulse.called()
     return _without_nonsense(evaluation, batch, calculator), seconds
 
 
@@ -263,6 +269,13 @@ def _formed(answer: Any, batch: Batch, hessian: bool) -> Evaluation:
         raise ValueError(f"its failures name system {strange[0]!r}, expected 0 to {size - 1}")
     failures = {i: str(told) or "it failed without a reason" for i, told in answer.failures.items()}
     return Evaluation(tensors["energy"], tensors["forces"], tensors.get("hessian"), failures)
+
+
+def _of_nobody(batch: Batch, hessian: bool) -> Evaluation:
+    positions = batch.positions
+    width = 3 * positions.shape[1]
+    second = positions.new_zeros(0, width, width) if hessian else None
+    return Evaluation(positions.new_zeros(0), torch.zeros_like(positions), second)
 
 
 def _one_by_one(

@@ -162,7 +162,7 @@ def open_storage(url: str, *, must_exist: bool = False, patience_s: float = PATI
         told = reason(error) if is_trouble(error) else without_secrets(str(error).split("\n")[0])
         raise InputError(f"storage {shown}: {_unusable(told or type(error).__name__)}") from None
     wal = Path(f"{path}-wal") if url.startswith("sqlite") else None
-    patient = Patient(storage, shown, patience_s, wal)  # pyright: ignore[reportAbstractUsage]
+    patient = Patient(storage, shown, patience_s, wal, path)  # pyright: ignore[reportAbstractUsage]
     if (engine := getattr(getattr(storage, "_backend", None), "engine", None)) is not None:
         weakref.finalize(patient, engine.dispose)  # else connections are left to the collector
     return patient
@@ -302,8 +302,8 @@ def alone(path: str | Path) -> Iterator[None]:
     """One process at a time inside, of those that name the same file, if it can be locked."""
     import fcntl
 
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with Path(path).open("a") as file:
+    with contextlib.ExitStack() as held:
         with contextlib.suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX)
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            fcntl.flock(held.enter_context(Path(path).open("a")), fcntl.LOCK_EX)
         yield

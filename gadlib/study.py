@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import time
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from gadlib.storage import (
 )
 
 _ABOUT = "gadlib"
+_ID = "study_id"  # kept wherever the study is moved to; no other study of its name has it
 _MADE_S = 30.0
 
 
@@ -183,6 +185,8 @@ def open_study(
         if not study.get_trials(deepcopy=False):  # who made it may have died having queued them
             defaults = {k.name: k.default for k in space(settings.solver, settings.ranges)}
             study.enqueue_trial(defaults)
+        if _ID not in study.user_attrs:
+            study.set_user_attr(_ID, uuid.uuid4().hex)
         study.set_user_attr("settings", settings_shown(settings))
         study.set_user_attr("versions", versions())
         study.set_user_attr("screening", [_screened(r) for r in screened])
@@ -263,6 +267,8 @@ def collect_results(study: optuna.Study) -> dict[str, Any]:
     attrs = study.user_attrs
     return {
         "study_name": study.study_name,
+        "study_id": attrs.get(_ID),
+        "storage": getattr(study._storage, "shown", None),
         "best_trial": best and best.number,
         "best_score": best and best.value,
         "best_params": best.params if best else {},

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -20,13 +20,16 @@ from gadlib.hyperparameters import Hyperparameters, Knob
 from gadlib.objective import best_possible, outcome, sample_summary, sampler, space, suggest
 from gadlib.outset import identity_of
 from gadlib.processes import job_size, run
+from gadlib.pulse import Life
 from gadlib.reactions import Start
 from gadlib.records import Record
 from gadlib.searches import Job
 from gadlib.settings import TuneSettings
 from gadlib.signals import undisturbed
+from gadlib.state import Status
 
 _POLL_S = 5.0
+_FAIR_S = 5.0
 
 
 @dataclass
@@ -37,6 +40,12 @@ class _Running:
     hyperparameters: Hyperparameters
     found: dict[int, Record] = field(default_factory=dict)
     n_cached: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether no sample was done in a fair time."""
+        return len(self.found) == self.n_cached and time.monotonic() - self.began > _FAIR_S
 
 
 @dataclass
@@ -55,6 +64,7 @@ class Loop:
     told: deque[int] = field(default_factory=deque)
     knobs: tuple[Knob, ...] = ()
     identity: dict[str, Any] = field(default_factory=dict)
+    on_life: Callable[[Life], None] = lambda _: None
 
     def __post_init__(self) -> None:
         self.identity = identity_of(self.settings, without=("starts", "knobs"))
@@ -73,7 +83,12 @@ class Loop:
             pause = min(1.5 * pause, _POLL_S, self.settings.grace_s / 6)
 
     def _run(self) -> Iterator[int]:
-        jobs = run(self._jobs(), self.settings.workers, on_tick=self._tick)
+        jobs = run(
+            self._jobs(),
+            self.settings.workers,
+            on_tick=self._live,
+            timeout_s=self.settings.search_timeout_s,
+        )
         with contextlib.closing(jobs) as results:
             for job, records in results:
                 for place, record in records.items():
@@ -85,6 +100,10 @@ class Loop:
         while self.told:
             yield self.told.popleft()
 
+    def _live(self, life: Life) -> None:
+        self._tick()
+        self.on_life(life)
+
     def _tick(self) -> None:
         self.claims.beat()
         self.claims.recover()
@@ -93,7 +112,9 @@ class Loop:
         while (this := self._claim()) is not None:
             trial, hyperparameters = this.trial, this.hyperparameters
             for place in range(len(self.samples)):
-                if (record := self.cache.get(self._key(hyperparameters, place))) is not None:
+                name = self._key(hyperparameters, place)
+                record = self.cache.get(name) or self.cache.get(self._timed(name))
+                if record is not None:
                     this.found[place] = record
                     this.n_cached += 1
             with undisturbed():
@@ -141,10 +162,15 @@ class Loop:
     def _key(self, hyperparameters: Hyperparameters, place: int) -> str:
         return digest(self.identity, self.samples[place], hyperparameters)
 
+    def _timed(self, name: str) -> str:
+        """The key of a record that the limit of time has ended: with another it may be another."""
+        return f"{name}-{self.settings.search_timeout_s}"
+
     def _keep(self, job: Job, place: int, record: Record) -> None:
         """The record in the cache, and in its trial unless that has ended meanwhile."""
         number, places = job.tag
-        self.cache.put(self._key(job.hyperparameters, places[place]), record)
+        name = self._key(job.hyperparameters, places[place])
+        self.cache.put(self._timed(name) if record.status == Status.TIMED_OUT else name, record)
         if (this := self.running.get(number)) is not None:
             this.found[places[place]] = record
 
@@ -184,5 +210,6 @@ class Loop:
     def end(self) -> None:
         """What is unfinished is queued again, and the worker has left."""
         with contextlib.suppress(Exception):  # the storage may be what failed
-            self.claims.give_back("interrupted")
+            stalled = [n for n, this in self.running.items() if this.is_stalled]
+            self.claims.give_back("interrupted", stalled)
             self.claims.leave()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ class Springs:
     """Every coordinate on a spring to the origin: a minimum, so that no search converges.
 
     Attributes:
-        fault: what becomes of a batch with a victim in it: nothing, or `raises`, `nan`, `exits`.
+        fault: what becomes of a batch with a victim in it: nothing, or `raises`, `nan`, `exits`,
+            `hangs` for an hour, in a native call that nothing in the process can end.
         diary: a file that gets a line with the number of atoms for each system computed.
     """
 
@@ -35,6 +37,8 @@ class Springs:
             raise RuntimeError("the nitrogen leaked out")
         if self.fault == "exits" and is_victim.any():
             os._exit(3)
+        if self.fault == "hangs" and is_victim.any():
+            ctypes.PyDLL(None).sleep(3600)  # with Python's lock held
         x = batch.positions.flatten(1)
         constants = torch.linspace(1.0, 2.0, x.shape[1], dtype=x.dtype).expand_as(x)
         energy = (constants * x**2).sum(-1) / 2

@@ -1,10 +1,10 @@
 """Claimed saddles checked by other means: ASE's vibrations, on a calculator made for the purpose.
 
-    .venv/bin/python tests/measure_saddles.py [--n 70] [--method DFTB0 --method PM6 --method GFN2-xTB]
+    .venv/bin/python tests/measure_saddles.py [--n 70] [--method DFTB0 --method PM6]
 
 Searches from the embedded reactions' transition states, shaken by 0.1 A, with `trust` and `bound`.
-Of each claim it counts the imaginary modes that `ase.vibrations` finds beside the rigid motions, and
-compares the frequency of the reaction's.
+Of each claim it counts the imaginary modes that `ase.vibrations` finds beside the rigid motions,
+and compares the frequency.
 """
 
 from __future__ import annotations

@@ -278,13 +278,15 @@ def test_password_of_a_storage_is_never_shown(settings, url):
     assert "hunter2" not in str(caught.value)
 
 
-def test_storage_is_in_no_result_file(settings, springs, tmp_path):
+def test_storage_is_in_the_results_of_its_study_alone(settings, springs, tmp_path):
     url = f"sqlite:///{tmp_path / 'hunter2.db'}"
     study = hpo.tune(settings.model_copy(update={"storage": url, "n_trials": 1}))
     assert "hunter2" not in str(study.user_attrs)
     written = [path for path in Path(settings.out_dir).rglob("*") if path.is_file()]
     assert len(written) > 2
-    assert not any("hunter2" in path.read_text() for path in written)
+    told = [path.name for path in written if "hunter2" in path.read_text()]
+    assert told == ["hpo_results.json"]
+    assert json.loads((Path(settings.out_dir) / told[0]).read_text())["storage"] == url
 
 
 def test_more_samples_than_reactions_are_refused_before_anything_is_computed(settings):

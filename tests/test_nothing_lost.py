@@ -18,7 +18,7 @@ from little_reactions import write_h5
 from optuna.trial import TrialState
 from test_screen import STARTS
 
-from gadlib import hpo, screen, trials
+from gadlib import hpo, keeping, screen, trials
 from gadlib.settings import SearchSettings, TuneSettings
 from gadlib.state import Status
 
@@ -190,10 +190,10 @@ def test_faulty_calculator_costs_a_trial_one_sample(tmp_path, monkeypatch):
 
 def test_result_file_is_whole_in_the_end_however_long_it_takes_to_write(tmp_path, monkeypatch):
     written = []
-    monkeypatch.setattr(screen, "_PAUSE", 1e9)
-    write_json = screen.write_json
+    monkeypatch.setattr(keeping, "_PAUSE", 1e9)
+    write_json = keeping.write_json
     monkeypatch.setattr(
-        screen, "write_json", lambda *content: (written.append(1), write_json(*content))
+        keeping, "write_json", lambda *content: (written.append(1), write_json(*content))
     )
     out = tmp_path / "s.json"
     settings = SearchSettings(n_steps_per_sample=1, workers=0, batch_size=1)

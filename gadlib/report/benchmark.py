@@ -124,7 +124,7 @@ def _run(solver: str, record: Record, deviation: float | None) -> dict[str, obje
     }
 
 
-_FAILED = ("calculator_failed", "process_ended", "solver_failed", "bad_start")
+_FAILED = ("calculator_failed", "process_ended", "timed_out", "solver_failed", "bad_start")
 
 
 def _row(key: Any, group: Any) -> Row:
