@@ -35,6 +35,7 @@ from gadlib.study import (
     collect_results,
     default_storage,
     load,
+    names_in,
     open_study,
     require_storage,
     settings_shown,
@@ -189,6 +190,6 @@ def require_settings(settings: TuneSettings) -> None:
 
 def _require_own_results(results: Path, settings: TuneSettings, storage: Patient) -> None:
     name = settings.study_name
-    is_there = name in [study.study_name for study in storage.get_all_studies()]
+    is_there = name in names_in(storage)
     study = optuna.load_study(study_name=name, storage=storage) if is_there else None
     require_own(results, study, name, storage.shown)

@@ -79,7 +79,7 @@ def load(storage: str | None = None, study_name: str | None = None) -> optuna.St
     """
     storage = default_storage(StudySettings.read({})) if storage is None else storage
     opened = open_storage(storage, must_exist=True, patience_s=30.0)
-    names = _names(opened)
+    names = names_in(opened)
     if study_name is None and len(names) == 1:
         study_name = names[0]
     if study_name is None:
@@ -93,7 +93,7 @@ def load(storage: str | None = None, study_name: str | None = None) -> optuna.St
     return study
 
 
-def _names(storage: Patient) -> list[str]:
+def names_in(storage: Patient) -> list[str]:
     """The names of the studies that there are.
 
     Raises:
@@ -144,7 +144,7 @@ def require_storage(settings: TuneSettings) -> Patient:
     if url in ("sqlite://", "sqlite:///:memory:"):
         raise InputError(f"storage {url}: kept in memory only, expected a file or a server")
     storage = open_storage(url, patience_s=settings.patience_s)
-    if settings.study_name in _names(storage):
+    if settings.study_name in names_in(storage):
         study = optuna.load_study(study_name=settings.study_name, storage=storage)
         require_own(study)
         _require_joinable(study, settings, storage.shown)

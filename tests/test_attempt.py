@@ -59,8 +59,8 @@ def test_options_that_never_work_are_told_before_anything_starts(tmp_path: Path)
     settings = SearchSettings(
         calculator="ase", ase_calculator="tblite.ase:TBLite", ase_options={"method": "GFN9"}
     )
-    with pytest.raises(InputError, match=r"'GFN9'.*can't compute h2 \(H2\)"):
-        screen.screen(settings, starts=[PAIR], out=out)
+    with pytest.raises(InputError, match=r"'GFN9'.*can't compute h3 \(H3\)"):
+        screen.screen(settings, starts=[TRIPLE], out=out)
     assert not out.exists()
 
 

@@ -76,7 +76,7 @@ NAN = float("nan")
         ({"device": ["cpu"]}, "device = .*valid string"),
         ({"threads": 0}, "threads = 0: .*greater than or equal to 1"),
         ({"hip_mean_atoms": "inf"}, "hip_mean_atoms = 'inf': .*finite"),
-        ({"calculator": "hip", "hip_source": "no\0such"}, "HIP's source 'no.*: no path"),
+        ({"calculator": "hip", "hip_source": "no\0such"}, "hip_source = 'no.*NUL"),
         ({"calculator": "hip", "hip_source": "a" * 5000}, "HIP's source 'aaa.*: no path"),
         ({"calculator": "hip", "hip_source": "~nobody-here/x"}, "HIP's source '~.*: no path"),
         ({"calculator": "hip", "hip_source": "/dev/null"}, "HIP's source /dev/null: no nets"),

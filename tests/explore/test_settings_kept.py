@@ -35,6 +35,8 @@ GIVEN: dict[str, Any] = {
     "split": "val",
     "noise_seed": 20_251_126,
     "max_samples": 3,
+    "sample": "first",
+    "search_timeout_s": 90.0,
     "workers": 2,
     "batch_size": 3,
     "resume": True,
@@ -135,6 +137,7 @@ def test_study_and_its_name_are_where_the_best_values_come_from(tmp_path):
     url = f"sqlite:///{tmp_path}/study.db"
     for name, dt_max in (("one", 0.02), ("two", 0.03)):
         study = make_study((DEFAULTS | {"dt_max": dt_max}, 0.5))
+        study.set_user_attr("gadlib", {})
         optuna.copy_study(
             from_study_name=study.study_name,
             from_storage=study._storage,

@@ -350,7 +350,7 @@ def test_frame_that_no_search_can_use_is_refused_alone_with_its_place(tmp_path, 
     assert str(path) in told
     assert "expected" in told
     assert told.count("\n") == 1
-    assert not list((tmp_path / "out").iterdir())
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("kind", SPOILT)
@@ -459,7 +459,7 @@ def test_file_of_which_no_frame_may_be_lost_is_refused_with_line_and_column(tmp_
         kind in ("no comment", "count of 5000 digits") and sentence in told
     )
     assert told.count("\n") == 1
-    assert not list((tmp_path / "out").iterdir())
+    assert not (tmp_path / "out").exists()
 
 
 def _unpacks_to_257_megabytes(path: Path) -> None:
@@ -504,6 +504,8 @@ def test_what_is_no_file_or_too_large_is_told_and_never_waited_for(
     assert _search(*given, "--out", tmp_path / "out" / "found.json") == 2
     told = _told(capsys)
     is_looked_into = kind in ("huge", "huge unpacked", "torn archive")
+    if as_reactions and kind == "name with a zero":
+        sentence = "has a NUL character, expected"
     assert ("not an HDF5 file; expected" if as_reactions and is_looked_into else sentence) in told
     assert told.count("\n") == 1
 

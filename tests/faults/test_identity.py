@@ -36,6 +36,8 @@ WORDS = {
     "start_from": "ts",
     "split": "val",
     "sampler": "gp",
+    "sample": "first",
+    "device": "cpu",
     "pruning": "none",
     "hyperparameters": {"dt_max": 0.02},
     "ranges": {"dt_max": [0.02, 0.06]},

@@ -324,8 +324,7 @@ def test_flag_of_every_declared_setting_can_be_given(command):
         assert plain is not None, name
         flag = "--" + name.replace("_", "-")
         wanted = True if plain is bool else other[plain]
-        if name == "grace_s":
-            wanted = 7.0
+        wanted = {"grace_s": 7.0, "device": "cuda:7"}.get(name, wanted)
         given = [command, flag] if plain is bool else [command, flag, str(wanted)]
         read = settings_of(kind, _parser().parse_args(given))
         assert getattr(read, name) == wanted != default, name
