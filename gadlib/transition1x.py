@@ -115,6 +115,10 @@ def _opened(path: Path) -> Iterator[h5py.File]:
         with h5py.File(path) as file:
             yield file
     except (OSError, RuntimeError) as error:  # what h5py raises on a damaged file
+        if "unable to lock" in str(error):
+            raise InputError(
+                f"{path}: locked by another program that writes it; expected it closed there"
+            ) from None
         raise InputError(
             f"{path}: damaged, or not readable ({error}); expected a whole HDF5 file"
         ) from None

@@ -65,6 +65,8 @@ class Ase:
         self.name = self.calculator = calculator
         self.options = dict(options or {})
         self.displacement = displacement
+        self._own: Unused | None = None
+        self._is_own = False
         self._build()
 
     def __reduce__(self) -> tuple:
@@ -86,8 +88,22 @@ class Ase:
     ) -> tuple[float, np.ndarray, np.ndarray | None]:
         return _computed(self._build(), atoms, hessian, self.displacement)
 
+    def fresh(self) -> Ase:
+        """The same, of an object of its own that is made when it is asked, and shared with nobody.
+
+        Other people's code may keep what it likes, wherever it likes; so a saddle is confirmed.
+        """
+        other = _again(self.calculator, self.options, self.displacement)
+        other._is_own = True
+        return other
+
     def _build(self) -> Unused:
-        return _built(self.calculator, json.dumps(self.options, sort_keys=True, default=repr))
+        about = self.calculator, json.dumps(self.options, sort_keys=True, default=repr)
+        if not self._is_own:
+            return _built(*about)
+        if self._own is None:
+            self._own = _made(*about)
+        return self._own
 
 
 class Held:
@@ -225,6 +241,10 @@ def _energy_name(source: Any) -> str:
 @lru_cache(maxsize=4)
 def _built(path: str, options: str) -> Unused:
     """The ASE calculator, one per process: building one may mean to load a large model."""
+    return _made(path, options)
+
+
+def _made(path: str, options: str) -> Unused:
     kind, values = _imported(path), json.loads(options)
     known = getattr(kind, "default_parameters", {})
     for name in values:

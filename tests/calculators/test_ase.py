@@ -296,3 +296,12 @@ def test_options_are_read_from_json():
     assert settings.ase_options == {"method": "GFN1-xTB"}
     with pytest.raises(InputError, match=r"ase_options.*not JSON"):
         CalculatorSettings.read({"ase_options": "{method}"})
+
+
+def test_a_fresh_one_is_another_object_that_tells_the_same():
+    calculator = Ase("ase.calculators.emt:EMT")
+    other = calculator.fresh()
+    assert other._build().source is not calculator._build().source
+    assert other._build().source is other._build().source
+    batch = Batch.pack([1.1 * np.eye(3)], [[6, 8, 1]])
+    assert torch.equal(other(batch, hessian=False).energy, calculator(batch, hessian=False).energy)

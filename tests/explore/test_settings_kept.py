@@ -80,7 +80,7 @@ def test_setting_arrives_in_the_search(name):
     assert found == OTHER[name]
 
 
-@pytest.mark.parametrize("name", OTHER.keys() - {"calculator", "solver", "hyperparameters"})
+@pytest.mark.parametrize("name", sorted(OTHER.keys() - {"calculator", "solver", "hyperparameters"}))
 def test_setting_stays_when_calculator_and_solver_are_changed(name):
     made = controls(**{name: OTHER[name]})
     made.potential.value = "scine AM1"

@@ -6,6 +6,8 @@ import gzip
 import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -895,3 +897,15 @@ def test_elements_that_a_method_lacks_cost_their_molecules_alone():
     lost = {s.name: s.problem for s in known_to(Sparrow("DFTB0"), starts) if s.problem}
     assert lost.keys() == {"FeO", "BH", "BiO", "silylene_like"}
     assert "does not know element Si (" in lost["silylene_like"]
+
+
+def test_reactions_that_another_program_is_writing_are_locked_not_damaged(tmp_path, capsys):
+    path = tmp_path / "open.h5"
+    with h5py.File(path, "w"):
+        code = (
+            "import sys; from gadlib.__main__ import main; sys.exit(main(['search', '--h5-path',"
+            f" {str(path)!r}, '--out', {str(tmp_path / 'found.json')!r}]))"
+        )
+        ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert "open.h5: locked by another program" in ended.stderr
