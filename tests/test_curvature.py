@@ -1,7 +1,5 @@
 """Probing tells what the potential says along each direction, and invents nothing beside it."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 from ase.build import molecule
@@ -13,11 +11,27 @@ from gadlib.calculators import get
 from gadlib.curvature import independent
 from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.modes import motions_of
+from gadlib.state import State
 from gadlib.tries import _noise
 from gadlib.trust import init
 
 STIFF = ("HCN", "H2CO", "C2H2")
 SOFT = ("CH3CH2OH", "C3H8", "H2O2")
+
+
+def curved_of(state: State) -> curvature._Curved:
+    """What probing needs of a state that has no aim."""
+    return curvature._Curved(
+        state.batch,
+        state.wanted,
+        state.wanted.is_set,
+        state.forces.flatten(1),
+        state.memory.wall_hessian,
+        state.hessian,
+        state.spectrum,
+        torch.zeros_like(state.n_gradient),
+        torch.zeros_like(state.calculator_s),
+    )
 
 
 def probed(names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, number: int = 14):
@@ -39,19 +53,7 @@ def probed(names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, number: int 
         return told
 
     monkeypatch.setattr(curvature, "_differences", noted)
-    settled = replace(state, memory=replace(state.memory, is_settling=~state.memory.is_settling))
-    curved = curvature._Curved(
-        batch,
-        settled.wanted,
-        settled.wanted.is_set,
-        settled.forces.flatten(1),
-        settled.memory.wall_hessian,
-        settled.hessian,
-        settled.spectrum,
-        torch.zeros_like(settled.n_gradient),
-        torch.zeros_like(settled.calculator_s),
-    )
-    found = curvature._probed(get("scine"), curved, number)
+    found = curvature._probed(get("scine"), curved_of(state), number)
     vectors, is_new, changes = (torch.cat(parts, -1) for parts in zip(*asked, strict=True))
     return batch, found, vectors, is_new, changes
 
@@ -124,18 +126,7 @@ def test_nothing_is_asked_of_a_molecule_whose_vibrations_are_all_known():
     batch = clusters(2, numbers=([1, 1, 1],))
     state = init(counting, batch, TrustHyperparameters(dear="calls"))
     asked.clear()
-    curved = curvature._Curved(
-        batch,
-        state.wanted,
-        state.wanted.is_set,
-        state.forces.flatten(1),
-        state.memory.wall_hessian,
-        state.hessian,
-        state.spectrum,
-        torch.zeros_like(state.n_gradient),
-        torch.zeros_like(state.calculator_s),
-    )
-    found = curvature._probed(counting, curved, 14)
+    found = curvature._probed(counting, curved_of(state), 14)
     assert sum(asked) == found.n_probes.item() == 3
 
 

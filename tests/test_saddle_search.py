@@ -216,7 +216,7 @@ def with_calc(atoms: Atoms, calc=None) -> Atoms:
         (lambda: with_calc(molecule("H2O"), 7), {}, "expected a calculator"),
         (cluster, {"solver": "newton"}, "solver 'newton': expected one of gad, trust"),
         (cluster, {"criterion": "index1"}, "expected strict or bound"),
-        (cluster, {"radius_max": 9}, "radius_max = 9: expected 0.05 .. 0.8 A"),
+        (cluster, {"radius_max": 9}, "radius_max = 9: expected 0.001 .. 2 A"),
         (cluster, {"hyperparameters": {"radius_macks": 0.2}}, "did you mean radius_max"),
         (cluster, {"internal": True}, "internal: unknown hyperparameter"),
         (cluster, {"restart": "ts.json"}, "no restart files"),
