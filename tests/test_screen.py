@@ -8,7 +8,7 @@ import pytest
 from faulty import Springs
 from little_reactions import geometries, write_h5, write_xyz
 
-from gadlib import reactions, screen
+from gadlib import processes, reactions, screen
 from gadlib.input import InputError
 from gadlib.outset import starts_of
 from gadlib.reactions import Start
