@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from gadlib import __version__, commands
+from gadlib.files.writing import leave_no_empty_folder
 from gadlib.flags import add_command
 from gadlib.input import InputError
-from gadlib.records import leave_no_empty_folder
 from gadlib.review import PathSettings, ReportSettings
 from gadlib.settings import (
     BenchmarkSettings,

@@ -20,11 +20,12 @@ from ase.calculators.calculator import CalculationFailed
 from ase.optimize.optimize import DEFAULT_MAX_STEPS, Optimizer
 from pydantic import ValidationError
 
-from gadlib.batch import Batch, Calculator
+from gadlib.batch import Batch
 from gadlib.calculators.ase import Held
 from gadlib.calculators.potential import Potential
 from gadlib.criteria import FORCE_TOL, IMAGINARY_MIN_CM1, Criterion, judge
 from gadlib.curvature import evaluated
+from gadlib.evaluation import Calculator
 from gadlib.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.input import InputError, explain
 from gadlib.quadratic import image_step

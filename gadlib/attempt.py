@@ -14,9 +14,10 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from gadlib.batch import Batch, Calculator
+from gadlib.batch import Batch
 from gadlib.calculators.ase import Ase
 from gadlib.calculators.failures import CLOSEST_PAIR_MIN
+from gadlib.evaluation import Calculator, evaluate
 from gadlib.hyperparameters import SOLVERS
 from gadlib.input import InputError
 from gadlib.processes import run
@@ -24,7 +25,7 @@ from gadlib.reactions import Start, too_close
 from gadlib.records import Record
 from gadlib.searches import Job, failed
 from gadlib.signals import ForeignExit
-from gadlib.state import Status, evaluate
+from gadlib.state import Status
 
 N_TRIED = 3
 """Molecules of different formulas that are tried at most: the first may be at fault itself."""

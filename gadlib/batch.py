@@ -6,10 +6,9 @@ sits at the origin. D = 3N Cartesian coordinates in the order x1 y1 z1 x2 ... Fl
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -168,44 +167,6 @@ class Batch:
     def closest_pair(self) -> Float[Tensor, " B"]:
         """The smallest distance between two atoms of a system, in angstrom; inf for an atom."""
         return self.distances.amin((-2, -1))
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What a calculator says about a batch: detached, Cartesian, unprojected.
-
-    Values are 0 where padded, and NaN where a system failed.
-
-    Attributes:
-        energy: in eV.
-        forces: in eV/A.
-        hessian: in eV/A^2, or None when it was not asked for.
-        failures: one sentence for each system that could not be computed, by its place in the
-            batch.
-        asked: how often the calculator was asked for each system.
-    """
-
-    energy: Float[Tensor, " B"]
-    forces: Float[Tensor, "B N 3"]
-    hessian: Float[Tensor, "B D D"] | None = None
-    failures: Mapping[int, str] = field(default_factory=dict)
-    asked: int = 1
-
-
-@runtime_checkable
-class Calculator(Protocol):
-    """A potential: from a batch to its energies, forces and, where asked for, Hessians.
-
-    One may say by a boolean attribute `is_hessian_dear` whether a Hessian costs many gradients (it
-    does where nothing is said), by `name` what it is called in a sentence, and by `rounding` to how
-    many eV its numbers are the same in other company. One whose answers might yet depend on what it
-    computed before has a method `fresh`, which returns another that has computed nothing; a saddle
-    is then confirmed by that.
-    """
-
-    def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
-        """The evaluation of the batch; a system that fails is named in `failures`, never raised."""
-        ...
 
 
 def longest(vector: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:

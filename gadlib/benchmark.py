@@ -17,14 +17,16 @@ import torch
 
 from gadlib import peers, reactions, screen
 from gadlib.alignment import rmsd
-from gadlib.batch import Batch, Calculator
+from gadlib.batch import Batch
 from gadlib.criteria import Criterion, judge
+from gadlib.evaluation import Calculator
+from gadlib.files.writing import require_writable
 from gadlib.hyperparameters import SOLVERS
 from gadlib.input import InputError
 from gadlib.outset import calculator_of, reactions_of, told_sample
 from gadlib.peers import PEERS
 from gadlib.reactions import Reaction, Start
-from gadlib.records import Record, proof_apart, read_records, require_writable
+from gadlib.records import Record, proof_apart, read_records
 from gadlib.searches import Job, searched
 from gadlib.settings import BenchmarkSettings, SearchSettings
 from gadlib.state import Status, begin

@@ -20,10 +20,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from gadlib.files.reading import whole_lines
 from gadlib.hyperparameters import Hyperparameters
 from gadlib.input import InputError
 from gadlib.reactions import Start
-from gadlib.records import Record, versions, whole_lines
+from gadlib.records import Record, versions
 
 _ROOTS = ("gadlib.searches", "gadlib.outset")
 """What computes a record from a job, and what makes its calculator and hyperparameters.

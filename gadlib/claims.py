@@ -25,17 +25,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from gadlib.input import InputError
-from gadlib.places import (
-    DONE,
-    deaths,
-    has_place,
-    history,
-    is_over,
-    is_twin,
-    lost,
-    stalls,
-    taken,
-)
+from gadlib.places import DONE, deaths, has_place, history, is_over, is_twin, lost, stalls, taken
 from gadlib.shapes import Worker, fit
 
 _WORKER = "worker:"

@@ -31,7 +31,7 @@ from gadlib.settings import (
 def search(options: argparse.Namespace) -> int:
     """The exit status, after saddles were searched from reactions or a file of geometries."""
     from gadlib import reactions, screen
-    from gadlib.records import require_writable
+    from gadlib.files.writing import require_writable
 
     settings = settings_of(SearchSettings, options)
     out = Path(options.out) if options.out else Path(settings.out_dir) / "search.json"
@@ -44,7 +44,7 @@ def search(options: argparse.Namespace) -> int:
 def screen(options: argparse.Namespace) -> int:
     """The exit status, after the difficult reactions of a set were found and listed."""
     from gadlib import screen
-    from gadlib.records import require_writable
+    from gadlib.files.writing import require_writable
 
     settings = settings_of(ScreenSettings, options)
     out = require_writable(settings.out_dir) / "screening.json"

@@ -13,12 +13,13 @@ from torch import Tensor
 from torch.linalg import vector_norm
 
 from gadlib.aim import Aim
-from gadlib.batch import Batch, Calculator
+from gadlib.batch import Batch
+from gadlib.evaluation import Calculator, evaluate
 from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.modes import Spectrum, judged, spectrum
 from gadlib.quadratic import bfgs, matvec, probe, ts_bfgs
 from gadlib.springs import bond_hessian, model_hessian
-from gadlib.state import State, evaluate
+from gadlib.state import State
 from gadlib.systems import put, take
 from gadlib.tries import is_aiming, most_aimed
 

@@ -19,8 +19,9 @@ import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
 
+from gadlib.files.writing import require_writable
 from gadlib.input import InputError
-from gadlib.records import read_records, require_writable
+from gadlib.records import read_records
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 """Where a source checkout keeps them."""

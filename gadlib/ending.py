@@ -12,9 +12,10 @@ from dataclasses import replace
 from jaxtyping import Bool
 from torch import Tensor
 
-from gadlib.batch import Calculator, longest
+from gadlib.batch import longest
 from gadlib.curvature import if_possible
-from gadlib.state import State, evaluate
+from gadlib.evaluation import Calculator, evaluate
+from gadlib.state import State
 from gadlib.systems import put
 
 ENERGY_TOL = 0.01

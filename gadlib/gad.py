@@ -16,11 +16,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gadlib.batch import Batch, Calculator, longest
+from gadlib.batch import Batch, longest
+from gadlib.evaluation import Calculator, evaluate
 from gadlib.hyperparameters import GadHyperparameters
 from gadlib.modes import Spectrum, most_within
 from gadlib.quadratic import matvec
-from gadlib.state import State, arrive, begin, evaluate
+from gadlib.state import State, arrive, begin
 from gadlib.systems import take
 
 FIRST_TIME_STEP = 1e-3

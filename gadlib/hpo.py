@@ -17,13 +17,13 @@ from optuna.trial import FrozenTrial
 
 from gadlib.attempt import require_working
 from gadlib.cache import Cache
+from gadlib.files.writing import require_writable
 from gadlib.input import InputError
 from gadlib.objective import SAMPLERS, outcome, outside, sampler, space, suggest
 from gadlib.outset import calculator_of, hyperparameters_of
 from gadlib.patience import StorageLostError
 from gadlib.processes import job_size
 from gadlib.progress import Bar
-from gadlib.records import require_writable
 from gadlib.results import Results, require_own, write_results
 from gadlib.samples import difficult_samples, require_screening
 from gadlib.settings import TuneSettings

@@ -18,7 +18,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gadlib import pulse
-from gadlib.batch import Batch, Calculator
+from gadlib.batch import Batch
+from gadlib.evaluation import Calculator
 from gadlib.minima import (
     RELAXED_FORCE,
     RISE_TOL,

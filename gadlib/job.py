@@ -21,6 +21,7 @@ from papermill.exceptions import PapermillExecutionError
 from pydantic import TypeAdapter, ValidationError
 
 from gadlib.demo import BACKEND, environment, notebook, require_parameters
+from gadlib.files.writing import require_writable
 from gadlib.hpo import require_settings
 from gadlib.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.input import (
@@ -33,7 +34,6 @@ from gadlib.input import (
     without_secrets,
 )
 from gadlib.outset import read_best, require_tuned_for, require_usable, transfers
-from gadlib.records import require_writable
 from gadlib.samples import require_screening
 from gadlib.settings import ScreenSettings, SearchSettings, TuneSettings, ValidateSettings
 from gadlib.storage import require_url

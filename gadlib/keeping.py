@@ -13,8 +13,8 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from gadlib.files.writing import write_json
 from gadlib.input import InputError
-from gadlib.records import write_json
 
 _PAUSE = 10  # times what the last writing took
 

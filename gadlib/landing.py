@@ -16,8 +16,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gadlib import gad
-from gadlib.batch import Batch, Calculator, longest
+from gadlib.batch import Batch, longest
 from gadlib.confine import FLOOR, moved_above
+from gadlib.evaluation import Calculator
 from gadlib.hyperparameters import GadHyperparameters, TrustHyperparameters
 from gadlib.quadratic import matvec
 from gadlib.state import State, along_modes, arrive

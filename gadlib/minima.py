@@ -16,8 +16,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gadlib import pulse
-from gadlib.batch import Calculator
 from gadlib.curvature import certified, evaluated
+from gadlib.evaluation import Calculator
 from gadlib.modes import spectrum
 from gadlib.quadratic import bfgs, predicted_change, trust_step
 from gadlib.state import State, along_modes, displacement

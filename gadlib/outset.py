@@ -14,13 +14,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from gadlib import calculators, reactions
-from gadlib.batch import Calculator
 from gadlib.criteria import CRITERIA
 from gadlib.directions import require_mode, wanted
+from gadlib.evaluation import Calculator
+from gadlib.files.reading import read_json
 from gadlib.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.input import InputError, explain, shown
 from gadlib.reactions import Reaction, Start, require_some
-from gadlib.records import read_json
 from gadlib.settings import SearchSettings, SetSettings, identity
 from gadlib.shapes import TuningFile, fit
 

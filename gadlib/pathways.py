@@ -18,8 +18,11 @@ import torch
 
 from gadlib import calculators, irc, pulse, reactions
 from gadlib.alignment import rmsd
-from gadlib.batch import Batch, Calculator
+from gadlib.batch import Batch
 from gadlib.chemistry import bond_graph
+from gadlib.evaluation import Calculator, evaluate
+from gadlib.files.reading import read_json
+from gadlib.files.writing import require_writable
 from gadlib.input import InputError, listed
 from gadlib.intent import Verdict, judge, matches, ordered
 from gadlib.keeping import Kept
@@ -28,11 +31,11 @@ from gadlib.modes import spectrum
 from gadlib.progress import Bar
 from gadlib.pulse import Told
 from gadlib.reactions import Reaction
-from gadlib.records import Record, read_json, read_records, require_writable, versions
+from gadlib.records import Record, read_records, versions
 from gadlib.review import PathSettings
 from gadlib.searches import failed
 from gadlib.shapes import PathsFile, fit, fit_all
-from gadlib.state import Status, evaluate
+from gadlib.state import Status
 from gadlib.units import frequency_cm1
 from gadlib.words import change_in_words, mode_in_words
 

@@ -29,11 +29,12 @@ from loky import ProcessPoolExecutor
 from tqdm.auto import tqdm
 
 from gadlib import pulse
-from gadlib.batch import Calculator
+from gadlib.evaluation import Calculator
+from gadlib.files.reading import whole_lines
 from gadlib.locks import scratch
 from gadlib.pulse import Life, Pulse, Told, Watch
 from gadlib.reactions import Start
-from gadlib.records import Record, whole_lines
+from gadlib.records import Record
 from gadlib.searches import Job, failed, searched
 from gadlib.state import Status
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import math
-import os
 import platform
-import random
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from gadlib import __version__
-from gadlib.input import InputError, Settings, read_text, shown
+from gadlib.files.reading import read_json
+from gadlib.input import InputError, Settings, shown
 from gadlib.shapes import ResultFile, fit, fit_all
 
 
@@ -145,86 +141,6 @@ def payload(settings: Settings, records: Iterable[Record], **more: Any) -> dict[
     }
 
 
-def write_json(path: str | Path, content: Any) -> Path:
-    """The path, after the file was replaced: a reader sees the old one or the new, never a part.
-
-    Numbers that are not finite are written as null.
-
-    Raises:
-        InputError: when the file can't be written there.
-    """
-    text = json.dumps(_finite(content), indent=1, allow_nan=False) + "\n"
-    return write_bytes(path, text.encode())
-
-
-def write_bytes(path: str | Path, content: bytes) -> Path:
-    """The path, after the file was replaced: a reader sees the old one or the new, never a part.
-
-    Raises:
-        InputError: when the file can't be written there.
-    """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{random.SystemRandom().randrange(16**8):08x}")
-        try:
-            with temporary.open("xb") as file:  # with the permissions that the umask leaves
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise InputError(f"{path}: can't be written ({error.strerror or error})") from None
-    return path
-
-
-def whole_lines(path: Path, start: int) -> tuple[list[bytes], int]:
-    """The lines of a growing file from a place on, and the place after them.
-
-    A last one that is not ended yet, or was torn, is left.
-
-    Raises:
-        OSError: when the file can't be read.
-    """
-    with path.open("rb") as file:
-        file.seek(start)
-        lines = [line for line in file if line.endswith(b"\n")]
-    return lines, start + sum(map(len, lines))
-
-
-def read_json(path: str | Path) -> Any:
-    """What a JSON file holds.
-
-    Raises:
-        InputError: when it is missing or not JSON, or names the same thing twice.
-    """
-    text = read_text(path, "JSON")
-    try:
-        return json.loads(text, object_pairs_hook=_once, parse_constant=_float, parse_float=_float)
-    except RecursionError:
-        raise InputError(f"{path}: not JSON that can be read (nested too deeply)") from None
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error})") from None
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{shown(twice)} twice in one object")
-    return found
-
-
-def _float(text: str) -> float:
-    if not math.isfinite(number := float(text)):
-        raise ValueError(f"{text}, expected a finite number or null")
-    return number
-
-
 def read_results(path: str | Path) -> tuple[ResultFile, list[Record]]:
     """What a result file says of itself, and its records.
 
@@ -249,45 +165,3 @@ def read_records(path: str | Path) -> tuple[dict[str, Any], list[Record]]:
     """
     content, records = read_results(path)
     return content.settings, records
-
-
-def require_writable(folder: str | Path) -> Path:
-    """The folder, made if need be, after a file could be created in it.
-
-    Raises:
-        InputError: when none can be.
-    """
-    folder = Path(folder)
-    try:
-        _MADE.extend(p for p in (folder, *folder.parents) if not p.exists())
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError as error:
-        raise InputError(
-            f"output folder {folder}: can't be written ({error.strerror or error})"
-        ) from None
-
-
-_MADE: list[Path] = []
-
-
-def leave_no_empty_folder() -> None:
-    """Nothing, after the folders that were made for results, and are empty yet, were removed.
-
-    For who is refused: nothing is left of what was asked for.
-    """
-    for folder in sorted(set(_MADE), key=lambda path: -len(path.parts)):
-        with contextlib.suppress(OSError):  # there are results in it, or it is gone
-            folder.rmdir()
-    _MADE.clear()
-
-
-def _finite(content: Any) -> Any:
-    if isinstance(content, float):
-        return content if math.isfinite(content) else None
-    if isinstance(content, Mapping):
-        return {str(key): _finite(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
-    return content

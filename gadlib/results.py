@@ -17,9 +17,9 @@ from typing import Any
 import optuna
 from tqdm.auto import tqdm
 
+from gadlib.files.writing import write_json
 from gadlib.input import InputError
 from gadlib.patience import StorageLostError
-from gadlib.records import write_json
 from gadlib.storage import alone
 from gadlib.study import collect_results
 

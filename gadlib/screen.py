@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from gadlib.attempt import require_working
-from gadlib.batch import Calculator
+from gadlib.evaluation import Calculator
 from gadlib.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.input import InputError
 from gadlib.keeping import Kept

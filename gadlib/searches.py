@@ -13,10 +13,11 @@ from typing import Any
 import torch
 
 from gadlib import pulse
-from gadlib.batch import Batch, Calculator
+from gadlib.batch import Batch
 from gadlib.confine import gap, is_adrift
 from gadlib.criteria import Criterion
 from gadlib.directions import stack, wanted
+from gadlib.evaluation import Calculator
 from gadlib.hyperparameters import Hyperparameters
 from gadlib.reactions import Start, problem_of
 from gadlib.records import Record

@@ -19,10 +19,11 @@ from torch import Tensor
 
 from gadlib import gad, landing, trust
 from gadlib.aim import Aim
-from gadlib.batch import Batch, Calculator
+from gadlib.batch import Batch
 from gadlib.chemistry import n_fragments
 from gadlib.criteria import CRITERIA, Criterion, Verdict, judge
 from gadlib.ending import confirmed, proved
+from gadlib.evaluation import Calculator
 from gadlib.hyperparameters import Hyperparameters
 from gadlib.state import APART, State, Status
 from gadlib.systems import concatenate, narrowed, put, take

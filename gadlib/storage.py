@@ -25,9 +25,9 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.storages.journal._file import get_lock_file
 
+from gadlib.files.writing import require_writable
 from gadlib.input import InputError, without_secrets
 from gadlib.patience import Patient, is_race, is_trouble, persist, reason
-from gadlib.records import require_writable
 
 EXAMPLES = "sqlite:///study.db, journal:///study.log, postgresql+psycopg://user@host/db or grpc://host:port"
 

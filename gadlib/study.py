@@ -29,11 +29,7 @@ from gadlib.records import Record, versions
 from gadlib.screen import difficulty
 from gadlib.settings import StudySettings, TuneSettings, identity
 from gadlib.shapes import StudyAttributes, TrialAttributes, fit
-from gadlib.storage import (
-    Patient,
-    network_filesystem,
-    open_storage,
-)
+from gadlib.storage import Patient, network_filesystem, open_storage
 
 _ABOUT = "gadlib"
 _ID = "study_id"  # kept wherever the study is moved to; no other study of its name has it

@@ -15,9 +15,10 @@ from typing import NamedTuple
 import torch
 
 from gadlib import calculators
-from gadlib.batch import Batch, Calculator
+from gadlib.batch import Batch
 from gadlib.calculators import hip_checkpoint, hip_source
 from gadlib.criteria import judge
+from gadlib.evaluation import Calculator
 from gadlib.gad import init, step
 from gadlib.hyperparameters import GadHyperparameters
 from gadlib.input import InputError, shown

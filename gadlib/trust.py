@@ -17,18 +17,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from gadlib.batch import Batch, Calculator, longest
+from gadlib.batch import Batch, longest
 from gadlib.chemistry import n_fragments
 from gadlib.confine import FLOOR, gap, is_adrift, moved_above, untangle, wall
 from gadlib.criteria import FORCE_TOL
-from gadlib.curvature import (
-    certified,
-    evaluated,
-    is_hessian_dear,
-    rejudged,
-    spared,
-    updated,
-)
+from gadlib.curvature import certified, evaluated, is_hessian_dear, rejudged, spared, updated
+from gadlib.evaluation import Calculator
 from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.modes import spectrum
 from gadlib.quadratic import image_step, matvec

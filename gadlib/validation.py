@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gadlib.files.writing import require_writable
 from gadlib.input import InputError
 from gadlib.outset import (
     hyperparameters_of,
@@ -17,7 +18,7 @@ from gadlib.outset import (
     told_sample,
     transfers,
 )
-from gadlib.records import Record, require_writable
+from gadlib.records import Record
 from gadlib.screen import screen
 from gadlib.settings import SearchSettings, ValidateSettings
 

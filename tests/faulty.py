@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 
-from gadlib.batch import Batch, Evaluation
+from gadlib.batch import Batch
+from gadlib.evaluation import Evaluation
 
 VICTIM = 7
 """A molecule with an atom of this number (nitrogen) is the one that goes wrong."""

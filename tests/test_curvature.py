@@ -6,9 +6,10 @@ from ase.build import molecule
 from clusters import POTENTIAL, clusters
 
 from gadlib import curvature
-from gadlib.batch import Batch, Evaluation
+from gadlib.batch import Batch
 from gadlib.calculators import get
 from gadlib.curvature import independent
+from gadlib.evaluation import Evaluation
 from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.modes import motions_of
 from gadlib.state import State

@@ -10,10 +10,11 @@ import torch
 from ase.build import molecule
 from clusters import POTENTIAL, clusters
 
-from gadlib.batch import Batch, Evaluation
+from gadlib.batch import Batch
 from gadlib.calculators import get
 from gadlib.chemistry import n_fragments
 from gadlib.criteria import CRITERIA, judge
+from gadlib.evaluation import Evaluation
 from gadlib.hyperparameters import SOLVERS, TrustHyperparameters
 from gadlib.reactions import Start
 from gadlib.searches import Job, search_starts

@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from gadlib import job
+from gadlib.files.writing import write_json
 from gadlib.input import InputError
-from gadlib.records import write_json
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "papermill_jobs").glob("*.yaml"))

@@ -8,7 +8,8 @@ import torch
 from ase.build import molecule
 
 from gadlib import calculators
-from gadlib.batch import Batch, Evaluation
+from gadlib.batch import Batch
+from gadlib.evaluation import Evaluation
 from gadlib.hyperparameters import GadHyperparameters
 from gadlib.processes import job_size
 from gadlib.reactions import Start

@@ -12,9 +12,10 @@ from clusters import spoiled
 
 from gadlib import calculators, pathways, reactions, report
 from gadlib.__main__ import main
+from gadlib.files.writing import write_json
 from gadlib.input import InputError
 from gadlib.intent import Verdict
-from gadlib.records import payload, read_records, write_json
+from gadlib.records import payload, read_records
 from gadlib.review import PathSettings
 from gadlib.searches import failed
 from gadlib.settings import SearchSettings

@@ -9,6 +9,7 @@ import pytest
 from little_reactions import geometries
 
 from gadlib import records
+from gadlib.files import writing
 from gadlib.input import InputError
 from gadlib.reactions import Start
 from gadlib.searches import failed
@@ -25,7 +26,7 @@ def record():
 
 
 def test_records_come_back_from_their_file_as_they_were(tmp_path, record):
-    path = records.write_json(
+    path = writing.write_json(
         tmp_path / "r.json", records.payload(SearchSettings(split="val"), [record])
     )
     settings, found = records.read_records(path)
@@ -41,27 +42,27 @@ def test_result_file_tells_settings_and_versions(tmp_path, record):
 
 
 def test_numbers_that_are_not_finite_are_written_as_null(tmp_path):
-    path = records.write_json(tmp_path / "n.json", {"a": [math.nan, math.inf, 1.5], "b": -math.inf})
+    path = writing.write_json(tmp_path / "n.json", {"a": [math.nan, math.inf, 1.5], "b": -math.inf})
     assert json.loads(path.read_text()) == {"a": [None, None, 1.5], "b": None}
 
 
 def test_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
-    path = records.write_json(tmp_path / "r.json", {"a": 1})
+    path = writing.write_json(tmp_path / "r.json", {"a": 1})
 
     def no_room(_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(records.os, "fsync", no_room)
     with pytest.raises(InputError, match=r"r.json: can't be written \(No space left on device\)"):
-        records.write_json(path, {"a": 2})
+        writing.write_json(path, {"a": 2})
     assert json.loads(path.read_text()) == {"a": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["r.json"]
 
 
 def test_content_that_is_no_json_never_touches_the_file(tmp_path):
-    path = records.write_json(tmp_path / "r.json", {"a": 1})
+    path = writing.write_json(tmp_path / "r.json", {"a": 1})
     with pytest.raises(TypeError):
-        records.write_json(path, {"a": object()})
+        writing.write_json(path, {"a": object()})
     assert json.loads(path.read_text()) == {"a": 1}
 
 
@@ -69,7 +70,7 @@ def test_content_that_is_no_json_never_touches_the_file(tmp_path):
 def test_folders_are_made_and_the_umask_says_who_may_read(tmp_path, umask, mode):
     before = os.umask(umask)
     try:
-        path = records.write_json(tmp_path / "a" / "b" / "r.json", [])
+        path = writing.write_json(tmp_path / "a" / "b" / "r.json", [])
     finally:
         os.umask(before)
     assert path.stat().st_mode & 0o777 == mode
@@ -78,7 +79,7 @@ def test_folders_are_made_and_the_umask_says_who_may_read(tmp_path, umask, mode)
 def test_folder_below_a_file_is_refused_with_its_name(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"^output folder .*/file/out: can't be written \(Not a"):
-        records.require_writable(tmp_path / "file" / "out")
+        writing.require_writable(tmp_path / "file" / "out")
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,10 @@ from test_report import DEFAULTS, SPACE, make_study, random_study, record, texts
 
 from gadlib import report
 from gadlib.__main__ import main
+from gadlib.files.writing import write_json
 from gadlib.hyperparameters import GadHyperparameters
 from gadlib.input import InputError
-from gadlib.records import payload, write_json
+from gadlib.records import payload
 from gadlib.report.stability import _Drawn
 from gadlib.report.study import Range, suggested_range
 from gadlib.report.style import VERMILLION

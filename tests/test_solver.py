@@ -5,8 +5,9 @@ import pytest
 import torch
 from clusters import POTENTIAL, Recorded, clusters, padded, spoiled
 
-from gadlib.batch import Batch, Evaluation
+from gadlib.batch import Batch
 from gadlib.calculators.surfaces import SURFACES
+from gadlib.evaluation import Evaluation
 from gadlib.hyperparameters import GadHyperparameters
 from gadlib.solver import MAX_REJECTED, Frame, search
 from gadlib.state import Status

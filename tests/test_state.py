@@ -5,8 +5,8 @@ import pytest
 import torch
 from clusters import POTENTIAL, Recorded, clusters, spoiled
 
-from gadlib.batch import Evaluation
-from gadlib.state import Status, arrive, begin, evaluate
+from gadlib.evaluation import Evaluation, evaluate
+from gadlib.state import Status, arrive, begin
 
 
 def second(batch):

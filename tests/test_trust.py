@@ -13,12 +13,7 @@ from gadlib import curvature
 from gadlib.alignment import rmsd
 from gadlib.batch import Batch
 from gadlib.calculators import get
-from gadlib.calculators.surfaces import (
-    double_well,
-    lennard_jones,
-    muller_brown,
-    quadratic,
-)
+from gadlib.calculators.surfaces import double_well, lennard_jones, muller_brown, quadratic
 from gadlib.chemistry import n_fragments
 from gadlib.confine import FLOOR, moved_above, untangle, wall
 from gadlib.curvature import is_hessian_dear, updated

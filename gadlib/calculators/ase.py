@@ -23,9 +23,10 @@ import ase
 import numpy as np
 import torch
 
-from gadlib.batch import Batch, Evaluation
+from gadlib.batch import Batch
 from gadlib.calculators.failures import blanked, impossible
 from gadlib.calculators.unused import Unused, is_calculator, is_calculator_class
+from gadlib.evaluation import Evaluation
 from gadlib.input import InputError
 from gadlib.signals import outlived
 

@@ -18,7 +18,8 @@ from ase.build import molecule
 from jaxtyping import Float
 from torch import Tensor
 
-from gadlib.batch import Batch, Calculator, Evaluation
+from gadlib.batch import Batch
+from gadlib.evaluation import Calculator, Evaluation
 
 DISPLACEMENT = 1e-3
 """The step of the central differences, in A."""

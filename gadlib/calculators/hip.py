@@ -16,11 +16,12 @@ from typing import Any
 
 import torch
 
-from gadlib.batch import Batch, Evaluation
+from gadlib.batch import Batch
 from gadlib.calculators.device import find_device, seeded, threads
 from gadlib.calculators.failures import blanked, impossible
 from gadlib.calculators.hip_checkpoint import digest, find_checkpoint, load_model
 from gadlib.calculators.hip_source import find_source, missing_packages, quiet
+from gadlib.evaluation import Evaluation
 from gadlib.input import InputError
 
 ELEMENTS = (1, 6, 7, 8)

@@ -11,8 +11,8 @@ from ase import Atoms
 from ase.calculators.calculator import CalculationFailed, all_changes
 from ase.calculators.calculator import Calculator as AseCalculator
 
-from gadlib.batch import Batch, Calculator
-from gadlib.state import evaluate
+from gadlib.batch import Batch
+from gadlib.evaluation import Calculator, evaluate
 
 
 class Potential(AseCalculator):

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from ase.data import chemical_symbols
 
-from gadlib.batch import Calculator
 from gadlib.calculators import ase, hip, sparrow
 from gadlib.calculators.surfaces import SURFACES
+from gadlib.evaluation import Calculator
 from gadlib.input import InputError
 from gadlib.settings import CalculatorSettings
 

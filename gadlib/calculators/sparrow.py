@@ -21,7 +21,8 @@ import torch
 from ase.data import chemical_symbols
 from scipy.spatial.transform import Rotation
 
-from gadlib.batch import Batch, Evaluation
+from gadlib.batch import Batch
+from gadlib.evaluation import Evaluation
 from gadlib.input import InputError
 from gadlib.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
 

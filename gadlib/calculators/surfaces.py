@@ -16,7 +16,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gadlib.batch import Batch, Evaluation
+from gadlib.batch import Batch
+from gadlib.evaluation import Evaluation
 
 Energy = Callable[[Tensor, Tensor], Tensor]
 """The energy in eV of one system, of its positions (N, 3) in angstrom and atomic numbers (N,)."""

@@ -20,8 +20,9 @@ from numpy.random import Generator
 from scipy.optimize import minimize
 
 from gadlib import chemistry, modes
-from gadlib.batch import Batch, Calculator
+from gadlib.batch import Batch
 from gadlib.chemistry import is_same
+from gadlib.evaluation import Calculator
 
 RELAXED_FORCE = 0.004
 """eV/A on any atom, where searches stop."""

@@ -10,8 +10,8 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gadlib.files.writing import write_bytes
 from gadlib.input import InputError
-from gadlib.records import write_bytes
 
 FORMATS = ("pdf", "svg", "png")
 

@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 import optuna
 
 from gadlib import pathways
+from gadlib.files.writing import write_bytes
 from gadlib.input import InputError, without_secrets
-from gadlib.records import Record, read_records, write_bytes
+from gadlib.records import Record, read_records
 from gadlib.report.page import Material, page
 from gadlib.report.screening import Screened, screened_in
 from gadlib.review import ReportSettings

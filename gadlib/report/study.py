@@ -22,17 +22,7 @@ from gadlib.hyperparameters import SOLVERS
 from gadlib.input import InputError
 from gadlib.patience import StorageLostError
 from gadlib.report.anova import Fanova
-from gadlib.report.style import (
-    BLUE,
-    GREY,
-    LEGEND,
-    ORANGE,
-    SKY,
-    axes_or_new,
-    panels,
-    say,
-    wrapped,
-)
+from gadlib.report.style import BLUE, GREY, LEGEND, ORANGE, SKY, axes_or_new, panels, say, wrapped
 from gadlib.study import load
 
 EDGE = 0.05

@@ -21,15 +21,7 @@ from gadlib.calculators.surfaces import Surface
 from gadlib.gad import reflect
 from gadlib.hyperparameters import Hyperparameters
 from gadlib.modes import spectrum
-from gadlib.report.style import (
-    GREEN,
-    LEGEND,
-    ORANGE,
-    PURPLE,
-    VERMILLION,
-    axes_or_new,
-    panels,
-)
+from gadlib.report.style import GREEN, LEGEND, ORANGE, PURPLE, VERMILLION, axes_or_new, panels
 from gadlib.solver import search
 from gadlib.state import Status
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from gadlib import calculators, reactions
-from gadlib.batch import Batch, Calculator
+from gadlib.batch import Batch
+from gadlib.evaluation import Calculator
 
 TOLERANCE = 1e-6
 """In eV."""

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from gadlib import hpo
-from gadlib.batch import Evaluation
+from gadlib.evaluation import Evaluation
 from gadlib.input import InputError
 from gadlib.patience import StorageLostError
 from gadlib.reactions import Start

@@ -12,9 +12,9 @@ from little_reactions import write_h5
 
 from gadlib import demo
 from gadlib.__main__ import main
+from gadlib.files.reading import read_json
 from gadlib.input import InputError
 from gadlib.job import parameters_of
-from gadlib.records import read_json
 from gadlib.report.gather import without_passwords
 from gadlib.settings import StudySettings, TuneSettings
 

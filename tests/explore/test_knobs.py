@@ -7,13 +7,7 @@ import pytest
 from optuna.distributions import FloatDistribution
 
 from gadlib.explore.controls import KnobSliders
-from gadlib.explore.knobs import (
-    slider_of,
-    study_best,
-    tooltip_of,
-    tuned_for_else,
-    values_between,
-)
+from gadlib.explore.knobs import slider_of, study_best, tooltip_of, tuned_for_else, values_between
 from gadlib.hyperparameters import SOLVERS
 from gadlib.input import InputError
 from gadlib.settings import SearchSettings

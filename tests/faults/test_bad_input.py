@@ -19,10 +19,11 @@ from little_reactions import write_h5, write_xyz
 
 from gadlib import reactions
 from gadlib.__main__ import main
+from gadlib.files.writing import write_json
 from gadlib.input import InputError
 from gadlib.outset import identity_of
 from gadlib.pathways import PathRecord
-from gadlib.records import payload, write_json
+from gadlib.records import payload
 from gadlib.searches import failed
 from gadlib.settings import ScreenSettings, SearchSettings, TuneSettings
 from gadlib.state import Status

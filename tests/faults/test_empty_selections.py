@@ -10,8 +10,9 @@ from clusters import POTENTIAL, clusters
 from torch import Tensor
 
 from gadlib import curvature, irc, minima, trust
-from gadlib.batch import Batch, Evaluation
+from gadlib.batch import Batch
 from gadlib.criteria import judge
+from gadlib.evaluation import Evaluation
 from gadlib.hyperparameters import TrustHyperparameters
 from gadlib.state import begin
 from gadlib.systems import take

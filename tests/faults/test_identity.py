@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from gadlib.cache import digest
+from gadlib.files.writing import write_json
 from gadlib.input import InputError
 from gadlib.outset import hyperparameters_of, identity_of
 from gadlib.reactions import Start
-from gadlib.records import payload, write_json
+from gadlib.records import payload
 from gadlib.screen import earlier_records
 from gadlib.settings import (
     BenchmarkSettings,

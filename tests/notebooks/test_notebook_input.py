@@ -12,9 +12,10 @@ from test_report import DEFAULTS, make_study, texts
 from test_report_page import foreign, of_other_parameters, stored
 
 from gadlib import demo, reactions
+from gadlib.files.writing import write_json
 from gadlib.input import InputError
 from gadlib.pathways import _saddles
-from gadlib.records import payload, write_json
+from gadlib.records import payload
 from gadlib.review import PathSettings
 from gadlib.searches import failed
 from gadlib.settings import SearchSettings

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from gadlib.files.reading import read_json
 from gadlib.hpo import load, standing
-from gadlib.records import read_json
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
