@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gadlib import __version__, commands
+from gadlib import __version__
+from gadlib.cli import commands
+from gadlib.cli.flags import add_command
 from gadlib.files.writing import leave_no_empty_folder
-from gadlib.flags import add_command
-from gadlib.input import InputError
-from gadlib.review import PathSettings, ReportSettings
-from gadlib.settings import (
+from gadlib.settings.reading import InputError
+from gadlib.settings.results import PathSettings, ReportSettings
+from gadlib.settings.searches import (
     BenchmarkSettings,
     CalculatorSettings,
     GrowthSettings,
@@ -39,7 +40,7 @@ KEEPING = ("search", "screen", "tune", "validate", "irc", "benchmark")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status of the command line given."""
-    from gadlib.patience import StorageLostError
+    from gadlib.cluster.retries import StorageLostError
 
     options = _parser().parse_args(arguments)
     options.given = sys.argv[1:] if arguments is None else list(arguments)

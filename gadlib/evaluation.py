@@ -16,9 +16,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gadlib import pulse
 from gadlib.batch import Batch
-from gadlib.signals import outlived
+from gadlib.progress import signs_of_life
+from gadlib.progress.interrupts import outlived
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def evaluate(calculator: Calculator, batch: Batch, *, hessian: bool) -> tuple[Ev
         except Exception as error:  # foreign code: whatever it raises costs one record, not the run
             evaluation = _one_by_one(calculator, own, hessian, error)
         seconds = time.perf_counter() - started
-        pulse.called()
+        signs_of_life.called()
     return _without_nonsense(evaluation, batch, calculator), seconds
 
 

@@ -16,12 +16,12 @@ import numpy as np
 from ase import Atoms
 from ase.vibrations import Vibrations
 
-from gadlib import reactions
+from gadlib.ase.potential import Potential
 from gadlib.calculators import get
-from gadlib.calculators.potential import Potential
-from gadlib.hyperparameters import SOLVERS
-from gadlib.records import Record
-from gadlib.searches import Job, search_starts
+from gadlib.molecules import reactions, starting_points
+from gadlib.screening.jobs import Job, search_starts
+from gadlib.screening.records import Record
+from gadlib.settings.hyperparameters import SOLVERS
 
 DISPLACEMENTS = {"GFN2-xTB": 0.01}
 """In A, of ASE's differences: where gadlib takes differences as far apart as those, else 0.005.
@@ -62,7 +62,7 @@ def main() -> None:
     options = parser.parse_args()
     found = reactions.read(None, split="all", max_samples=options.n)
     for method in options.method or ["DFTB0", "PM6", "GFN2-xTB"]:
-        starts = tuple(reactions.starts(found, options.start, 42))
+        starts = tuple(starting_points.starts(found, options.start, 42))
         job = Job(calculator_of(method), starts, SOLVERS["trust"](), "bound", 800, capacity=20)
         records = search_starts(job)
         claims = [record for record in records if record.strict]

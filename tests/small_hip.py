@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gadlib.calculators import hip_source
+from gadlib.calculators.hip import source as hip_source
 
 SMALL = {
     "name": "EquiformerV2",

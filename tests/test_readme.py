@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import gadlib
-from gadlib.hyperparameters import SOLVERS, markdown_table
+from gadlib.settings.hyperparameters import SOLVERS, markdown_table
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 

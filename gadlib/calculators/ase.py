@@ -27,8 +27,8 @@ from gadlib.batch import Batch
 from gadlib.calculators.failures import blanked, impossible
 from gadlib.calculators.unused import Unused, is_calculator, is_calculator_class
 from gadlib.evaluation import Evaluation
-from gadlib.input import InputError
-from gadlib.signals import outlived
+from gadlib.progress.interrupts import outlived
+from gadlib.settings.reading import InputError
 
 KNOWN = {
     "tblite.ase:TBLite": "tblite",

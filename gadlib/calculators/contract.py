@@ -59,7 +59,7 @@ def check(
     A calculator of your own is a callable, such as one of equal springs between all atoms:
 
         >>> import torch
-        >>> from gadlib.batch import Evaluation
+        >>> from gadlib.evaluation import Evaluation
         >>> from gadlib.calculators import check
         >>> def springs(batch, *, hessian=True):
         ...     is_atom = batch.mask.double()

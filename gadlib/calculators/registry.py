@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from ase.data import chemical_symbols
 
-from gadlib.calculators import ase, hip, sparrow
+from gadlib.calculators import ase, sparrow
+from gadlib.calculators.hip import potential
 from gadlib.calculators.surfaces import SURFACES
 from gadlib.evaluation import Calculator
-from gadlib.input import InputError
-from gadlib.settings import CalculatorSettings
+from gadlib.settings.reading import InputError
+from gadlib.settings.searches import CalculatorSettings
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def _surface(settings: CalculatorSettings) -> Calculator:
 
 
 def _hip(settings: CalculatorSettings) -> Calculator:
-    return hip.Hip(
+    return potential.Hip(
         settings.checkpoint_path,
         source=settings.hip_source,
         device=settings.device,
@@ -89,7 +90,7 @@ KINDS: dict[str, Kind] = {
         "HIP, a neural potential that predicts Hessians of molecules of H, C, N and O; CPU or GPU",
         "pip install 'gadlib[hip]'; --hip-source or HIP_SOURCE, --checkpoint-path",
         _hip,
-        lambda settings: hip.missing(
+        lambda settings: potential.missing(
             settings.checkpoint_path, source=settings.hip_source, device=settings.device
         ),
     ),
@@ -142,7 +143,7 @@ def identity(settings: CalculatorSettings) -> dict[str, Any]:
     """What the results of the chosen calculator depend on; a checkpoint by its content."""
     options = settings.calculator_options()
     if settings.calculator == "hip" and settings.checkpoint_path is not None:
-        options["checkpoint_path"] = hip.digest(settings.checkpoint_path)
+        options["checkpoint_path"] = potential.digest(settings.checkpoint_path)
     return {"calculator": settings.calculator, **options}
 
 

@@ -23,7 +23,7 @@ from scipy.spatial.transform import Rotation
 
 from gadlib.batch import Batch
 from gadlib.evaluation import Evaluation
-from gadlib.input import InputError
+from gadlib.settings.reading import InputError
 from gadlib.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
 
 METHODS = ("DFTB0", "DFTB2", "DFTB3", "PM6", "AM1", "RM1", "MNDO")

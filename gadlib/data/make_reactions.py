@@ -32,9 +32,10 @@ from numpy.random import Generator
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDistGeom
 
-from gadlib import calculators, chemistry
+from gadlib import calculators
 from gadlib.data import paths
 from gadlib.data.paths import Surface, Unsuitable, aligned, descend, drive, follow, is_same, propose
+from gadlib.molecules import bonds as chemistry
 from gadlib.units import frequency_cm1
 
 LIBRARY = """

@@ -19,10 +19,11 @@ from ase.data import covalent_radii
 from numpy.random import Generator
 from scipy.optimize import minimize
 
-from gadlib import chemistry, modes
 from gadlib.batch import Batch
-from gadlib.chemistry import is_same
 from gadlib.evaluation import Calculator
+from gadlib.hessians import normal_modes as modes
+from gadlib.molecules import bonds
+from gadlib.molecules.bonds import is_same
 
 RELAXED_FORCE = 0.004
 """eV/A on any atom, where searches stop."""
@@ -96,7 +97,7 @@ class Surface:
 
     def graph(self, positions: np.ndarray) -> nx.Graph:
         """The bond graph, its nodes labelled by atomic number."""
-        return chemistry.bond_graph(self.batch(positions))
+        return bonds.bond_graph(self.batch(positions))
 
     def displaced(self, positions: np.ndarray, step: np.ndarray) -> np.ndarray:
         """The positions after a mass-weighted step."""

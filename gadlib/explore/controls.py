@@ -11,10 +11,7 @@ from typing import Any
 
 import ipywidgets as w
 
-from gadlib.criteria import CRITERIA
-from gadlib.explore.background import Task
-from gadlib.explore.choice import ANCHORS, Molecule, potentials, recipe, task_of
-from gadlib.explore.knobs import (
+from gadlib.explore.sliders import (
     label_of,
     slider_of,
     study_best,
@@ -22,10 +19,13 @@ from gadlib.explore.knobs import (
     tuned_for_else,
     value_of,
 )
-from gadlib.hyperparameters import SOLVERS, Knob
-from gadlib.input import InputError
-from gadlib.reactions import MAX_NOISE, parse_start
-from gadlib.settings import ExploreSettings, SearchSettings
+from gadlib.explore.tasks.background import Task
+from gadlib.explore.tasks.choice import ANCHORS, Molecule, potentials, recipe, task_of
+from gadlib.molecules.starting_points import MAX_NOISE, parse_start
+from gadlib.settings.hyperparameters import SOLVERS, Knob
+from gadlib.settings.reading import InputError
+from gadlib.settings.searches import ExploreSettings, SearchSettings
+from gadlib.solver.criteria import CRITERIA
 
 WIDE = {"width": "390px"}
 _LABEL = {"description_width": "190px"}

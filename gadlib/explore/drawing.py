@@ -25,9 +25,8 @@ from matplotlib.ticker import (
     StrMethodFormatter,
 )
 
-from gadlib.criteria import FORCE_TOL
-from gadlib.explore.series import REACH, Run
-from gadlib.explore.sweep import Axis, Map
+from gadlib.explore.tasks.series import REACH, Run
+from gadlib.explore.tasks.sweep import Axis, Map
 from gadlib.report.style import (
     BLACK,
     BLUE,
@@ -42,6 +41,7 @@ from gadlib.report.style import (
     panels,
     say,
 )
+from gadlib.solver.criteria import FORCE_TOL
 
 RUN_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION)
 _DPI = 100

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from matplotlib.colors import to_hex
 
 from gadlib.batch import Batch
-from gadlib.chemistry import bonds
+from gadlib.molecules.bonds import bonds
 
 _BALL = 0.45
 """Balls are this fraction of the covalent radii."""

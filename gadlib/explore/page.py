@@ -13,13 +13,13 @@ from typing import Any
 
 import ipywidgets as w
 
-from gadlib.explore.background import prepare
-from gadlib.explore.choice import molecules_of, require_usable
 from gadlib.explore.controls import Controls
 from gadlib.explore.search_panel import SearchPanel
 from gadlib.explore.sweep_panel import SweepPanel
-from gadlib.input import InputError
-from gadlib.settings import ExploreSettings
+from gadlib.explore.tasks.background import prepare
+from gadlib.explore.tasks.choice import molecules_of, require_usable
+from gadlib.settings.reading import InputError
+from gadlib.settings.searches import ExploreSettings
 
 
 class Page:

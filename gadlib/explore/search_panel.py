@@ -10,13 +10,13 @@ from typing import Any
 import ipywidgets as w
 import pandas as pd
 
-from gadlib.explore.background import Background, Ended, Refused, Task, search_tasks
-from gadlib.explore.choice import Molecule
 from gadlib.explore.drawing import RUN_COLOURS, LiveCurves, curves_png
 from gadlib.explore.molecule import MoleculeView
-from gadlib.explore.series import Point, Run, run_row
-from gadlib.explore.watching import Panel, Throttle, Watch
-from gadlib.input import InputError
+from gadlib.explore.panel import Panel, Throttle, Watch
+from gadlib.explore.tasks.background import Background, Ended, Refused, Task, search_tasks
+from gadlib.explore.tasks.choice import Molecule
+from gadlib.explore.tasks.series import Point, Run, run_row
+from gadlib.settings.reading import InputError
 
 _CURVES_EVERY_S = 0.25
 _MOLECULE_EVERY_S = 0.1

@@ -9,12 +9,12 @@ from typing import Any
 
 import ipywidgets as w
 
-from gadlib.explore.background import Background, Ended, Refused, Task, search_tasks
 from gadlib.explore.drawing import map_png
-from gadlib.explore.sweep import Axis, Sweep, axis, collect_map
-from gadlib.explore.watching import Panel, Throttle, Watch
-from gadlib.hyperparameters import SOLVERS
-from gadlib.input import InputError
+from gadlib.explore.panel import Panel, Throttle, Watch
+from gadlib.explore.tasks.background import Background, Ended, Refused, Task, search_tasks
+from gadlib.explore.tasks.sweep import Axis, Sweep, axis, collect_map
+from gadlib.settings.hyperparameters import SOLVERS
+from gadlib.settings.reading import InputError
 
 _NONE = "(none)"
 _MAP_EVERY_S = 1.0

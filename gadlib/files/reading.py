@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from gadlib.input import InputError, read_text, shown
+from gadlib.settings.reading import InputError, read_text, shown
 
 
 def whole_lines(path: Path, start: int) -> tuple[list[bytes], int]:

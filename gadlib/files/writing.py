@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gadlib.input import InputError
+from gadlib.settings.reading import InputError
 
 
 def write_json(path: str | Path, content: Any) -> Path:

@@ -4,7 +4,8 @@ A drawing of several panels is a Figure. What is empty is drawn as a sentence. O
 `save_figure` and `write_page` write files. Floor 5.
 """
 
-from gadlib.report.benchmark import (
+from gadlib.report.benchmarks.scaling import draw_growth, growth_sentence, growth_table
+from gadlib.report.benchmarks.solvers import (
     Benchmark,
     benchmark_table,
     collect_benchmark,
@@ -13,18 +14,9 @@ from gadlib.report.benchmark import (
     draw_profiles,
     draw_rates,
 )
-from gadlib.report.comparison import (
-    Comparison,
-    collect_comparison,
-    comparison_table,
-    draw_comparison,
-)
 from gadlib.report.export import save_figure
-from gadlib.report.gain import Gain, collect_gain, draw_gain, gain_table
-from gadlib.report.gather import write_page
-from gadlib.report.growth import draw_growth, growth_sentence, growth_table
-from gadlib.report.landscape import draw_contours, draw_parallel, draw_slices
-from gadlib.report.paths import (
+from gadlib.report.page.gather import write_page
+from gadlib.report.searches.paths import (
     Intents,
     collect_intents,
     draw_profile,
@@ -33,16 +25,7 @@ from gadlib.report.paths import (
     paths_table,
     verdict_sentence,
 )
-from gadlib.report.samples import (
-    Samples,
-    collect_samples,
-    draw_kept,
-    draw_samples,
-    kept_sentence,
-    never_sentence,
-    samples_table,
-)
-from gadlib.report.screening import (
+from gadlib.report.searches.screening import (
     Screened,
     collect_endings,
     collect_screened,
@@ -55,7 +38,26 @@ from gadlib.report.screening import (
     read_screened,
     screened_in,
 )
-from gadlib.report.stability import (
+from gadlib.report.searches.surface import (
+    collect_landscape,
+    collect_paths,
+    draw_flows,
+    draw_paths,
+    draw_surface,
+)
+from gadlib.report.searches.trajectory import collect_trajectory, draw_trajectory, repeat_search
+from gadlib.report.style import wrapped
+from gadlib.report.tuning.landscape import draw_contours, draw_parallel, draw_slices
+from gadlib.report.tuning.samples import (
+    Samples,
+    collect_samples,
+    draw_kept,
+    draw_samples,
+    kept_sentence,
+    never_sentence,
+    samples_table,
+)
+from gadlib.report.tuning.stability import (
     Seeds,
     Stability,
     collect_seeds,
@@ -64,7 +66,7 @@ from gadlib.report.stability import (
     draw_stability,
     seeds_table,
 )
-from gadlib.report.study import (
+from gadlib.report.tuning.study import (
     best_sentence,
     best_table,
     collect_importances,
@@ -74,15 +76,13 @@ from gadlib.report.study import (
     live_history,
     read_study,
 )
-from gadlib.report.style import wrapped
-from gadlib.report.surface import (
-    collect_landscape,
-    collect_paths,
-    draw_flows,
-    draw_paths,
-    draw_surface,
+from gadlib.report.validation.comparison import (
+    Comparison,
+    collect_comparison,
+    comparison_table,
+    draw_comparison,
 )
-from gadlib.report.trajectory import collect_trajectory, draw_trajectory, repeat_search
+from gadlib.report.validation.gain import Gain, collect_gain, draw_gain, gain_table
 
 __all__ = [
     "Benchmark",

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gadlib.files.writing import write_bytes
-from gadlib.input import InputError
+from gadlib.settings.reading import InputError
 
 FORMATS = ("pdf", "svg", "png")
 

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from gadlib import calculators, reactions
+from gadlib import calculators
 from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
+from gadlib.molecules import reactions
 
 TOLERANCE = 1e-6
 """In eV."""

@@ -16,10 +16,11 @@ from small_hip import small_content, source_or_skip
 
 from gadlib import calculators
 from gadlib.batch import Batch
-from gadlib.calculators import hip_checkpoint, hip_source
-from gadlib.calculators.hip import Hip
-from gadlib.input import InputError
-from gadlib.settings import CalculatorSettings
+from gadlib.calculators.hip import checkpoint as hip_checkpoint
+from gadlib.calculators.hip import source as hip_source
+from gadlib.calculators.hip.potential import Hip
+from gadlib.settings.reading import InputError
+from gadlib.settings.searches import CalculatorSettings
 
 FLOAT32 = 1e-5
 

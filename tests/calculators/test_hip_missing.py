@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from gadlib import calculators
-from gadlib.calculators import hip, hip_source
-from gadlib.calculators.device import find_device
-from gadlib.input import InputError
+from gadlib.calculators.hip import potential, source
+from gadlib.calculators.hip.device import find_device
+from gadlib.settings.reading import InputError
 
 
 @pytest.fixture(autouse=True)
@@ -24,21 +24,21 @@ def test_missing_source_is_told_with_where_to_get_it():
 
 def test_folder_that_is_no_checkout_is_told(tmp_path: Path):
     with pytest.raises(InputError, match=r"no nets/.*expected a checkout"):
-        hip_source.find_source(str(tmp_path))
+        source.find_source(str(tmp_path))
 
 
 def test_missing_checkpoint_is_told_with_where_to_get_it(tmp_path: Path):
     for path in (None, tmp_path / "hip_v2.ckpt"):
         with pytest.raises(InputError, match=r"hip_v2\.ckpt.*huggingface"):
-            hip.find_checkpoint(path)
+            potential.find_checkpoint(path)
 
 
 def test_missing_packages_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(hip_source, "PACKAGES", {"no_such_module": "no-such-package==1"})
-    assert hip_source.missing_packages() == ["no-such-package==1"]
+    monkeypatch.setattr(source, "PACKAGES", {"no_such_module": "no-such-package==1"})
+    assert source.missing_packages() == ["no-such-package==1"]
     with pytest.raises(ImportError, match="no-such-package==1"):
-        hip_source.model_class(tmp_path)
-    assert "no-such-package==1" in hip.missing(None)[0]
+        source.model_class(tmp_path)
+    assert "no-such-package==1" in potential.missing(None)[0]
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:x", "cpu:1:2", "mps", ""])
@@ -61,14 +61,14 @@ def test_auto_is_the_cpu_without_a_gpu(monkeypatch: pytest.MonkeyPatch):
 def test_dense_graph_joins_close_pairs_of_the_same_system():
     positions = torch.tensor([[0.0, 0, 0], [1, 0, 0], [9, 0, 0], [0, 0, 0], [0.5, 0, 0]])
     owner = torch.tensor([0, 0, 0, 1, 1])
-    edges = hip_source.radius_graph(positions, 2.0, owner)
+    edges = source.radius_graph(positions, 2.0, owner)
     assert edges.T.tolist() == [[1, 0], [0, 1], [4, 3], [3, 4]]  # (source, target)
     data = types.SimpleNamespace(batch=owner, natoms=torch.tensor([3, 2]))
-    assert hip_source.compute_neighbors(data, edges).tolist() == [2, 2]
+    assert source.compute_neighbors(data, edges).tolist() == [2, 2]
 
 
 def test_dense_graph_keeps_the_first_neighbours_of_each_target():
     line = torch.arange(5.0)[:, None] * torch.tensor([[0.1, 0.0, 0.0]])
-    sources, targets = hip_source.radius_graph(line, 1.0, max_num_neighbors=2)
+    sources, targets = source.radius_graph(line, 1.0, max_num_neighbors=2)
     assert sources[targets == 4].tolist() == [0, 1]
     assert targets.bincount().tolist() == [2] * 5

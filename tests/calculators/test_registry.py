@@ -4,10 +4,10 @@ import pytest
 
 from gadlib import calculators
 from gadlib.__main__ import main
-from gadlib.calculators.hip import Hip
-from gadlib.calculators.hip_checkpoint import find_checkpoint
-from gadlib.input import InputError
-from gadlib.settings import CalculatorSettings, TuneSettings, identity
+from gadlib.calculators.hip.checkpoint import find_checkpoint
+from gadlib.calculators.hip.potential import Hip
+from gadlib.settings.reading import InputError
+from gadlib.settings.searches import CalculatorSettings, TuneSettings, identity
 
 
 def test_unknown_name_is_refused_with_the_known_ones():

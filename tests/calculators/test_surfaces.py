@@ -15,7 +15,7 @@ from gadlib.calculators.surfaces import (
     muller_brown,
     quadratic,
 )
-from gadlib.modes import spectrum
+from gadlib.hessians.normal_modes import spectrum
 
 POINTS = [
     (name, order)

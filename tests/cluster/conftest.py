@@ -78,7 +78,7 @@ def grpc(tmp_path):
     pytest.importorskip("grpc")
     port = free_port()
     code = (
-        "import optuna, warnings; from gadlib.storage import open_storage;"
+        "import optuna, warnings; from gadlib.cluster.storage import open_storage;"
         f"s = open_storage('journal:///{tmp_path}/behind.log');"
         f"optuna.storages.run_grpc_proxy_server(s.storage, host='127.0.0.1', port={port})"
     )

@@ -25,13 +25,13 @@ import traceback
 import numpy as np
 import torch
 
-from gadlib import hpo
+from gadlib.cluster.retries import StorageLostError
+from gadlib.cluster.storage import open_storage
 from gadlib.evaluation import Evaluation
-from gadlib.input import InputError
-from gadlib.patience import StorageLostError
-from gadlib.reactions import Start
-from gadlib.settings import TuneSettings
-from gadlib.storage import open_storage
+from gadlib.molecules.starting_points import Start
+from gadlib.settings.reading import InputError
+from gadlib.settings.searches import TuneSettings
+from gadlib.tuning import tune
 
 
 def saddle(batch, *, hessian=True):
@@ -59,7 +59,7 @@ def work(settings):
     """The exit status of a worker, as the command line would give it."""
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        hpo.tune(TuneSettings(**settings))
+        tune.tune(TuneSettings(**settings))
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
@@ -98,8 +98,8 @@ def nest(task):
     print(json.dumps({"pid": os.getpid()}), flush=True)
     settings = {"workers": 0, "out_dir": task["out_dir"], "n_samples": 2, "n_steps_per_sample": 3}
     settings |= task["settings"]
-    hpo.difficult_samples = lambda s: ([], samples(s.n_samples))
-    hpo.calculator_of = lambda *_: saddle
+    tune.difficult_samples = lambda s: ([], samples(s.n_samples))
+    tune.calculator_of = lambda *_: saddle
     living = {start(settings) for _ in range(task["n"])}
     print(json.dumps({"pids": sorted(living)}), flush=True)
     statuses, kills, every = [], 0, task.get("kill_every_s")

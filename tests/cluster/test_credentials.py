@@ -10,13 +10,13 @@ import papermill
 import pytest
 from little_reactions import write_h5
 
-from gadlib import demo
 from gadlib.__main__ import main
+from gadlib.cli import demo
+from gadlib.cli.slurm import parameters_of
 from gadlib.files.reading import read_json
-from gadlib.input import InputError
-from gadlib.job import parameters_of
-from gadlib.report.gather import without_passwords
-from gadlib.settings import StudySettings, TuneSettings
+from gadlib.report.page.gather import without_passwords
+from gadlib.settings.reading import InputError
+from gadlib.settings.searches import StudySettings, TuneSettings
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "SECRET-7f3a"

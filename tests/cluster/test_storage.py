@@ -8,11 +8,11 @@ import sqlalchemy.exc
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
-from gadlib import storage
 from gadlib.__main__ import main
-from gadlib.input import InputError
-from gadlib.patience import Patient, StorageLostError
-from gadlib.storage import open_storage, without_password
+from gadlib.cluster import storage
+from gadlib.cluster.retries import Patient, StorageLostError
+from gadlib.cluster.storage import open_storage, without_password
+from gadlib.settings.reading import InputError
 
 WRONG = {
     "nothing://u:SECRET@h/x": "not a usable storage URL",

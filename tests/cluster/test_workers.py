@@ -6,9 +6,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from gadlib.cluster.slots import MAX_DEATHS, deaths, first, has_place, is_over
 from gadlib.files.reading import read_json
-from gadlib.hpo import load, standing
-from gadlib.places import MAX_DEATHS, deaths, first, has_place, is_over
+from gadlib.tuning.tune import load, standing
 
 STORAGES = [
     "sqlite",

@@ -6,12 +6,12 @@ from itertools import pairwise
 
 import pytest
 
-from gadlib.explore.background import Background, Ended, Refused, prepare, search_tasks
-from gadlib.explore.choice import molecules_of, task_of
-from gadlib.explore.series import Point, Run, run_row
-from gadlib.outset import calculator_of, hyperparameters_of
-from gadlib.searches import Job, search_starts
-from gadlib.settings import ExploreSettings
+from gadlib.explore.tasks.background import Background, Ended, Refused, prepare, search_tasks
+from gadlib.explore.tasks.choice import molecules_of, task_of
+from gadlib.explore.tasks.series import Point, Run, run_row
+from gadlib.screening.jobs import Job, search_starts
+from gadlib.screening.setup import calculator_of, hyperparameters_of
+from gadlib.settings.searches import ExploreSettings
 
 SETTINGS = {"start_from": "midpoint_rt_noise0.1A", "criterion": "bound", "solver": "trust"}
 

@@ -7,10 +7,10 @@ import pytest
 from optuna.distributions import FloatDistribution
 
 from gadlib.explore.controls import KnobSliders
-from gadlib.explore.knobs import slider_of, study_best, tooltip_of, tuned_for_else, values_between
-from gadlib.hyperparameters import SOLVERS
-from gadlib.input import InputError
-from gadlib.settings import SearchSettings
+from gadlib.explore.sliders import slider_of, study_best, tooltip_of, tuned_for_else, values_between
+from gadlib.settings.hyperparameters import SOLVERS
+from gadlib.settings.reading import InputError
+from gadlib.settings.searches import SearchSettings
 
 KNOBS = [(solver, knob) for solver, kind in SOLVERS.items() for knob in kind.knobs()]
 IDS = [f"{solver}-{knob.name}" for solver, knob in KNOBS]

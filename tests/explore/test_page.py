@@ -7,8 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_report import DEFAULTS, make_study
-from test_report_page import foreign, of_other_parameters, stored
+from little_studies import DEFAULTS, foreign, make_study, of_other_parameters, stored
 
 from gadlib.explore.page import Page, page
 

@@ -8,11 +8,11 @@ from typing import Any
 import optuna
 import pytest
 from little_reactions import write_h5
-from test_report import DEFAULTS, make_study
+from little_studies import DEFAULTS, make_study
 
-from gadlib.explore.choice import molecules_of
 from gadlib.explore.controls import Controls
-from gadlib.settings import ExploreSettings, SearchSettings
+from gadlib.explore.tasks.choice import molecules_of
+from gadlib.settings.searches import ExploreSettings, SearchSettings
 
 GIVEN: dict[str, Any] = {
     "calculator": "hip",

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gadlib.explore.choice import molecules_of, task_of
 from gadlib.explore.drawing import draw_curves, draw_map, map_png
-from gadlib.explore.sweep import Sweep, axis, collect_map
-from gadlib.input import InputError
-from gadlib.searches import failed
-from gadlib.settings import ExploreSettings
-from gadlib.state import Status
+from gadlib.explore.tasks.choice import molecules_of, task_of
+from gadlib.explore.tasks.sweep import Sweep, axis, collect_map
+from gadlib.screening.jobs import failed
+from gadlib.settings.reading import InputError
+from gadlib.settings.searches import ExploreSettings
+from gadlib.solver.state import Status
 
 
 @pytest.fixture

@@ -17,24 +17,26 @@ import optuna
 import pytest
 from little_reactions import write_h5, write_xyz
 
-from gadlib import reactions
 from gadlib.__main__ import main
+from gadlib.cluster.storage import open_storage
 from gadlib.files.writing import write_json
-from gadlib.input import InputError
-from gadlib.outset import identity_of
-from gadlib.pathways import PathRecord
-from gadlib.records import payload
-from gadlib.searches import failed
-from gadlib.settings import ScreenSettings, SearchSettings, TuneSettings
-from gadlib.state import Status
-from gadlib.storage import open_storage
+from gadlib.molecules import reactions, starting_points
+from gadlib.paths.intended import PathRecord
+from gadlib.screening.jobs import failed
+from gadlib.screening.records import payload
+from gadlib.screening.setup import identity_of
+from gadlib.settings.reading import InputError
+from gadlib.settings.searches import ScreenSettings, SearchSettings, TuneSettings
+from gadlib.solver.state import Status
 
 PASSWORD = "SECRET"
 
 
 def record(**changes: Any) -> dict[str, Any]:
     """A strict saddle of the set, as a search writes it, with some fields changed."""
-    start = reactions.starts(reactions.read("little.h5", split="test", max_samples=1), "ts")[0]
+    start = starting_points.starts(reactions.read("little.h5", split="test", max_samples=1), "ts")[
+        0
+    ]
     values = asdict(failed(start, Status.SADDLE, ""))
     return values | {"strict": True, "converged": True} | changes
 
@@ -472,7 +474,7 @@ def test_the_table_has_as_many_inputs_as_it_is_said_to():
 
 @pytest.mark.parametrize("text", ["", "0", "false", "no", "off", "FALSE"])
 def test_resume_0_means_no_resume(text):
-    from gadlib.job import parameters_of
+    from gadlib.cli.slurm import parameters_of
 
     assert parameters_of("02_tune", {}, {"RESUME": text})["resume"] is False
 
@@ -511,7 +513,7 @@ def test_names_of_published_scripts_are_flags(folder, capsys):
 
 
 def test_names_of_published_scripts_are_parameters_of_jobs():
-    from gadlib.job import parameters_of
+    from gadlib.cli.slurm import parameters_of
 
     given = {"hyperparameters": {"max_atom_disp": 0.3}}
     found = parameters_of("01_screen", given, {"ADAPTIVE_DELTA": "0.5"})["hyperparameters"]
@@ -520,7 +522,9 @@ def test_names_of_published_scripts_are_parameters_of_jobs():
 
 def test_a_page_shows_no_password_of_a_malformed_url(folder, capsys):
     (folder / "v").mkdir()
-    start = reactions.starts(reactions.read("little.h5", split="test", max_samples=1), "ts")[0]
+    start = starting_points.starts(reactions.read("little.h5", split="test", max_samples=1), "ts")[
+        0
+    ]
     for side in ("default", "tuned"):
         write_json(folder / "v" / f"{side}.json", payload(SearchSettings(), [
             failed(start, Status.OUT_OF_STEPS, "")]))  # fmt: skip

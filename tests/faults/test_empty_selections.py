@@ -9,13 +9,14 @@ import torch
 from clusters import POTENTIAL, clusters
 from torch import Tensor
 
-from gadlib import curvature, irc, minima, trust
 from gadlib.batch import Batch
-from gadlib.criteria import judge
 from gadlib.evaluation import Evaluation
-from gadlib.hyperparameters import TrustHyperparameters
-from gadlib.state import begin
-from gadlib.systems import take
+from gadlib.paths import irc, relaxation
+from gadlib.rows import take
+from gadlib.settings.hyperparameters import TrustHyperparameters
+from gadlib.solver.criteria import judge
+from gadlib.solver.state import begin
+from gadlib.solver.trust import curvature, rule
 
 NOBODY = torch.tensor([], dtype=torch.int64)
 H = TrustHyperparameters()
@@ -26,7 +27,7 @@ def state_of(seed=0):
 
 
 def climbing():
-    return trust.init(POTENTIAL, clusters(0), H)
+    return rule.init(POTENTIAL, clusters(0), H)
 
 
 def nobody_of(state):
@@ -47,12 +48,12 @@ def n_systems(node) -> set[int]:
 
 NONE_CHOSEN = torch.zeros(0, dtype=torch.bool)
 WITH_NOBODY = {
-    "relax": lambda s: minima.relax(POTENTIAL, s),
-    "with_exact": lambda s: minima.with_exact(POTENTIAL, s, NONE_CHOSEN),
-    "moved": lambda s: minima.moved(POTENTIAL, s, torch.zeros(0, s.hessian.shape[1]).double()),
-    "keep": lambda s: minima.keep(NONE_CHOSEN, s, s),
-    "put_learned": lambda s: minima.put_learned(NONE_CHOSEN, s, s),
-    "minima._step": lambda s: minima._step(POTENTIAL, s, s.energy)[0],
+    "relax": lambda s: relaxation.relax(POTENTIAL, s),
+    "with_exact": lambda s: relaxation.with_exact(POTENTIAL, s, NONE_CHOSEN),
+    "moved": lambda s: relaxation.moved(POTENTIAL, s, torch.zeros(0, s.hessian.shape[1]).double()),
+    "keep": lambda s: relaxation.keep(NONE_CHOSEN, s, s),
+    "put_learned": lambda s: relaxation.put_learned(NONE_CHOSEN, s, s),
+    "minima._step": lambda s: relaxation._step(POTENTIAL, s, s.energy)[0],
     "evaluated": lambda s: curvature.evaluated(POTENTIAL, s, NONE_CHOSEN),
     "certified": lambda s: curvature.certified(POTENTIAL, s),
     "_sharpened": lambda s: irc._sharpened(POTENTIAL, s),
@@ -71,7 +72,7 @@ def test_function_of_no_system_gives_none(name):
     "function",
     [
         lambda s: curvature.spared(POTENTIAL, s, H),
-        lambda s: trust.step(POTENTIAL, s, H),
+        lambda s: rule.step(POTENTIAL, s, H),
     ],
 )
 def test_trust_steps_of_no_system_give_none(function):
@@ -80,7 +81,7 @@ def test_trust_steps_of_no_system_give_none(function):
 
 
 def test_whether_nobody_is_sound_is_a_truth_value():
-    sound = minima.is_sound(nobody_of(state_of()))
+    sound = relaxation.is_sound(nobody_of(state_of()))
     assert sound.dtype == torch.bool
     assert (~sound & NONE_CHOSEN).shape == (0,)
 
@@ -101,7 +102,7 @@ def test_some_beside_none_are_as_alone(seed):
     """What is chosen of a batch is moved, whether or not another selection is empty."""
     state = state_of(seed)
     chosen = torch.zeros(len(state.batch), dtype=torch.bool)
-    assert minima.with_exact(POTENTIAL, state, chosen) is state
+    assert relaxation.with_exact(POTENTIAL, state, chosen) is state
     after = curvature.evaluated(POTENTIAL, state, chosen)
     assert torch.allclose(after.energy, state.energy)
 
@@ -119,6 +120,6 @@ class Rising:
 
 
 def test_descent_in_which_all_are_stuck_ends_in_order():
-    after = minima.relax(Rising(), state_of(), n_steps=60)
+    after = relaxation.relax(Rising(), state_of(), n_steps=60)
     assert len(after.batch) == 3
     assert after.is_exact.all()

@@ -23,12 +23,13 @@ from little_reactions import geometries as geometries_of
 from little_reactions import write_h5
 from optuna.trial import TrialState
 
-from gadlib import geometries, hpo, reactions
 from gadlib.__main__ import main
 from gadlib.calculators.sparrow import Sparrow
-from gadlib.input import InputError
-from gadlib.outset import known_to
-from gadlib.settings import TuneSettings
+from gadlib.molecules import geometries, reactions, starting_points
+from gadlib.screening.setup import known_to
+from gadlib.settings.reading import InputError
+from gadlib.settings.searches import TuneSettings
+from gadlib.tuning import tune
 
 ATOMS = [
     ("C", -0.02, 0.68, 0.0),
@@ -359,9 +360,9 @@ def test_frame_that_no_search_can_use_is_refused_alone_with_its_place(tmp_path, 
 def test_frame_that_no_search_can_use_costs_its_record_alone(tmp_path, kind):
     content, sentence = SPOILT[kind]
     good = xyz(comment="name=good")
-    found = reactions.read_geometries(_written(tmp_path, good + content + "\n" + good))
+    found = starting_points.read_geometries(_written(tmp_path, good + content + "\n" + good))
     assert [start.name for start in found][::2] == ["good", "good-2"]
-    problems = [reactions.problem_of(start, 0.1) for start in found]
+    problems = [starting_points.problem_of(start, 0.1) for start in found]
     assert problems[::2] == ["", ""]
     there = re.sub(r"^line (\d+)", lambda m: f"line {int(m[1]) + 8}", sentence)
     assert there.replace("frame 0", "frame 1") in problems[1]
@@ -618,11 +619,11 @@ def test_other_formats_are_read_whole_or_refused(tmp_path, name, content, senten
     path = _written(tmp_path, content, name)
     if sentence:
         with pytest.raises(InputError) as caught:
-            reactions.read_geometries(path)
+            starting_points.read_geometries(path)
         assert str(caught.value).startswith(f"{path}: ")
         assert sentence in str(caught.value)
         return
-    (found,) = reactions.read_geometries(path)
+    (found,) = starting_points.read_geometries(path)
     assert Atoms(found.atomic_numbers).get_chemical_symbols() == SYMBOLS
     np.testing.assert_allclose(found.positions, PLACES, atol=1e-3)
 
@@ -763,7 +764,7 @@ def test_bad_reaction_is_a_record_of_its_own_and_refused_alone(tmp_path, how):
     assert [r.name for r in found if not r.problem] == ["rxn21"]
     assert len(bad) == 1
     assert sentence in bad[0].problem
-    places = reactions.starts(found, "ts_noise0.1A")
+    places = starting_points.starts(found, "ts_noise0.1A")
     assert [bool(start.problem) for start in places] == [bool(r.problem) for r in found]
     with h5py.File(path, "a") as file:
         del file["test/CO2"]
@@ -800,7 +801,7 @@ def test_set_with_a_bad_reaction_is_screened_and_tuned_without_it(tmp_path, monk
     settings = TuneSettings.read(
         common | small | {"n_samples": 2, "out_dir": str(tmp_path / "out")}
     )
-    study = hpo.tune(settings)
+    study = tune.tune(settings)
     screened = json.loads((tmp_path / "out" / "screening.json").read_text())["records"]
     assert {r["name"]: r["status"] for r in screened} == {
         "rxn00": "out_of_steps",
@@ -811,7 +812,7 @@ def test_set_with_a_bad_reaction_is_screened_and_tuned_without_it(tmp_path, monk
     assert {s["name"] for s in trial.user_attrs["samples"]} == {"rxn00", "rxn02"}
     more = settings.model_copy(update={"n_samples": 3, "out_dir": str(tmp_path / "more")})
     with pytest.raises(InputError, match="n_samples 3: larger than the set, expected at most 2"):
-        hpo.tune(more)
+        tune.tune(more)
 
 
 # The files that stand beside a checkout
@@ -843,11 +844,11 @@ def test_files_of_the_cases_are_read_right_or_refused_with_their_reason():
     for path in paths:
         if path.stem in EXPECTED:
             with pytest.raises(InputError) as caught:
-                reactions.read_geometries(path)
+                starting_points.read_geometries(path)
             assert str(caught.value).startswith(f"{path}: ")
             assert EXPECTED[path.stem] in str(caught.value), path
             continue
-        found = reactions.read_geometries(path)
+        found = starting_points.read_geometries(path)
         assert len(found) == N_FRAMES.get(path.stem, 1), path
         for start in found:
             symbols = Atoms(start.atomic_numbers).get_chemical_symbols()
@@ -882,18 +883,18 @@ def test_reaction_files_of_the_cases_are_read_right_or_refused_with_their_reason
 @pytest.mark.skipif(not CASES.is_dir(), reason="no ../shared/cases beside this checkout")
 def test_molecules_of_the_cases_are_searched_unless_told_why_not():
     with pytest.raises(InputError) as caught:
-        reactions.read_geometries(CASES / "charged.xyz")
+        starting_points.read_geometries(CASES / "charged.xyz")
     assert str(caught.value).count("not supported yet") == 6
-    lines = reactions.read_geometries(CASES / "lin.xyz")
-    assert [bool(reactions.problem_of(s, 0.1)) for s in lines] == [False] * 4 + [True] * 4
+    lines = starting_points.read_geometries(CASES / "lin.xyz")
+    assert [bool(starting_points.problem_of(s, 0.1)) for s in lines] == [False] * 4 + [True] * 4
     for name in ("h2o_nearlinear.xyz", "sym.extxyz", "vdw.extxyz", "big62.extxyz", "c60.extxyz"):
-        assert not any(s.problem for s in reactions.read_geometries(CASES / name)), name
+        assert not any(s.problem for s in starting_points.read_geometries(CASES / name)), name
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="no ../shared/cases beside this checkout")
 def test_elements_that_a_method_lacks_cost_their_molecules_alone():
     pytest.importorskip("scine_sparrow")
-    starts = reactions.read_geometries(CASES / "heavy.xyz")
+    starts = starting_points.read_geometries(CASES / "heavy.xyz")
     lost = {s.name: s.problem for s in known_to(Sparrow("DFTB0"), starts) if s.problem}
     assert lost.keys() == {"FeO", "BH", "BiO", "silylene_like"}
     assert "does not know element Si (" in lost["silylene_like"]

@@ -8,14 +8,13 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from gadlib.cache import digest
 from gadlib.files.writing import write_json
-from gadlib.input import InputError
-from gadlib.outset import hyperparameters_of, identity_of
-from gadlib.reactions import Start
-from gadlib.records import payload
-from gadlib.screen import earlier_records
-from gadlib.settings import (
+from gadlib.molecules.starting_points import Start
+from gadlib.screening.records import payload
+from gadlib.screening.screen import earlier_records
+from gadlib.screening.setup import hyperparameters_of, identity_of
+from gadlib.settings.reading import InputError
+from gadlib.settings.searches import (
     BenchmarkSettings,
     CalculatorSettings,
     ExploreSettings,
@@ -25,7 +24,8 @@ from gadlib.settings import (
     ValidateSettings,
     identity,
 )
-from gadlib.study import about
+from gadlib.tuning.sample_cache import digest
+from gadlib.tuning.study import about
 
 WORDS = {
     "calculator": "surface",

@@ -17,18 +17,23 @@ import pytest
 import torch
 from clusters import spoiled
 from faulty import Springs
-from test_screen import STARTS
+from little_searches import STARTS
 
-from gadlib import calculators, irc, keeping, locks, pathways, reactions, screen
+from gadlib import calculators
 from gadlib.__main__ import _parser, main
-from gadlib.input import InputError
-from gadlib.intent import Verdict
-from gadlib.progress import Bar
-from gadlib.pulse import Life
-from gadlib.review import PathSettings
-from gadlib.searches import failed
-from gadlib.settings import SearchSettings
-from gadlib.state import Status
+from gadlib.files import kept as keeping
+from gadlib.files import locks
+from gadlib.molecules import reactions, starting_points
+from gadlib.paths import intended, irc
+from gadlib.paths.endpoints import Verdict
+from gadlib.progress.bar import Bar
+from gadlib.progress.signs_of_life import Life
+from gadlib.screening import screen
+from gadlib.screening.jobs import failed
+from gadlib.settings.reading import InputError
+from gadlib.settings.results import PathSettings
+from gadlib.settings.searches import SearchSettings
+from gadlib.solver.state import Status
 
 ENVIRONMENT = os.environ | {
     "PYTHONPATH": str(Path(__file__).parents[2]),
@@ -121,7 +126,7 @@ def test_report_does_not_say_that_anything_is_kept(tmp_path, monkeypatch, capsys
     def interrupted(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gadlib.commands.settings_of", lambda *_: interrupted(None))
+    monkeypatch.setattr("gadlib.cli.commands.settings_of", lambda *_: interrupted(None))
     for name in ("report", "growth", "timing"):
         assert main([name]) == 130
         assert "kept" not in capsys.readouterr().err
@@ -211,7 +216,7 @@ def known():
 def saddles(known):
     return [
         replace(failed(start, Status.SADDLE, ""), strict=True)
-        for start in reactions.starts(known, "ts")
+        for start in starting_points.starts(known, "ts")
     ]
 
 
@@ -223,7 +228,7 @@ def test_path_that_fails_in_whatever_way_is_a_record_and_the_others_are_as_alone
     known, monkeypatch
 ):
     calculator = dftb0()
-    alone = [pathways.follow(calculator, [r], known)[0] for r in saddles(known)]
+    alone = [intended.follow(calculator, [r], known)[0] for r in saddles(known)]
     relax, n_atoms = irc.relax, len(known[1].atomic_numbers)
 
     def fragile(calculator, state, **more):
@@ -233,7 +238,7 @@ def test_path_that_fails_in_whatever_way_is_a_record_and_the_others_are_as_alone
 
     numbers = torch.tensor(known[1].atomic_numbers)
     monkeypatch.setattr(irc, "relax", fragile)
-    found = pathways.follow(calculator, saddles(known), known)
+    found = intended.follow(calculator, saddles(known), known)
     lost = [i for i, path in enumerate(found) if path.verdict == Verdict.FAILED]
     assert 1 in lost
     for i, path in enumerate(found):
@@ -248,7 +253,7 @@ def test_path_that_fails_in_whatever_way_is_a_record_and_the_others_are_as_alone
 def test_broken_calculator_of_one_saddle_costs_one_path(known):
     size = len(known[2].atomic_numbers)
     broken = spoiled(dftb0(), lambda batch: batch.n_atoms == size, how="raises")
-    found = pathways.follow(broken, saddles(known), known)
+    found = intended.follow(broken, saddles(known), known)
     is_lost = [p.verdict == Verdict.FAILED for p in found]
     assert is_lost == [len(r.atomic_numbers) == size for r in known]
 
@@ -265,7 +270,7 @@ def test_each_saddle_is_written_as_it_ends_though_they_are_followed_together(
 
     monkeypatch.setattr(keeping.Kept, "grown", looked)
     monkeypatch.setattr(keeping, "_PAUSE", 0)
-    pathways.run(PathSettings(out_dir=str(tmp_path), max_samples=4, batch_size=4))
+    intended.run(PathSettings(out_dir=str(tmp_path), max_samples=4, batch_size=4))
     assert seen == [0, 1, 2, 3, 4]
 
 
@@ -310,10 +315,11 @@ SETTINGS_OF = {
 
 @pytest.mark.parametrize("command", SETTINGS_OF)
 def test_flag_of_every_declared_setting_can_be_given(command):
-    from gadlib import review, settings
-    from gadlib.flags import settings_of
+    from gadlib.cli.flags import settings_of
+    from gadlib.settings import results
+    from gadlib.settings import searches as settings
 
-    kind = getattr(settings, SETTINGS_OF[command], None) or getattr(review, SETTINGS_OF[command])
+    kind = getattr(settings, SETTINGS_OF[command], None) or getattr(results, SETTINGS_OF[command])
     for name, field in kind.model_fields.items():
         if name in ("hyperparameters", "ranges", "records", "ase_options"):
             continue

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 from faulty import Springs
-from test_screen import STARTS
+from little_searches import STARTS
 
-from gadlib import locks, screen
-from gadlib.processes import run
-from gadlib.settings import SearchSettings
-from gadlib.state import Status
+from gadlib.files import locks
+from gadlib.screening import screen
+from gadlib.screening.processes import run
+from gadlib.settings.searches import SearchSettings
+from gadlib.solver.state import Status
 
 HERE = Path(__file__).parents[1]
 VICTIM = STARTS[0]  # HCN, the only one with nitrogen
@@ -30,10 +31,10 @@ ENVIRONMENT = os.environ | {
 SCRIPT = """
 import sys
 from faulty import Springs
-from test_screen import STARTS
-from gadlib import screen
+from little_searches import STARTS
+from gadlib.screening import screen
 from gadlib.__main__ import _interrupt
-from gadlib.settings import SearchSettings
+from gadlib.settings.searches import SearchSettings
 import signal
 
 signal.signal(signal.SIGTERM, _interrupt)
@@ -150,19 +151,19 @@ def test_molecule_that_hangs_is_a_record_and_the_others_go_on(tmp_path, workers,
 
 def slow_but_alive(job):
     """Every molecule takes longer than the limit, but never between two steps."""
-    from gadlib import pulse
-    from gadlib.searches import failed
+    from gadlib.progress import signs_of_life
+    from gadlib.screening.jobs import failed
 
     for place, start in enumerate(job.starts):
         for _ in range(8):
             time.sleep(1)
-            pulse.stepped(1, 1)
+            signs_of_life.stepped(1, 1)
         yield place, failed(start, Status.OUT_OF_STEPS, "")
 
 
 @pytest.mark.timeout(180)
 def test_search_that_makes_steps_is_never_ended_however_long_it_takes():
-    from test_processes import job_of
+    from little_searches import job_of
 
     lives = []
     parts = run([job_of(STARTS[0])], compute=slow_but_alive, timeout_s=5, on_tick=lives.append)
@@ -174,7 +175,7 @@ def test_search_that_makes_steps_is_never_ended_however_long_it_takes():
 
 @pytest.mark.timeout(60)
 def test_without_a_process_of_its_own_a_limit_is_said_to_do_nothing(capsys):
-    from test_processes import job_of
+    from little_searches import job_of
 
     list(run([job_of(STARTS[0])], workers=0, timeout_s=5))
     assert "search_timeout_s = 5 does nothing with workers = 0" in capsys.readouterr().err

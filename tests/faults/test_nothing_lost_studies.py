@@ -22,11 +22,11 @@ from little_reactions import write_h5
 from optuna.trial import TrialState
 from test_nothing_lost import command_of, n_completed, results_of, settings_of
 
-from gadlib import hpo
 from gadlib.__main__ import main
-from gadlib.input import InputError
-from gadlib.patience import StorageLostError
-from gadlib.places import MAX_STALLS, stalls
+from gadlib.cluster.retries import StorageLostError
+from gadlib.cluster.slots import MAX_STALLS, stalls
+from gadlib.settings.reading import InputError
+from gadlib.tuning import tune
 
 NO_TRIALS = '{"study_name": "gad_hpo", "trials": 3}'
 HERE = Path(__file__).parents[1]
@@ -41,7 +41,7 @@ def folder(tmp_path, monkeypatch):
 
 def tuned(folder: Path, n_trials: int = 3, **changes) -> dict:
     """The results of a study, when it has so many trials."""
-    hpo.tune(settings_of(folder, n_trials=n_trials, **changes))
+    tune.tune(settings_of(folder, n_trials=n_trials, **changes))
     return results_of(folder)
 
 
@@ -65,9 +65,9 @@ def test_study_of_the_same_name_in_another_storage_is_refused(folder, resume):
     elsewhere = settings_of(
         folder, n_trials=1, storage=storage_of(folder / "b.db"), out_dir=str(folder / "other")
     )
-    study = hpo.tune(elsewhere)
+    study = tune.tune(elsewhere)
     with pytest.raises(InputError, match=r"of the name 'gad_hpo', that of .*a\.db"):
-        hpo.write_results(study, folder / "out" / "hpo_results.json")
+        tune.write_results(study, folder / "out" / "hpo_results.json")
     with pytest.raises(InputError, match="another study of the name"):
         tuned(folder, storage=storage_of(folder / "b.db"), resume=True)
     assert results_of(folder) == first
@@ -79,7 +79,7 @@ def test_study_moved_elsewhere_is_still_the_same(folder):
     shutil.move(database, folder / "moved.db")
     with pytest.raises(InputError, match="has no such study"):
         tuned(folder, 4, resume=True)
-    assert not hpo.load(storage_of(folder / "moved.db")).get_trials(states=(TrialState.RUNNING,))
+    assert not tune.load(storage_of(folder / "moved.db")).get_trials(states=(TrialState.RUNNING,))
     after = tuned(folder, 4, resume=True, storage=storage_of(folder / "moved.db"))
     assert after["study_id"] == first["study_id"]
     assert after["n_trials"]["complete"] == 4
@@ -141,7 +141,7 @@ def test_damaged_results_without_their_study_are_left(folder):
 def test_results_that_cannot_be_written_do_not_end_a_study(folder, capsys):
     file = folder / "out" / "hpo_results.json"
     file.mkdir(parents=True)
-    study = hpo.tune(settings_of(folder, n_trials=3))
+    study = tune.tune(settings_of(folder, n_trials=3))
     assert len(study.get_trials(states=(TrialState.COMPLETE,))) == 3
     told = capsys.readouterr().err
     assert told.count("can't be written") == 1
@@ -166,7 +166,7 @@ def test_removed_storage_is_noticed_and_what_is_known_is_saved(folder, kind, rem
     )
     noticed = r"removed or replaced while the study ran.*; 2 decided trials are in"
     with pytest.raises(StorageLostError, match=noticed):
-        hpo.tune(settings, on_trial=remove)
+        tune.tune(settings, on_trial=remove)
     assert results_of(folder)["n_trials"]["complete"] == 2
 
 
@@ -211,8 +211,8 @@ def test_trial_that_hangs_is_given_up_after_some_ordered_ends(tmp_path):
     script = (
         "import sys; from faulty import Springs; from gadlib import calculators;"
         "calculators.build = lambda settings: Springs('hangs');"
-        "import gadlib.samples, gadlib.hpo; from test_screen import STARTS;"
-        "gadlib.hpo.difficult_samples = lambda s: ([], [STARTS[0]]);"
+        "import gadlib.tuning.samples, gadlib.tuning.tune; from little_searches import STARTS;"
+        "gadlib.tuning.tune.difficult_samples = lambda s: ([], [STARTS[0]]);"
         "from gadlib.__main__ import main; sys.exit(main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", script, *command_of(settings)[3:]]
@@ -236,7 +236,7 @@ def test_trial_that_hangs_is_given_up_after_some_ordered_ends(tmp_path):
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-    trials = hpo.load(storage_of(database)).get_trials()
+    trials = tune.load(storage_of(database)).get_trials()
     assert [stalls(t) for t in trials if t.state is TrialState.FAIL] == [1, 2, 3]
     assert not [t for t in trials if t.state is TrialState.WAITING]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nbformat
 
-from gadlib import demo
+from gadlib.cli import demo
 
 
 def draw_calls(name: str) -> list[str]:

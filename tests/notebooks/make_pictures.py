@@ -21,7 +21,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import sync_playwright
 
-from gadlib import demo
+from gadlib.cli import demo
 
 PICTURES = demo.NOTEBOOKS / "pictures"
 WIDTH = 560

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gadlib.explore.choice import molecules_of
 from gadlib.explore.controls import Controls
-from gadlib.hyperparameters import SOLVERS
-from gadlib.settings import ExploreSettings
+from gadlib.explore.tasks.choice import molecules_of
+from gadlib.settings.hyperparameters import SOLVERS
+from gadlib.settings.searches import ExploreSettings
 
 KEY = "gadlib"
 """The key of a PNG's text that keeps it."""

@@ -9,7 +9,7 @@ import pages
 import papermill
 import pytest
 
-from gadlib import demo
+from gadlib.cli import demo
 
 pytestmark = [
     pytest.mark.slow,

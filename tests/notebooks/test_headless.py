@@ -11,7 +11,7 @@ import pytest
 import yaml
 from figures import draw_calls, figures
 
-from gadlib import demo, job
+from gadlib.cli import demo, slurm
 
 pytestmark = pytest.mark.slow
 
@@ -33,11 +33,11 @@ def jobs(tmp_path_factory):
         for name, values in demo.parameters(out, 1).items():
             parameters = out / f"{name}.yaml"
             parameters.write_text(yaml.safe_dump(values | small[name]))
-            assert job.run(name, parameters) == 0
+            assert slurm.run(name, parameters) == 0
     return out
 
 
-@pytest.mark.parametrize("name", job.KINDS)
+@pytest.mark.parametrize("name", slurm.KINDS)
 def test_notebook_run_as_a_job_holds_a_figure_for_every_draw_call(name, jobs):
     found = figures(jobs / f"{name}.ipynb")
     assert len(found) == len(draw_calls(name)) > 0
@@ -49,7 +49,7 @@ def test_executed_copy_of_an_earlier_job_is_never_overwritten(jobs):
     parameters = jobs / "01_screen.yaml"
     values = yaml.safe_load(parameters.read_text()) | {"resume": True}
     parameters.write_text(yaml.safe_dump(values))
-    assert job.run("01_screen", parameters) == 0
+    assert slurm.run("01_screen", parameters) == 0
     assert (jobs / "01_screen.ipynb").read_bytes() == before
     assert len(figures(jobs / "01_screen.2.ipynb")) == len(draw_calls("01_screen"))
 

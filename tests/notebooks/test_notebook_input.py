@@ -7,19 +7,19 @@ import matplotlib.pyplot as plt
 import nbformat
 import papermill
 import pytest
+from little_studies import DEFAULTS, foreign, make_study, of_other_parameters, stored, texts
 from papermill.exceptions import PapermillExecutionError
-from test_report import DEFAULTS, make_study, texts
-from test_report_page import foreign, of_other_parameters, stored
 
-from gadlib import demo, reactions
+from gadlib.cli import demo
 from gadlib.files.writing import write_json
-from gadlib.input import InputError
-from gadlib.pathways import _saddles
-from gadlib.records import payload
-from gadlib.review import PathSettings
-from gadlib.searches import failed
-from gadlib.settings import SearchSettings
-from gadlib.state import Status
+from gadlib.molecules import reactions, starting_points
+from gadlib.paths.intended import _saddles
+from gadlib.screening.jobs import failed
+from gadlib.screening.records import payload
+from gadlib.settings.reading import InputError
+from gadlib.settings.results import PathSettings
+from gadlib.settings.searches import SearchSettings
+from gadlib.solver.state import Status
 
 
 @pytest.fixture(autouse=True)
@@ -117,7 +117,7 @@ def test_paths_of_no_result_file_are_refused_in_a_sentence(content, tmp_path):
 
 
 def test_paths_of_searches_without_a_saddle_are_sentences(tmp_path, capsys):
-    starts = reactions.starts(reactions.read(split="test", max_samples=1), "ts")
+    starts = starting_points.starts(reactions.read(split="test", max_samples=1), "ts")
     records = [failed(start, Status.OUT_OF_STEPS, "") for start in starts]
     write_json(tmp_path / "search.json", payload(SearchSettings(), records))
     values = {"records": str(tmp_path / "search.json"), "out_dir": str(tmp_path / "irc")}

@@ -13,10 +13,11 @@ import pytest
 from figures import draw_calls, figures
 from small_hip import small_checkpoint
 
-from gadlib import demo, reactions
-from gadlib.records import read_records
-from gadlib.review import PathSettings
-from gadlib.settings import (
+from gadlib.cli import demo
+from gadlib.molecules import reactions
+from gadlib.screening.records import read_records
+from gadlib.settings.results import PathSettings
+from gadlib.settings.searches import (
     BenchmarkSettings,
     ExploreSettings,
     GrowthSettings,

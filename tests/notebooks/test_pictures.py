@@ -8,7 +8,7 @@ import pytest
 import shown
 from PIL import Image
 
-from gadlib import demo
+from gadlib.cli import demo
 
 
 @pytest.mark.parametrize("name", ["search", "06_explore"])

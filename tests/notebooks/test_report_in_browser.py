@@ -8,10 +8,10 @@ import nbformat
 import pages
 import papermill
 import pytest
-from test_report_page import results  # noqa: F401  (the fixture)
+from little_studies import results  # noqa: F401  (the fixture)
 
-from gadlib import demo
 from gadlib.__main__ import main
+from gadlib.cli import demo
 
 pytestmark = [
     pytest.mark.slow,

@@ -10,8 +10,8 @@ from pathlib import Path
 from clusters import distorted
 
 from gadlib.calculators import get
-from gadlib.hyperparameters import GadHyperparameters
-from gadlib.solver import search
+from gadlib.settings.hyperparameters import GadHyperparameters
+from gadlib.solver.search import search
 
 PATH = Path(__file__).with_name("gad_sparrow.json")
 MOLECULES = ("H2O", "HCN", "H2CO", "C2H4", "HCOOH", "CH3OH", "C2H6", "CH3CN")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gadlib.files.reading import read_json
-from gadlib.hpo import load, standing
+from gadlib.tuning.tune import load, standing
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 

@@ -1,0 +1,289 @@
+"""The face that gadlib shows to ASE: a saddle search that is one of its optimizers, potentials.
+
+`SaddleSearch` stands where another optimizer stood; log, trajectory, `attach`, `run` and `irun`
+are ASE's own. Floor 4.
+
+Reference: Hjorth Larsen et al., J. Phys.: Condens. Matter 29, 273002 (2017),
+doi:10.1088/1361-648X/aa680e.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.calculators.calculator import CalculationFailed
+from ase.optimize.optimize import DEFAULT_MAX_STEPS, Optimizer
+from pydantic import ValidationError
+
+from gadlib.ase.potential import Potential
+from gadlib.batch import Batch
+from gadlib.calculators.ase import Held
+from gadlib.evaluation import Calculator
+from gadlib.hessians.quadratic import image_step
+from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
+from gadlib.settings.reading import InputError, explain
+from gadlib.solver.criteria import FORCE_TOL, IMAGINARY_MIN_CM1, Criterion, judge
+from gadlib.solver.search import Frame, search
+from gadlib.solver.state import State, along_modes, arrive, begin, displacement
+from gadlib.solver.trust.curvature import evaluated
+
+__all__ = ["Potential", "SaddleSearch"]
+
+_ENDLESS = 2**31
+_POLISH_RADIUS = 0.1
+_POLISH_HALVINGS = 6
+
+
+class SaddleSearch(Optimizer):
+    """An ASE optimizer that ends at a saddle point of first order.
+
+        atoms.calc = EMT()
+        search = SaddleSearch(atoms, trajectory="ts.traj")
+        search.run(fmax=0.01, steps=500)
+
+    It has converged where every atomic force is below `fmax` and a Hessian, exact or by central
+    differences, has one negative vibrational eigenvalue. Below the 0.01 eV/A at which the solvers
+    themselves stop, Newton steps with such Hessians go on to the `fmax` given.
+
+    Args:
+        atoms: the molecule, with an ASE calculator or one of gadlib's; not periodic, no constraint.
+        restart: must be None; there are no restart files.
+        logfile: as every ASE optimizer takes it; `-` is the terminal.
+        trajectory: likewise.
+        solver: `trust` or `gad`.
+        criterion: `strict`, or `bound`, which goes on searching from saddles that are flat or in
+            more pieces than the start.
+        hyperparameters: of the solver, as a mapping or its class.
+        displacement: of central differences in A, where the calculator has no Hessian of its own.
+        options: what ASE's optimizers take besides (`append_trajectory`, `master`, `comm`,
+            `loginterval`), and single hyperparameters by name.
+
+    Raises:
+        InputError: when there is no calculator, a periodic cell or a constraint, or a name or value
+            is unknown or out of range.
+
+    Attributes:
+        n_gradient: energies with their gradients computed; those inside a Hessian not counted.
+        n_hessian: Hessians computed, certificates included.
+    """
+
+    def __init__(
+        self,
+        atoms: Any,
+        restart: Any = None,
+        logfile: Any = "-",
+        trajectory: Any = None,
+        *,
+        solver: str = "trust",
+        criterion: Criterion = "strict",
+        hyperparameters: Mapping[str, Any] | Hyperparameters | None = None,
+        displacement: float = 0.01,
+        **options: Any,
+    ) -> None:
+        if restart is not None:
+            raise InputError("restart: a saddle search writes no restart files; expected None")
+        if criterion not in ("strict", "bound"):
+            raise InputError(f"criterion {criterion!r}: expected strict or bound")
+        knobs = {name: options.pop(name) for name in set(options) - _OF_ASE}
+        self.hyperparameters = _hyperparameters(solver, hyperparameters, knobs)
+        self.criterion: Criterion = criterion
+        self.potential = _potential(atoms, displacement)
+        self._frames: Iterator[Frame] = iter(())
+        self._state: State | None = None
+        self._spent = (0, 0)
+        self._certificates = 0
+        self._refused = np.inf
+        super().__init__(atoms, None, logfile, trajectory, **options)
+
+    @property
+    def n_gradient(self) -> int:
+        """Energies with their gradients computed; those inside a Hessian are not counted."""
+        now = 0 if self._state is None else int(self._state.n_gradient[0])
+        return self._spent[0] + now + self._certificates
+
+    @property
+    def n_hessian(self) -> int:
+        """Hessians computed, the one that proves the saddle included."""
+        now = 0 if self._state is None else int(self._state.n_hessian[0])
+        return self._spent[1] + now + self._certificates
+
+    def irun(
+        self, fmax: float = FORCE_TOL, steps: int = DEFAULT_MAX_STEPS
+    ) -> Generator[bool, None, None]:
+        """Whether it has converged, at the start and after each step.
+
+        Args:
+            fmax: in eV/A.
+            steps: at most that many more.
+        """
+        self.fmax = fmax
+        self._refused = np.inf
+        self._reach()
+        return super().irun(fmax=fmax, steps=steps)  # type: ignore[return-value]
+
+    def run(self, fmax: float = FORCE_TOL, steps: int = DEFAULT_MAX_STEPS) -> bool:
+        """Whether it has converged, after as many steps as that took, or all of them.
+
+        Args:
+            fmax: in eV/A.
+            steps: at most that many more.
+        """
+        is_converged = False
+        for is_converged in self.irun(fmax=fmax, steps=steps):  # noqa: B007
+            pass
+        return is_converged
+
+    def step(self) -> None:
+        """Nothing; one step of the solver, or of the polish, was made.
+
+        Raises:
+            CalculationFailed: when the calculator could not compute a point.
+        """
+        state = self._reach()
+        frame = next(self._frames, None)
+        self._enter(_polished(self.potential, state) if frame is None else frame.state)
+
+    def converged(self, forces: Any = None, **_: Any) -> bool:
+        """Whether the atoms are where the search is, and that is a saddle within `fmax`."""
+        if self._state is None or not self._is_here(self._state):
+            return False
+        force = float(self._state.max_force[0])
+        limit = FORCE_TOL if self.fmax is None else self.fmax
+        if force >= limit or int(self._state.order[0]) != 1 or self._state.doubt[0]:
+            return False
+        if not bool(self._state.is_exact[0]):
+            if force > self._refused / 2:  # a Hessian has just said no
+                return False
+            self._certify(self._state)
+        is_saddle = int(self._state.order[0]) == 1 and (
+            self.criterion == "strict" or self._is_bound(self._state)
+        )
+        self._refused = np.inf if is_saddle else force
+        return is_saddle
+
+    def gradient_converged(self, gradient: Any) -> bool:
+        """The same, as ASE asks for it."""
+        return self.converged()
+
+    def _certify(self, state: State) -> None:
+        """Takes the exact Hessian's spectrum for the search's own, here, and counts it."""
+        exact = begin(state.batch, self.potential)
+        self._certificates += 1
+        self._state = replace(
+            state, hessian=exact.hessian, spectrum=exact.spectrum, is_exact=exact.is_exact
+        )
+
+    def _is_bound(self, state: State) -> bool:
+        verdict = judge(state, state.max_fragments)
+        is_whole = bool(verdict.n_fragments[0] <= state.max_fragments[0])
+        return is_whole and float(verdict.imaginary_cm1[0]) >= IMAGINARY_MIN_CM1
+
+    def _reach(self) -> State:
+        """The state of the search, begun anew where there is none or the atoms were moved."""
+        if self._state is not None and self._is_here(self._state):
+            return self._state
+        self._spent = (self.n_gradient, self.n_hessian)
+        self._certificates = 0
+        batch = Batch.pack([self.atoms.positions], [self.atoms.numbers])
+        self._frames = search(
+            self.potential,
+            batch,
+            self.hyperparameters,
+            criterion=self.criterion,
+            n_steps=_ENDLESS,
+        )
+        return self._enter(next(self._frames).state)
+
+    def _is_here(self, state: State) -> bool:
+        return np.allclose(self.atoms.positions, state.batch.system(0)[1], rtol=0, atol=1e-10)
+
+    def _enter(self, state: State) -> State:
+        if state.message[0]:
+            raise CalculationFailed(state.message[0])
+        self._state = state
+        self.atoms.positions = state.batch.system(0)[1]
+        if isinstance(calc := self.atoms.calc, Potential):  # ours: tell it what is known
+            calc.atoms = self.atoms.copy()
+            calc.results = {
+                "energy": float(state.energy[0]),
+                "forces": state.forces[0].cpu().numpy(),
+            }
+        return state
+
+
+_OF_ASE = frozenset({"append_trajectory", "master", "comm", "loginterval"})
+
+
+def _hyperparameters(
+    solver: str, given: Mapping[str, Any] | Hyperparameters | None, knobs: Mapping[str, Any]
+) -> Hyperparameters:
+    if solver not in SOLVERS:
+        raise InputError(f"solver {solver!r}: expected one of {', '.join(SOLVERS)}")
+    if isinstance(given, Hyperparameters):
+        if given.solver != solver:
+            raise InputError(f"hyperparameters of {given.solver!r}: expected those of {solver!r}")
+        given = given.model_dump()
+    try:
+        return SOLVERS[solver](**{**(given or {}), **knobs})
+    except ValidationError as error:
+        raise InputError(explain(error)) from None
+
+
+def _potential(atoms: Any, displacement: float) -> Calculator:
+    """What computes the atoms: gadlib's calculator itself where it is one, else the ASE one held.
+
+    Raises:
+        InputError: when there is none, or the atoms are periodic or constrained.
+    """
+    if not isinstance(atoms, Atoms):
+        raise InputError(
+            f"{type(atoms).__name__}: a saddle search takes Atoms; filters are not supported"
+        )
+    if atoms.calc is None:
+        raise InputError("the atoms have no calculator; set atoms.calc first")
+    if atoms.pbc.any():
+        raise InputError(
+            "the atoms are periodic; gadlib searches molecules, whose rotation costs nothing:"
+            " set atoms.pbc = False if this is one"
+        )
+    if atoms.constraints:
+        kinds = ", ".join(type(constraint).__name__ for constraint in atoms.constraints)
+        raise InputError(f"the atoms are constrained ({kinds}); gadlib moves all atoms")
+    if not hasattr(atoms.calc, "get_property"):
+        if not isinstance(atoms.calc, Calculator):
+            raise InputError(f"atoms.calc is {atoms.calc!r}; expected a calculator")
+        atoms.calc = Potential(atoms.calc)
+    if isinstance(atoms.calc, Potential):
+        return atoms.calc.potential
+    return Held(atoms, displacement=displacement)
+
+
+def _polished(calculator: Calculator, state: State) -> State:
+    """The state after a Newton step uphill along the lowest mode and downhill along all others.
+
+    Near a saddle Helgaker's image step (Chem. Phys. Lett. 182, 503, 1991) is Newton's. Where a mode
+    is so flat that the step would raise the forces, it is shortened until it does not.
+    """
+    eigenvalues = state.spectrum.eigenvalues
+    gradient = along_modes(state, -state.forces.flatten(1))
+    climbed = torch.zeros_like(eigenvalues)
+    climbed[:, 0] = 1
+    radius = _POLISH_RADIUS * state.batch.sqrt_masses.amax(-1)
+    positions = state.batch.positions
+    for _ in range(_POLISH_HALVINGS):
+        step = image_step(gradient, eigenvalues, climbed, radius)
+        move = displacement(state, step).unflatten(1, (-1, 3))
+        positions = state.batch.positions + move
+        trial = replace(state, batch=state.batch.moved_to(positions))
+        trial = evaluated(calculator, trial, torch.zeros_like(state.is_exact))
+        spent = {name: getattr(trial, name) for name in ("n_gradient", "calculator_s")}
+        state = replace(state, **spent)
+        if float(trial.max_force[0]) < float(state.max_force[0]):
+            break
+        radius = torch.minimum(radius, step.norm(dim=-1)) / 2
+    return arrive(state, positions, calculator)

@@ -1,0 +1,248 @@
+"""Solvers compared: the same starts, calculator, criteria and budget for gadlib's and their peers.
+
+Every last point is judged alike, from an exact Hessian computed after the search and counted with
+none. Each solver has a result file of its own, resumable as those of `screen`. Floor 6.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gadlib.batch import Batch
+from gadlib.benchmarks import sella
+from gadlib.benchmarks.sella import PEERS
+from gadlib.evaluation import Calculator
+from gadlib.files.writing import require_writable
+from gadlib.molecules import starting_points
+from gadlib.molecules.alignment import rmsd
+from gadlib.molecules.reactions import Reaction
+from gadlib.molecules.starting_points import Start
+from gadlib.screening import screen
+from gadlib.screening.jobs import Job, searched
+from gadlib.screening.records import Record, proof_apart, read_records
+from gadlib.screening.setup import calculator_of, reactions_of, told_sample
+from gadlib.settings.hyperparameters import SOLVERS
+from gadlib.settings.reading import InputError
+from gadlib.settings.searches import BenchmarkSettings, SearchSettings
+from gadlib.solver.criteria import Criterion, judge
+from gadlib.solver.state import Status, begin
+
+RECOVERED_TOL = 0.1
+"""A saddle is the reference one when its atoms are this close to it (RMSD in A), superposed, with
+like atoms exchangeable and mirror images the same."""
+
+_REFERENCE_STEPS = 100
+_REFERENCE = "reference"
+
+
+@dataclass(frozen=True)
+class Results:
+    """What was measured.
+
+    Attributes:
+        records: of each solver, in the order of the starts; `n_hessian` without the one that proves
+            a strict saddle.
+        references: for each reaction by split and name the saddle that a search from its reference
+            transition state itself ends at on this potential, where there is one.
+    """
+
+    records: dict[str, list[Record]]
+    references: dict[tuple[str, str, str], Record]
+
+    def deviation(self, record: Record) -> float | None:
+        """The RMSD of a last point from the reference saddle in A, None where that is unknown.
+
+        Infinite for a search that failed, which has recovered nothing.
+        """
+        reference = self.references.get(_reaction_of(record))
+        if reference is None:
+            return None
+        if record.order is None:
+            return math.inf
+        numbers, here, there = (
+            torch.tensor(values).numpy()
+            for values in (record.atomic_numbers, record.positions, reference.positions)
+        )
+        return rmsd(numbers, here, there, with_mirror=True)
+
+
+def run(settings: BenchmarkSettings) -> Results:
+    """What the solvers found, one after the other, with progress bars; files in `out_dir`.
+
+    Raises:
+        InputError: when the settings can't be followed, Sella is asked for and not installed, or
+            there are results which `resume` does not allow to continue.
+    """
+    names = solver_names(settings)
+    found = reactions_of(settings)
+    if told := told_sample(settings):
+        print(told, flush=True)
+    starts = starts_of(settings, found)
+    calculator = calculator_of(_search_settings(settings, "trust"), starts)
+    folder = require_writable(settings.out_dir)
+    plans = {name: _search_settings(settings, name) for name in names}
+    for name, plan in plans.items():  # before anything is computed
+        screen.earlier_records(_file(folder, name), plan)
+    references = _references(settings, found, calculator, folder)
+    records = {}
+    for name, plan in plans.items():
+        print(f"{name}: {len(starts)} starts", flush=True)
+        with warnings.catch_warnings():
+            # Sella's compiled functions look like a leak to loky, which then renews the process.
+            warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
+            records[name] = screen.screen(
+                plan,
+                starts=starts,
+                calculator=calculator,
+                out=_file(folder, name),
+                hyperparameters=PEERS.get(name),
+                compute=_search_peer if name in PEERS else _search,
+            )
+    return Results(records, references)
+
+
+def read(out_dir: str | Path) -> Results:
+    """What an earlier run left in a folder.
+
+    Raises:
+        InputError: when there is nothing.
+    """
+    folder = Path(out_dir)
+    known = [name for name in (*SOLVERS, *PEERS) if _file(folder, name).is_file()]
+    if not known:
+        raise InputError(f"{folder}: no results of a benchmark in it; expected one like trust.json")
+    records = {name: read_records(_file(folder, name))[1] for name in known}
+    references = _file(folder, _REFERENCE)
+    told = read_records(references)[1] if references.is_file() else []
+    return Results(records, _bound(told))
+
+
+def solver_names(settings: BenchmarkSettings) -> list[str]:
+    """Who is compared.
+
+    Raises:
+        InputError: when a name is unknown, or a peer's package is missing.
+    """
+    names = list(dict.fromkeys(part.strip() for part in settings.solvers.split(",")))
+    known = (*SOLVERS, *PEERS)
+    for name in names:
+        if name not in known:
+            raise InputError(f"solver {name!r}: expected some of {', '.join(known)}")
+    if any(name in PEERS for name in names):
+        sella.require_installed()
+    return names
+
+
+def starts_of(settings: BenchmarkSettings, found: Sequence[Reaction]) -> list[Start]:
+    """The starts by all recipes, one recipe after the other.
+
+    Raises:
+        InputError: when a recipe is unknown.
+    """
+    recipes = dict.fromkeys(part.strip() for part in settings.starts.split(","))
+    seed = settings.noise_seed
+    return [start for recipe in recipes for start in starting_points.starts(found, recipe, seed)]
+
+
+def certified(record: Record, start: Start, calculator: Calculator, criterion: Criterion) -> Record:
+    """The record judged at its last point, from an exact Hessian that is not counted."""
+    if record.status in (Status.BAD_START, Status.PROCESS_ENDED, Status.TIMED_OUT):
+        return record
+    positions = torch.tensor(record.positions, dtype=torch.float64)
+    state = begin(Batch.pack([positions], [record.atomic_numbers]), calculator)
+    verdict = judge(state, torch.tensor([start.max_fragments]))
+    if state.message[0]:
+        verdicts = {"converged": False, "index1": None, "strict": None, "bound": None}
+        told = "" if state.message[0] in record.message else f" {state.message[0]}"
+        return replace(record, **verdicts, message=record.message + told)
+    is_met = bool(verdict.meets(criterion)[0])
+    ending: dict[str, Any] = {}
+    if is_met and record.status == Status.STOPPED:
+        ending = {"status": str(Status.SADDLE), "message": Status.SADDLE.sentence}
+    return replace(
+        record,
+        converged=is_met,
+        index1=bool(verdict.index1[0]),
+        strict=bool(verdict.strict[0]),
+        bound=bool(verdict.bound[0]),
+        imaginary_cm1=float(verdict.imaginary_cm1[0]),
+        n_fragments=int(verdict.n_fragments[0]),
+        order=int(state.order[0]),
+        fmax=float(state.max_force[0]),
+        energy=float(state.energy[0]),
+        eigenvalues=state.spectrum.eigenvalues[0, :2].tolist(),
+        **ending,
+    )
+
+
+def _search(job: Job) -> Iterator[tuple[int, Record]]:
+    """What gadlib's solver found; the Hessian that it proves a strict saddle with is set apart."""
+    for place, record in searched(job):
+        yield place, proof_apart(record)
+
+
+def _search_peer(job: Job) -> Iterator[tuple[int, Record]]:
+    for place, record in sella.searched(job):
+        yield place, certified(record, job.starts[place], job.calculator, job.criterion)
+
+
+def _search_settings(settings: BenchmarkSettings, solver: str) -> SearchSettings:
+    """The settings of one solver's searches; knobs go to the solvers that declare them."""
+    declared = {name: set(kind.model_fields) for name, kind in SOLVERS.items()}
+    asked = [name for name in solver_names(settings) if name in SOLVERS]
+    for knob in settings.hyperparameters:
+        if not any(knob in declared[name] for name in asked):
+            raise InputError(f"{knob}: no hyperparameter of {', '.join(asked) or 'these solvers'}")
+    own = declared.get(solver, set())
+    shared = settings.model_dump(exclude={"solvers", "starts", "hyperparameters"})
+    return SearchSettings(
+        **shared,
+        solver=solver,
+        start_from=settings.starts,
+        hyperparameters={k: v for k, v in settings.hyperparameters.items() if k in own},
+    )
+
+
+def _references(
+    settings: BenchmarkSettings,
+    found: Sequence[Reaction],
+    calculator: Calculator,
+    folder: Path,
+) -> dict[tuple[str, str, str], Record]:
+    """The reference saddles of this potential, found from the reference transition states."""
+    changed = {
+        "starts": "ts",
+        "criterion": "bound",
+        "n_steps_per_sample": _REFERENCE_STEPS,
+        "hyperparameters": {},
+        "resume": True,
+    }
+    plan = _search_settings(settings.model_copy(update=changed), "trust")
+    print(f"{_REFERENCE}: {len(found)} transition states", flush=True)
+    return _bound(
+        screen.screen(
+            plan,
+            starts=starting_points.starts(found, "ts"),
+            calculator=calculator,
+            out=_file(folder, _REFERENCE),
+        )
+    )
+
+
+def _bound(records: Sequence[Record]) -> dict[tuple[str, str, str], Record]:
+    return {_reaction_of(record): record for record in records if record.bound}
+
+
+def _reaction_of(record: Record) -> tuple[str, str, str]:
+    return record.split, record.formula, record.name
+
+
+def _file(folder: Path, solver: str) -> Path:
+    return folder / f"{solver}.json"

@@ -1,0 +1,303 @@
+"""Who runs which trial: the workers of a study share out exactly as many trials as were asked for.
+
+Every worker is a line in the study's attributes with a sign of life; a trial carries its worker's
+name. A trial is created first and run only if it has a place (`places`): numbers are given out one
+by one by every storage, so no two workers can both take the last. A trial that is interrupted, or
+whose worker has died, is ended as failed by exactly one process and queued again with its
+parameters. Floor 4.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import socket
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from gadlib.cluster.slots import (
+    DONE,
+    deaths,
+    has_place,
+    history,
+    is_over,
+    is_twin,
+    lost,
+    stalls,
+    taken,
+)
+from gadlib.files.shapes import Worker, fit
+from gadlib.settings.reading import InputError
+
+_WORKER = "worker:"
+_SETTLED_S = 60.0
+_LOOK_S = 5.0
+_DOUBT_S = 30.0
+
+
+def this_machine() -> str:
+    """A name under which process numbers mean the same."""
+    parts = [socket.gethostname()]
+    for path in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
+        try:
+            link = Path(path)
+            parts.append(str(link.readlink()) if link.is_symlink() else link.read_text()[:8])
+        except OSError:
+            continue
+    return "/".join(parts)
+
+
+def _started(pid: int) -> str | None:
+    """When the process was started, in the kernel's ticks; None where there is none alive."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except (OSError, IndexError):
+        return None
+    return None if fields[0] in "ZX" else fields[19]
+
+
+@dataclass
+class Claims:
+    """One worker's view of a study of `n_trials` trials.
+
+    Attributes:
+        grace_s: seconds without a sign of life after which a worker counts as dead; clocks of
+            different machines must agree better than that.
+        seed: of this worker's sampler, once it is known.
+    """
+
+    study: optuna.Study
+    n_trials: int
+    grace_s: float = 180.0
+    seed: int | None = None
+    name: str = ""
+    _about: dict[str, Any] = field(default_factory=dict)
+    _last_beat: float = -1e9
+    _last_recovery: float = -1e9
+    _seen: dict[str, tuple[Any, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        pid = os.getpid()
+        machine = this_machine()
+        self.name = f"{machine.split('/')[0]}-{pid}-{random.SystemRandom().randrange(16**6):06x}"
+        self._about = {"machine": machine, "pid": pid, "ticks": _started(pid), "started": _now()}
+        self.beat(force=True)
+
+    def beat(self, *, force: bool = False, **more: Any) -> None:
+        """A sign of life, written when the last one is old enough to make another worth while."""
+        if not force and time.monotonic() - self._last_beat < self.grace_s / 6:
+            return
+        self._about |= {"beat": time.time(), "seed": self.seed, **more}
+        self.study.set_user_attr(_WORKER + self.name, self._about)
+        self._last_beat = time.monotonic()
+
+    def leave(self) -> None:
+        """The last sign: this worker has ended in order."""
+        self.beat(force=True, ended=_now())
+
+    def trials(self) -> list[FrozenTrial]:
+        """The trials as they are in the storage now."""
+        return self.study.get_trials(deepcopy=False)
+
+    @property
+    def n_done(self) -> int:
+        """Trials that are decided, whoever ran them."""
+        return sum(t.state in DONE for t in self.trials())
+
+    def claim(self) -> Trial | None:
+        """The next trial, this worker's to run; None when others have all there are to run."""
+        trials = self.trials()
+        if sum(t.state in DONE for t in trials) >= self.n_trials:
+            return None
+        is_queued = any(t.state is TrialState.WAITING for t in trials)
+        if not is_queued and len(taken(trials)) >= self.n_trials:
+            return None
+        trial = self.study.ask()
+        with contextlib.suppress(UpdateFinishedTrialError):  # slept, and was taken for dead
+            trial.set_user_attr("worker", self.name)
+            trials = self.trials()
+            this = trials[trial.number]
+            if is_twin(this, trials):
+                trial.set_user_attr("twin", True)
+            elif has_place(this, trials, self.n_trials):
+                return trial
+            else:
+                trial.set_user_attr("surplus", True)
+            self._end(trial, None, TrialState.FAIL)
+        return None
+
+    def tell(self, trial: Trial, value: float | None, attributes: Mapping[str, Any]) -> bool:
+        """Whether the trial was this worker's still, and has ended so; no value: pruned."""
+        try:
+            for name, content in attributes.items():
+                trial.set_user_attr(name, content)
+            self._end(trial, value, TrialState.PRUNED if value is None else TrialState.COMPLETE)
+        except UpdateFinishedTrialError:
+            return False
+        return True
+
+    def _end(self, trial: Trial | int, value: float | None, state: TrialState) -> FrozenTrial:
+        """As `study.tell`; raises UpdateFinishedTrialError where another process was first."""
+        try:
+            return self.study.tell(trial, value, state=state)
+        except ValueError:  # what Optuna says, too, of a trial that has ended
+            number = trial if isinstance(trial, int) else trial.number
+            if self.trials()[number].state is TrialState.RUNNING:
+                raise
+            raise UpdateFinishedTrialError from None
+
+    def give_back(self, reason: str, stalled: Collection[int] = ()) -> int:
+        """How many trials of this worker, not finished, were queued again.
+
+        Args:
+            reason: why they end.
+            stalled: the numbers of those for which nothing was done in a fair time.
+        """
+        n = 0
+        for frozen in self.trials():
+            is_mine = frozen.user_attrs.get("worker") == self.name
+            if is_mine and frozen.state is TrialState.RUNNING:
+                with contextlib.suppress(UpdateFinishedTrialError):
+                    trial = Trial(self.study, frozen._trial_id)
+                    if frozen.number in stalled:
+                        trial.set_user_attr("stalls", stalls(frozen) + 1)
+                    elif stalls(frozen):
+                        trial.set_user_attr("stalls", 0)
+                    trial.set_user_attr("ended", reason)
+                n += self._requeue(frozen)
+        return n
+
+    def _requeue(self, trial: FrozenTrial) -> bool:
+        try:
+            Trial(self.study, trial._trial_id).set_user_attr("ended_by", self.name)
+            return self._queue_again(self._end(trial.number, None, TrialState.FAIL))
+        except UpdateFinishedTrialError:
+            return False
+
+    def _queue_again(self, trial: FrozenTrial) -> bool:
+        """Whether it is tried again.
+
+        As by Optuna's RetryHeartbeatStaleTrialCallback, whose attributes these are.
+        """
+        if is_over(trial) or not has_place(trial, self.trials(), self.n_trials):
+            return False
+        numbers = [*history(trial), trial.number]
+        kept = {"failed_trial": numbers[0], "retry_history": numbers}
+        if "fixed_params" in trial.system_attrs:
+            kept["fixed_params"] = trial.system_attrs["fixed_params"]
+        drawn = {name: kind for name, kind in trial.distributions.items() if _is_in(trial, name)}
+        self.study.add_trial(  # a default outside its range comes back from `fixed_params`
+            optuna.create_trial(
+                state=TrialState.WAITING,
+                params={name: trial.params[name] for name in drawn},
+                distributions=drawn,
+                user_attrs={"deaths": deaths(trial), "stalls": stalls(trial)},
+                system_attrs=kept,
+            )
+        )
+        return True
+
+    def recover(self, *, force: bool = False) -> int:
+        """How many trials of dead workers were queued again."""
+        pause = min(_LOOK_S, self.grace_s / 12)
+        if not force and time.monotonic() - self._last_recovery < pause:
+            return 0
+        self._last_recovery = time.monotonic()
+        trials, known = self.trials(), workers(self.study)  # in this order: no trial has no worker
+        others = [worker for name, worker in known.items() if name != self.name]
+        is_alone = not any(is_alive(worker, self.grace_s) for worker in others)
+        n = 0
+        for trial in trials:
+            if trial.state is TrialState.RUNNING and self._is_orphan(trial, known, is_alone):
+                n += self._requeue(trial)
+        for trial in lost(self.trials()):
+            if is_alone or self._is_left(trial, known):
+                n += self._queue_again(trial)
+        return n
+
+    def _is_orphan(
+        self, trial: FrozenTrial, known: Mapping[str, dict[str, Any]], is_alone: bool
+    ) -> bool:
+        """Whether its worker has ended, or gave no sign while this process looked on."""
+        name = trial.user_attrs.get("worker")
+        if name == self.name:
+            return False
+        worker = known.get(name, {}) if name else {}
+        if (
+            name is None or not worker
+        ):  # killed between asking for the trial and signing it, or about to sign
+            return is_alone or self._unchanged_s(f"trial {trial.number}", None) > self._doubt_s
+        verdict = is_alive(worker, self.grace_s)
+        if verdict is not None and worker.get("machine") == this_machine():
+            return not verdict
+        if worker.get("ended"):
+            return True
+        return verdict is False and self._unchanged_s(name, worker.get("beat")) > self._doubt_s
+
+    def _is_left(self, trial: FrozenTrial, known: Mapping[str, dict[str, Any]]) -> bool:
+        """Whether who failed it, and would queue it again in the next moment, can't any more."""
+        by = trial.user_attrs.get("ended_by", "")
+        if by != self.name and is_alive(known.get(by, {}), self.grace_s) is False:
+            return True
+        ended = trial.datetime_complete
+        return ended is not None and datetime.now().timestamp() - ended.timestamp() > _SETTLED_S
+
+    @property
+    def _doubt_s(self) -> float:
+        return min(_DOUBT_S, self.grace_s / 2)
+
+    def _unchanged_s(self, key: str, sign: Any) -> float:
+        """For how long this process has seen the same sign of life."""
+        now = time.monotonic()
+        if key not in self._seen or self._seen[key][0] != sign:
+            self._seen[key] = (sign, now)
+        return now - self._seen[key][1]
+
+
+def _is_in(trial: FrozenTrial, name: str) -> bool:
+    kind = trial.distributions[name]
+    return kind._contains(kind.to_internal_repr(trial.params[name]))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def workers(study: optuna.Study) -> dict[str, dict[str, Any]]:
+    """What each worker of the study has said of itself, by its name; nothing, where that is none.
+
+    Of such a worker is not known whether it lives.
+    """
+    return {
+        name.removeprefix(_WORKER): about if _is_sound(about) else {}
+        for name, about in study.user_attrs.items()
+        if name.startswith(_WORKER)
+    }
+
+
+def _is_sound(about: Any) -> bool:
+    try:
+        fit(Worker, about, "worker")
+    except InputError:
+        return False
+    return True
+
+
+def is_alive(worker: Mapping[str, Any], grace_s: float) -> bool | None:
+    """Whether the worker lives, by its process here, elsewhere by its last sign; None: unknown."""
+    if not worker:
+        return None
+    if worker.get("ended"):
+        return False
+    if worker["machine"] == this_machine():
+        return worker["ticks"] is not None and _started(worker["pid"]) == worker["ticks"]
+    return abs(time.time() - worker["beat"]) < grace_s

@@ -1,0 +1,143 @@
+"""Hyperparameters as sliders: which kind each declaration asks for, and values from a study.
+
+Nothing here draws anything; `controls` makes widgets of it. Floor 5.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gadlib.files.shapes import TuningFile, fit
+from gadlib.screening.setup import read_best, transfers
+from gadlib.settings.hyperparameters import SOLVERS, Knob
+from gadlib.settings.reading import InputError
+from gadlib.settings.searches import SearchSettings
+from gadlib.tuning import tune
+
+_N_STEPS = 100
+_DIGITS = 6
+
+
+class Slider(NamedTuple):
+    """A slider for one knob; where it is logarithmic, its ends and its step are exponents of 10."""
+
+    low: float
+    high: float
+    step: float
+    is_log: bool
+    is_whole: bool
+    readout: str
+
+
+def slider_of(knob: Knob) -> Slider:
+    """The slider that a declaration asks for."""
+    is_whole = knob.type is int
+    if knob.log:
+        low, high = math.log10(knob.low), math.log10(knob.high)
+        form = ".0f" if is_whole else ".1e" if knob.low < 1e-3 else ".2g"
+        return Slider(low, high, (high - low) / _N_STEPS, True, is_whole, form)
+    if is_whole:
+        return Slider(knob.low, knob.high, 1, False, True, "d")
+    step = 10.0 ** math.floor(math.log10((knob.high - knob.low) / 20))
+    return Slider(knob.low, knob.high, step, False, False, ".3g")
+
+
+def value_of(knob: Knob, shown: float) -> float:
+    """The value of the knob from what its slider shows: whole where it must be, within limits."""
+    value = float(round(shown)) if knob.type is int else float(f"{shown:.{_DIGITS}g}")
+    return min(max(value, knob.least), knob.most)
+
+
+def tooltip_of(knob: Knob) -> str:
+    """What the knob is, its range and its default, in a sentence."""
+    return f"{knob.doc}; {knob.range_text}, default {knob.default:g}"
+
+
+def label_of(knob: Knob) -> str:
+    """The name of the knob, with its unit."""
+    unit = knob.unit.replace("^2", "²").replace("A", "Å")
+    return f"{knob.name} ({unit})" if unit else knob.name
+
+
+def defaults(solver: str) -> dict[str, float]:
+    """The defaults of every knob of a solver."""
+    return {knob.name: knob.default for knob in SOLVERS[solver].knobs()}
+
+
+def values_between(knob: Knob, low: float, high: float, n: int) -> list[float]:
+    """`n` values from `low` to `high` on the knob's own scale; fewer where they must be whole.
+
+    Raises:
+        InputError: when the ends are outside the knob's range or the wrong way round.
+    """
+    if not knob.low <= low < high <= knob.high:
+        raise InputError(
+            f"{knob.name} from {low:g} to {high:g}: expected an interval within {knob.range_text}"
+        )
+    spaced = np.geomspace(low, high, n) if knob.log else np.linspace(low, high, n)
+    return list(dict.fromkeys(value_of(knob, value) for value in spaced))
+
+
+def study_best(where: str, study_name: str | None, solver: str) -> dict[str, float]:
+    """The best values of a study, from its `hpo_results.json`, its SQLite file or its URL.
+
+    Raises:
+        InputError: when there is no such study, no completed trial, or it is of another solver.
+    """
+    if not where.strip():
+        raise InputError("no study: expected a path of hpo_results.json, or of the study's SQLite")
+    where = where.strip()
+    found = _from_results(where) if where.endswith(".json") else _from_study(where, study_name)
+    where, known = _shown(where), defaults(solver)
+    strange = sorted(found.keys() - known.keys())
+    if strange:
+        raise InputError(f"{where}: {', '.join(strange)} is no knob of solver {solver!r}")
+    return known | found
+
+
+def tuned_for_else(where: str, study_name: str | None, settings: SearchSettings) -> str:
+    """A sentence on what the study was tuned for that the settings are not; empty if there is none.
+
+    Raises:
+        InputError: when there is no such study.
+    """
+    where = where.strip()
+    if where.endswith(".json"):
+        best = read_best(where)
+    else:
+        study = tune.load(where if "://" in where else f"sqlite:///{where}", study_name)
+        told = {"best_params": {"": 0}, "about": study.user_attrs.get("gadlib", {})}
+        best = fit(TuningFile, told, _shown(where))
+    told = transfers(best, settings)
+    return f"It was tuned for something else: {'; '.join(told)}." if told else ""
+
+
+def _from_results(where: str) -> dict[str, float]:
+    return _numbers(read_best(where).best_params, where)
+
+
+def _from_study(where: str, study_name: str | None) -> dict[str, float]:
+    study = tune.load(where if "://" in where else f"sqlite:///{where}", study_name)
+    where = _shown(where)
+    try:
+        return _numbers(study.best_trial.params, where)
+    except RuntimeError:  # what Optuna raises when there are several objectives
+        raise InputError(f"{where}: several objectives, so it is no study of gadlib's") from None
+    except ValueError:  # and when no trial is complete
+        raise InputError(
+            f"{where}: no completed trial in it, so there are no best values"
+        ) from None
+
+
+def _shown(where: str) -> str:
+    return tune.without_password(where) if "://" in where else where
+
+
+def _numbers(values: Mapping[Any, Any], where: str) -> dict[str, float]:
+    if not all(isinstance(value, int | float) for value in values.values()):
+        raise InputError(f"{where}: its best values are not all numbers")
+    return {str(name): float(value) for name, value in values.items()}

@@ -1,0 +1,163 @@
+"""The shapes of files that come from outside, declared once: which keys, of what types.
+
+Types are strict: "no" is not false, 6.2 no integer, and nothing is infinite. What does not fit is
+refused in one sentence that names the file, the key, the value and what was expected. Records
+declare their own shape by their fields, as dataclasses (`records`, `pathways`). Floor 0.5.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Optional, TypeVar, get_type_hints
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
+
+from gadlib.settings.reading import InputError, explain, shown
+
+T = TypeVar("T")
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Coordinate = Annotated[
+    float,
+    Field(allow_inf_nan=True),
+    BeforeValidator(lambda value: math.nan if value is None else value),  # as it was written
+]
+
+
+class Shape(BaseModel):
+    """What a file or a part of it looks like; keys that are not declared are passed over."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False, frozen=True, extra="ignore")
+
+
+class ResultFile(Shape):
+    """A result file of searches; `about` is what its records depend on (`outset.identity_of`)."""
+
+    settings: dict[str, Any]
+    records: list[Any]
+    about: dict[str, Any] | None = None
+
+
+class PathsFile(Shape):
+    """The `paths.json` of `irc`."""
+
+    paths: list[Any]
+    settings: dict[str, Any] = {}
+
+
+class Worker(Shape):
+    """What a worker says of itself in a study's attributes."""
+
+    model_config = Shape.model_config | ConfigDict(extra="allow")
+
+    machine: str
+    pid: int = Field(ge=0, lt=2**31)
+    ticks: str | None
+    beat: float = Field(ge=0)
+    started: str | None = None
+    ended: str | None = None
+    seed: int | None = None
+
+
+class StudyAttributes(Shape):
+    """What `tune` writes into a study beside its workers."""
+
+    gadlib: dict[str, Any]
+    settings: dict[str, Any] = {}
+    versions: dict[str, Any] = {}
+    screening: list[dict[str, Any]] = []
+    n_trials: int | None = None
+
+
+class TrialAttributes(Shape):
+    """What a trial of a study says of itself, as far as it is read again."""
+
+    worker: str | None = None
+    deaths: int = 0
+    convergence_rate: float | None = None
+    mean_steps: float | None = None
+    samples: list[dict[str, Any]] = []
+
+
+class About(Shape):
+    """What a study is about, as far as it is read again from a results file."""
+
+    model_config = Shape.model_config | ConfigDict(extra="allow")
+
+    reactions: list[str] = []
+
+
+class TuningFile(Shape):
+    """An `hpo_results.json`: the tuned values, and what they were tuned for."""
+
+    best_params: dict[str, int | float | str]
+    about: About = About()
+    study_name: str | None = None
+
+
+@cache
+def _shape_of(kind: Any) -> Any:
+    """The shape itself, or that of a dataclass by its fields; no integer of one is negative."""
+    if not dataclasses.is_dataclass(kind):
+        return kind
+    hints = get_type_hints(kind)
+    declared: dict[str, Any] = {
+        f.name: (_counted(hints[f.name]), ... if _is_needed(f) else None)
+        for f in dataclasses.fields(kind)
+    }
+    return create_model(str(kind), __base__=Shape, **declared)
+
+
+def _is_needed(field: dataclasses.Field[Any]) -> bool:
+    is_without = field.default is dataclasses.MISSING
+    return is_without and field.default_factory is dataclasses.MISSING
+
+
+def _counted(hint: Any) -> Any:
+    if hint is int:
+        return Count
+    if hint == list[list[float]]:
+        return list[list[Coordinate]]
+    if hint == list[int]:
+        return list[Count]
+    return Optional[Count] if hint == (int | None) else hint  # noqa: UP045 (of an Annotated)
+
+
+def fit(kind: type[T], content: Any, where: str | Path, *, expected: str = "") -> T:
+    """The content as a value of that kind.
+
+    Args:
+        kind: a shape, or a dataclass, which is read by the types of its fields.
+        content: as JSON has it; what there are no fields for is passed over.
+        where: the file, and the place in it, which a message begins with.
+        expected: what such a file is in words.
+
+    Raises:
+        InputError: when it is something else.
+    """
+    wanted = expected or "an object as gadlib writes it"
+    if not isinstance(content, Mapping):
+        raise InputError(f"{where}: expected {wanted}, found {shown(content)}")
+    shape = _shape_of(kind)
+    try:
+        read = shape.model_validate(content)
+    except ValidationError as error:
+        if missing := [str(e["loc"][0]) for e in error.errors() if e["type"] == "missing"]:
+            raise InputError(f"{where}: expected {wanted}; lacks {', '.join(missing)}") from None
+        raise InputError(f"{where}: {explain(error)}") from None
+    if shape is kind:
+        return read
+    return kind(**{name: getattr(read, name) for name in read.model_fields_set})
+
+
+def fit_all(kind: type[T], items: Sequence[Any], where: str | Path, name: str) -> list[T]:
+    """The items of a list in a file, each as a value of that kind.
+
+    Raises:
+        InputError: naming the first that is something else.
+    """
+    return [fit(kind, item, f"{where}: {name}[{i}]") for i, item in enumerate(items)]

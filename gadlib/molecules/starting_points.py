@@ -1,0 +1,238 @@
+"""Starting points: from reactions by a recipe, from files of geometries; which can be searched.
+
+How files are read is `transition1x`'s and `geometries`'. Floor 3.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.formula import Formula
+from jaxtyping import Float, Int
+
+from gadlib.batch import Batch
+from gadlib.molecules import geometries
+from gadlib.molecules.bonds import n_fragments
+from gadlib.molecules.reactions import (
+    EMBEDDED,
+    SAMPLES,
+    SPLITS,
+    Reaction,
+    count,
+    drawn,
+    read,
+    seed_of,
+    split_names,
+)
+from gadlib.settings.hyperparameters import SOLVERS
+from gadlib.settings.reading import InputError, listed
+
+MAX_NOISE = 5.0
+
+__all__ = [
+    "EMBEDDED",
+    "SAMPLES",
+    "SPLITS",
+    "Reaction",
+    "Start",
+    "count",
+    "drawn",
+    "hill_formula",
+    "parse_start",
+    "problem_of",
+    "read",
+    "read_geometries",
+    "require_some",
+    "seed_of",
+    "split_names",
+    "starts",
+    "too_close",
+]
+
+_ANCHORS = {
+    "reactant": (1.0, 0.0, 0.0),
+    "ts": (0.0, 1.0, 0.0),
+    "product": (0.0, 0.0, 1.0),
+    "midpoint_rt": (0.5, 0.5, 0.0),
+    "three_quarter_rt": (0.25, 0.75, 0.0),
+    "midpoint_rp": (0.5, 0.0, 0.5),
+}
+
+
+@dataclass(frozen=True)
+class Start:
+    """A starting point of a search.
+
+    Attributes:
+        name: of the reaction, or of the frame in a file of geometries.
+        split: that it came from, empty for a file of geometries.
+        start: the recipe, as in `midpoint_rt_noise1.0A`.
+        noise_seed: that its own noise was drawn with, None without noise.
+        max_fragments: pieces that the reference transition state (or, without one, the geometry
+            itself) is in.
+        ends: reactant and product in A where they are known.
+        problem: why no search can begin here, in words; empty where one can.
+    """
+
+    name: str
+    formula: str
+    split: str
+    start: str
+    noise_seed: int | None
+    atomic_numbers: Int[np.ndarray, " n"]
+    positions: Float[np.ndarray, "n 3"]
+    max_fragments: int
+    ends: tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"]] | None = None
+    problem: str = ""
+
+
+def hill_formula(numbers: np.ndarray) -> str:
+    """The formula in Hill's order, as in C2H6O."""
+    return Formula(Atoms(numbers).get_chemical_formula()).format("hill")
+
+
+def starts(reactions: Sequence[Reaction], start_from: str, noise_seed: int = 42) -> list[Start]:
+    """One starting point per reaction; sample i draws its noise with seed `noise_seed + i`.
+
+    That i is the place in the splits that were read, so that a reaction starts from the same
+    point in every sample; of reactions that were not read it is the place among those given.
+
+    Raises:
+        InputError: when the recipe is unknown, or no reaction can be searched.
+    """
+    anchor, noise = parse_start(start_from)
+    r, t, p = _ANCHORS[anchor]
+    found = []
+    for i, reaction in enumerate(reactions):
+        positions = r * reaction.reactant + t * reaction.transition_state + p * reaction.product
+        seed = noise_seed + (i if reaction.place is None else reaction.place)
+        if noise:
+            generator = torch.Generator().manual_seed(seed)
+            drawn = torch.randn(positions.shape, generator=generator, dtype=torch.float32)
+            positions = positions + (noise * drawn).double().numpy()
+        found.append(
+            Start(
+                name=reaction.name,
+                formula=reaction.formula,
+                split=reaction.split,
+                start=start_from,
+                noise_seed=seed if noise else None,
+                atomic_numbers=reaction.atomic_numbers,
+                positions=positions,
+                max_fragments=_pieces(reaction.atomic_numbers, reaction.transition_state),
+                ends=(reaction.reactant, reaction.product),
+                problem=reaction.problem,
+            )
+        )
+    require_some(found, start_from)
+    return found
+
+
+def parse_start(start_from: str) -> tuple[str, float]:
+    """The anchor and the noise in angstrom of a recipe such as `midpoint_rt_noise1.0A`.
+
+    Raises:
+        InputError: when it is not such a recipe.
+    """
+    match = re.fullmatch(r"([a-z_]+?)(?:_noise(\d+(?:\.\d+)?)A)?", start_from)
+    if match is None or match[1] not in _ANCHORS:
+        raise InputError(
+            f"start {start_from!r}: expected one of {', '.join(_ANCHORS)},"
+            " with an optional _noise<A>A, as in midpoint_rt_noise1.0A"
+        )
+    noise = float(match[2] or 0.0)
+    if noise > MAX_NOISE:
+        raise InputError(
+            f"start {start_from!r}: expected noise of at most {MAX_NOISE} A,"
+            " else nothing of the molecule is left"
+        )
+    return match[1], noise
+
+
+def read_geometries(path: str | Path) -> list[Start]:
+    """Starting points from the frames of a file (xyz, extxyz, or whatever ASE reads), in order.
+
+    A frame that no search can use has its `problem`. A frame's name is the `name` in its comment,
+    else the file's name and the frame's number.
+
+    Raises:
+        InputError: when the file is missing or unreadable, or no frame can be used.
+    """
+    path = Path(path)
+    found = []
+    for geometry in geometries.read(path):
+        numbers, positions = geometry.atomic_numbers, geometry.positions
+        start = Start(
+            name=geometry.name,
+            formula=hill_formula(numbers),
+            split="",
+            start=geometries.printable(path.name),
+            noise_seed=None,
+            atomic_numbers=numbers,
+            positions=positions,
+            max_fragments=_pieces(numbers, positions),
+            problem=geometry.problem,
+        )
+        found.append(start)
+    require_some(found, str(path))
+    return found
+
+
+def _pieces(numbers: np.ndarray, positions: np.ndarray) -> int:
+    return int(n_fragments(Batch.pack([positions], [numbers]))[0]) if len(numbers) else 0
+
+
+def too_close(start: Start, least: float) -> str:
+    """Which two atoms are closer than `least` (A), in words; empty where none are."""
+    distance = np.linalg.norm(start.positions[:, None] - start.positions[None], axis=-1)
+    np.fill_diagonal(distance, np.inf)
+    if len(distance) < 2 or distance.min() >= least:
+        return ""
+    i, j = sorted(np.unravel_index(distance.argmin(), distance.shape))
+    symbols = Atoms(start.atomic_numbers).get_chemical_symbols()
+    return (
+        f"atoms {i} ({symbols[i]}) and {j} ({symbols[j]}) of {start.name} are"
+        f" {distance.min():.3f} A apart at {start.start}; expected at least {least} A"
+    )
+
+
+def problem_of(start: Start, least: float) -> str:
+    """Why no search can begin there, in words; empty where one can.
+
+    Args:
+        start: where to begin.
+        least: how close two atoms may be (A).
+    """
+    return start.problem or _no_saddle(start) or too_close(start, least)
+
+
+def _no_saddle(start: Start) -> str:
+    """Why a free molecule of one or two atoms has no saddle, in words."""
+    n = len(start.atomic_numbers)
+    if n > 2:
+        return ""
+    told = ("no vibrations", "1 vibration")[max(n - 1, 0)]
+    return f"{start.name} has {told}; expected two, so three atoms, as a saddle needs them"
+
+
+def require_some(found: Sequence[Start], where: str) -> None:
+    """Nothing, when one start can be searched; those that can't become records, not errors.
+
+    Raises:
+        InputError: naming each start and what is wrong with it, when none can.
+    """
+    least = min(kind.closest_pair for kind in SOLVERS.values())
+    reasons = [problem_of(start, least) for start in found]
+    if not reasons or not all(reasons):
+        return
+    told = [
+        reason if start.name in reason else f"{start.name}: {reason}"
+        for start, reason in zip(found, reasons, strict=True)
+    ]
+    raise InputError(f"{where}: no start can be searched: {listed(told)}")

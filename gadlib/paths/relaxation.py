@@ -1,0 +1,136 @@
+"""Down to a minimum and not over a ridge: damped quasi-Newton steps within a trust radius.
+
+Each step lowers the energy, or is taken back. What is found is certified by an exact Hessian; where
+that curves down, the descent goes on from there. Floor 3.5.
+
+References: Nocedal, Wright, Numerical Optimization, Springer (2006), algorithm 4.1 (the radius) and
+procedure 18.2 (the damping).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from gadlib.evaluation import Calculator
+from gadlib.hessians.normal_modes import spectrum
+from gadlib.hessians.quadratic import bfgs, predicted_change, trust_step
+from gadlib.progress import signs_of_life
+from gadlib.rows import put, take
+from gadlib.solver.state import State, along_modes, displacement
+from gadlib.solver.trust.curvature import certified, evaluated
+from gadlib.solver.trust.tries import pick
+
+RELAXED_FORCE = 0.005
+"""eV/A on any atom, at a minimum."""
+
+RISE_TOL = 1e-6
+"""eV by which an energy may rise, as noise of the potential."""
+
+_RADIUS, _RADIUS_MAX, _RADIUS_MIN = 0.2, 0.5, 1e-4  # amu^1/2 A
+_HOPELESS = 0.02  # a failure so near to a sound point ends the descent
+
+
+def relax(calculator: Calculator, state: State, *, n_steps: int = 300) -> State:
+    """The state at minima, each certified by its exact Hessian, or where the steps ran out.
+
+    Args:
+        calculator: the potential.
+        state: where to begin, with exact Hessians or models of them.
+        n_steps: moves at most, those taken back included.
+    """
+    radius = torch.full_like(state.energy, _RADIUS)
+    active = is_sound(state).nonzero().flatten()
+    for _ in range(n_steps):
+        active = active[~_is_minimum(take(state, active)) & is_sound(take(state, active))]
+        if not len(active):
+            break
+        signs_of_life.stepped(len(active), len(active))
+        part, radius[active] = _step(calculator, take(state, active), radius[active])
+        is_claimed = (part.max_force < RELAXED_FORCE) & ~part.is_exact & is_sound(part)
+        is_stuck = (radius[active] < 2 * _RADIUS_MIN) & is_sound(part)
+        part = with_exact(calculator, part, is_claimed | (is_stuck & ~part.is_exact))
+        state = put(state, active, lambda _, part=part: part)
+        active = active[(radius[active] > _RADIUS_MIN) | ~state.is_exact[active]]
+        radius[active] = radius[active].clamp(min=2 * _RADIUS_MIN)
+    return with_exact(calculator, state, ~state.is_exact & is_sound(state))
+
+
+def is_sound(state: State) -> Bool[Tensor, " B"]:
+    """Which systems could be computed where they are."""
+    is_sound = [not text for text in state.message]
+    return torch.tensor(is_sound, dtype=torch.bool, device=state.energy.device)
+
+
+def with_exact(calculator: Calculator, state: State, chosen: Bool[Tensor, " B"]) -> State:
+    """The state with exact Hessians of the chosen systems, where they are."""
+    rows = chosen.nonzero().flatten()
+    if not len(rows):
+        return state
+    return put(state, rows, lambda part: _exactly(certified(calculator, part)))
+
+
+def _exactly(state: State) -> State:
+    return replace(state, is_exact=torch.ones_like(state.is_exact))
+
+
+def _is_minimum(state: State) -> Bool[Tensor, " B"]:
+    return state.is_exact & (state.order == 0) & (state.max_force < RELAXED_FORCE)
+
+
+def weighted_gradient(state: State) -> Float[Tensor, "B D"]:
+    """The gradient along the vibrations, in eV/(A amu^1/2)."""
+    along = along_modes(state, -state.forces.flatten(1))
+    return torch.where(state.spectrum.eigenvalues.isfinite(), along, 0.0)
+
+
+def moved(calculator: Calculator, state: State, step: Float[Tensor, "B D"]) -> State:
+    """The state one Cartesian step on, its Hessian the old one."""
+    batch = state.batch.moved_to(state.batch.positions + step.unflatten(1, (-1, 3)))
+    there = replace(state, batch=batch, steps=state.steps + 1)
+    there = evaluated(calculator, there, torch.zeros_like(state.is_exact))
+    return replace(there, is_exact=torch.zeros_like(state.is_exact))
+
+
+def keep(accepted: Bool[Tensor, " B"], there: State, here: State) -> State:
+    """For each system the state there or here; what it cost is kept."""
+    rows = (~accepted).nonzero().flatten()
+    spent = ("steps", "n_gradient", "n_hessian", "calculator_s")
+    back = take(here, rows)
+    paid = take(there, rows)
+    back = replace(back, **{name: getattr(paid, name) for name in spent})
+    return put(there, rows, lambda _: back) if len(rows) else there
+
+
+def _step(
+    calculator: Calculator, state: State, radius: Float[Tensor, " B"]
+) -> tuple[State, Float[Tensor, " B"]]:
+    gradient, values = weighted_gradient(state), state.spectrum.eigenvalues
+    step = trust_step(gradient, values, radius)
+    cartesian = displacement(state, step)
+    there = moved(calculator, state, cartesian)
+    change = (state.forces - there.forces).flatten(1)
+    hessian = bfgs(state.hessian, cartesian, change)
+    there = replace(there, hessian=hessian, spectrum=spectrum(hessian, there.batch))
+    gained = there.energy - state.energy
+    accepted = is_sound(there) & (gained < RISE_TOL)
+    ratio = gained / predicted_change(gradient, values, step).clamp(max=-1e-12)
+    is_long = step.norm(dim=-1) > 0.7 * radius
+    grown = torch.where((ratio > 0.7) & is_long, (2 * radius).clamp(max=_RADIUS_MAX), radius)
+    radius = pick(accepted & (ratio > 0.2), grown, radius / 3)
+    is_hopeless = ~is_sound(there) & (radius < _HOPELESS)
+    learned = replace(state, hessian=hessian, spectrum=spectrum(hessian, state.batch))
+    learned = replace(learned, is_exact=torch.zeros_like(state.is_exact))
+    stayed = put_learned(is_sound(there), learned, state)
+    told = zip(is_hopeless.tolist(), there.message, stayed.message, strict=True)
+    stayed = replace(stayed, message=tuple(new if bad else old for bad, new, old in told))
+    return keep(accepted, there, stayed), radius
+
+
+def put_learned(chosen: Bool[Tensor, " B"], learned: State, state: State) -> State:
+    """The state that has learned the curvature of a step taken back, where that could be told."""
+    rows = chosen.nonzero().flatten()
+    return put(state, rows, lambda _: take(learned, rows)) if len(rows) else state

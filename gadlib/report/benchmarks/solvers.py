@@ -1,0 +1,291 @@
+"""Solvers side by side: how often they succeed, at what cost, and what they end at.
+
+Reference: Dolan, More, Math. Program. 91, 201 (2002), doi:10.1007/s101070100263 (profiles; here
+against the budget itself, not its ratio to the best).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+from gadlib.benchmarks.solvers import RECOVERED_TOL, Results
+from gadlib.report.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    LEGEND,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    axes_or_new,
+    panels,
+    say,
+)
+from gadlib.report.validation.comparison import wilson
+from gadlib.screening.records import Record, gradients_of
+from gadlib.solver.criteria import IMAGINARY_MIN_CM1
+
+_COLOURS = {
+    "trust": BLUE,
+    "gad": SKY,
+    "sella": VERMILLION,
+    "sella-internal": ORANGE,
+    "sella-hessian": PURPLE,
+}
+_STYLES = {"sella-internal": ":", "sella-hessian": "--"}
+"""Of lines that may lie on one another."""
+
+_NOTHING = "There is no search to compare."
+
+
+class Row(NamedTuple):
+    """One solver from one kind of start.
+
+    Attributes:
+        bound, strict, index1: how many of the `n` searches.
+        recovered: how many of the `n_known` whose reference saddle is known ended there.
+        gradients: median gradient equivalents of the strict ones; None without any.
+        wall_s: wall time of all searches for each strict saddle, likewise.
+        overhead: of that wall time, the part outside the calculator.
+        n_failed: searches that ended by an error.
+    """
+
+    solver: str
+    start: str
+    n: int
+    bound: int
+    strict: int
+    index1: int
+    recovered: int
+    n_known: int
+    gradients: float | None
+    wall_s: float | None
+    overhead: float
+    n_failed: int
+
+
+class Benchmark(NamedTuple):
+    """A comparison, ready to be drawn.
+
+    Attributes:
+        runs: a row for every search: `solver`, `start`, `name`, `bound`, `strict`, `index1`,
+            `recovered` (None where the reference saddle is unknown), `deviation` (A), `gradients`,
+            `wall_s`, `calculator_s`, `imaginary_cm1`, `n_fragments`, `status`.
+        rows: a row for every solver and kind of start.
+    """
+
+    runs: pd.DataFrame
+    rows: tuple[Row, ...]
+
+
+def collect_benchmark(results: Results) -> Benchmark:
+    """The comparison of the solvers' searches."""
+    runs: Any = pd.DataFrame(
+        [
+            _run(solver, record, results.deviation(record))
+            for solver, records in results.records.items()
+            for record in records
+        ]
+    )
+    if not len(runs):
+        return Benchmark(runs, ())
+    by_start = (group for _, group in runs.groupby("start", sort=False))
+    groups = (pair for group in by_start for pair in group.groupby(["start", "solver"], sort=False))
+    return Benchmark(runs, tuple(_row(key, group) for key, group in groups))
+
+
+def _run(solver: str, record: Record, deviation: float | None) -> dict[str, object]:
+    return {
+        "solver": solver,
+        "start": record.start,
+        "name": record.name,
+        "bound": bool(record.bound),
+        "strict": bool(record.strict),
+        "index1": bool(record.index1),
+        "recovered": None
+        if deviation is None
+        else bool(record.strict) and deviation < RECOVERED_TOL,
+        "deviation": deviation,
+        "gradients": gradients_of(record),
+        "wall_s": record.elapsed_s,
+        "calculator_s": record.calculator_s,
+        "imaginary_cm1": record.imaginary_cm1,
+        "n_fragments": record.n_fragments,
+        "status": record.status,
+    }
+
+
+_FAILED = ("calculator_failed", "process_ended", "timed_out", "solver_failed", "bad_start")
+
+
+def _row(key: Any, group: Any) -> Row:
+    start, solver = key
+    strict = group[group["strict"]]
+    wall = float(group["wall_s"].sum())
+    known = group["recovered"].dropna()
+    return Row(
+        solver=solver,
+        start=start,
+        n=len(group),
+        bound=int(group["bound"].sum()),
+        strict=len(strict),
+        index1=int(group["index1"].sum()),
+        recovered=int(known.sum()),
+        n_known=len(known),
+        gradients=float(strict["gradients"].median()) if len(strict) else None,
+        wall_s=wall / len(strict) if len(strict) else None,
+        overhead=1 - float(group["calculator_s"].sum()) / wall if wall else 0.0,
+        n_failed=int(group["status"].isin(_FAILED).sum()),
+    )
+
+
+def benchmark_table(benchmark: Benchmark) -> pd.DataFrame:
+    """One row per kind of start and solver: rates with 95 % Wilson intervals, and costs."""
+    return pd.DataFrame(
+        [
+            {
+                "start": row.start,
+                "solver": row.solver,
+                "n": row.n,
+                "bound": rate_text(row.bound, row.n),
+                "strict": rate_text(row.strict, row.n),
+                "index1": rate_text(row.index1, row.n),
+                "recovered": rate_text(row.recovered, row.n_known),
+                "gradients": "-" if row.gradients is None else f"{row.gradients:.0f}",
+                "wall s": "-" if row.wall_s is None else f"{row.wall_s:.2f}",
+                "outside": f"{row.overhead:.0%}",
+                "failed": row.n_failed,
+            }
+            for row in benchmark.rows
+        ]
+    )
+
+
+def rate_text(k: int, n: int) -> str:
+    """A rate in percent with its 95 % Wilson interval, as in `75 % (41-93)`."""
+    if not n:
+        return "-"
+    low, high = wilson(k, n)
+    return f"{100 * k / n:.0f} % ({100 * low:.0f}-{100 * high:.0f})"
+
+
+class Profile(NamedTuple):
+    """Success against budget: `rate` of all searches were successes at a cost of up to `cost`."""
+
+    solver: str
+    cost: np.ndarray
+    rate: np.ndarray
+
+
+def collect_profiles(
+    benchmark: Benchmark, start: str, *, cost: str = "gradients", success: str = "bound"
+) -> list[Profile]:
+    """The profile of each solver from one kind of start.
+
+    Args:
+        benchmark: the comparison.
+        start: the recipe.
+        cost: `gradients` or `wall_s`.
+        success: `bound`, `strict`, `index1` or `recovered`.
+    """
+    if not len(benchmark.runs):
+        return []
+    runs: Any = benchmark.runs[benchmark.runs["start"] == start]
+    profiles = []
+    for solver, group in runs.groupby("solver", sort=False):
+        is_success = group[success].eq(True)
+        paid = np.sort(group.loc[is_success, cost].to_numpy(dtype=float))
+        rate = np.arange(1, len(paid) + 1) / len(group)
+        profiles.append(Profile(str(solver), paid, rate))
+    return profiles
+
+
+def draw_profiles(profiles: Sequence[Profile], *, unit: str, ax: Axes | None = None) -> Axes:
+    """Steps of success against budget on a logarithmic axis, one line a solver."""
+    ax = axes_or_new(ax)
+    paid = [cost for profile in profiles for cost in profile.cost]
+    if not paid:
+        return say(ax, "No search succeeded.")
+    end = 1.3 * max(paid)
+    for profile in profiles:
+        x = np.concatenate([[min(paid) / 1.3], profile.cost, [end]])
+        y = np.concatenate([[0], profile.rate, [profile.rate[-1] if len(profile.rate) else 0]])
+        colour = _COLOURS.get(profile.solver, BLACK)
+        style = _STYLES.get(profile.solver, "-")
+        ax.step(x, y, where="post", color=colour, linestyle=style, label=profile.solver)
+    ax.set(xscale="log", xlim=(min(paid) / 1.3, end), ylim=(0, 1.02))
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set(xlabel=unit, ylabel="fraction of the searches")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), **LEGEND)
+    return ax
+
+
+def draw_rates(benchmark: Benchmark, *, criterion: str = "bound", ax: Axes | None = None) -> Axes:
+    """Bars of success by start, one for each solver, with 95 % Wilson intervals."""
+    ax = axes_or_new(ax, width=7.2)
+    if not benchmark.rows:
+        return say(ax, _NOTHING)
+    starts = list(dict.fromkeys(row.start for row in benchmark.rows))
+    solvers = list(dict.fromkeys(row.solver for row in benchmark.rows))
+    width = 0.8 / len(solvers)
+    for i, solver in enumerate(solvers):
+        rows = {row.start: row for row in benchmark.rows if row.solver == solver}
+        shown = [row for row in rows.values() if _total(row, criterion)]
+        places = [starts.index(row.start) for row in shown]
+        rates = np.array([getattr(r, criterion) / _total(r, criterion) for r in shown])
+        ends = np.array([wilson(getattr(r, criterion), _total(r, criterion)) for r in shown])
+        error = np.abs(ends.reshape(-1, 2).T - rates)
+        x = np.array(places) - 0.4 + width * (i + 0.5)
+        colour = _COLOURS.get(solver, GREY)
+        ax.bar(x, rates, 0.95 * width, yerr=error, color=colour, label=solver, capsize=2)
+    ax.set_xticks(range(len(starts)), starts)
+    ax.set(ylim=(0, 1.02), ylabel=f"{criterion}: fraction of the searches")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), **LEGEND)
+    return ax
+
+
+def _total(row: Row, criterion: str) -> int:
+    return row.n_known if criterion == "recovered" else row.n
+
+
+def draw_ends(benchmark: Benchmark) -> Figure:
+    """What strict saddles are like: their imaginary wavenumbers, and the pieces they are in."""
+    figure, axes = panels(1, 2, width=9.0)
+    left, right = axes[0]
+    runs: Any = benchmark.runs
+    strict = runs[runs["strict"]] if len(runs) else runs
+    if not len(strict):
+        say(left, "No search ended at a strict saddle.")
+        say(right, "")
+        return figure
+    solvers = list(dict.fromkeys(strict["solver"]))
+    most = int(strict["n_fragments"].max())
+    for i, solver in enumerate(solvers):
+        own = strict[strict["solver"] == solver]
+        colour = _COLOURS.get(solver, GREY)
+        waves = np.sort(own["imaginary_cm1"].to_numpy(dtype=float))
+        below = np.arange(1, len(waves) + 1) / len(waves)
+        style = _STYLES.get(solver, "-")
+        left.step(waves, below, where="post", color=colour, linestyle=style)
+        counts = own["n_fragments"].value_counts()
+        x = np.arange(1, most + 1) - 0.4 + 0.8 * (i + 0.5) / len(solvers)
+        heights = [counts.get(pieces, 0) / len(own) for pieces in range(1, most + 1)]
+        right.bar(x, heights, 0.75 / len(solvers), color=colour, label=f"{solver} ({len(own)})")
+    left.axvline(IMAGINARY_MIN_CM1, color=GREEN, linewidth=1, label="least of a bound one")
+    left.legend(loc="upper left", **LEGEND)
+    left.set(xlabel="imaginary wavenumber (cm⁻¹)", ylabel="fraction below", ylim=(0, 1.15))
+    right.set(xlabel="fragments", ylabel="fraction of the strict saddles", ylim=(0, 1.15))
+    right.set_xticks(range(1, most + 1))
+    right.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), **LEGEND)
+    return figure

@@ -1,0 +1,1 @@
+"""Results brought together on one page that asks nothing of the network."""

@@ -1,0 +1,205 @@
+"""A page of results that can be sent: one HTML file that asks nothing of the network.
+
+Figures are inline SVG, or PNG where they hold so many points that SVG would be large.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import matplotlib.pyplot as plt
+import optuna
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gadlib.paths.intended import PathRecord
+from gadlib.report.searches.paths import (
+    draw_profiles_of,
+    draw_verdicts,
+    paths_table,
+    verdict_sentence,
+)
+from gadlib.report.searches.screening import Screened
+from gadlib.report.tuning.landscape import draw_contours, draw_parallel, draw_slices
+from gadlib.report.tuning.samples import (
+    collect_samples,
+    draw_kept,
+    draw_samples,
+    kept_sentence,
+    never_sentence,
+    samples_table,
+)
+from gadlib.report.tuning.stability import (
+    collect_seeds,
+    collect_stability,
+    draw_seeds,
+    draw_stability,
+    seeds_table,
+)
+from gadlib.report.tuning.study import (
+    best_table,
+    collect_importances,
+    collect_trials,
+    draw_history,
+    draw_importances,
+)
+from gadlib.report.validation.comparison import comparison_table
+from gadlib.report.validation.gain import collect_gain, draw_gain, gain_table
+from gadlib.screening.records import Record, versions
+from gadlib.settings.reading import without_secrets
+
+MAX_SVG = 400_000
+"""Characters above which a figure becomes a PNG."""
+
+_HEAD = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>gadlib report</title>
+<style>
+body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 62em; margin: 2em auto; padding: 0 1em; }}
+h1, h2 {{ font-weight: 600; }} h2 {{ margin-top: 2em; border-bottom: 1px solid #ddd; }}
+table {{ border-collapse: collapse; font-size: 13px; margin: 1em 0; }}
+td, th {{ padding: 3px 9px; border-bottom: 1px solid #eee; text-align: left; }}
+figure {{ margin: 1em 0; }} svg, img {{ max-width: 100%; height: auto; }}
+pre {{ background: #f6f6f6; padding: 0.8em; font-size: 12px; white-space: pre-wrap;
+  overflow-wrap: anywhere; }}
+.wide {{ overflow-x: auto; }}
+.red {{ color: #b30000; font-weight: 700; }}
+</style></head><body>
+<h1>Saddle searches, tuned</h1>
+<p>Written {when}. Made again by:</p><pre>{command}</pre>
+"""
+
+
+class Material(NamedTuple):
+    """What a page is made of; what is missing is left out of it.
+
+    Attributes:
+        studies: the first is shown in full, all of them side by side.
+        default, tuned: records from the same starting points.
+        screened: which reactions are difficult and easy, None where no screening told them.
+        paths: what saddles join.
+        settings: what all of it was done with, by source.
+        command: the one that writes this page.
+        notes: what could not be read, a sentence each.
+    """
+
+    studies: Sequence[optuna.Study]
+    default: Sequence[Record]
+    tuned: Sequence[Record]
+    screened: Screened | None
+    paths: Sequence[PathRecord]
+    settings: Mapping[str, Any]
+    command: str
+    notes: Sequence[str] = ()
+
+
+def page(material: Material) -> str:
+    """The page, as HTML."""
+    now = datetime.now().astimezone().isoformat(timespec="minutes")
+    parts = [_HEAD.format(when=now, command=html.escape(material.command))]
+    parts += [sentence(note, is_red=True) for note in material.notes]
+    if material.default:
+        parts += ["<h2>Is the gain real?</h2>", *_gain(material)]
+    if material.studies:
+        parts += ["<h2>Which knob matters?</h2>", *_knobs(material.studies[0])]
+    if len(material.studies) > 1:
+        parts += ["<h2>Other seeds</h2>", *_seeds(material.studies)]
+    if material.paths:
+        parts += ["<h2>Are they the right saddles?</h2>", *_paths(material.paths)]
+    parts += ["<h2>Settings and versions</h2>", table(_versions())]
+    for name, values in material.settings.items():
+        told = without_secrets(json.dumps(values, indent=1, default=str))
+        parts.append(f"<h3>{html.escape(name)}</h3><pre>{html.escape(told)}</pre>")
+    return "\n".join([*parts, "</body></html>\n"])
+
+
+def _gain(material: Material) -> Iterator[str]:
+    gain = collect_gain(material.default, material.tuned, material.screened)
+    yield sentence(gain.groups["overall"].verdict)
+    yield sentence(gain.sentence, is_red=gain.easy_fell)
+    yield table(gain_table(gain))
+    yield figure(lambda: draw_gain(gain))
+    yield table(comparison_table(gain.groups["overall"]))
+    yield f"<h3>Gained and lost ({len(gain.changes)})</h3>"
+    yield table(gain.changes)
+
+
+def _knobs(study: optuna.Study) -> Iterator[str]:
+    trials, importances = collect_trials(study), collect_importances(study)
+    yield figure(lambda: draw_history(trials))
+    if trials.best is None:
+        return
+    samples, stability = collect_samples(study), collect_stability(study, importances)
+    yield figure(lambda: draw_importances(importances))
+    yield figure(lambda: draw_stability(stability))
+    yield figure(lambda: draw_parallel(trials))
+    yield figure(lambda: draw_slices(trials))
+    yield figure(lambda: draw_contours(trials, importances))
+    yield "<h3>Best values, and ranges to widen</h3>" + table(best_table(trials))
+    yield "<h3>Samples</h3>" + sentence(never_sentence(samples))
+    yield figure(lambda: draw_samples(samples))
+    yield sentence(kept_sentence(samples))
+    yield figure(lambda: draw_kept(samples))
+    yield table(samples_table(samples))
+
+
+def _seeds(studies: Sequence[optuna.Study]) -> Iterator[str]:
+    seeds = collect_seeds(studies)
+    yield figure(lambda: draw_seeds(seeds))
+    upright = seeds_table(seeds).astype(str).set_index("study").T
+    yield table(upright.rename_axis(columns=None).reset_index(names=""))
+
+
+def _paths(paths: Sequence[PathRecord]) -> Iterator[str]:
+    yield sentence(verdict_sentence(paths))
+    yield figure(lambda: draw_verdicts(paths))
+    yield figure(lambda: draw_profiles_of(paths))
+    yield table(paths_table(paths))
+
+
+def _versions() -> pd.DataFrame:
+    return pd.DataFrame([versions()]).T.reset_index().set_axis(["package", "version"], axis=1)
+
+
+def sentence(text: str, *, is_red: bool = False) -> str:
+    """A paragraph, red where it must not be overlooked."""
+    mark = ' class="red"' if is_red else ""
+    return f"<p{mark}>{html.escape(text)}</p>"
+
+
+def table(frame: pd.DataFrame) -> str:
+    """A table; a cell that says that something fell is red."""
+    if not len(frame):
+        return "<p>None.</p>"
+    told = frame.to_html(index=False, border=0, na_rep="-")
+    told = told.replace("<td>FELL</td>", '<td class="red">FELL</td>')
+    return f'<div class="wide">{told}</div>'
+
+
+def figure(draw: Callable[[], Figure | Axes]) -> str:
+    """A drawing as inline SVG, or PNG where that would be large; closed when it is written."""
+    drawn = draw()
+    made = drawn if isinstance(drawn, Figure) else drawn.get_figure(root=True)
+    assert made is not None
+    try:
+        return f"<figure>{_image(made)}</figure>"
+    finally:
+        plt.close(made)
+
+
+def _image(made: Figure) -> str:
+    if sum(len(ax.lines) for ax in made.axes) < 200:
+        text = io.StringIO()
+        made.savefig(text, format="svg", metadata={"Date": None})
+        svg = text.getvalue()
+        if len(svg) < MAX_SVG:
+            return svg[svg.index("<svg") :]
+    data = io.BytesIO()
+    made.savefig(data, format="png", dpi=130)
+    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}">'

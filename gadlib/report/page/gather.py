@@ -1,0 +1,152 @@
+"""Results brought together for a page: what is missing becomes a note on it, not an end."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import optuna
+
+from gadlib.cluster.storage import without_password
+from gadlib.files.writing import write_bytes
+from gadlib.paths import intended
+from gadlib.report.page.document import Material, page
+from gadlib.report.searches.screening import Screened, screened_in
+from gadlib.screening.records import Record, read_records
+from gadlib.settings.reading import InputError, without_secrets
+from gadlib.settings.results import ReportSettings
+from gadlib.settings.searches import SearchSettings
+from gadlib.tuning.study import load
+
+T = TypeVar("T")
+
+
+def write_page(settings: ReportSettings, arguments: Sequence[str]) -> tuple[Path, list[str]]:
+    """The page, written, and notes on what is not in it.
+
+    Args:
+        settings: what goes into it.
+        arguments: the command line that asked for it, which the page shows.
+
+    Raises:
+        InputError: when there is nothing to show, or the page is there and `resume` is not set.
+    """
+    out = Path(settings.out)
+    if out.exists() and not settings.resume:
+        raise InputError(f"{out} exists: replace it with --resume, or choose another --out")
+    arguments = without_passwords(arguments)
+    material = gather(settings, f"python -m gadlib {shlex.join(arguments)}")
+    return write_bytes(out, page(material).encode()), list(material.notes)
+
+
+def gather(settings: ReportSettings, command: str) -> Material:
+    """All that the settings name and that can be read.
+
+    Raises:
+        InputError: when none of it can.
+    """
+    notes: list[str] = []
+    told: dict[str, Any] = {}
+
+    def read(name: str | None, reader: Callable[[str], T], otherwise: T) -> T:
+        try:
+            return otherwise if name is None else reader(name)
+        except InputError as error:
+            notes.append(str(error))
+            return otherwise
+
+    def records(path: str) -> list[Record]:
+        told[path], found = read_records(path)
+        return found
+
+    studies = []
+    for url in _storages(settings):
+        try:
+            studies.append(open_study(url, settings.study_name))
+        except InputError as error:
+            notes.append(str(error))
+    for number, study in enumerate(studies, start=1):
+        told[f"study {number}: {study.study_name}"] = study.user_attrs
+    folder = settings.validation
+    files = [None if folder is None else str(Path(folder) / f"{n}.json") for n in _SIDES]
+    default, tuned = (read(path, records, []) for path in files)
+    screened = read(
+        settings.screening if default else None,
+        lambda path: screened_in(path, _search_settings(told[str(files[0])])),
+        None,
+    )
+    if screened and not {(r.name, r.formula) for r in default} & _known(screened):
+        notes.append(f"{settings.screening} is not used: it has none of the reactions validated")
+        screened = None
+    material = Material(
+        studies=studies,
+        default=default if default and tuned else [],
+        tuned=tuned if default and tuned else [],
+        screened=screened,
+        paths=read(settings.paths, intended.read, []),
+        settings=told,
+        command=command,
+        notes=notes,
+    )
+    if not (studies or material.default or material.paths):
+        raise InputError(f"there is nothing to show: {'; '.join(notes)}")
+    return material
+
+
+def _storages(settings: ReportSettings) -> list[str | None]:
+    if settings.storage is None:
+        return [None]
+    return [url.strip() for url in urls_in(settings.storage) if url.strip()]
+
+
+_SIDES = ("default", "tuned")
+
+
+def _search_settings(before: dict[str, Any]) -> SearchSettings:
+    known = {n: before[n] for n in SearchSettings.model_fields if n in before}
+    return SearchSettings.read(known)
+
+
+def _known(screened: Screened) -> frozenset[tuple[str, str]]:
+    return screened.easy | screened.difficult
+
+
+def open_study(url: str | None, name: str | None) -> optuna.Study:
+    """The study of that name in a storage, or the only one there.
+
+    Raises:
+        InputError: when the storage or the study is not there.
+    """
+    try:
+        return load(url, name)
+    except InputError as error:
+        raise InputError(f"no study is shown: {error}") from None
+
+
+def without_passwords(arguments: Sequence[str]) -> list[str]:
+    """The arguments of a command as they may be shown: no URL among them has a password.
+
+    What is given as a storage is taken for a URL, however malformed.
+    """
+
+    def shown(text: str, is_url: bool) -> str:
+        urls = urls_in(text)
+        told = (without_password(u) if is_url or "://" in u else without_secrets(u) for u in urls)
+        return ",".join(told)
+
+    found, before = [], ""
+    for argument in arguments:
+        flag, equals, value = (
+            argument.partition("=") if argument[:2] == "--" else ("", "", argument)
+        )
+        found.append(flag + equals + shown(value, (flag or before) == "--storage"))
+        before = "" if equals else flag
+    return found
+
+
+def urls_in(text: str) -> list[str]:
+    """The parts of the text before and after each comma that a URL, or nothing, follows."""
+    return re.split(r",(?=\s*[\w+]+://)", text)

@@ -1,0 +1,1 @@
+"""Figures and tables of `gadlib.screening` and of single searches."""

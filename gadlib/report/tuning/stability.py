@@ -1,0 +1,214 @@
+"""How far a study's numbers may be trusted: importances resampled, and other seeds beside it.
+
+References: Efron, Ann. Stat. 7, 1 (1979) (the bootstrap); Spearman, Am. J. Psychol. 15, 72 (1904).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+import optuna
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from optuna.trial import FrozenTrial, TrialState
+from scipy.stats import rankdata
+
+from gadlib.report.style import BLUE, LEGEND, ORANGE, SKY, VERMILLION, axes_or_new, panels, say
+from gadlib.report.tuning.study import (
+    Importances,
+    Trials,
+    collect_importances,
+    collect_trials,
+    empty_study,
+)
+
+_COLOURS = {"PED-ANOVA": BLUE, "fANOVA": ORANGE}
+
+
+class Stability(NamedTuple):
+    """Importances of resampled trials.
+
+    Attributes:
+        names: of the hyperparameters, as in the study's own importances.
+        shares: by method, R resamplings by P hyperparameters.
+        reason: why there are none, in a sentence.
+    """
+
+    names: tuple[str, ...]
+    shares: dict[str, np.ndarray]
+    reason: str
+
+
+def collect_stability(
+    study: optuna.Study,
+    importances: Importances,
+    *,
+    n_resamples: int = 10,
+    seed: int = 0,
+    max_trials: int = 1000,
+    n_trees: int = 16,
+) -> Stability:
+    """Importances of trials drawn with replacement, as many as there are.
+
+    Args:
+        study: one that maximises.
+        importances: its own.
+        n_resamples: how many times.
+        seed: of the draws.
+        max_trials: drawn at most each time.
+        n_trees: of fANOVA's forest.
+    """
+    own = importances
+    if not own.names:
+        return Stability((), {}, f"No importances can be told from this study. {own.reason}")
+    completed = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    generator = np.random.default_rng(seed)
+    found: dict[str, list[tuple[float, ...]]] = {method: [] for method in own.shares}
+    for _ in range(n_resamples):
+        n = min(len(completed), max_trials)
+        drawn = generator.integers(len(completed), size=n)
+        again = _Drawn([completed[i] for i in drawn])
+        told = collect_importances(again, n_trees=n_trees)
+        place = {name: i for i, name in enumerate(told.names)}
+        if set(place) == set(own.names):
+            for method, shares in told.shares.items():
+                if method in found:
+                    found[method].append(tuple(shares[place[name]] for name in own.names))
+    kept = {method: np.array(rows) for method, rows in found.items() if rows}
+    reason = "" if kept else "No resampling of these trials tells importances: too few of them."
+    return Stability(own.names if kept else (), kept, reason)
+
+
+class _Drawn(optuna.Study):
+    """A study of trials drawn from another, not copied as Optuna's own would."""
+
+    def __init__(self, trials: list[FrozenTrial]) -> None:
+        empty = empty_study()
+        super().__init__(empty.study_name, empty._storage)
+        self._drawn = trials
+
+    def get_trials(
+        self, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """Those that were drawn, not copied."""
+        return [t for t in self._drawn if states is None or t.state in states]
+
+
+def draw_stability(stability: Stability, *, ax: Axes | None = None) -> Axes:
+    """The spread of every share over the resamplings: median, and 5 to 95 %."""
+    ax = axes_or_new(ax, height=3.8)
+    if not stability.names:
+        return say(ax, stability.reason)
+    places = np.arange(len(stability.names))
+    for shift, (method, shares) in zip((-0.15, 0.15), stability.shares.items(), strict=False):
+        low, middle, high = np.quantile(shares, (0.05, 0.5, 0.95), axis=0)
+        spread = np.stack([middle - low, high - middle])
+        ax.errorbar(
+            middle, places + shift, xerr=spread, fmt="o", color=_COLOURS[method], label=method
+        )
+    ax.set_yticks(places, stability.names)
+    ax.invert_yaxis()
+    n = len(next(iter(stability.shares.values())))
+    ax.set(xlabel="share of the score's variation, median and 5 to 95 %")
+    ax.set_title(f"Importances in {n} resamplings of the trials")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), **LEGEND)
+    return ax
+
+
+class Seeds(NamedTuple):
+    """Studies of the same question side by side.
+
+    Attributes:
+        trials: of each study that has a completed trial.
+        importances: S studies by P hyperparameters, PED-ANOVA shares; NaN where not told.
+        names: of the hyperparameters that all have.
+        positions: S by P, where the best value lies in its range, 0 to 1.
+        agreement: mean rank correlation of the importances between studies; NaN for fewer than
+            two.
+    """
+
+    trials: tuple[Trials, ...]
+    importances: np.ndarray
+    names: tuple[str, ...]
+    positions: np.ndarray
+    agreement: float
+
+
+def collect_seeds(studies: Sequence[optuna.Study]) -> Seeds:
+    """Studies with different seeds, side by side; those without a completed trial are left out."""
+    pairs = [(study, collect_trials(study)) for study in studies]
+    pairs = [(study, trials) for study, trials in pairs if trials.best is not None]
+    ranges = [{r.name: r for r in trials.ranges} for _, trials in pairs]
+    names = tuple(n for n in (ranges[0] if ranges else ()) if all(n in own for own in ranges))
+    shares = np.full((len(pairs), len(names)), np.nan)
+    positions = np.full_like(shares, np.nan)
+    for row, ((study, trials), own) in enumerate(zip(pairs, ranges, strict=True)):
+        importances = collect_importances(study)
+        told = dict(zip(importances.names, importances.shares.get("PED-ANOVA", ()), strict=False))
+        columns = [r.name for r in trials.ranges]
+        for column, name in enumerate(names):
+            shares[row, column] = told.get(name, np.nan)
+            best = trials.values[trials.best, columns.index(name)]
+            positions[row, column] = float(own[name].position(best))
+    return Seeds(tuple(t for _, t in pairs), shares, names, positions, _agreement(shares))
+
+
+def _agreement(shares: np.ndarray) -> float:
+    told = [row for row in shares if len(row) > 1 and np.isfinite(row).all() and np.ptp(row) > 0]
+    found = [float(np.corrcoef(rankdata(a), rankdata(b))[0, 1]) for a, b in combinations(told, 2)]
+    return float(np.mean(found)) if found else float("nan")
+
+
+def seeds_table(seeds: Seeds) -> pd.DataFrame:
+    """One row per study: trials, default score, best score, and the best values."""
+    rows = []
+    for label, trials in zip(_labels(seeds), seeds.trials, strict=True):
+        columns = [r.name for r in trials.ranges]
+        values = trials.values[trials.best]
+        default = None if trials.default is None else round(float(trials.scores[trials.default]), 4)
+        row: dict[str, Any] = {
+            "study": label,
+            "trials": len(trials.numbers),
+            "default": default,
+            "best": round(float(trials.scores[trials.best]), 4),
+        }
+        row |= {name: f"{values[columns.index(name)]:.3g}" for name in seeds.names}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _labels(seeds: Seeds) -> list[str]:
+    """The studies' names, numbered where two have the same."""
+    names = [trials.study_name for trials in seeds.trials]
+    if len(set(names)) == len(names):
+        return names
+    return [f"{name}, {number}" for number, name in enumerate(names, start=1)]
+
+
+def draw_seeds(seeds: Seeds) -> Figure:
+    """Left: best so far of each study; right: where their best values lie in the ranges."""
+    figure, axes = panels(1, 2, width=10.0, height=3.6)
+    left, right = axes[0]
+    if not seeds.trials:
+        say(left, "No study has a completed trial.")
+        say(right, "")
+        return figure
+    palette = (BLUE, ORANGE, VERMILLION, SKY)
+    for i, (label, trials) in enumerate(zip(_labels(seeds), seeds.trials, strict=True)):
+        colour = palette[i % len(palette)]
+        best = np.maximum.accumulate(trials.scores)
+        style = ("-", "--", ":")[i // len(palette) % 3]
+        left.step(trials.numbers, best, where="post", color=colour, ls=style, label=label)
+        right.plot(seeds.positions[i], np.arange(len(seeds.names)), "o", color=colour, alpha=0.8)
+    left.set(xlabel="trial", ylabel="best score so far")
+    left.legend(loc="lower right", **LEGEND)
+    right.set_yticks(range(len(seeds.names)), seeds.names)
+    right.invert_yaxis()
+    right.set(xlim=(-0.03, 1.03), xlabel="best value's place in its range, low end to high end")
+    told = "" if np.isnan(seeds.agreement) else f"; importances agree to ρ = {seeds.agreement:.2f}"
+    figure.suptitle(f"{len(seeds.trials)} studies{told}", fontsize=10)
+    return figure

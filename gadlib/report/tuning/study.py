@@ -1,0 +1,313 @@
+"""A study: how the score rose, which hyperparameters matter, where the best values lie."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+import optuna
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.importance import PedAnovaImportanceEvaluator
+from optuna.trial import FrozenTrial, TrialState
+
+from gadlib.cluster.retries import StorageLostError
+from gadlib.report.style import BLUE, GREY, LEGEND, ORANGE, SKY, axes_or_new, panels, say, wrapped
+from gadlib.report.tuning.anova import Fanova
+from gadlib.settings.hyperparameters import SOLVERS
+from gadlib.settings.reading import InputError
+from gadlib.tuning.study import load
+
+EDGE = 0.05
+"""A best value within this fraction of the range from an end lies at the edge."""
+
+_KNOBS = {knob.name: knob for kind in SOLVERS.values() for knob in kind.knobs()}
+
+
+class Range(NamedTuple):
+    """The range that a study drew one hyperparameter from."""
+
+    name: str
+    low: float
+    high: float
+    log: bool
+
+    @property
+    def label(self) -> str:
+        """The name, with the unit where there is one."""
+        unit = _KNOBS[self.name].unit if self.name in _KNOBS else ""
+        unit = unit.replace("^2", "²").replace("A", "Å")
+        return f"{self.name} ({unit})" if unit else self.name
+
+    def position(self, value):
+        """Where values lie from the low end (0) to the high end (1), on the range's own scale."""
+        if self.low == self.high:
+            return 0.5 + 0.0 * np.asarray(value)
+        scale = np.log10 if self.log else np.asarray
+        return (scale(value) - scale(self.low)) / (scale(self.high) - scale(self.low))
+
+
+class Trials(NamedTuple):
+    """The completed trials of a study, in their order.
+
+    Attributes:
+        study_name: of the study.
+        n_failed: trials that ended without a score.
+        numbers: of the trials.
+        scores: of the trials, to be maximised.
+        ranges: of the hyperparameters.
+        values: T trials by P hyperparameters.
+        best: the row of the best trial, None where no trial completed.
+        default: the row of trial 0, which runs the defaults; None where it did not complete.
+        is_foreign: whether the study has several objectives, and so no score.
+    """
+
+    study_name: str
+    n_failed: int
+    numbers: np.ndarray
+    scores: np.ndarray
+    ranges: tuple[Range, ...]
+    values: np.ndarray
+    best: int | None
+    default: int | None
+    is_foreign: bool = False
+
+    @property
+    def nothing_yet(self) -> str:
+        """The sentence to show where no trial completed."""
+        if self.is_foreign:
+            return f"Study {self.study_name!r} has several objectives, so it is none of gadlib's."
+        return f"Study {self.study_name!r} has no completed trial yet ({self.n_failed} failed)."
+
+
+def read_study(storage: str, study_name: str | None = None) -> optuna.Study:
+    """The study; where it can't be read, an empty one, after a sentence that says why.
+
+    So that whatever does not depend on the study can still be drawn.
+    """
+    try:
+        return load(storage, study_name)
+    except (InputError, StorageLostError) as error:
+        print(wrapped(str(error)))
+        return empty_study(study_name)
+
+
+def empty_study(study_name: str | None = None) -> optuna.Study:
+    """A study in memory that maximises, made without a word."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        return optuna.create_study(direction="maximize", study_name=study_name)
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def collect_trials(study: optuna.Study) -> Trials:
+    """The completed trials of a study that maximises."""
+    trials = study.get_trials(deepcopy=False)
+    completed = [
+        t
+        for t in trials
+        if t.state is TrialState.COMPLETE and len(study.directions) == 1 and t.value is not None
+    ]
+    ranges = _ranges(completed)
+    scores = np.array([t.value for t in completed], dtype=float)
+    numbers = np.array([t.number for t in completed], dtype=int)
+    return Trials(
+        study_name=study.study_name,
+        n_failed=sum(t.state is TrialState.FAIL for t in trials),
+        numbers=numbers,
+        scores=scores,
+        ranges=ranges,
+        values=np.array([[t.params[r.name] for r in ranges] for t in completed], dtype=float),
+        best=int(scores.argmax()) if completed else None,
+        default=0 if completed and numbers[0] == 0 else None,
+        is_foreign=len(study.directions) > 1,
+    )
+
+
+def _ranges(completed: list[FrozenTrial]) -> tuple[Range, ...]:
+    if not completed:
+        return ()
+    shared = {
+        name: distribution
+        for name, distribution in completed[0].distributions.items()
+        if isinstance(distribution, FloatDistribution | IntDistribution)
+        and all(name in t.params for t in completed)
+    }
+    return tuple(Range(name, d.low, d.high, d.log) for name, d in shared.items())
+
+
+def draw_history(trials: Trials, *, ax: Axes | None = None) -> Axes:
+    """The score of every trial, the best so far, and the defaults as a line."""
+    ax = axes_or_new(ax)
+    if trials.best is None:
+        return say(ax, trials.nothing_yet)
+    ax.scatter(trials.numbers, trials.scores, s=18, color=SKY, label="trial", zorder=2)
+    best_so_far = np.maximum.accumulate(trials.scores)
+    ax.step(trials.numbers, best_so_far, where="post", color=BLUE, label="best so far")
+    if trials.default is not None:
+        ax.axhline(trials.scores[trials.default], color=GREY, linestyle="--", label="defaults")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    failed = f", {trials.n_failed} failed" if trials.n_failed else ""
+    title = f"{trials.study_name}: {len(trials.numbers)} completed{failed}"
+    ax.set(xlabel="trial", ylabel="score", title=title)
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), **LEGEND)
+    return ax
+
+
+def live_history() -> Callable[[optuna.Study], None]:
+    """A function of a study that redraws its history in place; for `hpo.tune(on_trial=...)`."""
+    from IPython.display import display
+
+    handle = display("no trial has completed yet", display_id=True)
+
+    def redraw(study: optuna.Study) -> None:
+        figure, axes = panels()
+        draw_history(collect_trials(study), ax=axes[0, 0])
+        if handle is not None:
+            handle.update(figure)
+        plt.close(figure)
+
+    return redraw
+
+
+class Importances(NamedTuple):
+    """The share of each hyperparameter in the variation of the score.
+
+    Attributes:
+        names: of the hyperparameters, the most important (PED-ANOVA) first.
+        shares: by the name of the method, in the order of `names`.
+        reason: why a method could not say, in a sentence.
+    """
+
+    names: tuple[str, ...]
+    shares: dict[str, tuple[float, ...]]
+    reason: str
+
+
+def collect_importances(study: optuna.Study, *, n_trees: int = 64) -> Importances:
+    """Importances by PED-ANOVA (Watanabe et al., IJCAI 2023, 4389), and by fANOVA where it can.
+
+    Args:
+        study: with one objective.
+        n_trees: of fANOVA's forest, whose time is proportional to them.
+    """
+    if len(study.directions) > 1:
+        return Importances((), {}, "The study has several objectives.")
+    if len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < 2:
+        return Importances((), {}, "It has fewer than two completed trials.")
+    methods = {
+        "PED-ANOVA": PedAnovaImportanceEvaluator,
+        "fANOVA": lambda: Fanova(n_trees=n_trees, seed=0),
+    }
+    found, reasons = {}, []
+    for method, evaluator in methods.items():
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                # Equal shares say nothing: too few trials, or all of them alike.
+                warnings.filterwarnings("error", ".*will be equal.*", UserWarning)
+                found[method] = optuna.importance.get_param_importances(
+                    study, evaluator=evaluator()
+                )
+        except (UserWarning, ValueError, RuntimeError, ImportError) as error:
+            reasons.append(f"{method}: {str(error).splitlines()[0]}")
+    found = {method: shares for method, shares in found.items() if shares}
+    names = tuple(next(iter(found.values()))) if found else ()
+    return Importances(
+        names,
+        {method: tuple(float(shares[n]) for n in names) for method, shares in found.items()},
+        " ".join(reasons),
+    )
+
+
+def draw_importances(importances: Importances, *, ax: Axes | None = None) -> Axes:
+    """Bars of the shares, most important on top."""
+    ax = axes_or_new(ax, height=3.8)
+    if not importances.names:
+        return say(ax, f"No importances can be told from this study. {importances.reason}")
+    places = np.arange(len(importances.names))
+    height = 0.8 / len(importances.shares)
+    colours = {"PED-ANOVA": BLUE, "fANOVA": ORANGE}
+    for i, (method, shares) in enumerate(importances.shares.items()):
+        shift = (i - (len(importances.shares) - 1) / 2) * height
+        ax.barh(places + shift, shares, height, label=method, color=colours[method])
+    ax.set_yticks(places, importances.names)
+    ax.invert_yaxis()
+    ax.set(xlabel="share of the score's variation", title="Importance of the hyperparameters")
+    ax.legend(loc="lower right", **LEGEND)
+    return ax
+
+
+def best_sentence(trials: Trials) -> str:
+    """The best trial, its score and that of the defaults, in a sentence."""
+    if trials.best is None:
+        return trials.nothing_yet
+    score = trials.scores[trials.best]
+    told = f"best trial {trials.numbers[trials.best]}: score {score:.4f}"
+    if score <= 0:  # a single sample that converges is worth more than all steps cost
+        return f"{told}; no trial converged on any sample, and each sample's record says why"
+    if trials.default is None:
+        return told
+    return f"{told}, defaults: {trials.scores[trials.default]:.4f}"
+
+
+def best_table(trials: Trials) -> pd.DataFrame:
+    """Best values against defaults, their positions in the range (0 low end, 1 high end), edges."""
+    rows = []
+    for i, r in enumerate(trials.ranges):
+        best = trials.values[trials.best, i]
+        default = math.nan if trials.default is None else trials.values[trials.default, i]
+        position = float(r.position(best))
+        wider = suggested_range(r, position)
+        rows.append(
+            {
+                "hyperparameter": r.label,
+                "default": f"{default:.3g}",
+                "best": f"{best:.3g}",
+                "low": f"{r.low:g}",
+                "high": f"{r.high:g}",
+                "scale": "log" if r.log else "linear",
+                "position": round(position, 3),
+                "edge": edge(position) if wider or not edge(position) else "at its limit",
+                "suggested range": wider,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def edge(position: float) -> str:
+    """What a position in the range asks for; empty where it lies well inside."""
+    if position <= EDGE:
+        return "at lower edge: widen it"
+    return "at upper edge: widen it" if position >= 1 - EDGE else ""
+
+
+def suggested_range(r: Range, position: float) -> str:
+    """A wider range where the best value lies at an edge: half of its width more on that side.
+
+    Within the limits of the hyperparameter; empty where it may not be wider.
+    """
+    if not edge(position) or r.low == r.high:
+        return ""
+    is_low = position <= EDGE
+    if r.log:
+        half = (r.high / r.low) ** 0.5
+        low, high = (r.low / half, r.high) if is_low else (r.low, r.high * half)
+    else:
+        half = 0.5 * (r.high - r.low)
+        low = max(r.low - half, 0.0) if r.low >= 0 else r.low - half
+        low, high = (low, r.high) if is_low else (r.low, r.high + half)
+    if r.name in _KNOBS:
+        low, high = max(low, _KNOBS[r.name].least), min(high, _KNOBS[r.name].most)
+    if low >= r.low and high <= r.high:
+        return ""
+    return f"{low:.3g} .. {high:.3g}"

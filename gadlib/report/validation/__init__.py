@@ -1,0 +1,1 @@
+"""Defaults against tuned values: rates, intervals, paired tests."""

@@ -1,0 +1,210 @@
+"""Default against tuned values from the same starts: rates, intervals, a paired test, a verdict.
+
+References: Wilson, J. Am. Stat. Assoc. 22, 209 (1927); McNemar, Psychometrika 12, 153 (1947), here
+in its exact binomial form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy.stats import binomtest
+
+from gadlib.report.style import BLUE, GREY, LEGEND, ORANGE, VERMILLION, panels, say
+from gadlib.screening.records import Record
+from gadlib.settings.reading import InputError
+from gadlib.solver.criteria import CRITERIA
+
+SIGNIFICANT = 0.05
+
+
+class Rate(NamedTuple):
+    """How many of n searches succeeded, the 95 % Wilson interval of the rate, their mean steps."""
+
+    n: int
+    n_success: int
+    low: float
+    high: float
+    mean_steps: float | None
+
+    @property
+    def rate(self) -> float:
+        """The fraction that succeeded."""
+        return self.n_success / self.n
+
+
+class Paired(NamedTuple):
+    """Both sides under one criterion.
+
+    Attributes:
+        criterion: `index1`, `strict`, `bound`, or `converged`, the one that ended the searches.
+        default, tuned: each side by itself.
+        gained, lost: reactions where only the tuned, only the default search succeeded.
+        p: that a split of `gained + lost` at least as uneven is chance (exact McNemar test).
+    """
+
+    criterion: str
+    default: Rate
+    tuned: Rate
+    gained: int
+    lost: int
+    p: float
+
+
+class Comparison(NamedTuple):
+    """Default against tuned on the same starting points.
+
+    Attributes:
+        criteria: all three.
+        converged: by the criterion that ended the searches.
+        steps: steps of the default and of the tuned search per start.
+        both_converged: which starts converged on both sides.
+        verdict: whether tuning helped, in a sentence.
+    """
+
+    criteria: tuple[Paired, ...]
+    converged: Paired
+    steps: np.ndarray
+    both_converged: np.ndarray
+    verdict: str
+
+
+def collect_comparison(default: Sequence[Record], tuned: Sequence[Record]) -> Comparison:
+    """The comparison of searches from the same starting points, paired by name and noise seed.
+
+    Raises:
+        InputError: when there is no record, or a starting point is on one side only or twice.
+    """
+    pairs = _pairs(default, tuned)
+    converged = _paired("converged", pairs)
+    steps = np.array([(a.steps, b.steps) for a, b in pairs])
+    both = np.array([a.converged and b.converged for a, b in pairs])
+    return Comparison(
+        criteria=tuple(_paired(name, pairs) for name in CRITERIA),
+        converged=converged,
+        steps=steps,
+        both_converged=both,
+        verdict=_verdict(converged, steps[both]),
+    )
+
+
+def _pairs(default: Sequence[Record], tuned: Sequence[Record]) -> list[tuple[Record, Record]]:
+    sides = []
+    for label, records in (("default", default), ("tuned", tuned)):
+        side = {(r.name, r.start, r.noise_seed): r for r in records}
+        if len(side) < len(records):
+            raise InputError(f"the {label} records have a starting point twice; expected each once")
+        sides.append(side)
+    if alone := set(sides[0]) ^ set(sides[1]):
+        name, start, seed = min(alone, key=str)
+        raise InputError(
+            f"{len(alone)} starting points are on one side only, as {name} ({start}, noise_seed"
+            f" {seed}); expected the same ones on both"
+        )
+    if not sides[0]:
+        raise InputError("there is no record to compare; expected the same starting points twice")
+    return [(record, sides[1][key]) for key, record in sides[0].items()]
+
+
+def _paired(criterion: str, pairs: Sequence[tuple[Record, Record]]) -> Paired:
+    success = np.array([[bool(getattr(r, criterion)) for r in pair] for pair in pairs])
+    steps = np.array([[r.steps for r in pair] for pair in pairs])
+    gained = int((success[:, 1] & ~success[:, 0]).sum())
+    lost = int((success[:, 0] & ~success[:, 1]).sum())
+    default, tuned = (_rate(success[:, side], steps[:, side]) for side in (0, 1))
+    return Paired(criterion, default, tuned, gained, lost, mcnemar(gained, lost))
+
+
+def _rate(success: np.ndarray, steps: np.ndarray) -> Rate:
+    n, k = len(success), int(success.sum())
+    low, high = wilson(k, n)
+    return Rate(n, k, low, high, float(steps[success].mean()) if k else None)
+
+
+def wilson(n_success: int, n: int) -> tuple[float, float]:
+    """The 95 % Wilson interval of a rate."""
+    interval = binomtest(n_success, n).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def mcnemar(gained: int, lost: int) -> float:
+    """The two-sided p value of the exact McNemar test; 1 where no pair is discordant."""
+    return float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
+
+
+def _verdict(converged: Paired, steps: np.ndarray) -> str:
+    default, tuned = converged.default, converged.tuned
+    counts = (
+        f"{tuned.n_success} of {tuned.n} converge with the tuned values, {default.n_success} with"
+        f" the defaults (gained {converged.gained}, lost {converged.lost}, exact McNemar"
+        f" p = {converged.p:.2g})"
+    )
+    if converged.p >= SIGNIFICANT:
+        verdict = f"No gain shown: {counts}."
+    elif converged.gained > converged.lost:
+        verdict = f"Tuning helped: {counts}."
+    else:
+        verdict = f"Tuning made it worse, keep the defaults: {counts}."
+    if not len(steps):
+        return verdict
+    fewer, more = int((steps[:, 1] < steps[:, 0]).sum()), int((steps[:, 1] > steps[:, 0]).sum())
+    before, after = steps.mean(axis=0)
+    return (
+        f"{verdict} On the {len(steps)} that converge with both, {after:.0f} steps on average"
+        f" instead of {before:.0f} (fewer on {fewer}, more on {more}, sign test"
+        f" p = {mcnemar(fewer, more):.2g})."
+    )
+
+
+def comparison_table(comparison: Comparison) -> pd.DataFrame:
+    """One row per criterion: rates with 95 % intervals, discordant pairs, exact p, mean steps."""
+    return pd.DataFrame([_table_row(paired) for paired in comparison.criteria])
+
+
+def _table_row(paired: Paired) -> dict[str, object]:
+    row: dict[str, object] = {"criterion": paired.criterion, "n": paired.default.n}
+    for side, rate in (("default", paired.default), ("tuned", paired.tuned)):
+        row[side] = f"{rate.n_success} ({rate.rate:.0%})"
+        row[f"{side} 95 %"] = f"{rate.low:.0%} - {rate.high:.0%}"
+    row |= {"gained": paired.gained, "lost": paired.lost, "McNemar p": float(f"{paired.p:.2g}")}
+    for side, rate in (("default", paired.default), ("tuned", paired.tuned)):
+        row[f"{side} steps"] = "-" if rate.mean_steps is None else f"{rate.mean_steps:.1f}"
+    return row
+
+
+def draw_comparison(comparison: Comparison) -> Figure:
+    """Left: rates under the three criteria with 95 % intervals; right: steps on both sides."""
+    figure, axes = panels(1, 2, width=9.0, height=3.6)
+    left, right = axes[0]
+    for shift, side, colour in ((-0.2, "default", GREY), (0.2, "tuned", BLUE)):
+        rates = [getattr(paired, side) for paired in comparison.criteria]
+        heights = np.array([r.rate for r in rates])
+        error = np.abs(np.array([[r.low for r in rates], [r.high for r in rates]]) - heights)
+        x = np.arange(len(rates)) + shift
+        left.bar(x, heights, 0.38, yerr=error, color=colour, label=side, capsize=3, ecolor="black")
+    left.set_xticks(range(len(comparison.criteria)), [p.criterion for p in comparison.criteria])
+    left.set(ylim=(0, 1.18), yticks=np.linspace(0, 1, 6), ylabel="fraction of the searches")
+    left.set_title(f"{comparison.converged.default.n} reactions, 95 % Wilson intervals")
+    left.legend(loc="upper center", ncols=2, **LEGEND)
+    if not comparison.steps.any():
+        say(right, "No search made a step.")
+        return figure
+    groups = (
+        (comparison.both_converged, BLUE, "o", "both converged"),
+        (~comparison.both_converged, VERMILLION, "x", "not both"),
+    )
+    for rows, colour, marker, label in groups:
+        points = comparison.steps[rows]
+        label = f"{label} ({len(points)})"
+        right.scatter(points[:, 0], points[:, 1], s=24, color=colour, marker=marker, label=label)
+    top = comparison.steps.max() * 1.05
+    right.plot([0, top], [0, top], color=ORANGE, linewidth=1, label="equal")
+    right.set(xlim=(0, top), ylim=(0, top), title="Steps, one point per reaction")
+    right.set(xlabel="steps with the defaults", ylabel="steps with the tuned values")
+    right.set_aspect("equal")
+    right.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), **LEGEND)
+    return figure

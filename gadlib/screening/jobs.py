@@ -1,0 +1,188 @@
+"""Searches that run together in this process, and the Record that each of them leaves.
+
+It knows neither settings and files (`outset`, `screen`) nor other processes (`processes`).
+Floor 3.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from gadlib.batch import Batch
+from gadlib.evaluation import Calculator
+from gadlib.molecules.starting_points import Start, problem_of
+from gadlib.progress import signs_of_life
+from gadlib.screening.records import Record
+from gadlib.settings.hyperparameters import Hyperparameters
+from gadlib.solver.criteria import Criterion
+from gadlib.solver.mode_following import stack, wanted
+from gadlib.solver.search import Frame, search
+from gadlib.solver.state import State, Status
+from gadlib.solver.trust.wall import gap, is_adrift
+
+
+@dataclass(frozen=True)
+class Job:
+    """Searches that run together in one process; `tag` comes back with their records.
+
+    At most `capacity` of them step together, all where it is None; as some end, others enter.
+    `mode` tells which mode is climbed first (`directions`).
+    """
+
+    calculator: Calculator
+    starts: tuple[Start, ...]
+    hyperparameters: Hyperparameters
+    criterion: Criterion
+    n_steps: int
+    tag: Any = None
+    capacity: int | None = None
+    mode: str = "lowest"
+
+
+def search_starts(job: Job, *, on_frame: Callable[[Frame], None] | None = None) -> list[Record]:
+    """One record per start, in their order, computed in this process."""
+    found = dict(searched(job, on_frame=on_frame))
+    return [found[place] for place in range(len(job.starts))]
+
+
+def searched(
+    job: Job, *, on_frame: Callable[[Frame], None] | None = None
+) -> Iterator[tuple[int, Record]]:
+    """The place of each start and its record, as the searches end, computed in this process.
+
+    A start that no search can begin at (unreadable, without a saddle, with atoms closer than the
+    solver takes) is a record at once; the calculator never sees it.
+
+    Args:
+        job: what to search.
+        on_frame: called with every frame, for plots and logs.
+    """
+    sane = []
+    for place, start in enumerate(job.starts):
+        if reason := problem_of(start, job.hyperparameters.closest_pair):
+            yield place, failed(start, Status.BAD_START, f"{Status.BAD_START.sentence} {reason}")
+        else:
+            sane.append(place)
+    if not sane:
+        return
+    part = replace(job, starts=tuple(job.starts[place] for place in sane))
+    for frame in _frames(part):
+        signs_of_life.stepped(int((frame.state.steps > 0).sum()), len(frame.status))
+        if on_frame is not None:
+            on_frame(frame)
+        for row in frame.is_done:
+            which = int(frame.state.index[row])
+            yield sane[which], _record(part.starts[which], frame, row, job.criterion)
+
+
+def _frames(job: Job) -> Iterator[Frame]:
+    batch = Batch.pack([s.positions for s in job.starts], [s.atomic_numbers for s in job.starts])
+    batch = batch.to(getattr(job.calculator, "device", batch.positions.device))
+    aims = [wanted(job.mode, s.atomic_numbers, s.positions, s.ends) for s in job.starts]
+    directions = stack(aims, batch.positions.shape[1])
+    return search(
+        job.calculator,
+        batch,
+        job.hyperparameters,
+        criterion=job.criterion,
+        n_steps=job.n_steps,
+        max_fragments=torch.tensor([s.max_fragments for s in job.starts]),
+        wanted=None if directions is None else directions.to(batch.positions.device),
+        capacity=job.capacity or len(job.starts),
+    )
+
+
+def failed(start: Start, status: Status, message: str) -> Record:
+    """The record of a start of which nothing is known but why."""
+    return Record(
+        name=start.name,
+        formula=start.formula,
+        split=start.split,
+        start=start.start,
+        noise_seed=start.noise_seed,
+        status=str(status),
+        message=message,
+        converged=False,
+        index1=None,
+        strict=None,
+        bound=None,
+        imaginary_cm1=None,
+        n_fragments=None,
+        steps=0,
+        escapes=0,
+        order=None,
+        fmax=None,
+        energy=None,
+        eigenvalues=[None, None],
+        n_energy=0,
+        n_gradient=0,
+        n_hessian=0,
+        elapsed_s=0.0,
+        calculator_s=0.0,
+        atomic_numbers=start.atomic_numbers.tolist(),
+        positions=start.positions.tolist(),
+    )
+
+
+def _record(start: Start, frame: Frame, row: int, criterion: Criterion) -> Record:
+    state, status = frame.state, frame.status[row]
+    is_met = status is Status.SADDLE
+    reasons = () if is_met else (state.message[row], state.doubt[row], _drifted(start, state, row))
+    message = " ".join(text for text in (status.sentence, *reasons) if text)
+    known = _measured(frame, row) if state.is_sound[row] else {}
+    judged = _judged(frame, row) if state.is_sound[row] and state.is_exact[row] else {}
+    return replace(
+        failed(start, status, message),
+        converged=bool(frame.verdict.meets(criterion)[row]),
+        steps=int(state.steps[row]),
+        escapes=int(state.escapes[row]),
+        n_energy=int(state.n_gradient[row]),
+        n_gradient=int(state.n_gradient[row]),
+        n_hessian=int(state.n_hessian[row]),
+        elapsed_s=round(float(state.elapsed_s[row]), 6),
+        calculator_s=round(float(state.calculator_s[row]), 6),
+        positions=state.batch.system(row)[1].tolist(),
+        **known,
+        **judged,
+    )
+
+
+def _drifted(start: Start, state: State, row: int) -> str:
+    """That pieces which may be apart went from one another, in words; empty where they did not."""
+    here = state.batch.take(torch.tensor([row], device=state.index.device))
+    first = Batch.pack([start.positions], [start.atomic_numbers])
+    several = state.max_fragments[[row]] > 1
+    now, then = gap(here, several), gap(first, several.cpu())
+    if not is_adrift(now.cpu(), then).any():
+        return ""
+    return (
+        "Its pieces have gone from one another, to"
+        f" {float(now):.1f} times the sum of the covalent radii ({float(then):.1f} at the start)."
+    )
+
+
+def _judged(frame: Frame, row: int) -> dict[str, Any]:
+    """What an exact Hessian tells."""
+    state, verdict = frame.state, frame.verdict
+    return {
+        "index1": bool(verdict.index1[row]),
+        "strict": bool(verdict.strict[row]),
+        "bound": bool(verdict.bound[row]),
+        "imaginary_cm1": float(verdict.imaginary_cm1[row]),
+        "order": int(state.order[row]),
+        "eigenvalues": state.spectrum.eigenvalues[row, :2].tolist(),
+    }
+
+
+def _measured(frame: Frame, row: int) -> dict[str, Any]:
+    """What energy and forces tell."""
+    state = frame.state
+    return {
+        "n_fragments": int(frame.verdict.n_fragments[row]),
+        "fmax": float(state.max_force[row]),
+        "energy": float(state.energy[row]),
+    }

@@ -1,0 +1,341 @@
+"""Jobs on several processes, and how much of a set a process is given at a time.
+
+A process that the calculator brings down, or that hangs, costs the molecule that did it one record,
+and nobody else anything. No process outlives the one that waits for it. Floor 3.75.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from pickle import PicklingError
+from typing import Any
+
+import torch
+from loky import ProcessPoolExecutor
+from tqdm.auto import tqdm
+
+from gadlib.evaluation import Calculator
+from gadlib.files.locks import scratch
+from gadlib.files.reading import whole_lines
+from gadlib.molecules.starting_points import Start
+from gadlib.progress import signs_of_life
+from gadlib.progress.signs_of_life import Life, Pulse, Told, Watch
+from gadlib.screening.jobs import Job, failed, searched
+from gadlib.screening.records import Record
+from gadlib.solver.state import Status
+
+_TICK_S = 1.0
+_IDLE_S = 600
+_START_S = 120.0  # that a process may take besides, until it begins
+_ENDING_S = 10.0
+_ORPHAN_S = 0.5
+_THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+Compute = Callable[[Job], Iterable[tuple[int, Record]]]
+"""What a process does with a job: the place of each start and its record, as they come. `searched`,
+or another function of a module's own."""
+
+Tick = Callable[[Life], None]
+"""Called every second or so with what has been computed until then."""
+
+
+def run(
+    jobs: Iterable[Job],
+    workers: int = 1,
+    *,
+    compute: Compute = searched,
+    on_tick: Tick | None = None,
+    timeout_s: float | None = None,
+) -> Generator[tuple[Job, dict[int, Record]], None, None]:
+    """Each job with records of it by their places, as they come, so that one comes several times.
+
+    Jobs are taken from the iterable only when a process is free for them, so what a job is may
+    depend on results that came before. A broken-off iteration (Ctrl-C, `break`) ends the processes
+    at once; what they found in the last seconds is lost with them.
+
+    Args:
+        jobs: what to compute.
+        workers: processes; 0 computes in this one, where a calculator that ends its process ends
+            this one, and nothing can end one that hangs.
+        compute: what a process does with a job.
+        on_tick: called every second while the processes compute.
+        timeout_s: seconds without a step or a call of the calculator after which a process counts
+            as hung, and is ended; None: for ever.
+    """
+    tick = on_tick or (lambda _: None)
+    if workers == 0:
+        if timeout_s is not None:
+            tqdm.write(
+                f"search_timeout_s = {timeout_s:g} does nothing with workers = 0: no process can"
+                " end its own call of a calculator that hangs; workers = 1 can",
+                file=sys.stderr,
+            )
+        yield from _here(jobs, compute, tick)
+        return
+    with scratch() as folder:
+        yield from _Processes(workers, compute, tick, timeout_s, folder).results(jobs)
+
+
+def _here(
+    jobs: Iterable[Job], compute: Compute, tick: Tick
+) -> Iterator[tuple[Job, dict[int, Record]]]:
+    told = Told(tick)
+    with signs_of_life.listening(told):
+        for job in jobs:
+            for place, record in compute(job):
+                yield job, {place: record}
+                tick(told.life)
+
+
+@dataclass
+class _Processes:
+    """Processes at work on jobs, each with one, and a folder for what they tell meanwhile."""
+
+    workers: int
+    compute: Compute
+    tick: Tick
+    timeout_s: float | None
+    folder: Path
+    again: deque[_Running] = field(default_factory=deque)
+    running: dict[Future, _Running] = field(default_factory=dict)
+    n_steps: int = 0  # of jobs that have ended
+
+    def results(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, dict[int, Record]]]:
+        """As `run`."""
+        source = (_Running(job, list(range(len(job.starts)))) for job in jobs)
+        numbers = count()
+        try:
+            while True:
+                while len(self.running) < self.workers and (this := self._next(source)) is not None:
+                    this.begin(self.compute, self.folder / str(next(numbers)))
+                    self.running[this.future] = this
+                if not self.running:
+                    return
+                done, _ = wait(self.running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
+                self.tick(self._life())
+                for future, this in list(self.running.items()):
+                    is_over = future in done or self._is_hung(this)
+                    if news := this.news():
+                        yield this.job, news
+                    if is_over:
+                        del self.running[future]
+                        self.n_steps += this.watch.look().steps
+                        rest, left = this.rest(self.timeout_s)
+                        self.again.extend(left)
+                        if rest:
+                            yield this.job, rest
+        except BaseException:
+            for this in self.running.values():
+                this.end()
+            raise
+
+    def _next(self, source: Iterator[_Running]) -> _Running | None:
+        return self.again.popleft() if self.again else next(source, None)
+
+    def _life(self) -> Life:
+        lives = [this.watch.look() for this in self.running.values()]
+        steps = self.n_steps + sum(life.steps for life in lives)
+        return Life(steps, sum(life.at_work for life in lives))
+
+    def _is_hung(self, this: _Running) -> bool:
+        """Whether nothing came of a process for too long; it has been ended then."""
+        if self.timeout_s is None:
+            return False
+        allowed = self.timeout_s + (0.0 if this.watch.is_begun else _START_S)
+        if this.watch.silent_s <= allowed or this.future.done():
+            return False
+        this.end()
+        wait([this.future], timeout=_ENDING_S)
+        this.is_hung = True
+        return True
+
+
+def _written(compute: Compute, job: Job, path: Path) -> dict[int, Record]:
+    """What is computed of a job, each record written to a file of lines as soon as it is there.
+
+    Where that can't be written, the records still come in the end. A pulse beside tells the steps.
+    """
+    found = {}
+    alive = Pulse(path.with_suffix(".pulse"))
+    try:
+        with signs_of_life.listening(alive):
+            for place, record in compute(job):
+                found[place] = record
+                with contextlib.suppress(OSError), path.open("a") as file:
+                    file.write(json.dumps({"place": place, "record": asdict(record)}) + "\n")
+    finally:
+        alive.close()
+    return found
+
+
+@dataclass
+class _Running:
+    """The places of a job that a process computes, and how much of its file has been read.
+
+    Attributes:
+        is_alone: whether this is one molecule, computed apart since a process failed with it.
+        is_hung: whether the process was ended since nothing came of it.
+    """
+
+    job: Job
+    places: list[int]
+    is_alone: bool = False
+    is_hung: bool = False
+    n_read: int = 0
+    told: set[int] = field(default_factory=set)
+    path: Path = field(init=False)
+    watch: Watch = field(init=False)
+    future: Future = field(init=False)
+    executor: ProcessPoolExecutor = field(init=False)
+
+    def begin(self, compute: Compute, path: Path) -> None:
+        """Give it to a process, which writes to files of that name."""
+        starts = tuple(self.job.starts[i] for i in self.places)
+        job = replace(self.job, starts=starts)
+        self.path, self.watch = path.with_suffix(".jsonl"), Watch(path.with_suffix(".pulse"))
+        self.executor, self.future = _submitted(_written, compute, job, self.path)
+
+    def end(self) -> None:
+        """Kill the process, and what it has started."""
+        self.executor.shutdown(wait=False, kill_workers=True)
+
+    def news(self) -> dict[int, Record]:
+        """The records that were written since this was last asked."""
+        if not self.path.exists():
+            return {}
+        lines, self.n_read = whole_lines(self.path, self.n_read)
+        contents = [json.loads(line) for line in lines]
+        found = {
+            self.places[content["place"]]: Record.read(content["record"]) for content in contents
+        }
+        self.told |= set(found)
+        if found:
+            self.watch.stir()
+        return found
+
+    def rest(self, timeout_s: float | None) -> tuple[dict[int, Record], list[_Running]]:
+        """The records not told yet when the job or its process has ended, and what is left to run.
+
+        Where it was the process, the molecules that it may have been at are computed apart, each
+        in a process of its own; they are the first ones that lack a record. Those that were
+        waiting are left.
+        """
+        error = self._error()
+        if isinstance(error, PicklingError):
+            raise error
+        found = {} if error else {self.places[i]: r for i, r in self.future.result().items()}
+        found = {place: record for place, record in found.items() if place not in self.told}
+        missing = [i for i in self.places if i not in self.told and i not in found]
+        if missing and (self.is_alone or (self.is_hung and len(missing) == 1)):
+            found[missing[0]] = self._failed(missing[0], error, timeout_s)
+            return found, []
+        n_apart = self.job.capacity or len(missing)
+        left = [_Running(self.job, [i], is_alone=True) for i in missing[:n_apart]]
+        rest = missing[n_apart:]
+        return found, left + ([_Running(self.job, rest)] if rest else [])
+
+    def _error(self) -> BaseException | None:
+        """What the process failed with; it is given back to those that wait, where it did not."""
+        if self.is_hung:
+            return TimeoutError()
+        error = self.future.exception()
+        if not isinstance(error, BrokenProcessPool):
+            _IDLE.append(self.executor)
+        return error
+
+    def _failed(self, place: int, error: BaseException | None, timeout_s: float | None) -> Record:
+        if self.is_hung:
+            status, reason = Status.TIMED_OUT, f"(No step for {timeout_s:g} s.)"
+        elif isinstance(error, BrokenProcessPool):
+            status, reason = Status.PROCESS_ENDED, f"({str(error).partition(chr(10))[0]})"
+        else:  # a failed molecule is a record, whatever failed
+            status = Status.SOLVER_FAILED
+            reason = f"{type(error).__name__}: {error}" if error else "It gave no record."
+        return failed(self.job.starts[place], status, f"{status.sentence} {reason}")
+
+
+_IDLE: list[ProcessPoolExecutor] = []
+"""Processes that wait for the next job, each the only one of its executor: none falls with another.
+"""
+os.register_at_fork(after_in_child=_IDLE.clear)
+
+
+def _submitted(function: Callable, *given: Any) -> tuple[ProcessPoolExecutor, Future]:
+    """A process that is at it, and what will come of it."""
+    while _IDLE:
+        executor = _IDLE.pop()
+        with contextlib.suppress(BrokenProcessPool, RuntimeError):  # it may have died meanwhile
+            return executor, executor.submit(function, *given)
+    executor = ProcessPoolExecutor(
+        max_workers=1,
+        timeout=_IDLE_S,
+        initializer=_begin_process,
+        initargs=(os.getpid(), threading.current_thread() is threading.main_thread()),
+        env=_THREADS,
+    )
+    return executor, executor.submit(function, *given)
+
+
+def _begin_process(parent: int, is_of_main_thread: bool) -> None:
+    """One thread, deaf to Ctrl-C, which is the parent's to answer, and not to outlive that.
+
+    On Linux the kernel sees to it, even within a native call; but it goes by the thread that
+    started the process, which may end before its program does.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    if is_of_main_thread and sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+_PR_SET_PDEATHSIG = 1
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_ORPHAN_S)
+    os._exit(1)
+
+
+_BATCHES_ON_GPU, _MOST_BATCHES = 4, 16
+_JOBS_EACH = 3
+
+
+def job_size(calculator: Calculator, batch_size: int, n_each: float = 0) -> int:
+    """How many molecules a process is given at a time.
+
+    Several batches, so that a molecule that ends makes room for one that waits: on a GPU a half
+    empty batch costs as much as a full one, and on a CPU some of it. There small jobs are the way
+    to keep all processes busy to the end, so that each is to have several.
+
+    Args:
+        calculator: it tells the device.
+        batch_size: molecules that step together.
+        n_each: molecules that wait for each process, infinite where there is but one.
+    """
+    device = getattr(calculator, "device", None)
+    is_gpu = device is not None and device.type != "cpu"
+    n_batches = _BATCHES_ON_GPU if is_gpu else n_each / (batch_size * _JOBS_EACH)
+    return batch_size * int(min(max(n_batches, 1), _MOST_BATCHES))
+
+
+def chunks(places: Sequence[int], starts: Sequence[Start], size: int) -> list[list[int]]:
+    """The places in batches, large molecules first, lest one process end up alone with them."""
+    ordered = sorted(places, key=lambda i: -len(starts[i].atomic_numbers))
+    return [ordered[i : i + size] for i in range(0, len(ordered), size)]

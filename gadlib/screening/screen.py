@@ -1,0 +1,221 @@
+"""Many molecules: one Record each, on several processes, resumable; which ones are difficult.
+
+What is searched is `outset`'s, how one search becomes a record `searches`', and how processes share
+the work `processes`'. Floor 4.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from gadlib.evaluation import Calculator
+from gadlib.files.kept import Kept
+from gadlib.files.locks import sole
+from gadlib.files.shapes import ResultFile
+from gadlib.molecules.starting_points import Start
+from gadlib.progress.bar import Bar
+from gadlib.screening.calculator_check import require_working
+from gadlib.screening.jobs import Job, searched
+from gadlib.screening.processes import Compute, chunks, job_size, run
+from gadlib.screening.records import Record, payload, read_results
+from gadlib.screening.setup import (
+    calculator_of,
+    differences,
+    hyperparameters_of,
+    identity_of,
+    known_to,
+    starts_of,
+    told_sample,
+)
+from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
+from gadlib.settings.reading import InputError
+from gadlib.settings.searches import ScreenSettings, SearchSettings
+from gadlib.solver.state import Status
+
+NOT_CONVERGED = 1000
+"""The difficulty of a reaction whose search did not converge."""
+
+
+def screen(
+    settings: SearchSettings,
+    *,
+    starts: Sequence[Start] | None = None,
+    calculator: Calculator | None = None,
+    out: str | Path | None = None,
+    hyperparameters: Hyperparameters | None = None,
+    compute: Compute = searched,
+    notes: Mapping[str, Any] | None = None,
+) -> list[Record]:
+    """One record per start, in their order, with a progress bar; written to `out` as they come.
+
+    Interrupted, it leaves in `out` what was done; with `settings.resume` it goes on from there.
+
+    Args:
+        settings: what to do and how.
+        starts: starting points, by default those that the settings name.
+        calculator: by default the one that the settings name.
+        out: result file; None writes nothing.
+        hyperparameters: by default those that the settings name.
+        compute: what a process does with a job.
+        notes: what else `out` is to say, by name.
+
+    Raises:
+        InputError: when the settings can't be followed, `out` exists and `resume` is not set, or it
+            was made with other settings, or another run is writing it.
+    """
+    if starts is None:
+        starts = starts_of(settings)
+        if told := told_sample(settings):
+            print(told, flush=True)
+    knobs = hyperparameters_of(settings) if hyperparameters is None else hyperparameters
+    calculator = calculator_of(settings, starts) if calculator is None else calculator
+    starts = known_to(calculator, starts)
+    with contextlib.nullcontext() if out is None else sole(out):
+        done = {} if out is None else _place(earlier_records(out, settings), starts, out)
+        _compute(settings, starts, calculator, knobs, compute, done, out, notes or {})
+    return [done[i] for i in sorted(done)]
+
+
+def _compute(
+    settings: SearchSettings,
+    starts: Sequence[Start],
+    calculator: Calculator,
+    knobs: Hyperparameters,
+    compute: Compute,
+    done: dict[int, Record],
+    out: str | Path | None,
+    notes: Mapping[str, Any],
+) -> None:
+    """Nothing; the records that are missing are added to those that are done, and written."""
+    todo = [i for i in range(len(starts)) if i not in done]
+    require_working(calculator, [starts[i] for i in todo])
+    n_each = math.inf if settings.workers < 2 else len(todo) / settings.workers
+    jobs = [
+        Job(
+            calculator,
+            tuple(starts[i] for i in chunk),
+            knobs,
+            settings.criterion,  # type: ignore[arg-type]
+            settings.n_steps_per_sample,
+            tag=chunk,
+            capacity=settings.batch_size,
+            mode=settings.mode,
+        )
+        for chunk in chunks(todo, starts, job_size(calculator, settings.batch_size, n_each))
+    ]
+    about = identity_of(settings)
+    kept = Kept(
+        out, lambda: payload(settings, [done[i] for i in sorted(done)], about=about, **notes)
+    )
+    timeout_s = settings.search_timeout_s
+    with (
+        Bar(len(starts), "searching", "molecule", initial=len(done)) as bar,
+        contextlib.closing(
+            run(
+                jobs,
+                min(settings.workers, len(jobs)),  # none idle
+                compute=compute,
+                on_tick=bar.live,
+                timeout_s=timeout_s,
+            )
+        ) as results,
+    ):
+        try:
+            for job, records in results:
+                done.update((job.tag[place], record) for place, record in records.items())
+                n_converged = sum(r.converged for r in done.values())
+                bar.done(len(records), converged=f"{n_converged}/{len(done)}")
+                kept.grown()
+        finally:
+            kept.write()
+
+
+def key(of: Start | Record) -> tuple[Any, ...]:
+    """What a start and its record have in common, and two starts of a set have not."""
+    return of.name, of.formula, of.split, of.start, of.noise_seed
+
+
+def _place(
+    records: Sequence[Record], starts: Sequence[Start], out: str | Path
+) -> dict[int, Record]:
+    """Earlier records by the place of their start; of equal keys each start takes one."""
+    waiting = list(records)
+    placed = {}
+    for i, start in enumerate(starts):
+        like = (r for r in waiting if key(r) == key(start))
+        if (record := next(like, None)) is not None:
+            placed[i] = record
+            waiting.remove(record)
+    if waiting:
+        raise InputError(
+            f"{out} has {len(waiting)} records of other starts than these {len(starts)}, such as"
+            f" {waiting[0].name}: expected the same split, sample and sample_seed and not fewer"
+            " max_samples, or another output, as nothing is overwritten"
+        )
+    return placed
+
+
+def earlier_records(out: str | Path, settings: SearchSettings) -> list[Record]:
+    """What an earlier run left in `out`; empty where there is no such file.
+
+    Raises:
+        InputError: when there is one and `resume` is not set, or it was made with other settings.
+    """
+    path = Path(out)
+    if path.is_dir():
+        raise InputError(f"{path}: a folder; expected the name of a result file")
+    if not path.exists() or not path.stat().st_size:
+        return []
+    if not settings.resume:
+        raise InputError(
+            f"{path} exists; resume it (--resume) or choose another output, nothing is overwritten"
+        )
+    before, records = read_results(path)
+    require_same(before, settings, str(path))
+    return records
+
+
+def require_same(before: ResultFile, settings: SearchSettings, where: str) -> None:
+    """Nothing, when results made with the earlier settings may stand beside new ones.
+
+    Raises:
+        InputError: naming the settings that differ.
+    """
+    earlier = before.settings | (before.about or {})  # older files have settings alone
+    if told := differences(_with_knobs(earlier), identity_of(settings), settings):
+        raise InputError(f"{where} was made with other settings: {'; '.join(told)}")
+
+
+def _with_knobs(earlier: dict[str, Any]) -> dict[str, Any]:
+    """The earlier identity, with all its hyperparameters, those that it left to their defaults."""
+    kind = SOLVERS.get(str(earlier.get("solver", SearchSettings.model_fields["solver"].default)))
+    knobs = earlier.get("hyperparameters", {})
+    if kind is None or not isinstance(knobs, dict):
+        return earlier
+    with contextlib.suppress(ValidationError):
+        return earlier | {"hyperparameters": kind(**knobs).model_dump()}
+    return earlier
+
+
+def difficulty(record: Record) -> int:
+    """How difficult a reaction is: its steps, or 1000 where the search did not converge."""
+    return record.steps if record.converged else NOT_CONVERGED
+
+
+def difficult(
+    records: Sequence[Record], settings: ScreenSettings, n_samples: int = 1
+) -> list[Record]:
+    """The difficult records, hardest first: the top fraction, at least twice `n_samples`.
+
+    Starts that the calculator never saw, as no search can begin there, are none of them.
+    """
+    seen = [r for r in records if r.status != Status.BAD_START or r.n_gradient]
+    hardest_first = sorted(seen, key=lambda record: -difficulty(record))
+    kept = max(int(len(seen) * settings.difficulty_threshold), 2 * n_samples)
+    return hardest_first[:kept]

@@ -1,0 +1,243 @@
+"""What a search sets out with, as settings ask: hyperparameters, a calculator, starting points.
+
+What can't be followed is refused here, before anything is computed; what is wrong with one start is
+told with it. Floor 3.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from gadlib import calculators
+from gadlib.evaluation import Calculator
+from gadlib.files.reading import read_json
+from gadlib.files.shapes import TuningFile, fit
+from gadlib.molecules import reactions, starting_points
+from gadlib.molecules.reactions import Reaction
+from gadlib.molecules.starting_points import Start, require_some
+from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
+from gadlib.settings.reading import InputError, explain, shown
+from gadlib.settings.searches import SearchSettings, SetSettings, identity
+from gadlib.solver.criteria import CRITERIA
+from gadlib.solver.mode_following import require_mode, wanted
+
+
+def hyperparameters_of(settings: SearchSettings) -> Hyperparameters:
+    """The hyperparameters that the settings ask for.
+
+    Raises:
+        InputError: when the solver or a knob is unknown, or a value is out of its range.
+    """
+    if settings.solver not in SOLVERS:
+        raise InputError(f"solver {settings.solver!r}: expected one of {', '.join(SOLVERS)}")
+    try:
+        return SOLVERS[settings.solver](**settings.hyperparameters)
+    except ValidationError as error:
+        raise InputError(explain(error)) from None
+
+
+def identity_of(settings: SetSettings, *, without: Collection[str] = ()) -> dict[str, Any]:
+    """What results depend on, as the settings declare it.
+
+    The one answer to what a study, a cached sample and a file of results are about; a checkpoint is
+    told by its content, hyperparameters in full.
+
+    Args:
+        settings: of a run.
+        without: what is told otherwise, "starts" or "knobs".
+
+    Raises:
+        InputError: when a knob or a checkpoint can't be used.
+    """
+    found = identity(settings, without=without) | calculators.identity(settings)
+    is_peer = getattr(settings, "solver", None) not in SOLVERS  # it has none, or none of ours
+    if isinstance(settings, SearchSettings) and "hyperparameters" in found and not is_peer:
+        found["hyperparameters"] = hyperparameters_of(settings).model_dump()
+    return found
+
+
+def differences(
+    before: Mapping[str, Any], now: Mapping[str, Any], settings: SetSettings
+) -> list[str]:
+    """What differs between the identity of something earlier and that of now, a part for each.
+
+    What the earlier one does not tell, because the setting is newer, had its default then.
+
+    Args:
+        before: the earlier identity.
+        now: of `identity_of`, with what else it is compared by.
+        settings: that `now` is of, which tell defaults.
+    """
+    told = []
+    fields = type(settings).model_fields
+    for name, value in now.items():
+        is_told = name in before or name not in fields
+        earlier = before.get(name) if is_told else fields[name].get_default()
+        if earlier == value:
+            continue
+        if isinstance(earlier, Mapping) and isinstance(value, Mapping):
+            keys = [k for k in {**value, **earlier} if earlier.get(k) != value.get(k)]
+            parts = [(f"{name} of {k}", earlier.get(k), value.get(k)) for k in keys]
+        else:
+            parts = [(name, earlier, value)]
+        silent = "" if is_told else " (its default; it was not kept)"
+        told += [f"{n} was {shown(was)}{silent}, now {shown(is_)}" for n, was, is_ in parts]
+    return told
+
+
+def read_best(path: str | Path) -> TuningFile:
+    """The tuned values in an `hpo_results.json`, and what they were tuned for.
+
+    Raises:
+        InputError: when it is no such file, or no trial in it is complete.
+    """
+    found = fit(TuningFile, read_json(path), path, expected="an hpo_results.json with best_params")
+    if not found.best_params:
+        raise InputError(f"{path}: no completed trial in it, so there are no best values")
+    numbers = {knob.name for kind in SOLVERS.values() for knob in kind.knobs()}
+    for name, value in found.best_params.items():
+        if isinstance(value, str) and name in numbers:
+            raise InputError(f"{path}: best_params.{name} = {shown(value)}: expected a number")
+    return found
+
+
+def transfers(best: TuningFile, settings: SetSettings) -> list[str]:
+    """In what the tuning was about something else than the settings are, a part for each.
+
+    A file that does not say what it is about tells nothing.
+    """
+    about = best.about.model_dump()
+    if len(about) < 2:  # `reactions` alone: written by hand, or by another program
+        return []
+    return differences(about, identity_of(settings, without=("starts", "knobs")), settings)
+
+
+def require_tuned_for(best: TuningFile, path: str | Path, settings: SetSettings) -> None:
+    """Nothing, when the values were tuned for what the settings ask for.
+
+    Raises:
+        InputError: naming what differs.
+    """
+    if told := transfers(best, settings):
+        raise InputError(
+            f"{path} was tuned for something else: {'; '.join(told)}; expected the same settings,"
+            " or --allow-transfer (a job: ALLOW_TRANSFER=1)"
+        )
+
+
+def require_usable(settings: SetSettings) -> None:
+    """Nothing, when all that the settings choose by a word is there, as far as words tell.
+
+    Nothing is built or read but the list of reactions.
+
+    Raises:
+        InputError: naming what is not.
+    """
+    if settings.calculator not in calculators.NAMES:
+        raise InputError(
+            f"calculator {shown(settings.calculator)}: expected one of"
+            f" {', '.join(calculators.NAMES)}"
+        )
+    if settings.criterion not in CRITERIA:
+        raise InputError(
+            f"criterion {shown(settings.criterion)}: expected one of {', '.join(CRITERIA)}"
+        )
+    require_mode(settings.mode)
+    if isinstance(settings, SearchSettings):
+        hyperparameters_of(settings)
+        starting_points.parse_start(settings.start_from)
+    if settings.calculator in ("scine", "surface"):  # quick to make; others may load a model
+        try:
+            calculators.build(settings)
+        except (ValueError, ImportError) as error:
+            raise InputError(str(error)) from None
+    starts_there(settings)
+
+
+def starts_there(settings: SetSettings) -> None:
+    """Nothing, when the set has a reaction in the splits that are asked for.
+
+    Raises:
+        InputError: when it has none, or can't be read.
+    """
+    if not reactions.read(settings.h5_path, split=settings.split, max_samples=1):
+        raise InputError(
+            f"{settings.h5_path or 'the embedded set'}: no reaction in split"
+            f" {shown(settings.split)}"
+        )
+
+
+def calculator_of(settings: SearchSettings, starts: Sequence[Start]) -> Calculator:
+    """The calculator that the settings ask for, after it was asked whether it knows the elements.
+
+    Raises:
+        InputError: when the calculator, its method or a package is not available, the criterion is
+            unknown, or no start can be searched with it.
+    """
+    if settings.criterion not in CRITERIA:
+        raise InputError(f"criterion {settings.criterion!r}: expected one of {', '.join(CRITERIA)}")
+    try:
+        calculator = calculators.build(settings)
+    except (ValueError, ImportError) as error:
+        raise InputError(str(error)) from None
+    usable = known_to(calculator, starts)
+    for start in usable:
+        if not start.problem:
+            wanted(settings.mode, start.atomic_numbers, start.positions, start.ends)
+    require_some(usable, settings.calculator)
+    return calculator
+
+
+def known_to(calculator: Calculator, starts: Sequence[Start]) -> list[Start]:
+    """The starts; those with an element that the calculator lacks have this for their problem."""
+    lacking = calculators.lacking(calculator, [start.atomic_numbers for start in starts])
+    return [
+        replace(start, problem=reason) if reason and not start.problem else start
+        for start, reason in zip(starts, lacking, strict=True)
+    ]
+
+
+def starts_of(settings: SearchSettings) -> list[Start]:
+    """The starting points that the settings ask for.
+
+    Raises:
+        InputError: when the file, the split or the start can't be used.
+    """
+    return starting_points.starts(reactions_of(settings), settings.start_from, settings.noise_seed)
+
+
+def reactions_of(settings: SetSettings) -> list[Reaction]:
+    """The reactions that the settings ask for.
+
+    Raises:
+        InputError: when the file, the split or the sample can't be used, or there is none.
+    """
+    seed = reactions.seed_of(settings.sample, settings.sample_seed)
+    found = reactions.read(
+        settings.h5_path, split=settings.split, max_samples=settings.max_samples, sample_seed=seed
+    )
+    if not found:
+        raise InputError(
+            f"{settings.h5_path or 'the embedded set'}: no reaction in split {settings.split!r};"
+            " expected at least one"
+        )
+    return found
+
+
+def told_sample(settings: SetSettings) -> str:
+    """Which of the reactions are taken, in a sentence; empty where all are.
+
+    Raises:
+        InputError: when the file or the split can't be used.
+    """
+    n = reactions.count(settings.h5_path, split=settings.split)
+    if n <= settings.max_samples:
+        return ""
+    seed = reactions.seed_of(settings.sample, settings.sample_seed)
+    how = "the first ones" if seed is None else f"drawn with sample_seed {seed}"
+    return f"{settings.max_samples} of {n} reactions (split {settings.split}), {how}"

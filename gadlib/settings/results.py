@@ -1,0 +1,62 @@
+"""What the commands that look at results are asked to do: `irc` and `report`. Floor 1."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from gadlib.settings.reading import Settings
+from gadlib.settings.searches import CalculatorSettings, Count, Seed
+
+
+class PathSettings(CalculatorSettings):
+    """Which saddles are followed downhill, and where the known reactions are."""
+
+    records: str | None = Field(
+        None, description="result file of searches; none: the reference saddles of the set"
+    )
+    h5_path: str | None = Field(
+        None, description="reactions in the Transition1x layout; none: the embedded set"
+    )
+    split: str = Field("all", description="train, val, test, several with commas between, or all")
+    max_samples: Count = Field(100, description="saddles taken at most")
+    sample: str = Field(
+        "seeded",
+        description="which they are where there are more: seeded (drawn from all with sample_seed,"
+        " in their order) or first",
+    )
+    sample_seed: Seed = Field(0, description="seed that the sample is drawn with")
+    batch_size: Count = Field(8, description="saddles that are followed together")
+    hessian_every: Count = Field(
+        5, description="steps from one exact Hessian to the next on the way down"
+    )
+    n_steps: Count = Field(400, description="steps at most on each side of a saddle")
+    resume: bool = Field(
+        False, description="keep what is there and go on; without it nothing there is touched"
+    )
+    out_dir: str = Field("runs/irc", description="folder for results, paths.json")
+
+
+class ReportSettings(Settings):
+    """What goes into a page of results that can be sent."""
+
+    storage: str | None = Field(
+        None,
+        description="storage URL of the study; several with commas between stand side by side;"
+        " none: $GADLIB_STORAGE, else the SQLite file in runs/tune",
+        repr=False,
+    )
+    study_name: str | None = Field(
+        None,
+        min_length=1,
+        max_length=500,
+        description="name of the study in its storage; none: the only one there",
+    )
+    validation: str | None = Field(
+        "runs/validate", description="folder with default.json and tuned.json of `validate`"
+    )
+    screening: str | None = Field(
+        None, description="screening.json that tells which reactions are difficult"
+    )
+    paths: str | None = Field(None, description="paths.json of `irc`")
+    resume: bool = Field(False, description="replace the page that is there")
+    out: str = Field("runs/report.html", description="the page to write")

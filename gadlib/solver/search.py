@@ -1,0 +1,247 @@
+"""The one loop: begin, judge, step, and let finished systems go.
+
+`search` knows neither how to step (that is the step rule's: `gad`) nor what success is (that is
+`criteria`). It keeps the batch full: finished systems make room for waiting ones, which enter in
+groups, since to begin is dear and cheaper together; and it keeps the batch as narrow as the widest
+molecule left. It is a generator, so that plots, logs and progress bars are the caller's. Floor 3.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from gadlib.batch import Batch
+from gadlib.evaluation import Calculator
+from gadlib.molecules.bonds import n_fragments
+from gadlib.rows import concatenate, narrowed, put, take
+from gadlib.settings.hyperparameters import Hyperparameters
+from gadlib.solver import gad, gad_newton
+from gadlib.solver.aim import Aim
+from gadlib.solver.criteria import CRITERIA, Criterion, Verdict, judge
+from gadlib.solver.proof import confirmed, proved
+from gadlib.solver.state import APART, State, Status
+from gadlib.solver.trust import rule as trust
+
+
+@runtime_checkable
+class StepRule(Protocol):
+    """A way to step: two functions in the same order of arguments, in a module of their own."""
+
+    def init(self, calculator: Calculator, batch: Batch, hyperparameters) -> State:
+        """The state at the starting points."""
+        ...
+
+    def step(self, calculator: Calculator, state: State, hyperparameters) -> State:
+        """The state after one step of every system."""
+        ...
+
+
+RULES: dict[str, StepRule] = {"gad": gad, "trust": trust}
+"""The step rules by the name of their solver."""
+
+_GROUPS = 5  # in which a batch is renewed
+
+
+class Frame(NamedTuple):
+    """One moment of a search: the active systems, how they stand, and which of them are done.
+
+    Its tensors were made in PyTorch's inference mode: clone them to change or differentiate them.
+    """
+
+    state: State
+    verdict: Verdict
+    status: tuple[Status, ...]
+
+    @property
+    def is_done(self) -> list[int]:
+        """The rows of the systems that have ended with this frame."""
+        return [i for i, status in enumerate(self.status) if status is not Status.RUNNING]
+
+
+def search(
+    calculator: Calculator,
+    batch: Batch,
+    hyperparameters: Hyperparameters,
+    *,
+    criterion: Criterion = "index1",
+    n_steps: int = 800,
+    max_fragments: Int[Tensor, " B"] | None = None,
+    wanted: Aim | None = None,
+    capacity: int = 32,
+) -> Iterator[Frame]:
+    """Frames of a search from every system of the batch, until each has ended.
+
+    The first frame holds the starting points. A system is in the frames until the one that says how
+    it ended, at most `n_steps` moves later; `frame.state.index` tells which system of the batch
+    each row is. Breaking off the iteration is safe at any frame.
+
+    Args:
+        calculator: the potential.
+        batch: starting points; at most `capacity` of them are searched at a time, in their order.
+        hyperparameters: of the step rule to use; their class names the solver.
+        criterion: which one ends a search; all three are judged in every frame.
+        n_steps: moves after which a search ends without success, at the last strict saddle that it
+            met if there was one, else where it is.
+        max_fragments: for `bound`, the fragments of the references; by default those of the
+            starting points.
+        wanted: aims, of which the climbed mode is to have most (`directions`); by default the
+            lowest mode is climbed.
+        capacity: how many systems step together; when a fifth of them have ended, others enter.
+
+    Raises:
+        ValueError: when the criterion or the solver is unknown or a number is not positive.
+    """
+    _require(criterion, n_steps, capacity)
+    rule = _rule(hyperparameters, criterion)
+    allowed = n_fragments(batch) if max_fragments is None else torch.as_tensor(max_fragments)
+    allowed = allowed.to(batch.positions.device)
+    waiting = torch.arange(len(batch), device=batch.positions.device)
+    active: State | None = None
+    kept: dict[int, State] = {}
+    started, n_frames = time.perf_counter(), 0
+    while active is not None or len(waiting):
+        called = 0.0 if active is None else float(active.calculator_s.sum())
+        with torch.inference_mode():  # autograd is the calculators' alone, and costs time
+            if active is not None:
+                active = _taken_back(active, rule.step(calculator, active, hyperparameters))
+            room = capacity - (0 if active is None else len(active.batch))
+            n_frames = 0 if active is None else n_frames + 1
+            is_group = room >= max(1, capacity // _GROUPS) and n_frames % APART == 0
+            if len(waiting) and (active is None or is_group):
+                new, waiting = waiting[:room], waiting[room:]
+                entered = rule.init(calculator, batch.take(new), hyperparameters)
+                entered = replace(entered, index=new, max_fragments=allowed[new])
+                if wanted is not None:
+                    entered = replace(entered, wanted=take(wanted, new))
+                active = entered if active is None else concatenate([active, entered])
+        assert active is not None
+        verdict = judge(active, allowed[active.index])
+        status = _status(active, verdict, criterion, n_steps)
+        _keep_strict(kept, active, verdict, criterion)
+        active = _give_back(kept, active, status)
+        with torch.inference_mode():
+            active = _concluded(calculator, active, verdict, status)
+        if active is not verdict.state:
+            verdict = judge(active, allowed[active.index])
+            status = _status(active, verdict, criterion, n_steps)
+        called = float(active.calculator_s.sum()) - called
+        seconds = (time.perf_counter() - started - called) / len(active.batch)
+        active = replace(active, overhead_s=active.overhead_s + seconds)
+        frame = Frame(active, verdict, status)
+        yield frame
+        started = time.perf_counter()  # what the caller does with the frame is not the search's
+        rows = [i for i, status in enumerate(frame.status) if status is Status.RUNNING]
+        if len(rows) < len(frame.status):
+            active = take(active, torch.tensor(rows, device=active.index.device)) if rows else None
+            open_ = waiting if active is None else torch.cat([active.index, waiting])
+            width = int(batch.n_atoms[open_].max()) if len(open_) else 0
+            if 0 < width < batch.positions.shape[1]:  # padding costs time
+                batch, wanted = narrowed(batch, width), narrowed(wanted, width)
+                active = narrowed(active, width)
+
+
+def _require(criterion: Criterion, n_steps: int, capacity: int) -> None:
+    if criterion not in CRITERIA:
+        raise ValueError(f"criterion {criterion!r}: expected one of {', '.join(CRITERIA)}")
+    if n_steps < 0 or capacity < 1:
+        raise ValueError(
+            f"n_steps {n_steps}, capacity {capacity}: expected n_steps >= 0 and capacity >= 1"
+        )
+
+
+def _rule(hyperparameters: Hyperparameters, criterion: Criterion) -> StepRule:
+    """The solver's; where saddles are asked of the dynamics, the one that lands."""
+    if hyperparameters.solver == "gad" and criterion != "index1":
+        return gad_newton
+    return RULES[hyperparameters.solver]
+
+
+def _keep_strict(
+    kept: dict[int, State], state: State, verdict: Verdict, criterion: Criterion
+) -> None:
+    """The latest strict saddle of each system that it does not suffice is put aside."""
+    for i in (verdict.strict & ~verdict.meets(criterion)).nonzero().flatten().tolist():
+        kept[int(state.index[i])] = take(state, torch.tensor([i], device=state.index.device))
+
+
+def _give_back(kept: dict[int, State], state: State, status: tuple[Status, ...]) -> State:
+    """The state with systems out of steps put back to the strict saddle that they met on the way.
+
+    What it cost, to the last step, stays; only the place is the kept one.
+    """
+    for i, ending in enumerate(status):
+        best = kept.pop(int(state.index[i]), None) if ending is not Status.RUNNING else None
+        if best is None or ending is Status.SADDLE:
+            continue
+        now = take(state, torch.tensor([i], device=state.index.device))
+        spent = {name: getattr(now, name) for name in _SPENT}
+        row = narrowed(replace(best, **spent), state.batch.positions.shape[1])
+        state = concatenate([state, row])
+        place = torch.arange(len(state.batch) - 1, device=state.index.device)
+        place[i] = len(state.batch) - 1
+        state = take(state, place)
+    return state
+
+
+_SPENT = ("steps", "escapes", "n_gradient", "n_hessian", "calculator_s", "overhead_s")
+
+
+def _taken_back(before: State, after: State) -> State:
+    """The state after a step; where the calculator failed there, the one before it.
+
+    What it cost stays. The next step will be half as long (`State.rejected`); a search ends, with
+    the calculator's reason, when that has not helped some times running.
+    """
+    if not any(after.message):
+        return after if not after.rejected.any() else replace(after, rejected=0 * after.rejected)
+    is_failed = torch.tensor([bool(text) for text in after.message], device=after.index.device)
+    after = replace(after, rejected=torch.where(is_failed, after.rejected + 1, 0))
+    hopeless = (after.rejected > MAX_REJECTED).tolist()
+    told = tuple(text if end else "" for text, end in zip(after.message, hopeless, strict=True))
+    spent = {name: getattr(after, name) for name in (*_SPENT, "rejected")}
+    rows = is_failed.nonzero().flatten()
+    return put(after, rows, lambda _: take(replace(before, **spent, message=told), rows))
+
+
+MAX_REJECTED = 4
+"""Steps in a row that are taken back; the last one is a sixteenth of the first that failed."""
+
+
+def _concluded(
+    calculator: Calculator, state: State, verdict: Verdict, status: tuple[Status, ...]
+) -> State:
+    """The state with what is to be known of the points where searches have ended."""
+    is_ended = torch.tensor([s is not Status.RUNNING for s in status], device=state.index.device)
+    if not is_ended.any():
+        return state
+    state = proved(calculator, state, is_ended)
+    is_claimed = is_ended & judge(state, verdict.max_fragments).strict
+    return confirmed(calculator, state, is_claimed)
+
+
+def _status(
+    state: State, verdict: Verdict, criterion: Criterion, n_steps: int
+) -> tuple[Status, ...]:
+    met, steps = verdict.meets(criterion), state.steps
+    is_any = (met | (steps >= n_steps)).any() or any(state.message) or any(state.doubt)
+    if not is_any:
+        return (Status.RUNNING,) * len(steps)
+
+    def of(message: str, doubt: str, is_met: bool, steps: int) -> Status:
+        if is_met:
+            return Status.SADDLE
+        if message:
+            return Status.CALCULATOR_FAILED if steps else Status.BAD_START
+        if steps >= n_steps:
+            return Status.OUT_OF_STEPS
+        return Status.STOPPED if doubt else Status.RUNNING
+
+    rows = zip(state.message, state.doubt, met.tolist(), steps.tolist(), strict=True)
+    return tuple(of(*row) for row in rows)

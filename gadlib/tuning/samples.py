@@ -1,0 +1,103 @@
+"""The samples of a study: the difficult reactions of a set, from a screening read or done now.
+
+Floor 5.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gadlib.cluster.storage import alone
+from gadlib.files.shapes import ResultFile
+from gadlib.molecules.reactions import drawn, seed_of, split_names
+from gadlib.molecules.starting_points import Start
+from gadlib.screening.records import Record, read_results
+from gadlib.screening.screen import difficult, key, require_same, screen
+from gadlib.screening.setup import starts_of, told_sample
+from gadlib.settings.reading import InputError
+from gadlib.settings.searches import ScreenSettings, TuneSettings
+
+
+def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]]:
+    """All screening records, and the starting points of the difficult ones, hardest first.
+
+    The screening is read from `settings.screening`, or done now (and resumed) in the output folder.
+
+    Raises:
+        InputError: when the screening was made with other settings, or has fewer reactions than a
+            trial takes.
+    """
+    wanted = _screening_of(settings)
+    if settings.screening is None:
+        starts = starts_of(wanted)
+        _require_enough(settings, sum(not start.problem for start in starts))
+        if told := told_sample(wanted):
+            print(told, flush=True)
+        out = Path(settings.out_dir) / "screening.json"
+        with alone(out.with_name(f".{out.name}.lock")):  # other workers wait, and find it done
+            records = screen(wanted, starts=starts, out=out)
+    else:
+        before, records = require_screening(settings)
+        widest = wanted.model_copy(update=_choice(before.settings, settings.screening))
+        starts = starts_of(widest)
+        wanted_splits = split_names(settings.split)
+        records = [r for r in records if r.split in wanted_splits]
+        seed = seed_of(settings.sample, settings.sample_seed)
+        records = [records[i] for i in drawn(len(records), settings.max_samples, seed)]
+        _require_enough(settings, len(records))
+    by_key = {key(start): start for start in starts}
+    hardest = difficult(records, settings, settings.n_samples)
+    _require_enough(settings, len(hardest))
+    missing = [r.name for r in hardest if key(r) not in by_key]
+    if missing:
+        raise InputError(
+            f"{settings.screening}: {settings.h5_path or 'the embedded set'} has no {missing[0]}"
+            f" in split {settings.split!r}; expected a screening of these reactions"
+        )
+    return records, [by_key[key(r)] for r in hardest]
+
+
+def _screening_of(settings: TuneSettings) -> ScreenSettings:
+    return ScreenSettings.read(
+        {name: getattr(settings, name) for name in ScreenSettings.model_fields}
+        | {"n_steps_per_sample": settings.screening_steps, "resume": True}
+    )
+
+
+def require_screening(settings: TuneSettings) -> tuple[ResultFile, list[Record]]:
+    """The screening that the settings name, made as they would make it now.
+
+    Raises:
+        InputError: when it can't be read, or was made with other settings.
+    """
+    assert settings.screening is not None
+    before, records = read_results(settings.screening)
+    require_same(before, _screening_of(settings), settings.screening)
+    _choice(before.settings, settings.screening)
+    return before, records
+
+
+def _choice(before: dict[str, Any], where: str) -> dict[str, Any]:
+    """Of which reactions a screening was made, from its settings.
+
+    Raises:
+        InputError: when they don't say it.
+    """
+    names = ("split", "max_samples", "sample", "sample_seed")
+    earlier = {"sample": "first", "sample_seed": 0}  # as it was before there was a choice
+    try:
+        told = ScreenSettings.read({n: (earlier | before)[n] for n in names})
+    except (KeyError, InputError) as error:
+        raise InputError(
+            f"{where}: settings: {error}; expected those of a screening, with split and max_samples"
+        ) from None
+    return {name: getattr(told, name) for name in names}
+
+
+def _require_enough(settings: TuneSettings, n: int) -> None:
+    if settings.n_samples > n:
+        raise InputError(
+            f"n_samples {settings.n_samples}: larger than the set,"
+            f" expected at most {n} (split {settings.split!r})"
+        )

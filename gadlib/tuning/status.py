@@ -1,0 +1,94 @@
+"""How a study stands: trials by state, best, rate, time left, workers, from its storage alone.
+
+Floor 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import optuna
+from optuna.trial import TrialState
+
+from gadlib.cluster.slots import DONE
+from gadlib.cluster.workers import is_alive, workers
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a study stands.
+
+    Attributes:
+        n_trials: wanted, None where nobody said.
+        n_done: decided: complete or pruned.
+        trials_per_hour: over the last twenty that were decided; None with fewer than two.
+        hours_left: at that rate; None while no worker is alive.
+        alive: names of the workers that are at work.
+        stale: numbers of running trials whose worker has died.
+    """
+
+    study_name: str
+    n_trials: int | None
+    n_done: int
+    states: Mapping[str, int]
+    best_trial: int | None
+    best_score: float | None
+    trials_per_hour: float | None
+    hours_left: float | None
+    alive: tuple[str, ...]
+    stale: tuple[int, ...]
+
+    def __str__(self) -> str:
+        """Some lines for a terminal or a notebook."""
+
+        def shown(value: float | None, form: str) -> str:
+            return "unknown" if value is None else format(value, form)
+
+        states = ", ".join(f"{n} {state}" for state, n in self.states.items() if n) or "none"
+        best = (
+            "none yet"
+            if self.best_trial is None
+            else f"{self.best_score:.4f} (trial {self.best_trial})"
+        )
+        lines = {
+            "study": self.study_name,
+            "done": f"{self.n_done} of {'?' if self.n_trials is None else self.n_trials}",
+            "trials": states,
+            "best score": best,
+            "trials per hour": shown(self.trials_per_hour, ".1f"),
+            "hours left": shown(self.hours_left, ".2f"),
+            "workers alive": f"{len(self.alive)}"
+            + (f" ({', '.join(self.alive)})" if self.alive else ""),
+            "stale trials": ", ".join(map(str, self.stale)) or "none",
+        }
+        return "\n".join(f"{name + ':':<17}{value}" for name, value in lines.items())
+
+
+def standing(study: optuna.Study) -> Standing:
+    """How the study stands now, from its storage alone."""
+    trials, attrs, known = study.get_trials(deepcopy=False), study.user_attrs, workers(study)
+    settings = attrs.get("settings", {})
+    n_trials = attrs.get("n_trials", settings.get("n_trials"))
+    grace_s = settings.get("grace_s", 180.0)
+    alive = tuple(sorted(name for name, worker in known.items() if is_alive(worker, grace_s)))
+    running = [t for t in trials if t.state is TrialState.RUNNING]
+    done = [t for t in trials if t.state in DONE]
+    completed = [t for t in done if t.state is TrialState.COMPLETE]
+    best = max(completed, key=lambda t: t.value, default=None)  # type: ignore[arg-type,return-value]
+    ends = sorted(t.datetime_complete for t in done if t.datetime_complete)[-20:]
+    hours = (ends[-1] - ends[0]).total_seconds() / 3600 if len(ends) > 1 else 0.0
+    rate = (len(ends) - 1) / hours if hours else None
+    left = None if n_trials is None else max(0, n_trials - len(done))
+    return Standing(
+        study_name=study.study_name,
+        n_trials=n_trials,
+        n_done=len(done),
+        states={str(s.name).lower(): sum(t.state is s for t in trials) for s in TrialState},
+        best_trial=best.number if best else None,
+        best_score=best.value if best else None,
+        trials_per_hour=rate,
+        hours_left=0.0 if left == 0 else left / rate if left and rate and alive else None,
+        alive=alive,
+        stale=tuple(t.number for t in running if t.user_attrs.get("worker") not in alive),
+    )

@@ -1,0 +1,296 @@
+"""A study: what it is about, so that another one is never mixed into it, and what it has found.
+
+All that can be said of a study is said from its storage alone, at any time, by any process.
+Floor 5.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.exceptions import DuplicatedStudyError
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from gadlib.cluster.storage import Patient, network_filesystem, open_storage
+from gadlib.cluster.workers import Claims, is_alive, workers
+from gadlib.files.shapes import StudyAttributes, TrialAttributes, fit
+from gadlib.molecules.starting_points import Start
+from gadlib.screening.records import Record, versions
+from gadlib.screening.screen import difficulty
+from gadlib.screening.setup import differences, identity_of
+from gadlib.settings.reading import InputError
+from gadlib.settings.searches import StudySettings, TuneSettings, identity
+from gadlib.tuning.objective import space
+
+_ABOUT = "gadlib"
+_ID = "study_id"  # kept wherever the study is moved to; no other study of its name has it
+_MADE_S = 30.0
+
+
+def default_storage(settings: TuneSettings | StudySettings) -> str:
+    """The storage URL: the given one, that of the environment, or a file in the output folder."""
+    if url := settings.storage or os.environ.get("GADLIB_STORAGE"):
+        return url
+    stem = Path(settings.out_dir) / f"{settings.calculator}_hpo_study"
+    if network_filesystem(settings.out_dir):
+        return f"journal:///{stem}.log"
+    return f"sqlite:///{stem}.db"
+
+
+def about(settings: TuneSettings, samples: Sequence[Start]) -> dict[str, Any]:
+    """What a study is about: two runs may share a study only where this is the same."""
+    positions = json.dumps([s.positions.round(6).tolist() for s in samples]).encode()
+    return {
+        **identity_of(settings, without=("starts", "knobs")),
+        "space": {k.name: [k.low, k.high, k.log] for k in space(settings.solver, settings.ranges)},
+        "reactions": [s.name for s in samples],
+        "starting_points": hashlib.sha256(positions).hexdigest()[:16],
+    }
+
+
+def settings_shown(settings: TuneSettings) -> dict[str, Any]:
+    """The settings as they may be kept: without the storage, whose URL may hold a password."""
+    return settings.model_dump(exclude={"storage"})
+
+
+def load(storage: str | None = None, study_name: str | None = None) -> optuna.Study:
+    """The study of that name, or the only one there is.
+
+    Args:
+        storage: its URL; None: `GADLIB_STORAGE`, else the SQLite file where `tune` puts it.
+        study_name: None where the storage has one study only.
+
+    Raises:
+        InputError: when the storage or the study isn't there; the message lists the studies that
+            are.
+    """
+    storage = default_storage(StudySettings.read({})) if storage is None else storage
+    opened = open_storage(storage, must_exist=True, patience_s=30.0)
+    names = names_in(opened)
+    if study_name is None and len(names) == 1:
+        study_name = names[0]
+    if study_name is None:
+        told = f"several studies, expected one of {', '.join(names)}" if names else "no study in it"
+        raise InputError(f"storage {opened.shown}: {told}")
+    if study_name not in names:
+        there = ", ".join(names) or "none"
+        raise InputError(f"storage {opened.shown}: no study {study_name!r}; studies there: {there}")
+    study = optuna.load_study(study_name=study_name, storage=opened)
+    require_own(study)
+    return study
+
+
+def names_in(storage: Patient) -> list[str]:
+    """The names of the studies that there are.
+
+    Raises:
+        InputError: when what is there can't be read.
+    """
+    try:
+        return [study.study_name for study in storage.get_all_studies()]
+    except (ValueError, TypeError, KeyError) as error:  # of a database that was edited
+        raise InputError(
+            f"storage {storage.shown}: can't be read ({type(error).__name__}: {error})"
+        ) from None
+
+
+def require_own(study: optuna.Study) -> None:
+    """Nothing, when gadlib made the study, or is making it right now, and what it says is sound.
+
+    Raises:
+        InputError: naming what is not.
+    """
+    where = f"study {study.study_name!r}"
+    try:
+        directions, attributes = study.directions, study.user_attrs
+        trials = study.get_trials(deepcopy=False)
+    except (ValueError, TypeError, KeyError) as error:  # of a database that was edited
+        raise InputError(f"{where}: can't be read ({type(error).__name__}: {error})") from None
+    if directions != [StudyDirection.MAXIMIZE]:
+        told = ", ".join(d.name.lower() for d in directions)
+        raise InputError(
+            f"{where} was not made by gadlib (its directions are {told}, expected maximize);"
+            " choose another --study-name"
+        )
+    if _ABOUT not in attributes:
+        if len(trials) > 1 or any(t.state is not TrialState.WAITING for t in trials):
+            raise InputError(f"{where} was not made by gadlib; choose another --study-name")
+        return
+    fit(StudyAttributes, attributes, where)
+    for trial in trials:
+        fit(TrialAttributes, trial.user_attrs, f"{where}: trial {trial.number}")
+
+
+def require_storage(settings: TuneSettings) -> Patient:
+    """The storage, after it was asked whether the study may be begun or joined there.
+
+    Raises:
+        InputError: when there is one that may not be joined, or the storage can't be used.
+    """
+    url = default_storage(settings)
+    if url in ("sqlite://", "sqlite:///:memory:"):
+        raise InputError(f"storage {url}: kept in memory only, expected a file or a server")
+    storage = open_storage(url, patience_s=settings.patience_s)
+    if settings.study_name in names_in(storage):
+        study = optuna.load_study(study_name=settings.study_name, storage=storage)
+        require_own(study)
+        _require_joinable(study, settings, storage.shown)
+    return storage
+
+
+def open_study(
+    settings: TuneSettings,
+    samples: Sequence[Start],
+    screened: Sequence[Record] = (),
+    *,
+    storage: Patient | None = None,
+) -> Claims:
+    """This worker's claims on the study to tune in: a new one, or one that it may join.
+
+    Joined is one that other workers are at work on, or with `resume` any about the same.
+
+    Raises:
+        InputError: when there is one that may not be joined, or the storage can't be used.
+    """
+    now = about(settings, samples)
+    storage = require_storage(settings) if storage is None else storage
+    try:
+        study = optuna.create_study(
+            study_name=settings.study_name, storage=storage, direction="maximize"
+        )
+        before = None
+    except DuplicatedStudyError:
+        study = optuna.load_study(study_name=settings.study_name, storage=storage)
+        before = _about_of(study, settings.grace_s)
+    if before is not None:
+        _require_joinable(study, settings, storage.shown)
+        _require_same_study(study, before, now, settings)
+        claims = Claims(study, settings.n_trials, settings.grace_s)
+        claims.recover(force=True)
+    else:
+        claims = Claims(study, settings.n_trials, settings.grace_s)
+        if not study.get_trials(deepcopy=False):  # who made it may have died having queued them
+            defaults = {k.name: k.default for k in space(settings.solver, settings.ranges)}
+            study.enqueue_trial(defaults)
+        if _ID not in study.user_attrs:
+            study.set_user_attr(_ID, uuid.uuid4().hex)
+        study.set_user_attr("settings", settings_shown(settings))
+        study.set_user_attr("versions", versions())
+        study.set_user_attr("screening", [_screened(r) for r in screened])
+        study.set_user_attr(_ABOUT, now)
+    study.set_user_attr("n_trials", settings.n_trials)
+    return claims
+
+
+def _about_of(study: optuna.Study, grace_s: float) -> dict[str, Any] | None:
+    """What the study is about; None where who made it died before it could say so.
+
+    Raises:
+        InputError: when it was not made by gadlib.
+    """
+    began = time.monotonic()
+    while (found := study.user_attrs.get(_ABOUT)) is None:
+        trials = study.get_trials(deepcopy=False)
+        if len(trials) > 1 or any(t.state is not TrialState.WAITING for t in trials):
+            if (found := study.user_attrs.get(_ABOUT)) is not None:
+                return found
+            raise InputError(
+                f"study {study.study_name!r} was not made by gadlib; choose another --study-name"
+            )
+        is_anyone = any(is_alive(worker, grace_s) for worker in workers(study).values())
+        patience_s = _MADE_S if is_anyone else _MADE_S / 10
+        if time.monotonic() - began > patience_s:
+            return None
+        time.sleep(0.2)
+    return found
+
+
+def _require_joinable(study: optuna.Study, settings: TuneSettings, shown: str) -> None:
+    if settings.resume or _ABOUT not in study.user_attrs:  # another is making it right now
+        return
+    if any(is_alive(worker, settings.grace_s) for worker in workers(study).values()):
+        return
+    raise InputError(
+        f"study {settings.study_name!r} exists in {shown}: continue it with --resume,"
+        " or choose another --study-name"
+    )
+
+
+def _require_same_study(
+    study: optuna.Study, before: dict[str, Any], now: dict[str, Any], settings: TuneSettings
+) -> None:
+    differing = differences(before, now, settings)
+    if before.get("starting_points") != now["starting_points"]:  # say why, where settings tell
+        kept = study.user_attrs.get("settings", {})
+        apart = {
+            name: value
+            for name, value in identity(settings).items()
+            if name not in identity(settings, without=("starts",)) and name in kept
+        }
+        differing += differences(kept, apart, settings)
+    if differing:
+        raise InputError(
+            f"study {study.study_name!r} is about something else: {'; '.join(differing)};"
+            " choose another --study-name"
+        )
+
+
+def _screened(record: Record) -> dict[str, Any]:
+    return {
+        "name": record.name,
+        "formula": record.formula,
+        "split": record.split,
+        "converged": record.converged,
+        "steps": record.steps,
+        "difficulty": difficulty(record),
+    }
+
+
+def collect_results(study: optuna.Study) -> dict[str, Any]:
+    """The content of `hpo_results.json`, from the storage alone: best, trials, screening set."""
+    trials = study.get_trials(deepcopy=False)
+    completed = [t for t in trials if t.state is TrialState.COMPLETE]
+    best = max(completed, key=lambda t: t.value, default=None)  # type: ignore[arg-type,return-value]
+    attrs = study.user_attrs
+    return {
+        "study_name": study.study_name,
+        "study_id": attrs.get(_ID),
+        "storage": getattr(study._storage, "shown", None),
+        "best_trial": best and best.number,
+        "best_score": best and best.value,
+        "best_params": best.params if best else {},
+        "best_convergence_rate": best and best.user_attrs.get("convergence_rate"),
+        "best_mean_steps": best and best.user_attrs.get("mean_steps"),
+        "n_trials": {
+            str(state.name).lower(): sum(t.state is state for t in trials) for state in TrialState
+        },
+        "about": attrs.get(_ABOUT, {}),
+        "settings": attrs.get("settings", {}),
+        "versions": attrs.get("versions", {}),
+        "workers": workers(study),
+        "trials": [_trial(t) for t in trials],
+        "screening": attrs.get("screening", []),
+    }
+
+
+def _trial(trial: FrozenTrial) -> dict[str, Any]:
+    is_complete = trial.state is TrialState.COMPLETE
+    return {
+        "number": trial.number,
+        "state": trial.state.name.lower(),
+        "score": trial.value if is_complete else None,
+        "params": trial.params,
+        "started": trial.datetime_start and trial.datetime_start.isoformat(),
+        "ended": trial.datetime_complete and trial.datetime_complete.isoformat(),
+        "retry_of": trial.system_attrs.get("retry_history", []),
+        **trial.user_attrs,
+    }

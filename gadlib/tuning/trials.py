@@ -1,0 +1,215 @@
+"""The trials of one worker: claimed, searched batch by batch, judged after each, told, yielded.
+
+Whose turn it is, is `claims`'; where the samples come from, `samples`'. Floor 5.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from optuna.trial import Trial, TrialState
+
+from gadlib.cluster.workers import Claims
+from gadlib.molecules.starting_points import Start
+from gadlib.progress.interrupts import undisturbed
+from gadlib.progress.signs_of_life import Life
+from gadlib.screening.jobs import Job
+from gadlib.screening.processes import job_size, run
+from gadlib.screening.records import Record
+from gadlib.screening.setup import identity_of
+from gadlib.settings.hyperparameters import Hyperparameters, Knob
+from gadlib.settings.searches import TuneSettings
+from gadlib.solver.state import Status
+from gadlib.tuning.objective import best_possible, outcome, sample_summary, sampler, space, suggest
+from gadlib.tuning.sample_cache import Cache, digest
+
+_POLL_S = 5.0
+_FAIR_S = 5.0
+
+
+@dataclass
+class _Running:
+    """A trial of this worker, with the records of its samples by their places."""
+
+    trial: Trial
+    hyperparameters: Hyperparameters
+    found: dict[int, Record] = field(default_factory=dict)
+    n_cached: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether no sample was done in a fair time."""
+        return len(self.found) == self.n_cached and time.monotonic() - self.began > _FAIR_S
+
+
+@dataclass
+class Loop:
+    """Trials, claimed as processes become free, told with their last sample, then yielded.
+
+    Samples run hardest first, so that a trial that can't be the best any more soon shows it.
+    """
+
+    claims: Claims
+    settings: TuneSettings
+    calculator: Any
+    samples: tuple[Start, ...]
+    cache: Cache
+    running: dict[int, _Running] = field(default_factory=dict)
+    told: deque[int] = field(default_factory=deque)
+    knobs: tuple[Knob, ...] = ()
+    identity: dict[str, Any] = field(default_factory=dict)
+    on_life: Callable[[Life], None] = lambda _: None
+
+    def __post_init__(self) -> None:
+        self.identity = identity_of(self.settings, without=("starts", "knobs"))
+        self.knobs = space(self.settings.solver, self.settings.ranges)
+
+    def __iter__(self) -> Generator[int, None, None]:
+        pause = 0.2
+        while self.claims.n_done < self.settings.n_trials:
+            self._tick()
+            for number in self._run():
+                pause = 0.2
+                yield number
+            if self.claims.n_done >= self.settings.n_trials:
+                return
+            time.sleep(pause)  # the rest are other workers'; one of them may die yet
+            pause = min(1.5 * pause, _POLL_S, self.settings.grace_s / 6)
+
+    def _run(self) -> Iterator[int]:
+        jobs = run(
+            self._jobs(),
+            self.settings.workers,
+            on_tick=self._live,
+            timeout_s=self.settings.search_timeout_s,
+        )
+        with contextlib.closing(jobs) as results:
+            for job, records in results:
+                for place, record in records.items():
+                    self._keep(job, place, record)
+                with undisturbed():
+                    self._judge(job.tag[0])
+                while self.told:
+                    yield self.told.popleft()
+        while self.told:
+            yield self.told.popleft()
+
+    def _live(self, life: Life) -> None:
+        self._tick()
+        self.on_life(life)
+
+    def _tick(self) -> None:
+        self.claims.beat()
+        self.claims.recover()
+
+    def _jobs(self) -> Iterator[Job]:
+        while (this := self._claim()) is not None:
+            trial, hyperparameters = this.trial, this.hyperparameters
+            for place in range(len(self.samples)):
+                name = self._key(hyperparameters, place)
+                record = self.cache.get(name) or self.cache.get(self._timed(name))
+                if record is not None:
+                    this.found[place] = record
+                    this.n_cached += 1
+            with undisturbed():
+                self._judge(trial.number)
+            missing = [i for i in range(len(self.samples)) if i not in this.found]
+            size = job_size(self.calculator, self.settings.batch_size)
+            for first in range(0, len(missing), size):
+                if trial.number not in self.running:
+                    break
+                places = missing[first : first + size]
+                yield Job(
+                    self.calculator,
+                    tuple(self.samples[i] for i in places),
+                    hyperparameters,
+                    self.settings.criterion,  # type: ignore[arg-type]
+                    self.settings.n_steps_per_sample,
+                    tag=(trial.number, places),
+                    capacity=self.settings.batch_size,
+                    mode=self.settings.mode,
+                )
+
+    def _claim(self) -> _Running | None:
+        with undisturbed():
+            trial = self.claims.claim()
+            if trial is None:
+                return None
+            self._seed(trial)
+            this = _Running(trial, suggest(trial, self.settings.solver, self.knobs))
+            self.running[trial.number] = this
+            return this
+
+    def _seed(self, trial: Trial) -> None:
+        """The worker's own sampler, once: no two workers' first trials have the same number."""
+        if self.claims.seed is None:
+            settings, self.claims.seed = self.settings, (self.settings.seed + trial.number) % 2**32
+            self.claims.study.sampler = sampler(
+                settings.sampler,
+                self.claims.seed,
+                settings.n_startup_trials,
+                study_seed=settings.seed,
+            )
+            self.claims.beat(force=True)
+        trial.set_user_attr("seed", self.claims.seed)
+
+    def _key(self, hyperparameters: Hyperparameters, place: int) -> str:
+        return digest(self.identity, self.samples[place], hyperparameters)
+
+    def _timed(self, name: str) -> str:
+        """The key of a record that the limit of time has ended: with another it may be another."""
+        return f"{name}-{self.settings.search_timeout_s}"
+
+    def _keep(self, job: Job, place: int, record: Record) -> None:
+        """The record in the cache, and in its trial unless that has ended meanwhile."""
+        number, places = job.tag
+        name = self._key(job.hyperparameters, places[place])
+        self.cache.put(self._timed(name) if record.status == Status.TIMED_OUT else name, record)
+        if (this := self.running.get(number)) is not None:
+            this.found[places[place]] = record
+
+    def best(self) -> float | None:
+        """The best score so far, of all workers."""
+        scores = [t.value for t in self.claims.trials() if t.state is TrialState.COMPLETE]
+        return max((score for score in scores if score is not None), default=None)
+
+    def _judge(self, number: int) -> None:
+        """End the trial when all its samples are there, or enough to rule it out as the best."""
+        this = self.running.get(number)
+        if this is None or not this.found:
+            return
+        records = [this.found[i] for i in sorted(this.found)]
+        n, n_steps = len(self.samples), self.settings.n_steps_per_sample
+        if len(records) == n:
+            self._tell(number, this, records, is_pruned=False)
+            return
+        possible = best_possible(records, n, n_steps)
+        if self.settings.pruning == "bound":
+            best = self.best()
+            if best is not None and possible <= best:
+                this.trial.report(possible, len(records))
+                self._tell(number, this, records, is_pruned=True)
+
+    def _tell(self, number: int, this: _Running, records: list[Record], *, is_pruned: bool) -> None:
+        result = outcome(records, self.settings.n_steps_per_sample)
+        attributes = asdict(result) | {
+            "elapsed_s": round(sum(r.elapsed_s for r in records), 3),
+            "n_cached": this.n_cached,
+            "samples": [sample_summary(r) for r in records],
+        }
+        del self.running[number]
+        if self.claims.tell(this.trial, None if is_pruned else result.score, attributes):
+            self.told.append(number)
+
+    def end(self) -> None:
+        """What is unfinished is queued again, and the worker has left."""
+        with contextlib.suppress(Exception):  # the storage may be what failed
+            stalled = [n for n, this in self.running.items() if this.is_stalled]
+            self.claims.give_back("interrupted", stalled)
+            self.claims.leave()

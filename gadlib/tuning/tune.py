@@ -1,0 +1,195 @@
+"""Tuning: a study of hyperparameters on difficult reactions, as one of its workers.
+
+Optuna owns the study and its storage. Every finished trial is in the storage before the next
+begins, and every sample on disk when it is computed. Floor 6.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from gadlib.cluster.retries import StorageLostError
+from gadlib.cluster.storage import Patient, file_of, without_password
+from gadlib.files.writing import require_writable
+from gadlib.progress.bar import Bar
+from gadlib.progress.interrupts import heard, undisturbed
+from gadlib.screening.calculator_check import require_working
+from gadlib.screening.processes import job_size
+from gadlib.screening.setup import calculator_of, hyperparameters_of
+from gadlib.settings.reading import InputError
+from gadlib.settings.searches import TuneSettings
+from gadlib.tuning.objective import SAMPLERS, outcome, outside, sampler, space, suggest
+from gadlib.tuning.results import Results, require_own, write_results
+from gadlib.tuning.sample_cache import Cache
+from gadlib.tuning.samples import difficult_samples, require_screening
+from gadlib.tuning.status import standing
+from gadlib.tuning.study import (
+    about,
+    collect_results,
+    default_storage,
+    load,
+    names_in,
+    open_study,
+    require_storage,
+    settings_shown,
+)
+from gadlib.tuning.trials import Loop
+from gadlib.tuning.validation import Validation, tuned_values, validate
+from gadlib.tuning.wandb_log import Tracking, summary_of
+
+__all__ = [
+    "Validation",
+    "about",
+    "collect_results",
+    "default_storage",
+    "difficult_samples",
+    "load",
+    "open_study",
+    "outcome",
+    "standing",
+    "suggest",
+    "tune",
+    "tuned_values",
+    "undisturbed",
+    "validate",
+    "without_password",
+    "write_results",
+]
+
+PRUNING = ("bound", "none")
+_WRITING_SHARE = 50
+_SLOW_WRITING_S = 1.0
+
+
+def tune(
+    settings: TuneSettings, *, on_trial: Callable[[optuna.Study], Any] | None = None
+) -> optuna.Study:
+    """The study, when it has its `n_trials` trials, whoever ran them; with a progress bar.
+
+    Interrupted (Ctrl-C, SIGTERM) it queues the running trials again and leaves every finished one
+    in the storage and in `hpo_results.json`; with `resume` it goes on to the same total.
+
+    Args:
+        settings: what to tune on, and where to keep it.
+        on_trial: called with the study after every trial that this worker has finished.
+
+    Raises:
+        InputError: when the settings can't be followed; nothing has been computed then.
+        StorageLostError: when the storage went away and stayed away.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    require_settings(settings)
+    if told := outside(space(settings.solver, settings.ranges)):
+        print(told, flush=True)
+    is_file = file_of(default_storage(settings)) is not None
+    if settings.screening is not None and is_file:  # before one is made for the study
+        require_screening(settings)
+    out = require_writable(settings.out_dir)
+    storage = require_storage(settings)
+    results = out / "hpo_results.json"
+    _require_own_results(results, settings, storage)
+    screened, samples = difficult_samples(settings)
+    chosen = samples[: settings.n_samples]
+    calculator = calculator_of(settings, chosen)
+    require_working(calculator, chosen)
+    if told := _never_early(settings, job_size(calculator, settings.batch_size)):
+        print(told, flush=True)
+    claims = open_study(settings, chosen, screened, storage=storage)
+    loop = Loop(claims, settings, calculator, tuple(chosen), Cache(out / "samples"))
+    kept = Results(claims.study, results)
+    kept.write()  # whose the file is, before anything is computed
+    tracking = Tracking(settings.study_name, claims.name, settings_shown(settings), str(out))
+    pause = 0.0
+    with (
+        heard(),
+        Bar(settings.n_trials, "tuning", "trial", initial=claims.n_done) as bar,
+    ):
+        loop.on_life = bar.live
+        try:
+            with contextlib.closing(iter(loop)) as told:
+                for number in told:
+                    with undisturbed():
+                        _track(tracking, claims.trials()[number])
+                        best = loop.best()
+                        shown = {} if best is None else {"best": f"{best:.3f}"}
+                        bar.done(claims.n_done - bar.n, **shown)
+                        if time.monotonic() >= pause:
+                            pause = _write_in_time(kept)
+                    if on_trial is not None:
+                        on_trial(claims.study)
+        except StorageLostError as error:
+            with undisturbed():
+                saved = kept.rescue()
+            raise StorageLostError(f"{error}; {saved}" if saved else str(error)) from None
+        finally:
+            with undisturbed():
+                loop.end()
+                with contextlib.suppress(StorageLostError):
+                    kept.write()
+                    now = standing(claims.study)
+                    best = None if now.best_trial is None else claims.trials()[now.best_trial]
+                    tracking.end(summary_of(now.states, best))
+    return claims.study
+
+
+def _never_early(settings: TuneSettings, size: int) -> str:
+    """Why no trial can end early though that was asked for, in a sentence; empty where one can.
+
+    Args:
+        settings: of the study.
+        size: samples of a trial that a process is given at a time.
+    """
+    n = settings.n_samples
+    if settings.pruning != "bound" or n < 2 or size < n:
+        return ""
+    most = (n - 1) * settings.batch_size // size
+    advice = f"--batch-size {most} or less lets them" if most else "more --n-samples would let them"
+    return (
+        f"No trial can end early (pruning bound): with batch_size {settings.batch_size} its"
+        f" {n} samples are searched at once; {advice}, and takes longer a step."
+    )
+
+
+def _write_in_time(kept: Results) -> float:
+    """When to write again: at once, unless writing has become slow."""
+    began = time.monotonic()
+    kept.write()
+    took = time.monotonic() - began
+    return began + (_WRITING_SHARE * took if took > _SLOW_WRITING_S else 0.0)
+
+
+def _track(tracking: Tracking, trial: FrozenTrial) -> None:
+    tracking.trial(trial.number, trial.state.name.lower(), trial.params, trial.user_attrs)
+
+
+def require_settings(settings: TuneSettings) -> None:
+    """Nothing, when a study can be made as the settings ask.
+
+    Raises:
+        InputError: naming what can't be followed.
+    """
+    hyperparameters_of(settings)
+    if settings.hyperparameters:
+        raise InputError(
+            f"hyperparameters {settings.hyperparameters}: a study draws them itself; expected none"
+        )
+    space(settings.solver, settings.ranges)
+    if settings.pruning not in PRUNING:
+        raise InputError(f"pruning {settings.pruning!r}: expected one of {', '.join(PRUNING)}")
+    if settings.sampler not in SAMPLERS:
+        raise InputError(f"sampler {settings.sampler!r}: expected one of {', '.join(SAMPLERS)}")
+    sampler(settings.sampler, settings.seed, settings.n_startup_trials)
+
+
+def _require_own_results(results: Path, settings: TuneSettings, storage: Patient) -> None:
+    name = settings.study_name
+    is_there = name in names_in(storage)
+    study = optuna.load_study(study_name=name, storage=storage) if is_there else None
+    require_own(results, study, name, storage.shown)

@@ -1,0 +1,118 @@
+"""The gain proved: defaults against tuned values on reactions that tuning never saw.
+
+What is made of the records is `report`'s. Floor 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gadlib.files.writing import require_writable
+from gadlib.screening.records import Record
+from gadlib.screening.screen import screen
+from gadlib.screening.setup import (
+    hyperparameters_of,
+    read_best,
+    require_tuned_for,
+    starts_of,
+    told_sample,
+    transfers,
+)
+from gadlib.settings.reading import InputError
+from gadlib.settings.searches import SearchSettings, ValidateSettings
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The same starting points, in the same order, searched with the defaults and tuned.
+
+    Attributes:
+        transfer: in what the values were tuned for something else, a part for each.
+    """
+
+    hyperparameters: dict[str, float | int | str]
+    default: list[Record]
+    tuned: list[Record]
+    transfer: tuple[str, ...] = ()
+
+
+def validate(settings: ValidateSettings) -> Validation:
+    """Defaults and tuned values on reactions that tuning never saw; both sets are resumable.
+
+    Raises:
+        InputError: when the tuned values can't be read, or were tuned for something else and
+            `allow_transfer` is not set, or the reactions are among those that tuning saw.
+    """
+    tuned, seen = tuned_values(settings)
+    require_knobs(settings, tuned)
+    transfer = transfer_of(settings)
+    starts = starts_of(settings)
+    if told := told_sample(settings):
+        print(told, flush=True)
+    known = sorted({s.name for s in starts} & seen)
+    if known:
+        told = ", ".join(known[:5]) + (", ..." if len(known) > 5 else "")
+        raise InputError(
+            f"split {settings.split!r} has reactions that tuning saw ({told});"
+            " expected a split of others"
+        )
+    out = require_writable(settings.out_dir)
+    plain = SearchSettings.read(
+        {name: getattr(settings, name) for name in SearchSettings.model_fields}
+    )
+
+    def searched(values: dict[str, float | int | str], name: str) -> list[Record]:
+        return screen(
+            plain.model_copy(update={"hyperparameters": values}),
+            starts=starts,
+            out=out / f"{name}.json",
+            notes={"transfer": transfer},
+        )
+
+    if transfer:
+        print(f"these values were tuned for something else: {'; '.join(transfer)}", flush=True)
+    return Validation(tuned, searched({}, "default"), searched(tuned, "tuned"), tuple(transfer))
+
+
+def require_knobs(settings: ValidateSettings, tuned: Mapping[str, float | int | str]) -> None:
+    """Nothing, when the solver has these knobs, and they may have these values.
+
+    Raises:
+        InputError: naming the file that they are from.
+    """
+    try:
+        hyperparameters_of(settings.model_copy(update={"hyperparameters": dict(tuned)}))
+    except InputError as error:
+        raise InputError(f"{settings.best}: {error}" if settings.best else str(error)) from None
+
+
+def transfer_of(settings: ValidateSettings) -> list[str]:
+    """In what the values in `best` were tuned for something else, which has to be allowed.
+
+    Raises:
+        InputError: when it is not.
+    """
+    if settings.best is None:
+        return []
+    best = read_best(settings.best)
+    if not settings.allow_transfer:
+        require_tuned_for(best, settings.best, settings)
+    return transfers(best, settings)
+
+
+def tuned_values(settings: ValidateSettings) -> tuple[dict[str, float | int | str], set[str]]:
+    """The tuned hyperparameters, and the names of the reactions that tuning saw.
+
+    Raises:
+        InputError: when `best` is not a results file with a completed trial, or there is nothing to
+            validate.
+    """
+    if settings.best is None:
+        if not settings.hyperparameters:
+            raise InputError(
+                "nothing to validate: expected --best hpo_results.json, or hyperparameters"
+            )
+        return dict(settings.hyperparameters), set()
+    found = read_best(settings.best)
+    return dict(found.best_params) | settings.hyperparameters, set(found.about.reactions)

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+
+import ase.io
+import h5py
+import pytest
+from ase import Atoms
+from little_reactions import on_each_other, write_h5, write_xyz
+
+from gadlib.__main__ import main
+from gadlib.settings.hyperparameters import SOLVERS
+from gadlib.settings.searches import (
+    BenchmarkSettings,
+    ScreenSettings,
+    SearchSettings,
+    TuneSettings,
+    ValidateSettings,
+)
+
+KINDS = {
+    "search": SearchSettings,
+    "screen": ScreenSettings,
+    "tune": TuneSettings,
+    "validate": ValidateSettings,
+    "benchmark": BenchmarkSettings,
+}
+
+
+@pytest.fixture(autouse=True)
+def same_sigterm():
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder, where we are, with everything that the command lines below name."""
+    monkeypatch.chdir(tmp_path)
+    whole = write_h5(tmp_path / "little.h5").read_bytes()
+    (tmp_path / "half.h5").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.h5").write_text("hello")
+    with h5py.File(tmp_path / "empty.h5", "w"):
+        pass
+    write_h5(tmp_path / "torn.h5")
+    with h5py.File(tmp_path / "torn.h5", "a") as file:
+        file["data/CH2O/rxn10/product/atomic_numbers"][0] = 7
+    write_xyz(tmp_path / "two.extxyz")
+    (tmp_path / "empty.xyz").write_text("")
+    ase.io.write(
+        tmp_path / "xenon.xyz", Atoms("XeH2", positions=[[0, 0, 0], [0, 0, 1.6], [0, 1.6, 0]])
+    )
+    ase.io.write(tmp_path / "flat.xyz", on_each_other([8, 1, 1]))
+    (tmp_path / "file").write_text("")
+    (tmp_path / "there.json").write_text("{}")
+    (tmp_path / "not.db").write_text("no database at all " * 100)
+    (tmp_path / "nobest.json").write_text('{"best_params": {}}')
+    return tmp_path
+
+
+def status_of(command: str) -> int:
+    try:
+        return main(command.split())
+    except SystemExit as ended:  # argparse ends so
+        return int(ended.code or 0)
+
+
+SEARCH = "search --h5-path little.h5 --start-from ts --n-steps 2 --workers 0"
+TUNE = "tune --h5-path little.h5 --split train --start-from ts --n-samples 1 --workers 0"
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("search --h5-path none.h5", "none.h5: no such file; expected an HDF5 file in the"),
+        ("search --h5-path .", ".: a folder; expected an HDF5 file"),
+        ("search --h5-path text.h5", "text.h5: not an HDF5 file; expected one in the Transition1x"),
+        ("search --h5-path half.h5", "half.h5: damaged, or not readable"),
+        (
+            "search --h5-path empty.h5",
+            "empty.h5: no group 'test'; expected the Transition1x groups",
+        ),
+        (
+            "search --h5-path torn.h5 --split val",
+            "torn.h5: no reaction can be used: reaction val/CH2O/rxn10: product is NCH2 in its",
+        ),
+        (f"{SEARCH} --split Test", "split 'Test': expected one of train, val, test"),
+        (f"{SEARCH} --scine-functional B3LYP", "'B3LYP': expected one of DFTB0, DFTB2"),
+        (f"{SEARCH} --calculator vasp", "calculator 'vasp': expected one of scine"),
+        (f"{SEARCH} --solver newton", "solver 'newton': expected one of gad"),
+        (f"{SEARCH} --criterion best", "criterion 'best': expected one of index1, strict, bound"),
+        (f"{SEARCH} --start-from middle", "start 'middle': expected one of reactant, ts, product"),
+        (f"{SEARCH} --start-from ts_noise9A", "'ts_noise9A': expected noise of at most 5.0 A"),
+        (f"{SEARCH} --no-such-flag 1", "unrecognized arguments: --no-such-flag"),
+        (f"{SEARCH} --dt-min 1", "dt_min = 1: expected 1e-09 .. 0.001 A^2/eV"),
+        (f"{SEARCH} --dt-min small", "argument --dt-min: invalid float value: 'small'"),
+        (f"{SEARCH} --escape-window 12.5", "argument --escape-window: invalid int value: '12.5'"),
+        (f"{SEARCH} --max-samples -3", "max_samples = -3: Input should be greater than or equal"),
+        (f"{SEARCH} --workers -1", "workers = -1: Input should be greater than or equal to 0"),
+        (f"{SEARCH} --out-dir file/out", "output folder file/out: can't be written (Not a direct"),
+        (f"{SEARCH} --out file/out.json", "output folder file: can't be written (File exists)"),
+        (f"{SEARCH} --out there.json", "there.json exists; resume it (--resume) or choose another"),
+        (f"{SEARCH} --out there.json --resume", "there.json: expected an object with settings and"),
+        (f"{SEARCH} --out .", ".: a folder; expected the name of a result file"),
+        ("search none.xyz", "none.xyz: no such file; expected starting geometries"),
+        ("search empty.xyz", "empty.xyz: an empty file; expected starting geometries"),
+        ("search xenon.xyz", "xenon-0: the calculator does not know element Xe"),
+        ("search flat.xyz", "are 0.000 A apart at flat.xyz; expected at least 0.001 A"),
+        (f"{TUNE} --n-samples 4", "n_samples 4: larger than the set, expected at most 3"),
+        (f"{TUNE} --n-trials 0", "n_trials = 0: Input should be greater than or equal to 1"),
+        (f"{TUNE} --dt-min 2e-6", "a study draws them itself; expected none"),
+        (f"{TUNE} --storage sqlite:///not.db", "not.db: not a usable database (file is not a"),
+        (f"{TUNE} --storage study.db", "study.db: not a usable storage URL"),
+        (f"{TUNE} --storage sqlite:///file/x.db", "output folder file: can't be written (File ex"),
+        (f"{TUNE} --screening none.json", "none.json: can't be read (No such file"),
+        ("benchmark --solvers best", "solver 'best': expected some of gad, trust, sella"),
+        ("benchmark --solvers trust --starts middle", "start 'middle': expected one of"),
+        ("validate", "nothing to validate: expected --best hpo_results.json"),
+        ("validate --best nobest.json", "nobest.json: no completed trial in it"),
+        ("validate --best little.h5", "little.h5: not JSON"),
+        ("serch", "invalid choice: 'serch' (choose from"),
+        ("", "required: name"),
+    ],
+)
+def test_unusable_input_ends_with_status_2_and_says_what_was_expected(
+    folder, capsys, command, told
+):
+    pytest.importorskip("scine_sparrow")
+    assert status_of(command) == 2
+    shown = capsys.readouterr().err
+    assert told in shown
+    assert "Traceback" not in shown
+    assert (folder / "there.json").read_text() == "{}"
+
+
+def test_search_of_geometries_writes_settings_and_records_in_their_order(folder, capsys):
+    pytest.importorskip("scine_sparrow")
+    command = "search two.extxyz --solver gad --criterion strict --n-steps 3 --dt-min 2.3e-6"
+    assert status_of(f"{command} --workers 0 --out found.json") == 0
+    content = json.loads((folder / "found.json").read_text())
+    assert content["settings"]["criterion"] == "strict"
+    assert content["settings"]["hyperparameters"] == {"dt_min": 2.3e-6}
+    assert content["versions"]["gadlib"]
+    assert [r["name"] for r in content["records"]] == ["start of H2O", "start of HCN"]
+    assert "strict 0/2" in capsys.readouterr().out
+
+
+def test_start_that_cannot_be_computed_costs_one_record_and_not_the_run(folder):
+    pytest.importorskip("scine_sparrow")
+    frames = [*ase.io.read("two.extxyz", ":"), on_each_other([8, 1, 1])]
+    ase.io.write("three.extxyz", frames)
+    assert status_of("search three.extxyz --n-steps 1 --workers 0 --out found.json") == 0
+    records = json.loads((folder / "found.json").read_text())["records"]
+    assert [r["status"] for r in records] == ["out_of_steps", "out_of_steps", "bad_start"]
+    assert "expected at least 0.1 A" in records[2]["message"]
+
+
+def test_screening_prints_the_difficult_half_hardest_first(folder, capsys):
+    pytest.importorskip("scine_sparrow")
+    command = "screen --h5-path little.h5 --split all --start-from midpoint_rt_noise0.3A"
+    assert status_of(f"{command} --n-steps 15 --workers 0 --out-dir out") == 0
+    lines = capsys.readouterr().out.splitlines()[1:4]
+    difficulties = [int(line.split()[2]) for line in lines]
+    assert difficulties == sorted(difficulties, reverse=True)
+    assert len(json.loads((folder / "out" / "screening.json").read_text())["records"]) == 6
+
+
+def test_module_runs_from_the_command_line_with_exit_status(folder):
+    command = [sys.executable, "-m", "gadlib", "search", "--h5-path", "none.h5"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("gadlib search: none.h5: no such file")
+    assert ended.stdout == ""
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_setting_and_hyperparameter_is_a_flag(name, capsys):
+    assert status_of(f"{name} --help") == 0
+    shown = capsys.readouterr().out
+    settings = set(KINDS[name].model_fields) - {"hyperparameters", "ranges"}
+    knobs = {knob.name for solver in SOLVERS.values() for knob in solver.knobs()}
+    for field in settings | knobs:
+        assert f"--{field.replace('_', '-')}" in shown
+
+
+def test_interrupted_command_ends_with_status_130_and_says_how_to_go_on(
+    folder, capsys, monkeypatch
+):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gadlib.screening.screen.screen", interrupt)
+    assert status_of(SEARCH) == 130
+    assert "what was done is kept, --resume goes on" in capsys.readouterr().err

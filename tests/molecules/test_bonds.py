@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+import torch
+from ase.build import molecule
+from clusters import SEEDS, backwards, clusters, padded, turned
+from hypothesis import given
+
+from gadlib.batch import Batch
+from gadlib.molecules.bonds import bonds, full_shells, most_neighbours, n_fragments
+
+
+def pair(distance: float) -> Batch:
+    water = molecule("H2O")
+    places = np.concatenate([water.positions, water.positions + np.array([distance, 0, 0])])
+    return Batch.pack([places], [np.tile(water.numbers, 2)])
+
+
+def test_water_has_two_bonds():
+    water = molecule("H2O")
+    expected = [[False, True, True], [True, False, False], [True, False, False]]
+    assert bonds(Batch.pack([water.positions], [water.numbers]))[0].tolist() == expected
+
+
+def test_two_waters_apart_are_two_fragments():
+    assert n_fragments(pair(6.0)).tolist() == [2]
+    assert n_fragments(pair(1.0)).tolist() == [1]
+
+
+def test_a_bond_ends_at_1_3_times_the_covalent_radii():
+    # Cordero et al., Dalton Trans. 2832 (2008), doi:10.1039/b801115j: H 0.31, O 0.66 A
+    limit = 1.3 * (0.31 + 0.66)
+    places = [[[0, 0, 0], [0, 0, limit + shift]] for shift in (-1e-6, 1e-6)]
+    batch = Batch.pack([torch.tensor(p) for p in places], [[1, 8]] * 2)
+    assert n_fragments(batch).tolist() == [1, 2]
+
+
+def test_a_long_chain_in_any_order_is_one_fragment():
+    n = 23
+    places = np.zeros((n, 3))
+    places[:, 0] = 1.5 * np.random.default_rng(0).permutation(n)
+    assert n_fragments(Batch.pack([places], [[6] * n])).tolist() == [1]
+
+
+def test_every_lone_atom_is_a_fragment_and_padding_is_none():
+    places = 10 * np.eye(3)
+    batch = padded(Batch.pack([places, places[:1]], [[1, 1, 1], [1]]))
+    assert n_fragments(batch).tolist() == [3, 1]
+
+
+def test_an_atom_nowhere_is_a_fragment_of_its_own():
+    water = molecule("H2O")
+    places = water.positions.copy()
+    places[1] = np.nan
+    assert n_fragments(Batch.pack([places], [water.numbers])).tolist() == [2]
+
+
+@given(SEEDS)
+def test_fragments_do_not_depend_on_orientation_order_or_padding(seed):
+    batch = clusters(seed)
+    batch = batch.moved_to(batch.positions * (1 + seed % 3))
+    expected = n_fragments(batch).tolist()
+    for other in (turned(batch, seed), backwards(batch), padded(batch)):
+        assert n_fragments(other).tolist() == expected
+
+
+@pytest.mark.parametrize("name", ["CH4", "C2H6", "NH3", "CH3CH2OH", "Si2H6", "PH3", "CH3SH"])
+def test_atoms_of_a_saturated_molecule_have_full_shells(name):
+    atoms = molecule(name)
+    batch = Batch.pack([atoms.positions], [atoms.numbers])
+    assert full_shells(batch).tolist() == bonds(batch).sum(-1).tolist()
+
+
+def test_phosphorus_and_sulphur_can_have_more_neighbours_than_fill_a_shell():
+    batch = Batch.pack([np.zeros((4, 3))], [[15, 16, 8, 6]])
+    assert full_shells(batch).tolist() == [[3, 2, 2, 4]]
+    assert most_neighbours(batch).tolist() == [[5, 6, 2, 4]]

@@ -1,0 +1,180 @@
+"""Saddles of the embedded set are the right ones; what is none, or breaks, is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from clusters import spoiled
+
+from gadlib import calculators, report
+from gadlib.__main__ import main
+from gadlib.files.writing import write_json
+from gadlib.molecules import reactions, starting_points
+from gadlib.paths import intended
+from gadlib.paths.endpoints import Verdict
+from gadlib.screening.jobs import failed
+from gadlib.screening.records import payload, read_records
+from gadlib.settings.reading import InputError
+from gadlib.settings.results import PathSettings
+from gadlib.settings.searches import SearchSettings
+from gadlib.solver.state import Status
+
+N = 4
+
+
+@pytest.fixture(autouse=True)
+def drawn_nowhere():
+    matplotlib.use("Agg")
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def known():
+    return reactions.read(max_samples=N)
+
+
+@pytest.fixture(scope="module")
+def calculator():
+    return calculators.get("scine", functional="DFTB0")
+
+
+def saddles(known):
+    return [
+        replace(failed(start, Status.SADDLE, ""), strict=True)
+        for start in starting_points.starts(known, "ts")
+    ]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the reference saddles of the first reactions were followed, from the command line."""
+    where = tmp_path_factory.mktemp("irc")
+    assert main(["irc", "--max-samples", str(N), "--out-dir", str(where)]) == 0
+    return where
+
+
+@pytest.fixture(scope="module")
+def paths(folder):
+    return intended.read(folder / "paths.json")
+
+
+def test_reference_saddles_are_intended_with_their_barriers_and_frequencies(paths):
+    assert [p.verdict for p in paths] == ["intended"] * N
+    for path in paths:
+        assert path.barrier == pytest.approx(path.reference_barrier, abs=0.01)
+        assert path.reaction_energy == pytest.approx(path.reference_reaction_energy, abs=0.01)
+        assert path.imaginary_cm1 == pytest.approx(path.reference_cm1, rel=0.01)
+        assert path.saddle_rmsd < 0.02
+        assert path.change
+        assert path.change == path.reference_change
+
+
+def test_profile_runs_from_one_end_over_the_saddle_to_the_other(paths):
+    for path in paths:
+        assert path.travelled[0] < 0 < path.travelled[-1]
+        assert max(path.energies) == pytest.approx(0.0, abs=1e-6)
+        assert path.energies[0] == pytest.approx(-path.barrier, abs=1e-5)
+        assert path.energies[-1] == pytest.approx(path.reaction_energy - path.barrier, abs=1e-5)
+
+
+def test_results_are_kept_unless_resume_is_set(folder, paths):
+    with pytest.raises(InputError, match="nothing is overwritten"):
+        intended.run(PathSettings(out_dir=str(folder), max_samples=N))
+    again = intended.run(PathSettings(out_dir=str(folder), max_samples=N, resume=True))
+    assert [p.elapsed_s for p in again] == [p.elapsed_s for p in paths]
+
+
+def test_saddle_of_another_reaction_is_not_intended(known, calculator):
+    numbers = known[0].atomic_numbers
+    mirrored = replace(known[0], product=known[0].reactant)
+    (path,) = intended.follow(calculator, saddles(known[:1]), [mirrored])
+    assert path.verdict in (Verdict.HALF, Verdict.NO_REACTION)
+    elsewhere = replace(known[0], reactant=3.0 * known[0].reactant, product=5.0 * known[0].product)
+    (path,) = intended.follow(calculator, saddles(known[:1]), [elsewhere])
+    assert path.verdict == Verdict.UNINTENDED
+    assert path.atomic_numbers == numbers.tolist()
+
+
+def test_what_is_no_strict_saddle_is_left_out(known, calculator):
+    assert (
+        intended.follow(calculator, [replace(r, strict=False) for r in saddles(known)], known) == []
+    )
+
+
+def test_reaction_that_the_set_lacks_and_broken_paths_are_records(known, calculator):
+    (path,) = intended.follow(calculator, saddles(known[:1]), known[1:])
+    assert path.verdict == Verdict.FAILED
+    assert "none of that name" in path.message
+    broken = spoiled(calculator, lambda batch: batch.mask.any(-1), how="raises")
+    (path,) = intended.follow(broken, saddles(known[:1]), known)
+    assert path.verdict == Verdict.FAILED
+    assert "cursed" in path.message
+
+
+def test_minimum_called_a_saddle_fails_in_words(known, calculator):
+    wrong = [
+        replace(r, positions=k.reactant.tolist())
+        for r, k in zip(saddles(known), known, strict=True)
+    ]
+    for path in intended.follow(calculator, wrong[:1], known):
+        assert path.verdict == Verdict.FAILED
+        assert "no mode with a negative eigenvalue" in path.message
+
+
+def test_result_file_of_searches_is_followed(tmp_path, known, capsys):
+    records = [*saddles(known[:1]), replace(saddles(known)[1], strict=False)]
+    write_json(tmp_path / "search.json", payload(SearchSettings(), records))
+    command = ["irc", str(tmp_path / "search.json"), "--out-dir", str(tmp_path / "out")]
+    assert main(command) == 0
+    assert "Of 1 saddles followed: 1 intended." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"paths": [{"name": "x"}]}'])
+def test_other_files_are_refused_in_a_sentence(tmp_path, content):
+    (tmp_path / "paths.json").write_text(content)
+    with pytest.raises(InputError, match=r"paths\.json: "):
+        intended.read(tmp_path / "paths.json")
+
+
+def test_table_has_found_beside_reference(paths):
+    table = report.paths_table(paths)
+    assert table["verdict"].tolist() == ["intended"] * N
+    assert table["barrier (eV)"][0] == f"{paths[0].barrier:.2f} [{paths[0].reference_barrier:.2f}]"
+
+
+def test_figures_show_verdicts_and_profiles(paths):
+    left, right = report.draw_verdicts(paths).axes
+    assert [bar.get_width() for bar in left.patches] == [N, 0, 0, 0, 0]
+    assert len(right.collections[0].get_offsets()) == N
+    drawn = report.draw_profile(paths[0]).lines[0].get_ydata()
+    assert np.max(drawn) == pytest.approx(paths[0].barrier, abs=1e-5)
+    assert len([ax for ax in report.draw_profiles_of(paths).axes if ax.lines]) == N
+
+
+def test_nothing_followed_is_a_sentence():
+    assert "no strict one" in report.verdict_sentence([])
+    for figure in (report.draw_verdicts([]), report.draw_profiles_of([])):
+        assert any("No saddle was followed" in t.get_text() for t in figure.findobj(plt.Text))
+
+
+@pytest.mark.slow
+def test_validate_follows_the_strict_saddles_of_both_sides(tmp_path, capsys):
+    out = tmp_path / "out"
+    command = ["validate", "--irc", "--split", "test", "--max-samples", "3", "--out-dir", str(out)]
+    command += ["--solver", "trust", "--criterion", "bound", "--start-from", "ts_noise0.05A"]
+    command += ["--n-steps", "40", "--radius-max", "0.12", "--workers", "0"]
+    assert main(command) == 0
+    told = capsys.readouterr().out
+    for side in ("default", "tuned"):
+        _, records = read_records(out / f"{side}.json")
+        strict = [r.name for r in records if r.strict]
+        followed = intended.read(out / f"irc_{side}" / "paths.json")
+        assert strict
+        assert [p.name for p in followed] == strict
+        assert f"{side}: Of {len(strict)} saddles followed: " in told
+        assert Verdict.INTENDED in {p.verdict for p in followed}

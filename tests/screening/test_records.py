@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import asdict
+
+import pytest
+from little_reactions import geometries
+
+from gadlib.files import writing
+from gadlib.molecules.starting_points import Start
+from gadlib.screening import records
+from gadlib.screening.jobs import failed
+from gadlib.settings.reading import InputError
+from gadlib.settings.searches import SearchSettings
+from gadlib.solver.state import Status
+
+
+@pytest.fixture
+def record():
+    numbers, (positions, *_) = geometries("H2O")
+    return failed(
+        Start("a", "H2O", "val", "ts", None, numbers, positions, 1), Status.BAD_START, "Why."
+    )
+
+
+def test_records_come_back_from_their_file_as_they_were(tmp_path, record):
+    path = writing.write_json(
+        tmp_path / "r.json", records.payload(SearchSettings(split="val"), [record])
+    )
+    settings, found = records.read_records(path)
+    assert found == [record]
+    assert SearchSettings.read(settings) == SearchSettings(split="val")
+
+
+def test_result_file_tells_settings_and_versions(tmp_path, record):
+    content = records.payload(SearchSettings(), [record], more=1)
+    assert list(content) == ["settings", "versions", "more", "records"]
+    assert content["settings"]["noise_seed"] == 42
+    assert {"gadlib", "python", "torch", "optuna"} <= set(content["versions"])
+
+
+def test_numbers_that_are_not_finite_are_written_as_null(tmp_path):
+    path = writing.write_json(tmp_path / "n.json", {"a": [math.nan, math.inf, 1.5], "b": -math.inf})
+    assert json.loads(path.read_text()) == {"a": [None, None, 1.5], "b": None}
+
+
+def test_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = writing.write_json(tmp_path / "r.json", {"a": 1})
+
+    def no_room(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(writing.os, "fsync", no_room)
+    with pytest.raises(InputError, match=r"r.json: can't be written \(No space left on device\)"):
+        writing.write_json(path, {"a": 2})
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["r.json"]
+
+
+def test_content_that_is_no_json_never_touches_the_file(tmp_path):
+    path = writing.write_json(tmp_path / "r.json", {"a": 1})
+    with pytest.raises(TypeError):
+        writing.write_json(path, {"a": object()})
+    assert json.loads(path.read_text()) == {"a": 1}
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_folders_are_made_and_the_umask_says_who_may_read(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        path = writing.write_json(tmp_path / "a" / "b" / "r.json", [])
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == mode
+
+
+def test_folder_below_a_file_is_refused_with_its_name(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"^output folder .*/file/out: can't be written \(Not a"):
+        writing.require_writable(tmp_path / "file" / "out")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, r"can't be read \(No such file"),
+        ("{", "not JSON"),
+        ("[]", "expected an object with settings and records"),
+        ('{"settings": {}}', "expected an object with settings and records"),
+    ],
+)
+def test_file_that_is_no_result_file_is_refused_with_its_name(tmp_path, content, told):
+    path = tmp_path / "r.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InputError, match=f"^{path}: {told}"):
+        records.read_records(path)
+
+
+def test_record_that_lacks_fields_is_refused_and_further_ones_are_left_out(record):
+    values = asdict(record)
+    assert records.Record.read(values | {"from_the_future": 1}) == record
+    del values["fmax"], values["order"]
+    with pytest.raises(InputError, match="expected one as gadlib writes it; lacks order, fmax"):
+        records.Record.read(values)

@@ -1,0 +1,112 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gadlib.molecules.starting_points import Start
+from gadlib.screening.jobs import failed
+from gadlib.settings.hyperparameters import GadHyperparameters
+from gadlib.settings.reading import InputError
+from gadlib.solver.state import Status
+from gadlib.tuning.objective import (
+    SAMPLERS,
+    best_possible,
+    outcome,
+    outside,
+    sampler,
+    space,
+    suggest,
+)
+
+N_STEPS = 100
+START = Start("a", "H2", "train", "ts", None, np.array([1, 1]), np.zeros((2, 3)), 1)
+RECORD = failed(START, Status.OUT_OF_STEPS, "")
+SAMPLES = st.lists(st.tuples(st.booleans(), st.integers(0, N_STEPS)), min_size=2, max_size=20)
+
+
+@given(SAMPLES, st.integers(1, 19))
+def test_no_outcome_is_better_than_was_possible(samples, n_known):
+    records = [replace(RECORD, converged=c, steps=n) for c, n in samples]
+    known = records[: min(n_known, len(records) - 1)]
+    possible = best_possible(known, len(records), N_STEPS)
+    assert outcome(records, N_STEPS).score <= possible + 1e-12
+    rest = [replace(RECORD, converged=True, steps=0)] * (len(records) - len(known))
+    assert outcome(known + rest, N_STEPS).score == pytest.approx(possible)
+
+
+def test_ranges_replace_the_declared_ones():
+    knobs = {k.name: k for k in space("gad", {"escape_delta": [0.01, 1.0]})}
+    assert (knobs["escape_delta"].low, knobs["escape_delta"].high) == (0.01, 1.0)
+    declared = {k.name: k for k in GadHyperparameters.knobs()}
+    assert knobs["dt_max"] == declared["dt_max"]
+
+
+@pytest.mark.parametrize(
+    ("ranges", "reason"),
+    [
+        ({"escape": [0.1, 1.0]}, "unknown hyperparameter"),
+        ({"escape_delta": [0.5, 0.1]}, "expected"),
+        ({"escape_delta": [0.0, 1.0]}, "0.001 .. 2 A"),
+        ({"plateau_patience": [3.5, 9]}, "in whole numbers"),
+        ({"escape_delta": [0.2, 0.3], "dt_max": [float("nan"), 1.0]}, "dt_max = .nan, 1.0."),
+        ({"adaptive_delta": [0, 1], "adaptive_delta_scale": [0, 1]}, "given twice"),
+        ({"escape_delta": [0.1]}, "expected"),
+    ],
+)
+def test_ranges_that_cannot_be_are_refused(ranges, reason):
+    with pytest.raises(InputError, match=reason):
+        space("gad", ranges)
+
+
+def test_a_range_may_leave_out_the_default_which_is_told():
+    knobs = space("gad", {"escape_delta": [0.2, 1.0]})
+    assert "trial 0, the defaults, is outside" in outside(knobs)
+    assert "escape_delta (0.1, drawn from 0.2 .. 1)" in outside(knobs)
+    assert outside(space("gad", {"escape_delta": [0.01, 1.0]})) == ""
+
+
+def test_ranges_know_the_names_of_published_scripts():
+    assert space("gad", {"max_atom_disp": [0.2, 0.3]}) == space(
+        "gad", {"trust_radius_max": [0.2, 0.3]}
+    )
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_sampler_draws_from_the_ranges(name):
+    import optuna
+
+    if name == "cmaes":
+        pytest.importorskip("cmaes")
+    study = optuna.create_study(sampler=sampler(name, 7, 2, study_seed=7), direction="maximize")
+    for _ in range(4):
+        trial = study.ask()
+        drawn = suggest(trial, "gad", space("gad", {"dt_max": [0.04, 0.06]}))
+        assert 0.04 <= drawn.model_dump()["dt_max"] <= 0.06
+        study.tell(trial, drawn.model_dump()["dt_max"])
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_sampler_goes_on_from_defaults_outside_the_ranges(name):
+    import optuna
+
+    if name == "cmaes":
+        pytest.importorskip("cmaes")
+    knobs = space("gad", {"dt_max": [0.06, 0.1]})
+    study = optuna.create_study(sampler=sampler(name, 7, 2, study_seed=7), direction="maximize")
+    study.enqueue_trial({k.name: k.default for k in knobs})
+    drawn = []
+    for _ in range(6):
+        trial = study.ask()
+        drawn.append(suggest(trial, "gad", knobs).model_dump()["dt_max"])
+        study.tell(trial, drawn[-1])
+    assert drawn[0] == 0.05
+    assert all(0.06 <= value <= 0.1 for value in drawn[1:])
+
+
+def test_an_unknown_sampler_is_refused():
+    with pytest.raises(InputError, match="tpe, gp, cmaes"):
+        sampler("best", 1, 1)

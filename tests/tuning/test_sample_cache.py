@@ -1,0 +1,113 @@
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gadlib
+from gadlib.molecules.starting_points import Start
+from gadlib.screening.jobs import failed
+from gadlib.settings.hyperparameters import GadHyperparameters
+from gadlib.solver.state import Status
+from gadlib.tuning.sample_cache import Cache, digest, sources
+
+START = Start("a", "H2", "train", "ts", None, np.array([1, 1]), np.ones((2, 3)), 1)
+RECORD = failed(START, Status.OUT_OF_STEPS, "as it is")
+IDENTITY = {"calculator": "scine", "scine_functional": "DFTB0", "criterion": "index1"}
+
+
+def test_a_record_comes_back_in_another_process_as_it_was(tmp_path):
+    Cache(tmp_path).put("one", RECORD)
+    other = Cache(tmp_path)
+    assert other.get("one") == RECORD
+    assert other.get("two") is None
+    Cache(tmp_path).put("two", RECORD)
+    assert other.get("two") == RECORD
+
+
+def test_a_torn_line_is_passed_over_until_it_is_whole(tmp_path):
+    Cache(tmp_path).put("one", RECORD)
+    (path,) = tmp_path.glob("*.jsonl")
+    text = path.read_text()
+    path.write_text(text[:50])
+    reader = Cache(tmp_path)
+    assert reader.get("one") is None
+    path.write_text(text)
+    assert reader.get("one") == RECORD
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "no JSON",
+        "[" * 100_000,
+        "3",
+        '{"key": ["one"], "record": {}}',
+        '{"key": "one"}',
+        '{"key": "one", "record": 3}',
+        '{"key": "one", "record": {"converged": "no"}}',
+    ],
+    ids=lambda line: line[:30],
+)
+def test_a_damaged_line_is_passed_over_and_computed_again(tmp_path, line):
+    (tmp_path / "a.jsonl").write_text(f"{line}\n")
+    Cache(tmp_path).put("two", RECORD)
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    reader = Cache(tmp_path)
+    assert reader.get("one") is None
+    assert reader.get("two") == RECORD
+
+
+def test_a_record_of_words_for_truth_is_computed_again(tmp_path):
+    values = asdict(RECORD) | {"converged": "no"}
+    (tmp_path / "a.jsonl").write_text(json.dumps({"key": "one", "record": values}) + "\n")
+    assert Cache(tmp_path).get("one") is None
+
+
+def test_what_cannot_be_written_is_still_remembered(tmp_path):
+    (tmp_path / "file").write_text("")
+    cache = Cache(tmp_path / "file" / "samples")
+    cache.put("one", RECORD)
+    assert cache.get("one") == RECORD
+
+
+def test_the_key_holds_all_that_a_record_depends_on():
+    plain = (IDENTITY, START, GadHyperparameters())
+    others = [
+        (IDENTITY | {"scine_functional": "PM6"}, *plain[1:]),
+        (*plain[:2], GadHyperparameters(dt_max=0.06)),
+        (IDENTITY, replace(START, positions=np.zeros((2, 3))), plain[2]),
+        (IDENTITY, replace(START, ends=(np.ones((2, 3)), np.zeros((2, 3)))), plain[2]),
+    ]
+    keys = {digest(*arguments) for arguments in [plain, *others]}
+    assert len(keys) == len(others) + 1
+    assert digest(*plain) == digest(*plain)
+
+
+def test_the_key_holds_all_code_that_a_search_has_loaded_and_nothing_that_only_draws():
+    """What a process that computes has imported, against what the key takes for its code."""
+    script = (
+        "import sys; from gadlib.screening import jobs, setup;"
+        "from gadlib.settings.searches import SearchSettings;"
+        "s = SearchSettings(max_samples=1, n_steps_per_sample=1); found = setup.starts_of(s);"
+        "c = setup.calculator_of(s, found);"
+        "jobs.search_starts(jobs.Job(c, tuple(found), setup.hyperparameters_of(s),"
+        "'index1', 1));"
+        "print(*(m.__file__ for n, m in sys.modules.items() if n.split('.')[0] == 'gadlib'))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout
+    loaded = {Path(name) for name in told.split()}
+    root = Path(gadlib.__file__).parent
+    assert len(loaded) > 20
+    assert loaded <= set(sources()) | {root / "__init__.py"}
+    assert not {
+        root / "tuning" / "study.py",
+        root / "report" / "page" / "document.py",
+        root / "cli" / "slurm.py",
+    } & set(sources())
