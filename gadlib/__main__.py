@@ -18,19 +18,12 @@ from gadlib import __version__
 from gadlib.cli import commands
 from gadlib.cli.flags import add_command
 from gadlib.files.writing import leave_no_empty_folder
+from gadlib.settings.benchmarks import BenchmarkSettings, GrowthSettings, TimingSettings
+from gadlib.settings.calculators import CalculatorSettings
 from gadlib.settings.reading import InputError
 from gadlib.settings.results import PathSettings, ReportSettings
-from gadlib.settings.searches import (
-    BenchmarkSettings,
-    CalculatorSettings,
-    GrowthSettings,
-    ScreenSettings,
-    SearchSettings,
-    StudySettings,
-    TimingSettings,
-    TuneSettings,
-    ValidateSettings,
-)
+from gadlib.settings.searches import ScreenSettings, SearchSettings
+from gadlib.settings.studies import StudySettings, TuneSettings, ValidateSettings
 
 INTERRUPTED = 130
 TRY_AGAIN = 75

@@ -24,7 +24,7 @@ from gadlib.ase.potential import Potential
 from gadlib.batch import Batch
 from gadlib.calculators.ase import Held
 from gadlib.evaluation import Calculator
-from gadlib.hessians.quadratic import image_step
+from gadlib.hessians.trust_region import image_step
 from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.settings.reading import InputError, explain
 from gadlib.solver.criteria import FORCE_TOL, IMAGINARY_MIN_CM1, Criterion, judge

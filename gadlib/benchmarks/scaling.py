@@ -19,8 +19,9 @@ from gadlib.molecules.starting_points import Start
 from gadlib.screening.jobs import Job, search_starts
 from gadlib.screening.records import gradients_of, proof_apart
 from gadlib.screening.setup import calculator_of, hyperparameters_of
+from gadlib.settings.benchmarks import GrowthSettings
 from gadlib.settings.reading import InputError, shown
-from gadlib.settings.searches import GrowthSettings, SearchSettings
+from gadlib.settings.searches import SearchSettings
 
 _CC, _CH, _ANGLE = 1.53, 1.09, math.radians(112.0)
 _ANTI, _BETWEEN = math.pi, math.radians(120.0)

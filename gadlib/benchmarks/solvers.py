@@ -28,9 +28,10 @@ from gadlib.screening import screen
 from gadlib.screening.jobs import Job, searched
 from gadlib.screening.records import Record, proof_apart, read_records
 from gadlib.screening.setup import calculator_of, reactions_of, told_sample
+from gadlib.settings.benchmarks import BenchmarkSettings
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
-from gadlib.settings.searches import BenchmarkSettings, SearchSettings
+from gadlib.settings.searches import SearchSettings
 from gadlib.solver.criteria import Criterion, judge
 from gadlib.solver.state import Status, begin
 

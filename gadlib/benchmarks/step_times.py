@@ -19,9 +19,9 @@ from gadlib.batch import Batch
 from gadlib.calculators.hip import checkpoint as hip_checkpoint
 from gadlib.calculators.hip import source as hip_source
 from gadlib.evaluation import Calculator
+from gadlib.settings.benchmarks import TimingSettings
 from gadlib.settings.hyperparameters import GadHyperparameters
 from gadlib.settings.reading import InputError, shown
-from gadlib.settings.searches import TimingSettings
 from gadlib.solver.criteria import judge
 from gadlib.solver.gad import init, step
 

@@ -13,8 +13,8 @@ from gadlib.calculators import ase, sparrow
 from gadlib.calculators.hip import potential
 from gadlib.calculators.surfaces import SURFACES
 from gadlib.evaluation import Calculator
+from gadlib.settings.calculators import CalculatorSettings
 from gadlib.settings.reading import InputError
-from gadlib.settings.searches import CalculatorSettings
 
 
 @dataclass(frozen=True)

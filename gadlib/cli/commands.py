@@ -13,18 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from gadlib.cli.flags import settings_of
+from gadlib.settings.benchmarks import BenchmarkSettings, GrowthSettings, TimingSettings
+from gadlib.settings.calculators import CalculatorSettings
 from gadlib.settings.results import PathSettings, ReportSettings
-from gadlib.settings.searches import (
-    BenchmarkSettings,
-    CalculatorSettings,
-    GrowthSettings,
-    ScreenSettings,
-    SearchSettings,
-    StudySettings,
-    TimingSettings,
-    TuneSettings,
-    ValidateSettings,
-)
+from gadlib.settings.searches import ScreenSettings, SearchSettings
+from gadlib.settings.studies import StudySettings, TuneSettings, ValidateSettings
 from gadlib.solver.criteria import CRITERIA
 
 

@@ -34,7 +34,8 @@ from gadlib.settings.reading import (
     shown,
     without_secrets,
 )
-from gadlib.settings.searches import ScreenSettings, SearchSettings, TuneSettings, ValidateSettings
+from gadlib.settings.searches import ScreenSettings, SearchSettings
+from gadlib.settings.studies import TuneSettings, ValidateSettings
 from gadlib.tuning.samples import require_screening
 from gadlib.tuning.tune import require_settings
 from gadlib.tuning.validation import require_knobs, transfer_of, tuned_values

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gadlib.batch import Batch, longest
-from gadlib.hessians.quadratic import matvec
+from gadlib.hessians.trust_region import matvec
 from gadlib.units import CM1_PER_SQRT_EIGENVALUE
 
 FORCE_TOL = 0.01

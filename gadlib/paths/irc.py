@@ -20,7 +20,8 @@ from torch import Tensor
 from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
 from gadlib.hessians.normal_modes import spectrum
-from gadlib.hessians.quadratic import bofill, image_step, predicted_change
+from gadlib.hessians.trust_region import image_step, predicted_change
+from gadlib.hessians.updates import bofill
 from gadlib.paths.relaxation import (
     RELAXED_FORCE,
     RISE_TOL,

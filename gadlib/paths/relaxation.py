@@ -17,7 +17,8 @@ from torch import Tensor
 
 from gadlib.evaluation import Calculator
 from gadlib.hessians.normal_modes import spectrum
-from gadlib.hessians.quadratic import bfgs, predicted_change, trust_step
+from gadlib.hessians.trust_region import predicted_change, trust_step
+from gadlib.hessians.updates import bfgs
 from gadlib.progress import signs_of_life
 from gadlib.rows import put, take
 from gadlib.solver.state import State, along_modes, displacement

@@ -20,9 +20,10 @@ from gadlib.files.shapes import TuningFile, fit
 from gadlib.molecules import reactions, starting_points
 from gadlib.molecules.reactions import Reaction
 from gadlib.molecules.starting_points import Start, require_some
+from gadlib.settings.calculators import identity
 from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.settings.reading import InputError, explain, shown
-from gadlib.settings.searches import SearchSettings, SetSettings, identity
+from gadlib.settings.searches import SearchSettings, SetSettings
 from gadlib.solver.criteria import CRITERIA
 from gadlib.solver.mode_following import require_mode, wanted
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from gadlib.settings.calculators import CalculatorSettings
+from gadlib.settings.effects import Count, Seed
 from gadlib.settings.reading import Settings
-from gadlib.settings.searches import CalculatorSettings, Count, Seed
 
 
 class PathSettings(CalculatorSettings):

@@ -19,7 +19,7 @@ from torch import Tensor
 from gadlib.batch import Batch, longest
 from gadlib.evaluation import Calculator, evaluate
 from gadlib.hessians.normal_modes import Spectrum, most_within
-from gadlib.hessians.quadratic import matvec
+from gadlib.hessians.trust_region import matvec
 from gadlib.rows import take
 from gadlib.settings.hyperparameters import GadHyperparameters
 from gadlib.solver.state import State, arrive, begin

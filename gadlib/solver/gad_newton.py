@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gadlib.batch import Batch, longest
 from gadlib.evaluation import Calculator
-from gadlib.hessians.quadratic import matvec
+from gadlib.hessians.trust_region import matvec
 from gadlib.rows import put
 from gadlib.settings.hyperparameters import GadHyperparameters, TrustHyperparameters
 from gadlib.solver import gad

@@ -18,7 +18,7 @@ from torch import Tensor
 from gadlib.batch import Batch, longest
 from gadlib.evaluation import Calculator, Evaluation, evaluate
 from gadlib.hessians.normal_modes import Spectrum, judged
-from gadlib.hessians.quadratic import matvec
+from gadlib.hessians.trust_region import matvec
 from gadlib.molecules.bonds import n_fragments
 from gadlib.solver.aim import Aim
 

@@ -16,7 +16,8 @@ from gadlib.screening.records import Record, read_results
 from gadlib.screening.screen import difficult, key, require_same, screen
 from gadlib.screening.setup import starts_of, told_sample
 from gadlib.settings.reading import InputError
-from gadlib.settings.searches import ScreenSettings, TuneSettings
+from gadlib.settings.searches import ScreenSettings
+from gadlib.settings.studies import TuneSettings
 
 
 def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]]:

@@ -27,8 +27,9 @@ from gadlib.molecules.starting_points import Start
 from gadlib.screening.records import Record, versions
 from gadlib.screening.screen import difficulty
 from gadlib.screening.setup import differences, identity_of
+from gadlib.settings.calculators import identity
 from gadlib.settings.reading import InputError
-from gadlib.settings.searches import StudySettings, TuneSettings, identity
+from gadlib.settings.studies import StudySettings, TuneSettings
 from gadlib.tuning.objective import space
 
 _ABOUT = "gadlib"

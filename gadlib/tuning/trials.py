@@ -23,7 +23,7 @@ from gadlib.screening.processes import job_size, run
 from gadlib.screening.records import Record
 from gadlib.screening.setup import identity_of
 from gadlib.settings.hyperparameters import Hyperparameters, Knob
-from gadlib.settings.searches import TuneSettings
+from gadlib.settings.studies import TuneSettings
 from gadlib.solver.state import Status
 from gadlib.tuning.objective import best_possible, outcome, sample_summary, sampler, space, suggest
 from gadlib.tuning.sample_cache import Cache, digest

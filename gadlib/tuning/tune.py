@@ -24,7 +24,7 @@ from gadlib.screening.calculator_check import require_working
 from gadlib.screening.processes import job_size
 from gadlib.screening.setup import calculator_of, hyperparameters_of
 from gadlib.settings.reading import InputError
-from gadlib.settings.searches import TuneSettings
+from gadlib.settings.studies import TuneSettings
 from gadlib.tuning.objective import SAMPLERS, outcome, outside, sampler, space, suggest
 from gadlib.tuning.results import Results, require_own, write_results
 from gadlib.tuning.sample_cache import Cache

@@ -20,7 +20,8 @@ from gadlib.screening.setup import (
     transfers,
 )
 from gadlib.settings.reading import InputError
-from gadlib.settings.searches import SearchSettings, ValidateSettings
+from gadlib.settings.searches import SearchSettings
+from gadlib.settings.studies import ValidateSettings
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from gadlib.__main__ import main
 from gadlib.batch import Batch
 from gadlib.benchmarks.scaling import GrowthRow, alkane, exponent, rows, starts
 from gadlib.molecules.bonds import bonds, n_fragments
+from gadlib.settings.benchmarks import GrowthSettings
 from gadlib.settings.reading import InputError
-from gadlib.settings.searches import GrowthSettings
 
 
 @pytest.mark.parametrize("n_carbons", [2, 3, 4, 9, 16])

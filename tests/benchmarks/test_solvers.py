@@ -16,8 +16,8 @@ from gadlib.molecules.starting_points import Start
 from gadlib.screening import screen
 from gadlib.screening.jobs import failed
 from gadlib.screening.records import Record
+from gadlib.settings.benchmarks import BenchmarkSettings
 from gadlib.settings.reading import InputError
-from gadlib.settings.searches import BenchmarkSettings
 from gadlib.solver.state import Status
 
 SMALL = {"max_samples": 2, "n_steps_per_sample": 60, "workers": 0, "starts": "ts,ts_noise0.1A"}

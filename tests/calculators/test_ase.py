@@ -16,8 +16,8 @@ from gadlib.batch import Batch
 from gadlib.calculators import ContractError
 from gadlib.calculators import ase as adapter
 from gadlib.calculators.ase import Ase, Held
+from gadlib.settings.calculators import CalculatorSettings
 from gadlib.settings.reading import InputError
-from gadlib.settings.searches import CalculatorSettings
 
 OTHERS = "calculators_of_others"
 TBLITE = "tblite.ase:TBLite"

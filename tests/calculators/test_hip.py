@@ -19,8 +19,8 @@ from gadlib.batch import Batch
 from gadlib.calculators.hip import checkpoint as hip_checkpoint
 from gadlib.calculators.hip import source as hip_source
 from gadlib.calculators.hip.potential import Hip
+from gadlib.settings.calculators import CalculatorSettings
 from gadlib.settings.reading import InputError
-from gadlib.settings.searches import CalculatorSettings
 
 FLOAT32 = 1e-5
 

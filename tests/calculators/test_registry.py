@@ -6,8 +6,9 @@ from gadlib import calculators
 from gadlib.__main__ import main
 from gadlib.calculators.hip.checkpoint import find_checkpoint
 from gadlib.calculators.hip.potential import Hip
+from gadlib.settings.calculators import CalculatorSettings, identity
 from gadlib.settings.reading import InputError
-from gadlib.settings.searches import CalculatorSettings, TuneSettings, identity
+from gadlib.settings.studies import TuneSettings
 
 
 def test_unknown_name_is_refused_with_the_known_ones():

@@ -12,14 +12,10 @@ from ase import Atoms
 from little_reactions import on_each_other, write_h5, write_xyz
 
 from gadlib.__main__ import main
+from gadlib.settings.benchmarks import BenchmarkSettings
 from gadlib.settings.hyperparameters import SOLVERS
-from gadlib.settings.searches import (
-    BenchmarkSettings,
-    ScreenSettings,
-    SearchSettings,
-    TuneSettings,
-    ValidateSettings,
-)
+from gadlib.settings.searches import ScreenSettings, SearchSettings
+from gadlib.settings.studies import TuneSettings, ValidateSettings
 
 KINDS = {
     "search": SearchSettings,

@@ -30,7 +30,7 @@ from gadlib.cluster.storage import open_storage
 from gadlib.evaluation import Evaluation
 from gadlib.molecules.starting_points import Start
 from gadlib.settings.reading import InputError
-from gadlib.settings.searches import TuneSettings
+from gadlib.settings.studies import TuneSettings
 from gadlib.tuning import tune
 
 

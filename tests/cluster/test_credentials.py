@@ -16,7 +16,7 @@ from gadlib.cli.slurm import parameters_of
 from gadlib.files.reading import read_json
 from gadlib.report.page.gather import without_passwords
 from gadlib.settings.reading import InputError
-from gadlib.settings.searches import StudySettings, TuneSettings
+from gadlib.settings.studies import StudySettings, TuneSettings
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "SECRET-7f3a"

@@ -26,7 +26,8 @@ from gadlib.screening.jobs import failed
 from gadlib.screening.records import payload
 from gadlib.screening.setup import identity_of
 from gadlib.settings.reading import InputError
-from gadlib.settings.searches import ScreenSettings, SearchSettings, TuneSettings
+from gadlib.settings.searches import ScreenSettings, SearchSettings
+from gadlib.settings.studies import TuneSettings
 from gadlib.solver.state import Status
 
 PASSWORD = "SECRET"

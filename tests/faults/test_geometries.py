@@ -28,7 +28,7 @@ from gadlib.calculators.sparrow import Sparrow
 from gadlib.molecules import geometries, reactions, starting_points
 from gadlib.screening.setup import known_to
 from gadlib.settings.reading import InputError
-from gadlib.settings.searches import TuneSettings
+from gadlib.settings.studies import TuneSettings
 from gadlib.tuning import tune
 
 ATOMS = [

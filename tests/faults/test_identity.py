@@ -13,17 +13,11 @@ from gadlib.molecules.starting_points import Start
 from gadlib.screening.records import payload
 from gadlib.screening.screen import earlier_records
 from gadlib.screening.setup import hyperparameters_of, identity_of
+from gadlib.settings.benchmarks import BenchmarkSettings
+from gadlib.settings.calculators import CalculatorSettings, identity
 from gadlib.settings.reading import InputError
-from gadlib.settings.searches import (
-    BenchmarkSettings,
-    CalculatorSettings,
-    ExploreSettings,
-    ScreenSettings,
-    SearchSettings,
-    TuneSettings,
-    ValidateSettings,
-    identity,
-)
+from gadlib.settings.searches import ExploreSettings, ScreenSettings, SearchSettings
+from gadlib.settings.studies import TuneSettings, ValidateSettings
 from gadlib.tuning.sample_cache import digest
 from gadlib.tuning.study import about
 

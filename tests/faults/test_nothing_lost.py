@@ -20,7 +20,8 @@ from optuna.trial import TrialState
 
 from gadlib.files import kept as keeping
 from gadlib.screening import screen
-from gadlib.settings.searches import SearchSettings, TuneSettings
+from gadlib.settings.searches import SearchSettings
+from gadlib.settings.studies import TuneSettings
 from gadlib.solver.state import Status
 from gadlib.tuning import trials, tune
 

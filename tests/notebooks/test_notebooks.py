@@ -16,16 +16,10 @@ from small_hip import small_checkpoint
 from gadlib.cli import demo
 from gadlib.molecules import reactions
 from gadlib.screening.records import read_records
+from gadlib.settings.benchmarks import BenchmarkSettings, GrowthSettings
 from gadlib.settings.results import PathSettings
-from gadlib.settings.searches import (
-    BenchmarkSettings,
-    ExploreSettings,
-    GrowthSettings,
-    ScreenSettings,
-    SearchSettings,
-    TuneSettings,
-    ValidateSettings,
-)
+from gadlib.settings.searches import ExploreSettings, ScreenSettings, SearchSettings
+from gadlib.settings.studies import TuneSettings, ValidateSettings
 
 SETTINGS = {
     "00_tour": (SearchSettings,),

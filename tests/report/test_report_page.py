@@ -34,7 +34,8 @@ from gadlib.screening.records import payload
 from gadlib.settings.hyperparameters import GadHyperparameters
 from gadlib.settings.reading import InputError
 from gadlib.settings.results import ReportSettings
-from gadlib.settings.searches import ScreenSettings, SearchSettings, ValidateSettings
+from gadlib.settings.searches import ScreenSettings, SearchSettings
+from gadlib.settings.studies import ValidateSettings
 
 
 @pytest.fixture(autouse=True)

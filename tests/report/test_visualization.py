@@ -9,7 +9,7 @@ import pytest
 from little_reactions import write_h5
 from optuna import visualization
 
-from gadlib.settings.searches import TuneSettings
+from gadlib.settings.studies import TuneSettings
 from gadlib.tuning import tune
 
 PLOTS = [

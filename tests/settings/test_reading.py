@@ -4,7 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from gadlib.settings.reading import InputError
-from gadlib.settings.searches import SearchSettings, TuneSettings
+from gadlib.settings.searches import SearchSettings
+from gadlib.settings.studies import TuneSettings
 
 
 def test_settings_are_frozen():

@@ -2,13 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from gadlib.settings.searches import (
-    BenchmarkSettings,
-    ScreenSettings,
-    SearchSettings,
-    TuneSettings,
-    ValidateSettings,
-)
+from gadlib.settings.benchmarks import BenchmarkSettings
+from gadlib.settings.searches import ScreenSettings, SearchSettings
+from gadlib.settings.studies import TuneSettings, ValidateSettings
 
 KINDS = (SearchSettings, ScreenSettings, TuneSettings, ValidateSettings)
 

@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from gadlib.screening.setup import starts_of
 from gadlib.settings.hyperparameters import GadHyperparameters
 from gadlib.settings.reading import InputError
-from gadlib.settings.searches import TuneSettings, ValidateSettings
+from gadlib.settings.studies import TuneSettings, ValidateSettings
 from gadlib.tuning import tune
 
 

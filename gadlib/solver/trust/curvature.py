@@ -15,8 +15,9 @@ from torch.linalg import vector_norm
 from gadlib.batch import Batch
 from gadlib.evaluation import Calculator, evaluate
 from gadlib.hessians.normal_modes import Spectrum, judged, spectrum
-from gadlib.hessians.quadratic import bfgs, matvec, probe, ts_bfgs
 from gadlib.hessians.springs import bond_hessian, model_hessian
+from gadlib.hessians.trust_region import matvec
+from gadlib.hessians.updates import bfgs, probe, ts_bfgs
 from gadlib.rows import put, take
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.aim import Aim

@@ -20,8 +20,8 @@ from torch import Tensor
 from gadlib.batch import Batch, longest
 from gadlib.evaluation import Calculator
 from gadlib.hessians.normal_modes import spectrum
-from gadlib.hessians.quadratic import image_step, matvec
 from gadlib.hessians.springs import model_hessian
+from gadlib.hessians.trust_region import image_step, matvec
 from gadlib.molecules.bonds import n_fragments
 from gadlib.rows import put
 from gadlib.settings.hyperparameters import TrustHyperparameters

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from gadlib.hessians.quadratic import bfgs, bofill, image_step, predicted_change, trust_step
+from gadlib.hessians.trust_region import image_step, predicted_change, trust_step
+from gadlib.hessians.updates import bfgs, bofill
 
 
 def _random(seed, size=16, width=5):

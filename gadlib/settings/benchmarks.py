@@ -1,0 +1,55 @@
+"""What comparisons of solvers, and measurements of their cost, are asked to do."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from gadlib.settings.calculators import CalculatorSettings
+from gadlib.settings.effects import (
+    CHOICE,
+    Count,
+    Seed,
+)
+from gadlib.settings.searches import SetSettings
+
+
+class BenchmarkSettings(SetSettings):
+    """A comparison of solvers: the same starts, calculator, criteria and budget for each."""
+
+    solvers: str = Field(
+        "gad,trust,sella,sella-internal,sella-hessian",
+        description="who is compared, with commas between; the last three need Sella",
+        json_schema_extra=CHOICE,
+    )
+    starts: str = Field(
+        "ts_noise0.1A,midpoint_rt",
+        description="recipes of starting points as in start_from, with commas between",
+    )
+    criterion: str = Field(
+        "bound", description="what ends a search of gadlib's solvers: index1, strict or bound"
+    )
+    split: str = Field("all", description="train, val, test, several with commas between, or all")
+    max_samples: Count = Field(20, description="reactions taken at most")
+    batch_size: Count = Field(20, description="molecules that step together in one process")
+    out_dir: str = Field("runs/benchmark", description="folder for results, a file for each solver")
+
+
+class GrowthSettings(CalculatorSettings):
+    """What is measured of searches on longer and longer chains."""
+
+    carbons: str = Field(
+        "2,3,4,5,6,8,10", description="carbons of the alkanes, with commas between"
+    )
+    n_starts: Count = Field(3, description="shaken starts of each chain")
+    noise: float = Field(0.1, ge=0, le=5, description="standard deviation of the shaking in A")
+    noise_seed: Seed = Field(42, description="start i is drawn with noise_seed + i")
+    solver: str = Field("trust", description="step rule")
+    n_steps_per_sample: Count = Field(800, description="steps after which a search ends")
+
+
+class TimingSettings(CalculatorSettings):
+    """What is measured of one step."""
+
+    atoms: str = Field("8,16,23", description="atoms of the molecules, with commas between")
+    batches: str = Field("1,8,32,128", description="molecules in a batch, with commas between")
+    n_steps: Count = Field(3, description="steps that are timed, after one that is not")

@@ -1,0 +1,171 @@
+"""Which potential a run is on, its options, and the identity of a run: what results depend on."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from pydantic import Field, field_validator
+from pydantic.config import JsonDict
+
+from gadlib.settings.effects import (
+    WHERE,
+    Seed,
+)
+from gadlib.settings.reading import Settings
+
+_SCINE: JsonDict = {"of": "scine"}
+
+
+_HIP: JsonDict = {"of": "hip"}
+
+
+_ASE: JsonDict = {"of": "ase"}
+
+
+_SURFACE: JsonDict = {"of": "surface"}
+
+
+_DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,5})?")
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, dict | list | tuple):
+        return all(map(_is_finite, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+class CalculatorSettings(Settings):
+    """Which potential, and its options.
+
+    An option belongs to one calculator, or says only where and how fast it computes.
+    """
+
+    calculator: str = Field(
+        "scine", description="potential; `python -m gadlib calculators` lists them"
+    )
+    scine_functional: str = Field(
+        "DFTB0", description="method of the scine calculator", json_schema_extra=_SCINE
+    )
+    checkpoint_path: str | None = Field(
+        None, description="checkpoint of the hip calculator (hip_v2.ckpt)", json_schema_extra=_HIP
+    )
+    hip_source: str | None = Field(
+        None,
+        description="folder of HIP's source; none: the environment variable HIP_SOURCE",
+        json_schema_extra=_HIP | WHERE,
+    )
+    trust_checkpoint: bool = Field(
+        False,
+        description="load a checkpoint that may run code of its own; only from a source you trust",
+        json_schema_extra=_HIP | WHERE,
+    )
+    hip_mean_atoms: float | None = Field(
+        None,
+        gt=0,
+        le=1e6,
+        description="atoms that HIP's energies are divided by; none: the checkpoint's, else the"
+        " mean of its training set",
+        json_schema_extra=_HIP,
+    )
+    hip_seed: Seed = Field(
+        0, description="seed of HIP's random edge frames", json_schema_extra=_HIP
+    )
+    surface_name: str = Field(
+        "muller_brown",
+        description="analytic surface of the surface calculator",
+        json_schema_extra=_SURFACE,
+    )
+    device: str = Field(
+        "auto",
+        description="auto, cpu, cuda or cuda:N; where hip computes",
+        json_schema_extra=WHERE,
+    )
+    threads: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="threads of hip on the CPU; none: torch's",
+        json_schema_extra=WHERE,
+    )
+    ase_calculator: str | None = Field(
+        None,
+        description="import path of an ASE calculator, MODULE:NAME, such as tblite.ase:TBLite",
+        json_schema_extra=_ASE,
+    )
+    ase_options: dict[str, Any] = Field(
+        {}, description="its options, as JSON", json_schema_extra=_ASE
+    )
+    ase_displacement: float = Field(
+        0.01,
+        gt=0,
+        le=0.1,
+        description="displacement (A) of the differences that give a Hessian where it has none",
+        json_schema_extra=_ASE,
+    )
+
+    @field_validator("ase_options", mode="before")
+    @classmethod
+    def _read_json(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"not JSON ({error})") from None
+
+    @field_validator("ase_options")
+    @classmethod
+    def _require_numbers(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name, one in value.items():
+            if not _is_finite(one):
+                raise ValueError(f"{name} is {one!r}: expected numbers that are finite")
+        return value
+
+    @field_validator("device")
+    @classmethod
+    def _require_device(cls, value: str) -> str:
+        if not _DEVICE.fullmatch(value):
+            raise ValueError("expected auto, cpu, cuda or cuda:N")
+        return value
+
+    @classmethod
+    def options_of(cls, calculator: str) -> list[str]:
+        """The settings that belong to the calculator of that name."""
+        return [name for name in cls.model_fields if cls.extra(name).get("of") == calculator]
+
+    def calculator_options(self) -> dict[str, Any]:
+        """The options of the chosen calculator that its results depend on."""
+        own = self.options_of(self.calculator)
+        return {name: value for name, value in identity(self).items() if name in own}
+
+    @classmethod
+    def extra(cls, name: str) -> Mapping[str, Any]:
+        """What is declared of a setting; a default declared anew leaves that as it was."""
+        for kind in cls.__mro__:
+            field = getattr(kind, "model_fields", {}).get(name)
+            if field is not None and isinstance(field.json_schema_extra, Mapping):
+                return field.json_schema_extra
+        return {}
+
+
+def identity(settings: CalculatorSettings, *, without: Collection[str] = ()) -> dict[str, Any]:
+    """The settings that results depend on, as declared: all that do not say that none does.
+
+    The other calculators' options are left out.
+
+    Args:
+        settings: of a run.
+        without: what is told otherwise, "starts" or "knobs", and need not be by settings.
+    """
+    found = {}
+    for name in type(settings).model_fields:
+        extra = settings.extra(name)
+        is_other = extra.get("of", settings.calculator) != settings.calculator
+        is_told = extra.get("by") in without
+        if extra.get("changes_results", True) and not is_other and not is_told:
+            found[name] = getattr(settings, name)
+    return found

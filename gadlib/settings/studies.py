@@ -1,0 +1,138 @@
+"""What a study, and the validation of its best values, are asked to do."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from gadlib.settings.effects import (
+    CHOICE,
+    DRAWN,
+    HYPERPARAMETERS,
+    N_MAX,
+    WHERE,
+    Count,
+    Seed,
+)
+from gadlib.settings.reading import Settings
+from gadlib.settings.searches import ScreenSettings, SearchSettings
+
+
+class TuneSettings(ScreenSettings):
+    """Tuning: a study of hyperparameters on the difficult reactions."""
+
+    n_steps_per_sample: Count = Field(800, description="steps of one search inside a trial")
+    screening_steps: Count = Field(
+        200,
+        description="steps of the screening that finds the difficult reactions",
+        json_schema_extra=CHOICE,
+    )
+    screening: str | None = Field(
+        None,
+        description="screening.json to take the difficult reactions from; none: screen first",
+        json_schema_extra=CHOICE,
+    )
+    n_samples: Count = Field(
+        15, description="reactions in a trial, the hardest ones", json_schema_extra=CHOICE
+    )
+    n_trials: Count = Field(
+        100,
+        description="trials in the study when it is done, those already there included",
+        json_schema_extra=DRAWN,
+    )
+    sampler: str = Field(
+        "tpe", description="tpe, gp, cmaes, random or qmc", json_schema_extra=DRAWN
+    )
+    n_startup_trials: int = Field(
+        10,
+        ge=0,
+        le=N_MAX,
+        description="random trials before the sampler takes over",
+        json_schema_extra=DRAWN,
+    )
+    ranges: dict[str, list[float]] = Field(
+        {},
+        description="ranges to draw from, [low, high] by knob, that differ from the declared ones",
+        json_schema_extra=HYPERPARAMETERS,
+    )
+    pruning: str = Field(
+        "bound",
+        description="bound: a trial ends when it can't be the best any more;"
+        " none: every trial runs all samples",
+        json_schema_extra=DRAWN,
+    )
+    seed: Seed = Field(
+        42,
+        description="seed of the sampler; a worker adds the number of its first trial",
+        json_schema_extra=DRAWN,
+    )
+    study_name: str = Field(
+        "gad_hpo",
+        min_length=1,
+        max_length=500,
+        description="name of the study in its storage",
+        json_schema_extra=WHERE,
+    )
+    storage: str | None = Field(
+        None,
+        description="storage URL; none: $GADLIB_STORAGE, else an SQLite file in out_dir"
+        " (on network disks a journal)",
+        repr=False,  # it may hold a password
+        json_schema_extra=WHERE,
+    )
+    grace_s: float = Field(
+        180.0,
+        ge=2,
+        le=1e6,
+        description="seconds without a sign of life after which a worker is taken for dead",
+        json_schema_extra=WHERE,
+    )
+    patience_s: float = Field(
+        300.0,
+        ge=0,
+        le=1e6,
+        description="seconds for which a storage that does not answer is asked again",
+        json_schema_extra=WHERE,
+    )
+    out_dir: str = Field("runs/tune", description="folder for results")
+
+
+class StudySettings(Settings):
+    """Which study to look at."""
+
+    storage: str | None = Field(
+        None, description=TuneSettings.model_fields["storage"].description, repr=False
+    )
+    study_name: str | None = Field(
+        None,
+        min_length=1,
+        max_length=500,
+        description="name of the study; none: the only one in the storage",
+    )
+    calculator: str = Field("scine", description="potential, part of the default storage's name")
+    out_dir: str = Field("runs/tune", description="folder of the results")
+
+
+class ValidateSettings(SearchSettings):
+    """Validation: defaults against tuned values on reactions that tuning never saw."""
+
+    best: str | None = Field(
+        None,
+        description="hpo_results.json with the tuned values;"
+        " none: `hyperparameters` are the tuned ones",
+        json_schema_extra=WHERE,
+    )
+    allow_transfer: bool = Field(
+        False,
+        description="validate values that were tuned for something else: another calculator,"
+        " solver, start, criterion, mode or budget; told in the results",
+        json_schema_extra=WHERE,
+    )
+    screening: str | None = Field(
+        None,
+        description="screening.json of these reactions, which says which are easy; none: not told",
+        json_schema_extra=WHERE,
+    )
+    split: str = Field(
+        "val,test", description="train, val, test, several with commas between, or all"
+    )
+    out_dir: str = Field("runs/validate", description="folder for results")
