@@ -1,0 +1,148 @@
+"""What a molecule, and a barrier, are at a temperature: zero-point energy, enthalpy, Gibbs energy.
+
+Ideal gas, rigid rotor, harmonic oscillators, as ASE computes them. Vibrations below 100 cm-1 are
+taken as 100 cm-1 where entropy is concerned, since harmonic entropies of soft modes have no limit
+(Ribeiro, Marenich, Cramer, Truhlar, J. Phys. Chem. B 115, 14556 (2011), doi:10.1021/jp205508z).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from ase import Atoms, units
+from ase.thermochemistry import IdealGasThermo
+
+from gadlib.molecules.symmetry import is_linear, symmetry_number
+from gadlib.settings.reading import InputError
+
+TEMPERATURE_K = 298.15
+PRESSURE_PA = 101325.0
+SOFT_CM1 = 100.0
+"""Vibrations below count as so much in the entropy (see above)."""
+
+_KELVIN_PER_CM1 = units._hplanck * units._c * 100 / units._k
+
+
+class Thermochemistry(NamedTuple):
+    """A molecule as an ideal gas; energies in eV, absolute as the potential's.
+
+    Attributes:
+        energy: of the potential.
+        zero_point: half a quantum in each vibration.
+        enthalpy, gibbs: at the temperature and pressure.
+        entropy: in eV/K, with soft vibrations stiffened.
+        temperature_k, pressure_pa: where.
+        symmetry_number: by which rotational entropy was divided.
+        n_imaginary: vibrations left out, since they are imaginary: one at a saddle.
+        n_stiffened: vibrations that count as `SOFT_CM1` in the entropy.
+    """
+
+    energy: float
+    zero_point: float
+    enthalpy: float
+    gibbs: float
+    entropy: float
+    temperature_k: float
+    pressure_pa: float
+    symmetry_number: int
+    n_imaginary: int
+    n_stiffened: int
+
+
+def thermochemistry(
+    atomic_numbers: Sequence[int] | np.ndarray,
+    positions: Sequence[Sequence[float]] | np.ndarray,
+    energy: float,
+    wavenumbers_cm1: Sequence[float],
+    *,
+    temperature_k: float = TEMPERATURE_K,
+    pressure_pa: float = PRESSURE_PA,
+    multiplicity: int = 1,
+    symmetry: int | None = None,
+    soft_cm1: float = SOFT_CM1,
+) -> Thermochemistry:
+    """The thermochemistry of a minimum, or of a saddle, whose imaginary mode is left out.
+
+    Args:
+        atomic_numbers: (N,).
+        positions: (N, 3), in A.
+        energy: of the potential, in eV.
+        wavenumbers_cm1: of all vibrations; imaginary ones are negative.
+        temperature_k: in K.
+        pressure_pa: in Pa.
+        multiplicity: 2S + 1 of the electrons; their entropy is k ln(2S + 1).
+        symmetry: the rotational symmetry number; None: counted from the geometry.
+        soft_cm1: vibrations below count as so much in the entropy; 0 leaves all as they are.
+
+    Raises:
+        InputError: when temperature or pressure is not above 0, or the vibrations are fewer or more
+            than the molecule has.
+    """
+    for name, value in (("temperature", temperature_k), ("pressure", pressure_pa)):
+        if not (math.isfinite(value) and value > 0):
+            raise InputError(f"{name} = {value:g}: expected more than 0")
+    atoms = Atoms(numbers=np.asarray(atomic_numbers), positions=np.asarray(positions))
+    geometry, n_vibrations = _geometry(atoms)
+    if len(wavenumbers_cm1) != n_vibrations:
+        raise InputError(
+            f"{len(wavenumbers_cm1)} vibrations of a {geometry} molecule of {len(atoms)} atoms:"
+            f" expected {n_vibrations}"
+        )
+    if symmetry is None:
+        symmetry = symmetry_number(atoms.numbers, atoms.positions)
+    real = [x for x in wavenumbers_cm1 if x > 0]
+    gas: dict[str, Any] = {
+        "geometry": geometry,
+        "atoms": atoms,
+        "symmetrynumber": symmetry,
+        "spin": (multiplicity - 1) / 2,
+        "vib_selection": "all",
+    }
+    quanta = [x * units.invcm for x in real]
+    thermo = IdealGasThermo(quanta, potentialenergy=energy, **gas)
+    stiff = IdealGasThermo([max(x, soft_cm1) * units.invcm for x in real], **gas)
+    enthalpy = thermo.get_enthalpy(temperature_k, verbose=False)
+    entropy = stiff.get_entropy(temperature_k, pressure_pa, verbose=False)
+    return Thermochemistry(
+        energy=energy,
+        zero_point=sum(quanta) / 2,
+        enthalpy=enthalpy,
+        gibbs=enthalpy - temperature_k * entropy,
+        entropy=entropy,
+        temperature_k=temperature_k,
+        pressure_pa=pressure_pa,
+        symmetry_number=symmetry,
+        n_imaginary=len(wavenumbers_cm1) - len(real),
+        n_stiffened=sum(x < soft_cm1 for x in real),
+    )
+
+
+def _geometry(atoms: Atoms) -> tuple[str, int]:
+    """What ASE calls the shape, and how many vibrations it has."""
+    if len(atoms) == 1:
+        return "monatomic", 0
+    if is_linear(atoms.positions):
+        return "linear", 3 * len(atoms) - 5
+    return "nonlinear", 3 * len(atoms) - 6
+
+
+def eyring_rate(
+    gibbs_barrier: float, imaginary_cm1: float, temperature_k: float = TEMPERATURE_K
+) -> float:
+    """The rate constant over a barrier, in 1/s: an estimate, for one molecule that rearranges.
+
+    k = kappa (k_B T / h) exp(-dG / k_B T) (Eyring, J. Chem. Phys. 3, 107 (1935),
+    doi:10.1063/1.1749604) with kappa = 1 + (h c nu / k_B T)^2 / 24 for tunnelling (Wigner, Z. Phys.
+    Chem. B 19, 203 (1932)), which holds where kappa is near 1.
+
+    Args:
+        gibbs_barrier: in eV.
+        imaginary_cm1: the wavenumber of the imaginary mode, whatever its sign.
+        temperature_k: in K.
+    """
+    kappa = 1 + (_KELVIN_PER_CM1 * imaginary_cm1 / temperature_k) ** 2 / 24
+    attempts = units._k * temperature_k / units._hplanck
+    return kappa * attempts * math.exp(-gibbs_barrier / (units.kB * temperature_k))
