@@ -71,6 +71,14 @@ def aligned(
     return centred @ _rotation(centred, target) + onto.mean(0)
 
 
+def superposition(
+    positions: Float[np.ndarray, "n 3"], onto: Float[np.ndarray, "n 3"]
+) -> tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, " 3"]]:
+    """The rotation R and the shift s in A with which positions @ R + s lie closest to others."""
+    turn = _rotation(positions - positions.mean(0), onto - onto.mean(0))
+    return turn, onto.mean(0) - positions.mean(0) @ turn
+
+
 def _assignment(numbers: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """For each atom of b the like atom of a that the least sum of squared distances gives it."""
     order = np.empty(len(numbers), dtype=int)
