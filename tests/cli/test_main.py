@@ -178,7 +178,7 @@ def test_every_setting_and_hyperparameter_is_a_flag(name, capsys):
     assert status_of(f"{name} --help") == 0
     shown = capsys.readouterr().out
     settings = set(KINDS[name].model_fields) - {"hyperparameters", "ranges"}
-    knobs = {knob.name for solver in SOLVERS.values() for knob in solver.knobs()}
+    knobs = {knob.name for solver in SOLVERS.values() for knob in solver.tunable()}
     for field in settings | knobs:
         assert f"--{field.replace('_', '-')}" in shown
 
@@ -189,6 +189,6 @@ def test_interrupted_command_ends_with_status_130_and_says_how_to_go_on(
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gadlib.screening.screen.screen", interrupt)
+    monkeypatch.setattr("gadlib.screening.search.screen", interrupt)
     assert status_of(SEARCH) == 130
     assert "what was done is kept, --resume goes on" in capsys.readouterr().err
