@@ -124,8 +124,8 @@ def _counted(hint: Any) -> Any:
         return list[list[Coordinate]]
     if hint == list[int]:
         return list[Count]
-    if get_origin(hint) is list and dataclasses.is_dataclass(kind := get_args(hint)[0]):
-        return Annotated[hint, BeforeValidator(partial(_read_items, kind))]
+    if get_origin(hint) is list and dataclasses.is_dataclass(get_args(hint)[0]):
+        return Annotated[hint, BeforeValidator(partial(_read_items, *get_args(hint)))]
     return Optional[Count] if hint == (int | None) else hint  # noqa: UP045 (of an Annotated)
 
 

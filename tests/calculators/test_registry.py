@@ -99,17 +99,19 @@ def test_a_checkpoint_that_can_not_be_one_is_refused(path):
 
 
 @pytest.mark.parametrize(
-    ("settings", "is_dear"),
+    ("settings", "is_costly"),
     [
         ({"calculator": "scine"}, True),
         ({"calculator": "ase", "ase_calculator": "ase.calculators.emt:EMT"}, True),
         ({"calculator": "surface"}, False),
     ],
 )
-def test_calculators_say_whether_their_hessian_is_dear_and_what_they_are_called(settings, is_dear):
+def test_calculators_say_whether_their_hessian_is_costly_and_what_they_are_called(
+    settings, is_costly
+):
     pytest.importorskip("scine_sparrow")
     found = calculators.build(CalculatorSettings.read(settings))
-    assert found.is_hessian_dear is is_dear
+    assert found.is_hessian_costly is is_costly
     assert isinstance(found.name, str) and found.name
 
 
