@@ -1,7 +1,7 @@
-"""Other people's saddle searches on gadlib's potentials, as records: Sella.
+"""Sella's saddle searches on gadlib's potentials, as records.
 
 A peer is given the same starts, calculator and budget; what its last point is worth is judged
-elsewhere (`benchmark`), from an exact Hessian, with gadlib's own criteria. Floor 5.
+by `gadlib.benchmarks.solvers`, from an exact Hessian, with gadlib's own criteria.
 
 Reference: Hermes, Sargsyan, Najm, Zador, J. Chem. Theory Comput. 18, 6974 (2022),
 doi:10.1021/acs.jctc.2c00395.
@@ -58,7 +58,7 @@ PEERS: dict[str, SellaHyperparameters] = {
 
 
 def require_installed() -> None:
-    """Nothing, when Sella can be imported.
+    """Raise InputError unless Sella can be imported.
 
     Raises:
         InputError: when it can't.
@@ -141,7 +141,7 @@ def _run(search: Any, atoms: Atoms, n_steps: int) -> Status:
 
 @cache
 def _warm(coordinates: Literal["cartesian", "internal"]) -> None:
-    """Nothing, after Sella's functions were loaded and compiled, which no search is charged with.
+    """Load and compile Sella's functions, so that no search is charged with it.
 
     What depends on the size of a molecule is compiled anew for it, and charged.
     """

@@ -116,7 +116,7 @@ def test_calculators_say_whether_their_hessian_is_costly_and_what_they_are_calle
 
 
 def test_hip_says_that_its_hessian_is_not_dear_and_what_it_is_called():
-    assert Hip.is_hessian_dear is False
+    assert Hip.is_hessian_costly is False
     assert Hip.name == "HIP"
 
 
