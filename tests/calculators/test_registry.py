@@ -3,9 +3,9 @@
 import pytest
 
 from gadlib import calculators
-from gadlib.__main__ import main
 from gadlib.calculators.hip.checkpoint import find_checkpoint
 from gadlib.calculators.hip.potential import Hip
+from gadlib.cli.parser import main
 from gadlib.settings.calculators import CalculatorSettings, identity
 from gadlib.settings.reading import InputError
 from gadlib.settings.studies import TuneSettings

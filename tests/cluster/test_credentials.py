@@ -10,8 +10,8 @@ import papermill
 import pytest
 from little_reactions import write_h5
 
-from gadlib.__main__ import main
 from gadlib.cli import demo
+from gadlib.cli.parser import main
 from gadlib.cli.slurm import parameters_of
 from gadlib.files.reading import read_json
 from gadlib.report.page.gather import without_passwords

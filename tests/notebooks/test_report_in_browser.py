@@ -10,8 +10,8 @@ import papermill
 import pytest
 from little_studies import results  # noqa: F401  (the fixture)
 
-from gadlib.__main__ import main
 from gadlib.cli import demo
+from gadlib.cli.parser import main
 
 pytestmark = [
     pytest.mark.slow,
