@@ -9,7 +9,8 @@ import argparse
 import typing
 from typing import Any
 
-from gadlib.settings.hyperparameters import SOLVERS, Choice, Knob
+from gadlib.settings.declarations import Choice, Hyperparameter
+from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import Settings
 
 _WITHOUT_FLAG = ("hyperparameters", "ranges", "records")
@@ -46,14 +47,14 @@ def add_flags(parser: argparse.ArgumentParser, kind: type[Settings]) -> None:
             group.add_argument(_flag(choice.name), choices=choice.values, help=shown)
 
 
-def _declared() -> tuple[dict[str, Knob], dict[str, Choice]]:
+def _declared() -> tuple[dict[str, Hyperparameter], dict[str, Choice]]:
     """The hyperparameters of all solvers by name: numbers, and choices."""
     solvers = SOLVERS.values()
-    numbers = {number.name: number for solver in solvers for number in solver.knobs()}
+    numbers = {number.name: number for solver in solvers for number in solver.tunable()}
     return numbers, {choice.name: choice for solver in solvers for choice in solver.choices()}
 
 
-def _add_number(group: Any, number: Knob) -> None:
+def _add_number(group: Any, number: Hyperparameter) -> None:
     """Add the flag of a hyperparameter, and those that published scripts know it by."""
     shown = f"{number.doc}; {number.range_text} (default {number.default:g})"
     action = _Once if number.aliases else "store"

@@ -16,7 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 from gadlib.cli.notebooks import notebook
 from gadlib.cluster.storage import require_url
 from gadlib.screening.setup import read_best, require_tuned_for, require_usable, transfers
-from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
+from gadlib.settings.declarations import Hyperparameters
+from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import (
     InputError,
     Settings,
@@ -189,7 +190,7 @@ def _hyperparameters_in(
     for choice in solver.choices():
         if text := variables.get(choice.name.upper()):
             found[choice.name] = text
-    for number in solver.knobs():
+    for number in solver.tunable():
         for name in (number.name, *number.aliases):
             if text := variables.get(name.upper()):
                 try:

@@ -50,7 +50,7 @@ def identity_of(settings: SetSettings, *, without: Collection[str] = ()) -> dict
 
     Args:
         settings: of a run.
-        without: what is told otherwise, "starts" or "knobs".
+        without: what is told otherwise, "starts" or "hyperparameters".
 
     Raises:
         InputError: when a knob or a checkpoint can't be used.
@@ -100,7 +100,7 @@ def read_best(path: str | Path) -> TuningFile:
     found = fit(TuningFile, read_json(path), path, expected="an hpo_results.json with best_params")
     if not found.best_params:
         raise InputError(f"{path}: no completed trial in it, so there are no best values")
-    numbers = {knob.name for kind in SOLVERS.values() for knob in kind.knobs()}
+    numbers = {knob.name for kind in SOLVERS.values() for knob in kind.tunable()}
     for name, value in found.best_params.items():
         if isinstance(value, str) and name in numbers:
             raise InputError(f"{path}: best_params.{name} = {shown(value)}: expected a number")
@@ -115,7 +115,9 @@ def transfers(best: TuningFile, settings: SetSettings) -> list[str]:
     about = best.about.model_dump()
     if len(about) < 2:  # `reactions` alone: written by hand, or by another program
         return []
-    return differences(about, identity_of(settings, without=("starts", "knobs")), settings)
+    return differences(
+        about, identity_of(settings, without=("starts", "hyperparameters")), settings
+    )
 
 
 def require_tuned_for(best: TuningFile, path: str | Path, settings: SetSettings) -> None:

@@ -20,7 +20,7 @@ class SetSettings(CalculatorSettings):
 
     hyperparameters: dict[str, float | int | str] = Field(
         {},
-        description="knobs of the solver that differ from their defaults",
+        description="hyperparameters of the solver that differ from their defaults",
         json_schema_extra=HYPERPARAMETERS,
     )
     mode: str = Field(

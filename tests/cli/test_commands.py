@@ -180,7 +180,7 @@ def test_every_setting_and_hyperparameter_is_a_flag_that_can_be_given(name):
         read = settings_of(kind, parser.parse_args([name, *ARGUMENTS.get(name, ()), *given]))
         assert getattr(read, field) == wanted != declared.default, field
     if "hyperparameters" in kind.model_fields:
-        for number in {n.name: n for solver in SOLVERS.values() for n in solver.knobs()}.values():
+        for number in {n.name: n for solver in SOLVERS.values() for n in solver.tunable()}.values():
             given = [f"--{number.name.replace('_', '-')}", f"{number.low:g}"]
             read = settings_of(kind, parser.parse_args([name, *given]))
             assert read.hyperparameters == {number.name: pytest.approx(number.low)}
