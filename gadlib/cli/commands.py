@@ -194,6 +194,14 @@ def list_calculators(settings: CalculatorSettings, _: argparse.Namespace) -> Non
     print(calculators.table(settings))
 
 
+@command("starts", Settings)
+def list_starts(*_: Any) -> None:
+    """List the recipes of starting points."""
+    from gadlib.molecules import recipes
+
+    print(recipes.table())
+
+
 @command("benchmark", BenchmarkSettings)
 def compare(settings: BenchmarkSettings, _: argparse.Namespace) -> None:
     """Compare solvers, Sella among them, from the same starts."""

@@ -21,7 +21,7 @@ from gadlib.explore.sliders import (
 )
 from gadlib.explore.tasks.background import Task
 from gadlib.explore.tasks.choice import ANCHORS, Molecule, potentials, recipe, task_of
-from gadlib.molecules.starting_points import MAX_NOISE, parse_start
+from gadlib.molecules.recipes import MAX_NOISE, parse_start
 from gadlib.settings.declarations import Hyperparameter
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError

@@ -19,6 +19,7 @@ from gadlib.files.reading import read_json
 from gadlib.files.shapes import TuningFile, fit
 from gadlib.molecules import reactions, starting_points
 from gadlib.molecules.reactions import Reaction
+from gadlib.molecules.recipes import parse_start
 from gadlib.molecules.starting_points import Start, require_some
 from gadlib.settings.calculators import identity
 from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
@@ -153,8 +154,8 @@ def require_usable(settings: SetSettings) -> None:
     require_mode(settings.mode)
     if isinstance(settings, SearchSettings):
         hyperparameters_of(settings)
-        starting_points.parse_start(settings.start_from)
-    if settings.calculator in ("scine", "surface"):  # quick to make; others may load a model
+        parse_start(settings.start_from)
+    if calculators.KINDS[settings.calculator].is_quick:  # others may load a model
         try:
             calculators.build(settings)
         except (ValueError, ImportError) as error:
