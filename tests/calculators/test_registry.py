@@ -3,11 +3,11 @@
 import pytest
 
 from gadlib import calculators
-from gadlib.__main__ import main
 from gadlib.calculators.hip.checkpoint import find_checkpoint
 from gadlib.calculators.hip.potential import Hip
 from gadlib.calculators.kind import Kind
 from gadlib.calculators.surfaces import SURFACES, Surface
+from gadlib.cli.parser import main
 from gadlib.settings.calculators import CalculatorSettings, identity
 from gadlib.settings.reading import InputError
 from gadlib.settings.studies import TuneSettings
@@ -106,16 +106,14 @@ def test_a_checkpoint_that_can_not_be_one_is_refused(path):
         ({"calculator": "surface"}, False),
     ],
 )
-def test_calculators_say_whether_their_hessian_is_costly_and_what_they_are_called(
-    settings, is_costly
-):
+def test_calculators_say_whether_their_hessian_is_costly_and_their_names(settings, is_costly):
     pytest.importorskip("scine_sparrow")
     found = calculators.build(CalculatorSettings.read(settings))
     assert found.is_hessian_costly is is_costly
     assert isinstance(found.name, str) and found.name
 
 
-def test_hip_says_that_its_hessian_is_not_dear_and_what_it_is_called():
+def test_hip_says_that_its_hessian_is_not_costly_and_what_it_is_called():
     assert Hip.is_hessian_costly is False
     assert Hip.name == "HIP"
 
