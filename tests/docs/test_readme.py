@@ -9,7 +9,7 @@ import pytest
 import gadlib
 from gadlib.settings.hyperparameters import SOLVERS, markdown_table
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -21,18 +21,18 @@ def test_readme_holds_the_declared_knobs(solver):
 def test_readme_opens_with_the_two_commands():
     commands = re.findall(r"^    (make \w+)", README, re.MULTILINE)
     assert commands[:2] == ["make demo", "make test"]
-    targets = re.findall(r"^(\w+):", (Path(__file__).parents[1] / "Makefile").read_text(), re.M)
+    targets = re.findall(r"^(\w+):", (Path(__file__).parents[2] / "Makefile").read_text(), re.M)
     assert {"demo", "test", "lab", "lint", "env"} <= set(targets)
 
 
 def test_readme_names_notebooks_that_exist():
-    notebooks = Path(__file__).parents[1] / "notebooks"
+    notebooks = Path(__file__).parents[2] / "notebooks"
     for name in re.findall(r"^\| `(\d\d_\w+)` \|", README, re.MULTILINE):
         assert (notebooks / f"{name}.ipynb").is_file(), name
 
 
 def test_readme_shows_small_pictures_that_exist_one_for_each_notebook():
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     shown = re.findall(r'<img src="([^"]+)"', README)
     assert {root / path for path in shown} == set((root / "notebooks/pictures").glob("*.png"))
     named = {Path(path).stem for path in shown}
@@ -46,7 +46,7 @@ def test_readme_shows_small_pictures_that_exist_one_for_each_notebook():
 
 
 def test_readme_cites_what_the_modules_cite():
-    root = Path(__file__).parents[1] / "gadlib"
+    root = Path(__file__).parents[2] / "gadlib"
     told = " ".join(path.read_text() for path in root.rglob("*.py"))
     (section,) = re.findall(r"## How to cite\n(.*)", README, re.DOTALL)
     for doi in re.findall(r"https://doi.org/(\S+?)\)(?:,| \||;|$)", section, re.MULTILINE):
