@@ -74,7 +74,7 @@ class Results:
         return rmsd(numbers, here, there, with_mirror=True)
 
 
-def run(settings: BenchmarkSettings) -> Results:
+def compare(settings: BenchmarkSettings) -> Results:
     """What the solvers found, one after the other, with progress bars; files in `out_dir`.
 
     Raises:

@@ -24,15 +24,12 @@ from gadlib.solver.criteria import CRITERIA
 def search(options: argparse.Namespace) -> int:
     """The exit status, after saddles were searched from reactions or a file of geometries."""
     from gadlib.files.writing import require_writable
-    from gadlib.molecules import starting_points
-    from gadlib.screening import screen
+    from gadlib.screening.search import search
 
     settings = settings_of(SearchSettings, options)
     out = Path(options.out) if options.out else Path(settings.out_dir) / "search.json"
     require_writable(out.parent)
-    starts = starting_points.read_geometries(options.geometries) if options.geometries else None
-    records = screen.screen(settings, starts=starts, out=out)
-    return _report(records, out)
+    return _report(search(options.geometries, settings, out=out), out)
 
 
 def screen(options: argparse.Namespace) -> int:
@@ -111,7 +108,7 @@ def _irc_of(settings: ValidateSettings, out: Path) -> int:
     shared = {n: getattr(settings, n) for n in PathSettings.model_fields if hasattr(settings, n)}
     for side in ("default", "tuned"):
         changed = {"records": str(out / f"{side}.json"), "out_dir": str(out / f"irc_{side}")}
-        paths = intended.run(PathSettings.read(shared | changed))
+        paths = intended.follow(PathSettings.read(shared | changed))
         print(f"{side}: {report.verdict_sentence(paths)}")
     return 0
 
@@ -122,7 +119,7 @@ def follow(options: argparse.Namespace) -> int:
     from gadlib.paths import intended
 
     settings = settings_of(PathSettings, options)
-    paths = intended.run(settings)
+    paths = intended.follow(settings)
     if paths:
         print(report.paths_table(paths).to_string(index=False))
     print(report.verdict_sentence(paths))
@@ -153,7 +150,7 @@ def compare(options: argparse.Namespace) -> int:
     from gadlib.benchmarks import solvers
 
     settings = settings_of(BenchmarkSettings, options)
-    collected = report.collect_benchmark(solvers.run(settings))
+    collected = report.collect_benchmark(solvers.compare(settings))
     print(report.benchmark_table(collected).to_string(index=False))
     print(f"records: {settings.out_dir}/*.json")
     return 0

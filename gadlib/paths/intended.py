@@ -91,7 +91,7 @@ class PathRecord:
     elapsed_s: float = 0.0
 
 
-def run(settings: PathSettings) -> list[PathRecord]:
+def follow(settings: PathSettings) -> list[PathRecord]:
     """What the saddles that the settings name join; written to `paths.json` in the output folder.
 
     Raises:
@@ -183,7 +183,7 @@ def _saddles(settings: PathSettings, known: Sequence[Reaction]) -> list[Record]:
     ]
 
 
-def follow(
+def follow_all(
     calculator: Calculator,
     records: Sequence[Record],
     known: Sequence[Reaction],

@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
     pytest.importorskip("scine_sparrow")
     pytest.importorskip("sella")
     out = tmp_path_factory.mktemp("benchmark")
-    solvers.run(
+    solvers.compare(
         BenchmarkSettings(solvers="trust,gad,sella,sella-hessian", out_dir=str(out), **SMALL)
     )
     return out
@@ -78,7 +78,7 @@ def test_final_certificate_is_counted_apart(results):
 def test_resumed_run_computes_nothing_anew_and_takes_another_solver(folder, results):
     before = (folder / "trust.json").read_bytes()
     settings = BenchmarkSettings(solvers="trust", out_dir=str(folder), resume=True, **SMALL)
-    again = solvers.run(settings)
+    again = solvers.compare(settings)
     assert (folder / "trust.json").read_bytes() == before
     assert again.records["trust"] == results.records["trust"]
 
@@ -97,7 +97,7 @@ def test_resumed_run_computes_nothing_anew_and_takes_another_solver(folder, resu
 def test_what_can_not_be_compared_is_refused_before_anything_is_computed(folder, changes, told):
     settings = {**SMALL, "solvers": "trust", "out_dir": str(folder), **changes}
     with pytest.raises(InputError, match=told):
-        solvers.run(BenchmarkSettings(**settings))
+        solvers.compare(BenchmarkSettings(**settings))
 
 
 def test_folder_without_results_is_told(tmp_path):

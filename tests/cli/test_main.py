@@ -189,6 +189,6 @@ def test_interrupted_command_ends_with_status_130_and_says_how_to_go_on(
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gadlib.screening.screen.screen", interrupt)
+    monkeypatch.setattr("gadlib.screening.search.screen", interrupt)
     assert status_of(SEARCH) == 130
     assert "what was done is kept, --resume goes on" in capsys.readouterr().err

@@ -228,7 +228,7 @@ def test_path_that_fails_in_whatever_way_is_a_record_and_the_others_are_as_alone
     known, monkeypatch
 ):
     calculator = dftb0()
-    alone = [intended.follow(calculator, [r], known)[0] for r in saddles(known)]
+    alone = [intended.follow_all(calculator, [r], known)[0] for r in saddles(known)]
     relax, n_atoms = irc.relax, len(known[1].atomic_numbers)
 
     def fragile(calculator, state, **more):
@@ -238,7 +238,7 @@ def test_path_that_fails_in_whatever_way_is_a_record_and_the_others_are_as_alone
 
     numbers = torch.tensor(known[1].atomic_numbers)
     monkeypatch.setattr(irc, "relax", fragile)
-    found = intended.follow(calculator, saddles(known), known)
+    found = intended.follow_all(calculator, saddles(known), known)
     lost = [i for i, path in enumerate(found) if path.verdict == Verdict.FAILED]
     assert 1 in lost
     for i, path in enumerate(found):
@@ -253,7 +253,7 @@ def test_path_that_fails_in_whatever_way_is_a_record_and_the_others_are_as_alone
 def test_broken_calculator_of_one_saddle_costs_one_path(known):
     size = len(known[2].atomic_numbers)
     broken = spoiled(dftb0(), lambda batch: batch.n_atoms == size, how="raises")
-    found = intended.follow(broken, saddles(known), known)
+    found = intended.follow_all(broken, saddles(known), known)
     is_lost = [p.verdict == Verdict.FAILED for p in found]
     assert is_lost == [len(r.atomic_numbers) == size for r in known]
 
@@ -270,7 +270,7 @@ def test_each_saddle_is_written_as_it_ends_though_they_are_followed_together(
 
     monkeypatch.setattr(keeping.Kept, "grown", looked)
     monkeypatch.setattr(keeping, "_PAUSE", 0)
-    intended.run(PathSettings(out_dir=str(tmp_path), max_samples=4, batch_size=4))
+    intended.follow(PathSettings(out_dir=str(tmp_path), max_samples=4, batch_size=4))
     assert seen == [0, 1, 2, 3, 4]
 
 
