@@ -1,12 +1,11 @@
 """How far a study's numbers may be trusted: importances resampled, and other seeds beside it.
 
-References: Efron, Ann. Stat. 7, 1 (1979) (the bootstrap); Spearman, Am. J. Psychol. 15, 72 (1904).
+References: as in `statistics`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,8 +14,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial, TrialState
-from scipy.stats import rankdata
 
+from gadlib.report.statistics import rank_agreement, resamples, spread
 from gadlib.report.style import BLUE, LEGEND, ORANGE, SKY, VERMILLION, axes_or_new, panels, say
 from gadlib.report.tuning.study import (
     Importances,
@@ -66,11 +65,10 @@ def collect_stability(
     if not own.names:
         return Stability((), {}, f"No importances can be told from this study. {own.reason}")
     completed = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    generator = np.random.default_rng(seed)
+    n = len(completed)
+    draws = resamples(n, n_drawn=min(n, max_trials), n_resamples=n_resamples, seed=seed)
     found: dict[str, list[tuple[float, ...]]] = {method: [] for method in own.shares}
-    for _ in range(n_resamples):
-        n = min(len(completed), max_trials)
-        drawn = generator.integers(len(completed), size=n)
+    for drawn in draws:
         again = _Drawn([completed[i] for i in drawn])
         told = collect_importances(again, n_trees=n_trees)
         place = {name: i for i, name in enumerate(told.names)}
@@ -105,11 +103,9 @@ def draw_stability(stability: Stability, *, ax: Axes | None = None) -> Axes:
         return say(ax, stability.reason)
     places = np.arange(len(stability.names))
     for shift, (method, shares) in zip((-0.15, 0.15), stability.shares.items(), strict=False):
-        low, middle, high = np.quantile(shares, (0.05, 0.5, 0.95), axis=0)
-        spread = np.stack([middle - low, high - middle])
-        ax.errorbar(
-            middle, places + shift, xerr=spread, fmt="o", color=_COLOURS[method], label=method
-        )
+        low, middle, high = spread(shares)
+        error, colour = np.stack([middle - low, high - middle]), _COLOURS[method]
+        ax.errorbar(middle, places + shift, xerr=error, fmt="o", color=colour, label=method)
     ax.set_yticks(places, stability.names)
     ax.invert_yaxis()
     n = len(next(iter(stability.shares.values())))
@@ -154,13 +150,7 @@ def collect_seeds(studies: Sequence[optuna.Study]) -> Seeds:
             shares[row, column] = told.get(name, np.nan)
             best = trials.values[trials.best, columns.index(name)]
             positions[row, column] = float(own[name].position(best))
-    return Seeds(tuple(t for _, t in pairs), shares, names, positions, _agreement(shares))
-
-
-def _agreement(shares: np.ndarray) -> float:
-    told = [row for row in shares if len(row) > 1 and np.isfinite(row).all() and np.ptp(row) > 0]
-    found = [float(np.corrcoef(rankdata(a), rankdata(b))[0, 1]) for a, b in combinations(told, 2)]
-    return float(np.mean(found)) if found else float("nan")
+    return Seeds(tuple(t for _, t in pairs), shares, names, positions, rank_agreement(shares))
 
 
 def seeds_table(seeds: Seeds) -> pd.DataFrame:

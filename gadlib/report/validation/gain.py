@@ -3,7 +3,7 @@
 A reaction is difficult or easy where a screening says so, never by the searches that are compared:
 what the default side solves could only fall.
 
-References: as in `comparison`.
+References: as in `statistics`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from gadlib.report.benchmarks.solvers import rate_text
 from gadlib.report.searches.screening import Screened
+from gadlib.report.statistics import error_bars
 from gadlib.report.style import BLUE, GREY, LEGEND, VERMILLION, panels, say
 from gadlib.report.validation.comparison import Comparison, Paired, collect_comparison
 from gadlib.screening.records import Record, gradients_of
@@ -140,8 +140,8 @@ def gain_table(gain: Gain) -> pd.DataFrame:
             {
                 "reactions": name,
                 "n": paired.default.n,
-                "default": rate_text(paired.default.n_success, paired.default.n),
-                "tuned": rate_text(paired.tuned.n_success, paired.tuned.n),
+                "default": str(paired.default),
+                "tuned": str(paired.tuned),
                 "gained": paired.gained,
                 "lost": paired.lost,
                 "McNemar p": float(f"{paired.p:.2g}"),
@@ -158,8 +158,7 @@ def draw_gain(gain: Gain) -> Figure:
     names = list(gain.groups)
     for shift, side in ((-0.2, "default"), (0.2, "tuned")):
         rates = [getattr(gain.groups[name].converged, side) for name in names]
-        heights = np.array([r.rate for r in rates])
-        error = np.abs(np.array([[r.low for r in rates], [r.high for r in rates]]) - heights)
+        heights, error = [rate.fraction for rate in rates], error_bars(rates)
         fell = [name == "easy" and gain.easy_fell for name in names]
         colours = [GREY if side == "default" else RED if bad else BLUE for bad in fell]
         left.bar(np.arange(len(names)) + shift, heights, 0.38, yerr=error, color=colours, capsize=3)
