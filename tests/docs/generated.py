@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from documents import PAGES, ROOT
 
+from gadlib.molecules import recipes
 from gadlib.settings.hyperparameters import SOLVERS, markdown_table
 
 PART = re.compile(r"<!-- ([\w: ]+) -->\n(.*?)<!-- end -->", re.DOTALL)
@@ -43,6 +44,7 @@ def floors() -> str:
 GENERATED: dict[str, Callable[[], str]] = {
     "wings": wings,
     "floors": floors,
+    "starts": recipes.markdown_table,
 } | {f"hyperparameters: {solver}": lambda s=solver: markdown_table(s) for solver in SOLVERS}
 """What makes each part, by its name."""
 
