@@ -11,6 +11,7 @@ from .screening.records import Record as Record
 from .screening.records import read_records as read_records
 from .screening.screen import screen as screen
 from .screening.search import search as search
+from .screening.trajectories import repeat_search as repeat_search
 from .settings.benchmarks import BenchmarkSettings as BenchmarkSettings
 from .settings.benchmarks import GrowthSettings as GrowthSettings
 from .settings.hyperparameters import GadHyperparameters as GadHyperparameters

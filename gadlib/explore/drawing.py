@@ -25,8 +25,9 @@ from matplotlib.ticker import (
     StrMethodFormatter,
 )
 
-from gadlib.explore.tasks.series import REACH, Run
+from gadlib.explore.tasks.series import Run
 from gadlib.explore.tasks.sweep import Axis, Map
+from gadlib.report.searches.trajectory import REACH_LABELS
 from gadlib.report.style import (
     BLACK,
     BLUE,
@@ -118,7 +119,7 @@ class LiveCurves:
                 ("steps", run.points[-1].steps),
                 ("rise", np.nanmax(rise, initial=0.0)),
                 ("fall", np.nanmin(rise, initial=0.0)),
-                ("order", run.column("order").max()),
+                ("order", np.nanmax(run.column("order"), initial=0.0)),
             ):
                 while abs(value) > abs(self._ends[name]) and value * self._ends[name] > 0:
                     self._ends[name] *= 2
@@ -143,7 +144,7 @@ def _empty(runs: Sequence[Run], *, is_live: bool = False) -> tuple[Figure, np.nd
     figure.subplots_adjust(0.105, 0.075, 0.985, 0.97, wspace=0.3, hspace=0.12)
     energy, force, eigenvalues, order, reach, legend = axes.flat
     _scales(energy, force, eigenvalues, order)
-    labels = {run.settings.solver: REACH[run.settings.solver][1] for run in runs}
+    labels = {run.settings.solver: REACH_LABELS[run.settings.solver] for run in runs}
     label = next(iter(labels.values())) if len(labels) == 1 else "time step (Å²/eV)\nor radius (Å)"
     reach.set(yscale="log", ylabel=label)
     _plain(reach)

@@ -38,14 +38,8 @@ from gadlib.report.searches.screening import (
     read_screened,
     screened_in,
 )
-from gadlib.report.searches.surface import (
-    collect_landscape,
-    collect_paths,
-    draw_flows,
-    draw_paths,
-    draw_surface,
-)
-from gadlib.report.searches.trajectory import collect_trajectory, draw_trajectory, repeat_search
+from gadlib.report.searches.surface import draw_flows, draw_paths, draw_surface
+from gadlib.report.searches.trajectory import draw_trajectory
 from gadlib.report.style import wrapped
 from gadlib.report.tuning.landscape import draw_contours, draw_parallel, draw_slices
 from gadlib.report.tuning.samples import (
@@ -102,15 +96,12 @@ __all__ = [
     "collect_gain",
     "collect_importances",
     "collect_intents",
-    "collect_landscape",
-    "collect_paths",
     "collect_profiles",
     "collect_samples",
     "collect_screened",
     "collect_seeds",
     "collect_stability",
     "collect_steps",
-    "collect_trajectory",
     "collect_trials",
     "comparison_table",
     "difficulty_table",
@@ -149,7 +140,6 @@ __all__ = [
     "paths_table",
     "read_screened",
     "read_study",
-    "repeat_search",
     "samples_table",
     "save_figure",
     "screened_in",

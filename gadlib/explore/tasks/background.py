@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 import torch
 
-from gadlib.explore.tasks.series import point_of
 from gadlib.molecules.starting_points import Start
 from gadlib.screening.jobs import Job, search_starts
 from gadlib.screening.records import Record
 from gadlib.screening.setup import calculator_of, hyperparameters_of
+from gadlib.screening.trajectories import point_of
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
 
