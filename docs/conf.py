@@ -15,6 +15,7 @@ root_doc = "README"
 include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/*.md"]
 exclude_patterns = [".venv", "runs", "tests"]
 html_theme = "alabaster"
+html_show_copyright = False
 html_theme_options = {"page_width": "1080px", "fixed_sidebar": True}
 
 PAGES = ["searching", "solvers", "calculators", "tuning", "right_saddle", "measurements"]
