@@ -1,7 +1,7 @@
 """The face that gadlib shows to ASE: a saddle search that is one of its optimizers, potentials.
 
 `SaddleSearch` stands where another optimizer stood; log, trajectory, `attach`, `run` and `irun`
-are ASE's own. Floor 4.
+are ASE's own.
 
 Reference: Hjorth Larsen et al., J. Phys.: Condens. Matter 29, 273002 (2017),
 doi:10.1088/1361-648X/aa680e.
@@ -89,8 +89,8 @@ class SaddleSearch(Optimizer):
             raise InputError("restart: a saddle search writes no restart files; expected None")
         if criterion not in ("strict", "bound"):
             raise InputError(f"criterion {criterion!r}: expected strict or bound")
-        knobs = {name: options.pop(name) for name in set(options) - _OF_ASE}
-        self.hyperparameters = _hyperparameters(solver, hyperparameters, knobs)
+        named = {name: options.pop(name) for name in set(options) - _OF_ASE}
+        self.hyperparameters = _hyperparameters(solver, hyperparameters, named)
         self.criterion: Criterion = criterion
         self.potential = _potential(atoms, displacement)
         self._frames: Iterator[Frame] = iter(())
@@ -220,7 +220,7 @@ _OF_ASE = frozenset({"append_trajectory", "master", "comm", "loginterval"})
 
 
 def _hyperparameters(
-    solver: str, given: Mapping[str, Any] | Hyperparameters | None, knobs: Mapping[str, Any]
+    solver: str, given: Mapping[str, Any] | Hyperparameters | None, named: Mapping[str, Any]
 ) -> Hyperparameters:
     if solver not in SOLVERS:
         raise InputError(f"solver {solver!r}: expected one of {', '.join(SOLVERS)}")
@@ -229,7 +229,7 @@ def _hyperparameters(
             raise InputError(f"hyperparameters of {given.solver!r}: expected those of {solver!r}")
         given = given.model_dump()
     try:
-        return SOLVERS[solver](**{**(given or {}), **knobs})
+        return SOLVERS[solver](**{**(given or {}), **named})
     except ValidationError as error:
         raise InputError(explain(error)) from None
 

@@ -178,7 +178,7 @@ def time_steps(options: argparse.Namespace) -> int:
         print(f"{settings.calculator} on {where}, {n} threads; {note}".rstrip("; "))
         print(step_times.HEAD)
         for row in step_times.rows(calculator, settings):
-            print(step_times.told(row), flush=True)
+            print(step_times.format_row(row), flush=True)
     return 0
 
 

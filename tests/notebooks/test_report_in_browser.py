@@ -47,7 +47,7 @@ def test_page_of_results_opens_from_a_file_with_all_its_figures(results):  # noq
         url for url in visit.requests if url.startswith("data:")
     }
     assert visit.complaints == []
-    assert headings[:3] == ["Is the gain real?", "Which knob matters?", "Other seeds"]
+    assert headings[:3] == ["Is the gain real?", "Which hyperparameter matters?", "Other seeds"]
     assert len(boxes) == 10
     for box in boxes:
         assert not box["isBlank"]

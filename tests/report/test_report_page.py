@@ -455,7 +455,13 @@ def test_page_is_one_file_that_asks_nothing_of_the_network(results, capsys):
     assert not re.findall(r"(?:src|href)=[\"'](?!data:|#)", told.replace("xlink:", ""))
     assert not re.findall(r"url\((?!#|\")", told)
     assert told.count("<svg") + told.count("<img") >= 8
-    for part in ("Is the gain real?", "Which knob matters?", "Other seeds", "optuna", "--storage"):
+    for part in (
+        "Is the gain real?",
+        "Which hyperparameter matters?",
+        "Other seeds",
+        "optuna",
+        "--storage",
+    ):
         assert part in told
     assert str(out) in capsys.readouterr().out
     assert main(command) == 2

@@ -17,15 +17,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from gadlib.report.statistics import rank_agreement, resamples, spread
 from gadlib.report.style import BLUE, LEGEND, ORANGE, SKY, VERMILLION, axes_or_new, panels, say
-from gadlib.report.tuning.study import (
-    Importances,
-    Trials,
-    collect_importances,
-    collect_trials,
-    empty_study,
-)
-
-_COLOURS = {"PED-ANOVA": BLUE, "fANOVA": ORANGE}
+from gadlib.report.tuning.importances import METHOD_COLOURS, Importances, collect_importances
+from gadlib.report.tuning.study import Trials, collect_trials, empty_study
 
 
 class Stability(NamedTuple):
@@ -70,10 +63,10 @@ def collect_stability(
     found: dict[str, list[tuple[float, ...]]] = {method: [] for method in own.shares}
     for drawn in draws:
         again = _Drawn([completed[i] for i in drawn])
-        told = collect_importances(again, n_trees=n_trees)
-        place = {name: i for i, name in enumerate(told.names)}
+        drawn_again = collect_importances(again, n_trees=n_trees)
+        place = {name: i for i, name in enumerate(drawn_again.names)}
         if set(place) == set(own.names):
-            for method, shares in told.shares.items():
+            for method, shares in drawn_again.shares.items():
                 if method in found:
                     found[method].append(tuple(shares[place[name]] for name in own.names))
     kept = {method: np.array(rows) for method, rows in found.items() if rows}
@@ -104,7 +97,7 @@ def draw_stability(stability: Stability, *, ax: Axes | None = None) -> Axes:
     places = np.arange(len(stability.names))
     for shift, (method, shares) in zip((-0.15, 0.15), stability.shares.items(), strict=False):
         low, middle, high = spread(shares)
-        error, colour = np.stack([middle - low, high - middle]), _COLOURS[method]
+        error, colour = np.stack([middle - low, high - middle]), METHOD_COLOURS[method]
         ax.errorbar(middle, places + shift, xerr=error, fmt="o", color=colour, label=method)
     ax.set_yticks(places, stability.names)
     ax.invert_yaxis()
@@ -120,7 +113,7 @@ class Seeds(NamedTuple):
 
     Attributes:
         trials: of each study that has a completed trial.
-        importances: S studies by P hyperparameters, PED-ANOVA shares; NaN where not told.
+        importances: S studies by P hyperparameters, PED-ANOVA shares; NaN where unknown.
         names: of the hyperparameters that all have.
         positions: S by P, where the best value lies in its range, 0 to 1.
         agreement: mean rank correlation of the importances between studies; NaN for fewer than
@@ -144,10 +137,12 @@ def collect_seeds(studies: Sequence[optuna.Study]) -> Seeds:
     positions = np.full_like(shares, np.nan)
     for row, ((study, trials), own) in enumerate(zip(pairs, ranges, strict=True)):
         importances = collect_importances(study)
-        told = dict(zip(importances.names, importances.shares.get("PED-ANOVA", ()), strict=False))
+        own_shares = dict(
+            zip(importances.names, importances.shares.get("PED-ANOVA", ()), strict=False)
+        )
         columns = [r.name for r in trials.ranges]
         for column, name in enumerate(names):
-            shares[row, column] = told.get(name, np.nan)
+            shares[row, column] = own_shares.get(name, np.nan)
             best = trials.values[trials.best, columns.index(name)]
             positions[row, column] = float(own[name].position(best))
     return Seeds(tuple(t for _, t in pairs), shares, names, positions, rank_agreement(shares))
@@ -199,6 +194,8 @@ def draw_seeds(seeds: Seeds) -> Figure:
     right.set_yticks(range(len(seeds.names)), seeds.names)
     right.invert_yaxis()
     right.set(xlim=(-0.03, 1.03), xlabel="best value's place in its range, low end to high end")
-    told = "" if np.isnan(seeds.agreement) else f"; importances agree to ρ = {seeds.agreement:.2f}"
-    figure.suptitle(f"{len(seeds.trials)} studies{told}", fontsize=10)
+    agreement = (
+        "" if np.isnan(seeds.agreement) else f"; importances agree to ρ = {seeds.agreement:.2f}"
+    )
+    figure.suptitle(f"{len(seeds.trials)} studies{agreement}", fontsize=10)
     return figure

@@ -58,7 +58,7 @@ def collect_gain(
     Args:
         default: the records with the default values.
         tuned: the records with the tuned ones.
-        screened: what a screening says of them; without it no group but `overall` is told.
+        screened: what a screening says of them; without it there is no group but `overall`.
 
     Raises:
         InputError: when a starting point is on one side only or twice, or there is none.
@@ -93,14 +93,14 @@ def _key(record: Record) -> tuple[str, str, int | None]:
 def _sentence(easy: Paired | None, default: Sequence[Record], screened: Screened | None) -> str:
     if screened is None:
         return "No screening of these reactions says which are easy, so nothing is said of those."
-    told = _limits(default, screened)
+    limits = _limits(default, screened)
     if easy is None:
-        return f"No reaction is easy by the screening, so nothing can be said of those{told}."
+        return f"No reaction is easy by the screening, so nothing can be said of those{limits}."
     before, after = easy.default.n_success, easy.tuned.n_success
     counts = f"{after} of {easy.tuned.n} converge with the tuned values, {before} with the defaults"
     if after < before:
-        return f"EASY REACTIONS FELL: {counts}, exact McNemar p = {easy.p:.2g}{told}."
-    return f"The easy reactions did not fall: {counts}{told}."
+        return f"EASY REACTIONS FELL: {counts}, exact McNemar p = {easy.p:.2g}{limits}."
+    return f"The easy reactions did not fall: {counts}{limits}."
 
 
 def _limits(default: Sequence[Record], screened: Screened) -> str:
@@ -112,12 +112,12 @@ def _limits(default: Sequence[Record], screened: Screened) -> str:
         for r in default
         if (r.name, r.formula) in screened.easy
     )
-    told = ""
+    limits = ""
     if n_unknown:
-        told += f"; {n_unknown} of all {len(default)} were not screened and are in neither group"
+        limits += f"; {n_unknown} of all {len(default)} were not screened and are in neither group"
     if n_same:
-        told += f"; {n_same} were screened from the same start, which favours the defaults"
-    return told
+        limits += f"; {n_same} were screened from the same start, which favours the defaults"
+    return limits
 
 
 def _change(default: Record, tuned: Record) -> dict[str, object]:
