@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from gadlib.cli import demo
+from gadlib.cli import demo, notebooks
 
 ROOT = Path(__file__).resolve().parents[1]
 EXECUTED = ROOT / "runs" / "site-notebooks"
@@ -46,7 +46,7 @@ def execute(folder: Path) -> dict[str, Path]:
         found[name] = folder / f"{name}.ipynb"
         if not found[name].exists():
             print(f"{name} ...", flush=True)
-            demo.execute(demo.notebook(name), found[name], values)
+            notebooks.execute(notebooks.notebook(name), found[name], values)
     return found
 
 
@@ -59,7 +59,7 @@ def main(*, is_kept: bool) -> int:
     shown = EXECUTED / "notebooks"
     shown.mkdir(parents=True, exist_ok=True)
     for path in execute(EXECUTED / "executed").values():
-        demo.to_html(path)
+        notebooks.to_html(path)
         path.with_suffix(".html").replace(shown / f"{path.stem}.html")
     shutil.rmtree(SITE, ignore_errors=True)
     arguments = ["-q", "-W", "--keep-going", "-c", str(ROOT / "docs"), str(ROOT), str(SITE)]

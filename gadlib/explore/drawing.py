@@ -178,7 +178,7 @@ def _add(axes: np.ndarray, run: Run, colour: str) -> list[Line2D]:
         *reach.plot(x, run.column("reach"), **line),
     ]
     for ax in (energy, force, eigenvalues, order, reach):
-        for counter, style in (("escapes", "--"), ("attempt", ":")):
+        for counter, style in (("escapes", "--"), ("n_tries", ":")):
             lines += [
                 ax.axvline(step, color=colour, linestyle=style, linewidth=0.8, alpha=0.6)
                 for step in run.rises(counter)
@@ -219,7 +219,7 @@ def _legend(ax: Axes, runs: Sequence[Run], *, is_live: bool) -> None:
         (f"{FORCE_TOL:g} eV/Å, the bound of strict", "-", 0.8),
     ):
         ax.plot([], [], color=GREY, linestyle=style, linewidth=width, label=label)
-    for counter, style, label in (("escapes", "--", "escape"), ("attempt", ":", "next try")):
+    for counter, style, label in (("escapes", "--", "escape"), ("n_tries", ":", "next try")):
         if is_live or any(run.rises(counter) for run in runs):
             ax.plot([], [], color=GREY, linestyle=style, linewidth=0.8, label=f"{label} (upright)")
     ax.legend(loc="upper left", bbox_to_anchor=(-0.08, 0.92), **LEGEND)

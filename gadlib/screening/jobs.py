@@ -16,12 +16,13 @@ from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
 from gadlib.molecules.starting_points import Start, problem_of
 from gadlib.progress import signs_of_life
-from gadlib.screening.records import Record
+from gadlib.screening.records import Record, TryRecord
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.solver.criteria import Criterion
 from gadlib.solver.mode_following import stack, wanted
 from gadlib.solver.search import Frame, search
 from gadlib.solver.state import State, Status
+from gadlib.solver.trust.tries import tell_tries
 from gadlib.solver.trust.wall import gap, is_adrift
 
 
@@ -133,19 +134,20 @@ def _record(start: Start, frame: Frame, row: int, criterion: Criterion) -> Recor
     is_met = status is Status.SADDLE
     reasons = () if is_met else (state.message[row], state.doubt[row], _drifted(start, state, row))
     message = " ".join(text for text in (status.sentence, *reasons) if text)
-    known = _measured(frame, row) if state.is_sound[row] else {}
-    judged = _judged(frame, row) if state.is_sound[row] and state.is_exact[row] else {}
+    known = _measured(frame, row) if state.is_computed[row] else {}
+    judged = _judged(frame, row) if state.is_computed[row] and state.is_exact[row] else {}
     return replace(
         failed(start, status, message),
         converged=bool(frame.verdict.meets(criterion)[row]),
         steps=int(state.steps[row]),
         escapes=int(state.escapes[row]),
-        n_energy=int(state.n_gradient[row]),
-        n_gradient=int(state.n_gradient[row]),
-        n_hessian=int(state.n_hessian[row]),
-        elapsed_s=round(float(state.elapsed_s[row]), 6),
-        calculator_s=round(float(state.calculator_s[row]), 6),
+        n_energy=int(state.cost.n_gradient[row]),
+        n_gradient=int(state.cost.n_gradient[row]),
+        n_hessian=int(state.cost.n_hessian[row]),
+        elapsed_s=round(float(state.cost.elapsed_s[row]), 6),
+        calculator_s=round(float(state.cost.calculator_s[row]), 6),
         positions=state.batch.system(row)[1].tolist(),
+        tries=[TryRecord(*each) for each in tell_tries(state, row, str(status))],
         **known,
         **judged,
     )

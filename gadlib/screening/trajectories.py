@@ -37,7 +37,7 @@ class Point(NamedTuple):
         lowest, second: vibrational eigenvalues in eV/(A^2 amu).
         order: negative vibrational eigenvalues.
         reach: the time step in A^2/eV, or the trust radius in A.
-        escapes, attempt: escapes made, and tries begun before this one.
+        escapes, n_tries: escapes made, and tries that ended before.
         positions: in A.
         mode: the climbed mode as a Cartesian displacement, the farthest atom by 1; zero where none
             is climbed.
@@ -53,7 +53,7 @@ class Point(NamedTuple):
     order: int | None
     reach: float
     escapes: int
-    attempt: int
+    n_tries: int
     positions: Float[np.ndarray, "n 3"]
     mode: Float[np.ndarray, "n 3"]
 
@@ -81,7 +81,7 @@ def point_of(frame: Frame, row: int = 0) -> Point:
         order=int(state.order[row]) if is_known else None,
         reach=float(reach[0][row]) if reach and is_known else math.nan,
         escapes=int(state.escapes[row]),
-        attempt=int(memory.attempt[row]) if hasattr(memory, "attempt") else 0,
+        n_tries=int(memory.n_tries[row]) if hasattr(memory, "n_tries") else 0,
         positions=state.batch.positions[row, :n].cpu().numpy(),
         mode=_climbed(frame, row)[:n],
     )
@@ -134,7 +134,7 @@ def column(points: Sequence[Point], name: str) -> Float[np.ndarray, " T"]:
 
 
 def rises(points: Sequence[Point], name: str) -> list[int]:
-    """The steps at which a counter (`escapes`, `attempt`) rose."""
+    """The steps at which a counter (`escapes`, `n_tries`) rose."""
     counted = column(points, name)
     return [points[i].steps for i in np.flatnonzero(np.diff(counted, prepend=0) > 0).tolist()]
 

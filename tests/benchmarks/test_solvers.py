@@ -9,9 +9,9 @@ import pytest
 from faulty import Springs
 
 from gadlib import calculators, report
-from gadlib.__main__ import main
 from gadlib.benchmarks import solvers
 from gadlib.benchmarks.solvers import Results, certified
+from gadlib.cli.parser import main
 from gadlib.molecules.starting_points import Start
 from gadlib.screening import screen
 from gadlib.screening.jobs import failed

@@ -22,7 +22,7 @@ import documents
 import pytest
 from documents import PAGES, ROOT, Block
 
-from gadlib.__main__ import main
+from gadlib.cli.parser import build, main
 
 NEEDS = {
     "slurm": "a SLURM cluster",
@@ -177,10 +177,8 @@ def test_commands_have_a_syntax_and_flags_that_exist(block):
 
 def parsed(arguments: list[str]) -> bool:
     """Whether the command line takes them."""
-    from gadlib.__main__ import _parser
-
     with contextlib.redirect_stderr(io.StringIO()) as err, contextlib.suppress(SystemExit):
-        _parser().parse_args(arguments)
+        build().parse_args(arguments)
         return True
     print(err.getvalue())
     return arguments[-1] == "--help" or arguments == ["--version"]

@@ -7,7 +7,7 @@ import sys
 import pytest
 from documents import PAGES, ROOT
 
-from gadlib.cli import demo
+from gadlib.cli import notebooks
 
 CONF = runpy.run_path(str(ROOT / "docs/conf.py"))
 MAKE = runpy.run_path(str(ROOT / "docs/make_site.py"))
@@ -33,6 +33,6 @@ def test_site_is_built_without_a_warning(tmp_path):
 
 def test_notebooks_of_the_site_are_all_but_the_live_one_and_know_their_parameters(tmp_path):
     planned = MAKE["planned"](tmp_path)
-    assert planned.keys() == {p.stem for p in demo.NOTEBOOKS.glob("*.ipynb")} - {"06_explore"}
+    assert planned.keys() == {p.stem for p in notebooks.NOTEBOOKS.glob("*.ipynb")} - {"06_explore"}
     for name, values in planned.items():
-        demo.require_parameters(demo.notebook(name), values)
+        notebooks.require_parameters(notebooks.notebook(name), values)

@@ -22,9 +22,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import sync_playwright
 
-from gadlib.cli import demo
+from gadlib.cli import notebooks
 
-PICTURES = demo.NOTEBOOKS / "pictures"
+PICTURES = notebooks.NOTEBOOKS / "pictures"
 WIDTH = 560
 MAX_BYTES = 60_000
 
@@ -54,7 +54,7 @@ def main(folder: Path) -> None:
 def explored(folder: Path) -> None:
     """Nothing; the page of notebook 06 was photographed after a search, with and without all."""
     notebook = folder / "06_explore.ipynb"
-    shutil.copy(demo.notebook("06_explore"), notebook)
+    shutil.copy(notebooks.notebook("06_explore"), notebook)
     with sync_playwright() as playwright, pages.voila(notebook) as address:
         visit = pages.Visit(playwright)
         page = visit.page

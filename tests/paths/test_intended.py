@@ -11,7 +11,7 @@ import pytest
 from clusters import spoiled
 
 from gadlib import calculators, report
-from gadlib.__main__ import main
+from gadlib.cli.parser import main
 from gadlib.files.writing import write_json
 from gadlib.molecules import reactions, starting_points
 from gadlib.paths import intended

@@ -109,7 +109,7 @@ def test_trajectory_of_trust_shows_its_radius():
 def test_trajectory_marks_escapes_and_tries_and_does_without_a_reach():
     name, solver, points = searched(4)
     plain = [p._replace(reach=math.nan, escapes=int(p.steps >= 2)) for p in points]
-    plain[3] = plain[3]._replace(attempt=1)
+    plain[3] = plain[3]._replace(n_tries=1)
     figure = report.draw_trajectory(Trajectory(name, solver, plain))
     assert len(figure.axes) == 4
     upright = [line for line in figure.axes[1].lines if list(line.get_ydata()) == [0, 1]]

@@ -25,7 +25,7 @@ from little_studies import (
 from matplotlib.colors import to_hex
 
 from gadlib import report
-from gadlib.__main__ import main
+from gadlib.cli.parser import main
 from gadlib.files.writing import write_json
 from gadlib.report.style import VERMILLION
 from gadlib.report.tuning.stability import _Drawn

@@ -50,7 +50,7 @@ def test_each_system_of_a_batch_has_its_points(frames):
 def test_trust_tells_its_radius_and_its_tries():
     frames = list(search(POTENTIAL, clusters(0), TrustHyperparameters(), n_steps=2))
     points = trace(frames)[0]
-    assert [p.attempt for p in points] == [0] * len(points)
+    assert [p.n_tries for p in points] == [0] * len(points)
     assert points[0].reach == pytest.approx(float(frames[0].state.memory.radius[0]))
 
 
@@ -68,7 +68,7 @@ def test_rises_are_the_steps_at_which_a_counter_grew(frames):
         p._replace(escapes=n) for p, n in zip(trace(frames)[1][:4], (0, 0, 1, 1), strict=True)
     ]
     assert rises(points, "escapes") == [2]
-    assert rises(points, "attempt") == []
+    assert rises(points, "n_tries") == []
 
 
 def test_repeated_search_is_the_one_of_the_record(tmp_path):

@@ -45,7 +45,7 @@ class Run:
         return column(self.points, name)
 
     def rises(self, name: str) -> list[int]:
-        """The steps at which a counter (`escapes`, `attempt`) rose."""
+        """The steps at which a counter (`escapes`, `n_tries`) rose."""
         return rises(self.points, name)
 
     def changed(self) -> dict[str, float]:

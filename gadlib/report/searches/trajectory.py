@@ -26,7 +26,7 @@ from gadlib.screening.trajectories import Point, Trajectory, column, rises
 REACH_LABELS = {"gad": "time step\n(Å²/eV)", "trust": "trust radius\n(Å)"}
 """What limits the steps of a solver, as its axis is labelled."""
 
-_COUNTERS = (("escapes", "--", "escape"), ("attempt", ":", "next try"))
+_COUNTERS = (("escapes", "--", "escape"), ("n_tries", ":", "next try"))
 
 
 def draw_trajectory(trajectory: Trajectory) -> Figure:
