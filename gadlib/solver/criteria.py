@@ -3,7 +3,7 @@
 * `index1`: lambda_1 * lambda_2 < -1e-5, one negative vibrational eigenvalue, as published; the
   point need not be stationary.
 * `strict`: exactly one negative vibrational eigenvalue and every atomic force below 0.01 eV/A, from
-  an exact Hessian. What a nearly straight chain bends by is no rotation there (`judged`).
+  an exact Hessian. What a nearly straight chain bends by is no rotation there (`exact_spectrum`).
 * `bound`: strict, an imaginary frequency of at least 50 cm-1, and no more fragments than the
   reference has.
 """
