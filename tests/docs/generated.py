@@ -16,6 +16,7 @@ from documents import PAGES, ROOT
 
 from gadlib.molecules import recipes
 from gadlib.settings.hyperparameters import SOLVERS, markdown_table
+from gadlib.solver.trust.phases import Ending, Phase
 
 PART = re.compile(r"<!-- ([\w: ]+) -->\n(.*?)<!-- end -->", re.DOTALL)
 
@@ -41,10 +42,18 @@ def floors() -> str:
     return "\n".join(["```text", *plain, "```"])
 
 
+def in_words(kind: type[Phase] | type[Ending], *, head: str) -> str:
+    """What each value of an enumeration means, by the word that stands in records."""
+    rows = [f"| `{one.word}` | {one.sentence} |" for one in kind if one is not Ending.GOES_ON]
+    return "\n".join([f"| {head} | meaning |", "|---|---|", *rows])
+
+
 GENERATED: dict[str, Callable[[], str]] = {
     "wings": wings,
     "floors": floors,
     "starts": recipes.markdown_table,
+    "phases": lambda: in_words(Phase, head="phase"),
+    "endings": lambda: in_words(Ending, head="ending"),
 } | {f"hyperparameters: {solver}": lambda s=solver: markdown_table(s) for solver in SOLVERS}
 """What makes each part, by its name."""
 
