@@ -313,7 +313,7 @@ def test_page_without_a_readable_database_says_so(content, results, capsys):
 # Stability and seeds
 
 
-def test_resampled_importances_find_the_knob_that_matters_each_time():
+def test_resampled_importances_find_the_hyperparameter_that_matters_each_time():
     study = random_study(60)
     stability = report.collect_stability(study, report.collect_importances(study), n_resamples=4)
     assert set(stability.shares) == {"PED-ANOVA", "fANOVA"}
@@ -363,7 +363,7 @@ def test_best_value_at_an_edge_asks_for_a_wider_range(low, high, log, position, 
     assert suggested_range(Range("x", low, high, log), position) == expected
 
 
-def test_suggested_range_stays_within_the_limits_of_the_knob():
+def test_suggested_range_stays_within_the_limits_of_the_hyperparameter():
     (patience,) = (k for k in GadHyperparameters.tunable() if k.name == "plateau_patience")
     low = Range("plateau_patience", patience.low, patience.high, False)
     assert suggested_range(low, 0.0) == f"{patience.least:g} .. {patience.high:g}"
@@ -373,19 +373,19 @@ def test_suggested_range_stays_within_the_limits_of_the_knob():
 
 def big_study(n: int, n_samples: int) -> optuna.Study:
     generator = np.random.default_rng(3)
-    knobs = GadHyperparameters.tunable()
+    hyperparameters = GadHyperparameters.tunable()
     space = {
         k.name: optuna.distributions.IntDistribution(int(k.low), int(k.high))
         if k.type is int
         else optuna.distributions.FloatDistribution(k.low, k.high, log=k.log)
-        for k in knobs
+        for k in hyperparameters
     }
     trials = []
     for _ in range(n):
-        spot = generator.random(len(knobs))
+        spot = generator.random(len(hyperparameters))
         params = {
             k.name: k.type(k.low * (k.high / k.low) ** u if k.log else k.low + u * (k.high - k.low))
-            for k, u in zip(knobs, spot, strict=True)
+            for k, u in zip(hyperparameters, spot, strict=True)
         }
         solved = generator.random(n_samples) < spot[0]
         samples = [
