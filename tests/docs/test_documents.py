@@ -103,3 +103,24 @@ def test_words_that_had_to_be_guessed_are_gone(page):
         return
     found = re.findall(r"\b(?:knobs?|dear|told|put together|mended)\b", documents.prose(page))
     assert not found, page_name(page)
+
+
+@pytest.mark.parametrize(
+    "addition",
+    [
+        "a step rule",
+        "a calculator",
+        "a start recipe",
+        "a criterion",
+        "an objective of tuning",
+        "a figure",
+        "a setting of tuning",
+        "a format of geometries to read",
+        "a kind of storage",
+        "a column of the failure table",
+    ],
+)
+def test_architecture_says_where_an_addition_goes(addition):
+    text = (ROOT / "docs/architecture.md").read_text()
+    (row,) = re.findall(rf"^\| {addition} \| (.*) \|$", text, re.MULTILINE)
+    assert [n for n in documents.named(row) if (ROOT / n).is_file()], row

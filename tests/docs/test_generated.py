@@ -1,7 +1,7 @@
 """What the documents take from the code says what the code says today."""
 
 from documents import PAGES
-from generated import GENERATED, parts
+from generated import GENERATED, parts, wings
 
 
 def test_generated_parts_are_those_of_today():
@@ -14,3 +14,9 @@ def test_generated_parts_are_those_of_today():
 def test_generated_parts_say_something():
     for name, make in GENERATED.items():
         assert len(make().splitlines()) > 2, name
+
+
+def test_every_wing_says_what_it_is_for_and_what_it_never_does():
+    for row in wings().splitlines()[2:]:
+        _, _, purpose, never, _ = (cell.strip() for cell in row.split("|"))
+        assert purpose and never, row
