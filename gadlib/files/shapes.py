@@ -49,7 +49,7 @@ class PathsFile(Shape):
     settings: dict[str, Any] = {}
 
 
-class Worker(Shape):
+class WorkerAttributes(Shape):
     """What a worker says of itself in a study's attributes."""
 
     model_config = Shape.model_config | ConfigDict(extra="allow")

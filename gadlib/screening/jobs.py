@@ -1,7 +1,6 @@
 """Searches that run together in this process, and the Record that each of them leaves.
 
 It knows neither settings and files (`outset`, `screen`) nor other processes (`processes`).
-Floor 3.5.
 """
 
 from __future__ import annotations

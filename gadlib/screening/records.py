@@ -1,4 +1,4 @@
-"""What is kept of a search: one Record per molecule, as JSON that is replaced whole. Floor 3."""
+"""What is kept of a search: one Record per molecule, as JSON that is replaced whole."""
 
 from __future__ import annotations
 
