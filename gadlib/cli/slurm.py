@@ -249,7 +249,7 @@ def _knobs_in(variables: Mapping[str, str], solver: type[Hyperparameters]) -> di
     for choice in solver.choices():
         if text := variables.get(choice.name.upper()):
             found[choice.name] = text
-    for knob in solver.knobs():
+    for knob in solver.tunable():
         for name in (knob.name, *knob.aliases):
             if text := variables.get(name.upper()):
                 try:

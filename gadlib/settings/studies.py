@@ -51,7 +51,8 @@ class TuneSettings(ScreenSettings):
     )
     ranges: dict[str, list[float]] = Field(
         {},
-        description="ranges to draw from, [low, high] by knob, that differ from the declared ones",
+        description="ranges to draw from, [low, high] by hyperparameter, that differ from the"
+        " declared ones",
         json_schema_extra=HYPERPARAMETERS,
     )
     pruning: str = Field(

@@ -53,7 +53,7 @@ def about(settings: TuneSettings, samples: Sequence[Start]) -> dict[str, Any]:
     """What a study is about: two runs may share a study only where this is the same."""
     positions = json.dumps([s.positions.round(6).tolist() for s in samples]).encode()
     return {
-        **identity_of(settings, without=("starts", "knobs")),
+        **identity_of(settings, without=("starts", "hyperparameters")),
         "space": {k.name: [k.low, k.high, k.log] for k in space(settings.solver, settings.ranges)},
         "reactions": [s.name for s in samples],
         "starting_points": hashlib.sha256(positions).hexdigest()[:16],

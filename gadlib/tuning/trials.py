@@ -22,7 +22,8 @@ from gadlib.screening.jobs import Job
 from gadlib.screening.processes import job_size, run
 from gadlib.screening.records import Record
 from gadlib.screening.setup import identity_of
-from gadlib.settings.hyperparameters import Hyperparameters, Knob
+from gadlib.settings.declarations import Hyperparameter
+from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.studies import TuneSettings
 from gadlib.solver.state import Status
 from gadlib.tuning.objective import best_possible, outcome, sample_summary, sampler, space, suggest
@@ -62,12 +63,12 @@ class Loop:
     cache: Cache
     running: dict[int, _Running] = field(default_factory=dict)
     told: deque[int] = field(default_factory=deque)
-    knobs: tuple[Knob, ...] = ()
+    knobs: tuple[Hyperparameter, ...] = ()
     identity: dict[str, Any] = field(default_factory=dict)
     on_life: Callable[[Life], None] = lambda _: None
 
     def __post_init__(self) -> None:
-        self.identity = identity_of(self.settings, without=("starts", "knobs"))
+        self.identity = identity_of(self.settings, without=("starts", "hyperparameters"))
         self.knobs = space(self.settings.solver, self.settings.ranges)
 
     def __iter__(self) -> Generator[int, None, None]:

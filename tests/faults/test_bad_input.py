@@ -55,7 +55,7 @@ def screened(**settings: Any) -> dict[str, Any]:
 
 def tuned(**changes: Any) -> dict[str, Any]:
     """An hpo_results.json of the default settings."""
-    about = identity_of(TuneSettings(), without=("starts", "knobs")) | {"reactions": []}
+    about = identity_of(TuneSettings(), without=("starts", "hyperparameters")) | {"reactions": []}
     return {"best_params": {"dt_max": 0.06}, "about": about} | changes
 
 

@@ -129,7 +129,7 @@ class Run:
     def changed(self) -> dict[str, float]:
         """The knobs of the run that differ from the defaults."""
         chosen = hyperparameters_of(self.settings)
-        return {k.name: v for k in chosen.knobs() if (v := getattr(chosen, k.name)) != k.default}
+        return {k.name: v for k in chosen.tunable() if (v := getattr(chosen, k.name)) != k.default}
 
 
 def run_row(run: Run) -> Mapping[str, object]:
