@@ -221,9 +221,7 @@ def _report(records: Sequence[Any], out: Path) -> int:
     bad = [f"{r.name}: {r.message}" for r in records if r.status == Status.BAD_START]
     if bad:
         print(f"{len(bad)} of {len(records)} starts were not searched: {listed(bad)}")
-    told = (
-        f"{name} {sum(bool(getattr(r, name)) for r in records)}/{len(records)}" for name in CRITERIA
-    )
+    told = (f"{name} {sum(r.meets(name) for r in records)}/{len(records)}" for name in CRITERIA)
     print(", ".join(told))
     elapsed, called = (sum(getattr(r, n) for r in records) for n in ("elapsed_s", "calculator_s"))
     steps = sum(r.steps for r in records)

@@ -37,6 +37,7 @@ class Shape(BaseModel):
 class ResultFile(Shape):
     """A result file of searches; `about` is what its records depend on (`outset.identity_of`)."""
 
+    format: int = 1
     settings: dict[str, Any]
     records: list[Any]
     about: dict[str, Any] | None = None

@@ -20,7 +20,7 @@ from gadlib.calculators.failures import CLOSEST_PAIR_MIN
 from gadlib.evaluation import Calculator, evaluate
 from gadlib.molecules.starting_points import Start, too_close
 from gadlib.progress.interrupts import ForeignExit
-from gadlib.screening.jobs import Job, failed
+from gadlib.screening.jobs import Job
 from gadlib.screening.processes import run
 from gadlib.screening.records import Record
 from gadlib.settings.hyperparameters import SOLVERS
@@ -102,4 +102,4 @@ def _evaluated(job: Job) -> Iterator[tuple[int, Record]]:
         batch = Batch.pack([start.positions], [start.atomic_numbers])
         told, _ = evaluate(job.calculator, batch, hessian=False)
         status = Status.BAD_START if told.failures else Status.RUNNING
-        yield place, failed(start, status, told.failures.get(0, ""))
+        yield place, Record.blank(start, status, told.failures.get(0, ""))

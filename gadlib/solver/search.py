@@ -24,7 +24,7 @@ from gadlib.rows import concatenate, narrowed, put, take
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.solver import gad, gad_newton
 from gadlib.solver.aim import Aim
-from gadlib.solver.criteria import CRITERIA, Criterion, Verdict, judge
+from gadlib.solver.criteria import CRITERIA, Verdict, judge
 from gadlib.solver.proof import confirmed, proved
 from gadlib.solver.state import APART, State, Status
 from gadlib.solver.trust import rule as trust
@@ -70,7 +70,7 @@ def search(
     batch: Batch,
     hyperparameters: Hyperparameters,
     *,
-    criterion: Criterion = "index1",
+    criterion: str = "index1",
     n_steps: int = 800,
     max_fragments: Int[Tensor, " B"] | None = None,
     wanted: Aim | None = None,
@@ -86,7 +86,7 @@ def search(
         calculator: the potential.
         batch: starting points; at most `capacity` of them are searched at a time, in their order.
         hyperparameters: of the step rule to use; their class names the solver.
-        criterion: which one ends a search; all three are judged in every frame.
+        criterion: which one ends a search; all are judged in every frame.
         n_steps: moves after which a search ends without success, at the last strict saddle that it
             met if there was one, else where it is.
         max_fragments: for `bound`, the fragments of the references; by default those of the
@@ -147,7 +147,7 @@ def search(
                 active = narrowed(active, width)
 
 
-def _require(criterion: Criterion, n_steps: int, capacity: int) -> None:
+def _require(criterion: str, n_steps: int, capacity: int) -> None:
     if criterion not in CRITERIA:
         raise ValueError(f"criterion {criterion!r}: expected one of {', '.join(CRITERIA)}")
     if n_steps < 0 or capacity < 1:
@@ -156,18 +156,16 @@ def _require(criterion: Criterion, n_steps: int, capacity: int) -> None:
         )
 
 
-def _rule(hyperparameters: Hyperparameters, criterion: Criterion) -> StepRule:
+def _rule(hyperparameters: Hyperparameters, criterion: str) -> StepRule:
     """The solver's; where saddles are asked of the dynamics, the one that lands."""
     if hyperparameters.solver == "gad" and criterion != "index1":
         return gad_newton
     return RULES[hyperparameters.solver]
 
 
-def _keep_strict(
-    kept: dict[int, State], state: State, verdict: Verdict, criterion: Criterion
-) -> None:
+def _keep_strict(kept: dict[int, State], state: State, verdict: Verdict, criterion: str) -> None:
     """The latest strict saddle of each system that it does not suffice is put aside."""
-    for i in (verdict.strict & ~verdict.meets(criterion)).nonzero().flatten().tolist():
+    for i in (verdict.meets("strict") & ~verdict.meets(criterion)).nonzero().flatten().tolist():
         kept[int(state.index[i])] = take(state, torch.tensor([i], device=state.index.device))
 
 
@@ -222,13 +220,11 @@ def _concluded(
     if not is_ended.any():
         return state
     state = proved(calculator, state, is_ended)
-    is_claimed = is_ended & judge(state, verdict.max_fragments).strict
+    is_claimed = is_ended & judge(state, verdict.max_fragments).meets("strict")
     return confirmed(calculator, state, is_claimed)
 
 
-def _status(
-    state: State, verdict: Verdict, criterion: Criterion, n_steps: int
-) -> tuple[Status, ...]:
+def _status(state: State, verdict: Verdict, criterion: str, n_steps: int) -> tuple[Status, ...]:
     met, steps = verdict.meets(criterion), state.steps
     is_any = (met | (steps >= n_steps)).any() or any(state.message) or any(state.doubt)
     if not is_any:

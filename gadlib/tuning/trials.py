@@ -126,16 +126,9 @@ class Loop:
                 if trial.number not in self.running:
                     break
                 places = missing[first : first + size]
-                yield Job(
-                    self.calculator,
-                    tuple(self.samples[i] for i in places),
-                    hyperparameters,
-                    self.settings.criterion,  # type: ignore[arg-type]
-                    self.settings.n_steps_per_sample,
-                    tag=(trial.number, places),
-                    capacity=self.settings.batch_size,
-                    mode=self.settings.mode,
-                )
+                chosen = [self.samples[i] for i in places]
+                tag = (trial.number, places)
+                yield Job.of(self.settings, chosen, self.calculator, hyperparameters, tag=tag)
 
     def _claim(self) -> _Running | None:
         with undisturbed():

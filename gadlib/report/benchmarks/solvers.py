@@ -32,7 +32,7 @@ from gadlib.report.style import (
 )
 from gadlib.report.validation.comparison import wilson
 from gadlib.screening.records import Record, gradients_of
-from gadlib.solver.criteria import IMAGINARY_MIN_CM1
+from gadlib.settings.criteria import CRITERIA, IMAGINARY_MIN_CM1
 
 _COLOURS = {
     "trust": BLUE,
@@ -108,9 +108,7 @@ def _run(solver: str, record: Record, deviation: float | None) -> dict[str, obje
         "solver": solver,
         "start": record.start,
         "name": record.name,
-        "bound": bool(record.bound),
-        "strict": bool(record.strict),
-        "index1": bool(record.index1),
+        **{name: record.meets(name) for name in CRITERIA},
         "recovered": None
         if deviation is None
         else bool(record.strict) and deviation < RECOVERED_TOL,

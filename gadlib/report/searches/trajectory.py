@@ -25,7 +25,7 @@ from gadlib.report.style import (
 )
 from gadlib.screening.jobs import Job, search_starts
 from gadlib.screening.records import Record
-from gadlib.screening.setup import calculator_of, hyperparameters_of, starts_of
+from gadlib.screening.setup import starts_of
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
 from gadlib.solver.search import Frame
@@ -128,15 +128,7 @@ def repeat_search(record: Record, settings: SearchSettings) -> Trajectory:
     if not found:
         raise InputError(f"record {record.name!r}: not among the starts that the settings name")
     frames: list[Frame] = []
-    job = Job(
-        calculator_of(settings, found[:1]),
-        (found[0],),
-        hyperparameters_of(settings),
-        settings.criterion,  # type: ignore[arg-type]
-        settings.n_steps_per_sample,
-        mode=settings.mode,
-    )
-    search_starts(job, on_frame=frames.append)
+    search_starts(Job.of(settings, found[:1]), on_frame=frames.append)
     return collect_trajectory(frames, name=f"{record.name} ({record.formula})")
 
 
