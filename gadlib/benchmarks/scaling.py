@@ -1,7 +1,7 @@
 """How the cost of a saddle grows with the molecule: searches on chains of more and more carbons.
 
 Every start is an alkane stretched out, its middle bond turned half way from anti to gauche, its
-atoms shaken; so the chemistry is the same at every size, and only the size differs. Floor 6.
+atoms shaken; so the chemistry is the same at every size, and only the size differs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Other people's saddle searches on gadlib's potentials, as records: Sella.
+"""Sella's saddle searches on gadlib's potentials, as records.
 
 A peer is given the same starts, calculator and budget; what its last point is worth is judged
-elsewhere (`benchmark`), from an exact Hessian, with gadlib's own criteria. Floor 5.
+by `gadlib.benchmarks.solvers`, from an exact Hessian, with gadlib's own criteria.
 
 Reference: Hermes, Sargsyan, Najm, Zador, J. Chem. Theory Comput. 18, 6974 (2022),
 doi:10.1021/acs.jctc.2c00395.

@@ -1,7 +1,7 @@
 """Solvers compared: the same starts, calculator, criteria and budget for gadlib's and their peers.
 
 Every last point is judged alike, from an exact Hessian computed after the search and counted with
-none. Each solver has a result file of its own, resumable as those of `screen`. Floor 6.
+none. Each solver has a result file of its own, resumable as those of `screen`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
 from gadlib.solver.criteria import judge
-from gadlib.solver.state import Status, begin
+from gadlib.solver.points import begin
+from gadlib.solver.state import Status
 
 RECOVERED_TOL = 0.1
 """A saddle is the reference one when its atoms are this close to it (RMSD in A), superposed, with
@@ -74,7 +75,7 @@ class Results:
         return rmsd(numbers, here, there, with_mirror=True)
 
 
-def run(settings: BenchmarkSettings) -> Results:
+def compare(settings: BenchmarkSettings) -> Results:
     """What the solvers found, one after the other, with progress bars; files in `out_dir`.
 
     Raises:
@@ -83,8 +84,8 @@ def run(settings: BenchmarkSettings) -> Results:
     """
     names = solver_names(settings)
     found = reactions_of(settings)
-    if told := told_sample(settings):
-        print(told, flush=True)
+    if sentence := told_sample(settings):
+        print(sentence, flush=True)
     starts = starts_of(settings, found)
     calculator = calculator_of(_search_settings(settings, "trust"), starts)
     folder = require_writable(settings.out_dir)
@@ -121,8 +122,8 @@ def read(out_dir: str | Path) -> Results:
         raise InputError(f"{folder}: no results of a benchmark in it; expected one like trust.json")
     records = {name: read_records(_file(folder, name))[1] for name in known}
     references = _file(folder, _REFERENCE)
-    told = read_records(references)[1] if references.is_file() else []
-    return Results(records, _bound(told))
+    proved = read_records(references)[1] if references.is_file() else []
+    return Results(records, _bound(proved))
 
 
 def solver_names(settings: BenchmarkSettings) -> list[str]:
@@ -161,8 +162,8 @@ def certified(record: Record, start: Start, calculator: Calculator, criterion: s
     verdict = judge(state, torch.tensor([start.max_fragments]))
     if state.message[0]:
         verdicts = {"converged": False, "criteria": dict.fromkeys(record.criteria)}
-        told = "" if state.message[0] in record.message else f" {state.message[0]}"
-        return replace(record, **verdicts, message=record.message + told)
+        reason = "" if state.message[0] in record.message else f" {state.message[0]}"
+        return replace(record, **verdicts, message=record.message + reason)
     is_met = bool(verdict.meets(criterion)[0])
     ending: dict[str, Any] = {}
     if is_met and record.status == Status.STOPPED:
@@ -187,12 +188,12 @@ def _search_peer(job: Job) -> Iterator[tuple[int, Record]]:
 
 
 def _search_settings(settings: BenchmarkSettings, solver: str) -> SearchSettings:
-    """The settings of one solver's searches; knobs go to the solvers that declare them."""
+    """The settings of one solver's searches, with those hyperparameters that it declares."""
     declared = {name: set(kind.model_fields) for name, kind in SOLVERS.items()}
     asked = [name for name in solver_names(settings) if name in SOLVERS]
-    for knob in settings.hyperparameters:
-        if not any(knob in declared[name] for name in asked):
-            raise InputError(f"{knob}: no hyperparameter of {', '.join(asked) or 'these solvers'}")
+    for given in settings.hyperparameters:
+        if not any(given in declared[name] for name in asked):
+            raise InputError(f"{given}: no hyperparameter of {', '.join(asked) or 'these solvers'}")
     own = declared.get(solver, set())
     shared = settings.model_dump(exclude={"solvers", "starts", "hyperparameters"})
     return SearchSettings(

@@ -2,7 +2,7 @@
 
 Types are strict: "no" is not false, 6.2 no integer, and nothing is infinite. What does not fit is
 refused in one sentence that names the file, the key, the value and what was expected. Records
-declare their own shape by their fields, as dataclasses (`records`, `pathways`). Floor 0.5.
+declare their own shape by their fields, as dataclasses (`records`, `pathways`).
 """
 
 from __future__ import annotations
@@ -125,8 +125,8 @@ def _counted(hint: Any) -> Any:
         return list[list[Coordinate]]
     if hint == list[int]:
         return list[Count]
-    if get_origin(hint) is list and dataclasses.is_dataclass(kind := get_args(hint)[0]):
-        return Annotated[hint, BeforeValidator(partial(_read_items, kind))]
+    if get_origin(hint) is list and dataclasses.is_dataclass(get_args(hint)[0]):
+        return Annotated[hint, BeforeValidator(partial(_read_items, *get_args(hint)))]
     return Optional[Count] if hint == (int | None) else hint  # noqa: UP045 (of an Annotated)
 
 

@@ -1,7 +1,7 @@
 """Is it the right saddle? Its two ends against the reactant and product that are known.
 
-Ends are told by their bonds, as graphs; where reactant and product have the same bonds, by their
-shape as well. A saddle that cannot be followed is a record with a reason. Floor 5.
+Ends are compared by their bonds, as graphs; where reactant and product have the same bonds, by
+their shape as well. A saddle that cannot be followed is a record with a reason.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class PathRecord:
     elapsed_s: float = 0.0
 
 
-def run(settings: PathSettings) -> list[PathRecord]:
+def follow(settings: PathSettings) -> list[PathRecord]:
     """What the saddles that the settings name join; written to `paths.json` in the output folder.
 
     Raises:
@@ -158,8 +158,10 @@ def _usable(
         for record, reason in zip(records, lacking, strict=True)
     ]
     if reasons and all(reasons):
-        told = [f"{record.name}: {reason}" for record, reason in zip(records, reasons, strict=True)]
-        raise InputError(f"none of {len(told)} saddles can be followed: {listed(told)}")
+        refusals = [
+            f"{record.name}: {reason}" for record, reason in zip(records, reasons, strict=True)
+        ]
+        raise InputError(f"none of {len(refusals)} saddles can be followed: {listed(refusals)}")
     lost = [
         PathRecord(
             **{name: getattr(record, name) for name in _SHARED},
@@ -185,7 +187,7 @@ def _saddles(settings: PathSettings, known: Sequence[Reaction]) -> list[Record]:
     ]
 
 
-def follow(
+def follow_all(
     calculator: Calculator,
     records: Sequence[Record],
     known: Sequence[Reaction],
@@ -357,12 +359,12 @@ def _reference(calculator: Calculator, reaction: Reaction) -> dict[str, Any]:
     numbers = reaction.atomic_numbers
     points = [reaction.reactant, reaction.transition_state, reaction.product]
     batch = Batch.pack(points, [numbers] * 3).to(getattr(calculator, "device", "cpu"))
-    told, _ = evaluate(calculator, batch, hessian=True)
+    found, _ = evaluate(calculator, batch, hessian=True)
     change = change_in_words(_graph(numbers, points[0]), _graph(numbers, points[2]))
-    if told.failures or told.hessian is None:
+    if found.failures or found.hessian is None:
         return {"reference_change": change}
-    reactant, saddle, end = told.energy.tolist()
-    lowest = float(spectrum(told.hessian, batch).eigenvalues[1, 0])
+    reactant, saddle, end = found.energy.tolist()
+    lowest = float(spectrum(found.hessian, batch).eigenvalues[1, 0])
     return {
         "reference_change": change,
         "reference_barrier": saddle - reactant,

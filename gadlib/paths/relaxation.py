@@ -1,7 +1,7 @@
 """Down to a minimum and not over a ridge: damped quasi-Newton steps within a trust radius.
 
 Each step lowers the energy, or is taken back. What is found is certified by an exact Hessian; where
-that curves down, the descent goes on from there. Floor 3.5.
+that curves down, the descent goes on from there.
 
 References: Nocedal, Wright, Numerical Optimization, Springer (2006), algorithm 4.1 (the radius) and
 procedure 18.2 (the damping).
@@ -20,10 +20,9 @@ from gadlib.hessians.normal_modes import spectrum
 from gadlib.hessians.trust_region import predicted_change, trust_step
 from gadlib.hessians.updates import bfgs
 from gadlib.progress import signs_of_life
-from gadlib.rows import put, take
+from gadlib.rows import pick, put, take
+from gadlib.solver.points import add_hessian, compute
 from gadlib.solver.state import State, along_modes, displacement
-from gadlib.solver.trust.curvature import certified, evaluated
-from gadlib.solver.trust.tries import pick
 
 RELAXED_FORCE = 0.005
 """eV/A on any atom, at a minimum."""
@@ -71,7 +70,7 @@ def with_exact(calculator: Calculator, state: State, chosen: Bool[Tensor, " B"])
     rows = chosen.nonzero().flatten()
     if not len(rows):
         return state
-    return put(state, rows, lambda part: _exactly(certified(calculator, part)))
+    return put(state, rows, lambda part: _exactly(add_hessian(calculator, part)))
 
 
 def _exactly(state: State) -> State:
@@ -92,17 +91,15 @@ def moved(calculator: Calculator, state: State, step: Float[Tensor, "B D"]) -> S
     """The state one Cartesian step on, its Hessian the old one."""
     batch = state.batch.moved_to(state.batch.positions + step.unflatten(1, (-1, 3)))
     there = replace(state, batch=batch, steps=state.steps + 1)
-    there = evaluated(calculator, there, torch.zeros_like(state.is_exact))
+    there = compute(calculator, there, torch.zeros_like(state.is_exact))
     return replace(there, is_exact=torch.zeros_like(state.is_exact))
 
 
 def keep(accepted: Bool[Tensor, " B"], there: State, here: State) -> State:
     """For each system the state there or here; what it cost is kept."""
     rows = (~accepted).nonzero().flatten()
-    spent = ("steps", "n_gradient", "n_hessian", "calculator_s")
-    back = take(here, rows)
     paid = take(there, rows)
-    back = replace(back, **{name: getattr(paid, name) for name in spent})
+    back = replace(take(here, rows), steps=paid.steps, cost=paid.cost)
     return put(there, rows, lambda _: back) if len(rows) else there
 
 
@@ -126,12 +123,12 @@ def _step(
     learned = replace(state, hessian=hessian, spectrum=spectrum(hessian, state.batch))
     learned = replace(learned, is_exact=torch.zeros_like(state.is_exact))
     stayed = put_learned(is_sound(there), learned, state)
-    told = zip(is_hopeless.tolist(), there.message, stayed.message, strict=True)
-    stayed = replace(stayed, message=tuple(new if bad else old for bad, new, old in told))
+    messages = zip(is_hopeless.tolist(), there.message, stayed.message, strict=True)
+    stayed = replace(stayed, message=tuple(new if bad else old for bad, new, old in messages))
     return keep(accepted, there, stayed), radius
 
 
 def put_learned(chosen: Bool[Tensor, " B"], learned: State, state: State) -> State:
-    """The state that has learned the curvature of a step taken back, where that could be told."""
+    """The state that has learned the curvature of a step taken back, where that is known."""
     rows = chosen.nonzero().flatten()
     return put(state, rows, lambda _: take(learned, rows)) if len(rows) else state

@@ -15,7 +15,7 @@ from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
 from gadlib.molecules.starting_points import Start, problem_of
 from gadlib.progress import signs_of_life
-from gadlib.screening.records import Record
+from gadlib.screening.records import Record, TryRecord
 from gadlib.screening.setup import calculator_of, hyperparameters_of
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import Hyperparameters
@@ -24,6 +24,7 @@ from gadlib.solver.criteria import Verdict
 from gadlib.solver.mode_following import stack, wanted
 from gadlib.solver.search import Frame, search
 from gadlib.solver.state import State, Status
+from gadlib.solver.trust.tries import tell_tries
 from gadlib.solver.trust.wall import gap, is_adrift
 
 
@@ -144,12 +145,13 @@ def _record(start: Start, frame: Frame, row: int, criterion: str) -> Record:
         converged=bool(frame.verdict.meets(criterion)[row]),
         steps=int(state.steps[row]),
         escapes=int(state.escapes[row]),
-        n_energy=int(state.n_gradient[row]),
-        n_gradient=int(state.n_gradient[row]),
-        n_hessian=int(state.n_hessian[row]),
-        elapsed_s=round(float(state.elapsed_s[row]), 6),
-        calculator_s=round(float(state.calculator_s[row]), 6),
+        n_energy=int(state.cost.n_gradient[row]),
+        n_gradient=int(state.cost.n_gradient[row]),
+        n_hessian=int(state.cost.n_hessian[row]),
+        elapsed_s=round(float(state.cost.elapsed_s[row]), 6),
+        calculator_s=round(float(state.cost.calculator_s[row]), 6),
         positions=state.batch.system(row)[1].tolist(),
+        tries=[TryRecord(*each) for each in tell_tries(state, row, str(status))],
         **describe(frame.verdict, row),
     )
 
@@ -157,13 +159,13 @@ def _record(start: Start, frame: Frame, row: int, criterion: str) -> Record:
 def describe(verdict: Verdict, row: int) -> dict[str, Any]:
     """What is known of a point, as fields of its record; without an exact Hessian not all are."""
     state, known = verdict.state, {}
-    if state.is_sound[row]:
+    if state.is_computed[row]:
         known |= {
             "n_fragments": int(verdict.n_fragments[row]),
             "fmax": float(state.max_force[row]),
             "energy": float(state.energy[row]),
         }
-    if state.is_sound[row] and state.is_exact[row]:
+    if state.is_computed[row] and state.is_exact[row]:
         known |= {
             "criteria": {name: bool(verdict.meets(name)[row]) for name in CRITERIA},
             "imaginary_cm1": float(verdict.imaginary_cm1[row]),

@@ -181,10 +181,7 @@ def _updated(values: Any) -> Any:
     return {**values, "criteria": criteria} if criteria else values
 
 
-_RELEVANT_PACKAGES = (
-    *("torch", "numpy", "ase", "optuna", "sella", "scine-sparrow", "scine-utilities", "tblite"),
-    *("e3nn", "torch-geometric"),
-)
+_RELEVANT_PACKAGES = ("torch", "numpy", "ase", "optuna", "sella")
 
 
 def proof_apart(record: Record) -> Record:
@@ -203,7 +200,9 @@ def gradients_of(record: Record) -> int:
 def versions() -> dict[str, str]:
     """The versions that a result depends on."""
     found = {"gadlib": __version__, "python": platform.python_version()}
-    for name in _RELEVANT_PACKAGES:
+    from gadlib import calculators  # not above: records are read without them
+
+    for name in (*_RELEVANT_PACKAGES, *calculators.packages()):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

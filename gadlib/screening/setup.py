@@ -155,7 +155,7 @@ def require_usable(settings: SetSettings) -> None:
     if isinstance(settings, SearchSettings):
         hyperparameters_of(settings)
         parse_start(settings.start_from)
-    if settings.calculator in ("scine", "surface"):  # quick to make; others may load a model
+    if calculators.KINDS[settings.calculator].is_quick:  # others may load a model
         try:
             calculators.build(settings)
         except (ValueError, ImportError) as error:

@@ -86,11 +86,11 @@ class TrustHyperparameters(Hyperparameters):
     solver: ClassVar[str] = "trust"
     closest_pair: ClassVar[float] = 0.001  # it pushes atoms apart before anything is computed
 
-    dear: Literal["auto", "calls", "wall"] = Field(
+    exact_hessians: Literal["auto", "proof", "often"] = Field(
         default="auto",
-        description="what to spare: calls (no Hessian but the one that proves a saddle) or"
-        " wall (an exact Hessian every few steps); auto goes by what the calculator declares"
-        " (`is_hessian_dear`), and takes one that declares nothing to be dear",
+        description="where Hessians are exact: proof (only the one that proves a saddle; others are"
+        " modelled and probed) or often (every few steps); auto goes by what the calculator"
+        " declares (`is_hessian_costly`), and takes one that declares nothing for costly",
     )
 
     radius_start: float = declare(
@@ -133,7 +133,7 @@ class TrustHyperparameters(Hyperparameters):
         2,
         1,
         20,
-        "where Hessians are dear: steps from one probe of the climbed mode to the next",
+        "where exact Hessians are spared: steps from one probe of the climbed mode to the next",
         limits=(1, 10_000),
     )
     try_steps: int = declare(

@@ -73,7 +73,7 @@ class Verdict:
 
     @cached_property
     def _is_known(self) -> Bool[Tensor, " B"]:
-        known = self.state.is_exact & self.state.is_sound
+        known = self.state.is_exact & self.state.is_computed
         if not any(self.state.doubt):
             return known
         return known & tensor([not doubt for doubt in self.state.doubt], device=known.device)

@@ -8,7 +8,7 @@ import sqlalchemy.exc
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
-from gadlib.__main__ import main
+from gadlib.cli.parser import main
 from gadlib.cluster import storage
 from gadlib.cluster.retries import RetryingStorage, StorageLostError
 from gadlib.cluster.storage import open_storage

@@ -60,11 +60,11 @@ def test_values_by_hand_beyond_the_range_of_tuning_widen_the_slider():
 
 def test_what_is_chosen_by_a_word_is_a_list():
     sliders = KnobSliders("trust")
-    assert sliders.choices["dear"].options == ("auto", "calls", "wall")
-    sliders.show({"dear": "wall"})
-    assert SOLVERS["trust"](**sliders.values) == SOLVERS["trust"](dear="wall")
+    assert sliders.choices["exact_hessians"].options == ("auto", "proof", "often")
+    sliders.show({"exact_hessians": "often"})
+    assert SOLVERS["trust"](**sliders.values) == SOLVERS["trust"](exact_hessians="often")
     sliders.reset()
-    assert sliders.values["dear"] == "auto"
+    assert sliders.values["exact_hessians"] == "auto"
 
 
 def test_values_between_follow_the_scale_and_stay_whole():

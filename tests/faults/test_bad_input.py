@@ -17,7 +17,7 @@ import optuna
 import pytest
 from little_reactions import write_h5, write_xyz
 
-from gadlib.__main__ import main
+from gadlib.cli.parser import main
 from gadlib.cluster.storage import open_storage
 from gadlib.files.writing import write_json
 from gadlib.molecules import reactions, starting_points

@@ -33,11 +33,11 @@ import sys
 from faulty import Springs
 from little_searches import STARTS
 from gadlib.screening import screen
-from gadlib.__main__ import _interrupt
+from gadlib.cli.parser import interrupt
 from gadlib.settings.searches import SearchSettings
 import signal
 
-signal.signal(signal.SIGTERM, _interrupt)
+signal.signal(signal.SIGTERM, interrupt)
 settings = SearchSettings(n_steps_per_sample=1, workers=1, batch_size=1)
 starts = [STARTS[2], STARTS[1], STARTS[0]]  # the victim is the last that a process comes to
 try:

@@ -10,7 +10,7 @@ import pytest
 from little_studies import DEFAULTS, foreign, make_study, of_other_parameters, stored, texts
 from papermill.exceptions import PapermillExecutionError
 
-from gadlib.cli import demo
+from gadlib.cli import notebooks
 from gadlib.files.writing import write_json
 from gadlib.molecules import reactions, starting_points
 from gadlib.paths.intended import _saddles
@@ -33,7 +33,7 @@ def run_cells(name: str, values: dict) -> str:
     """The sentence on which the notebook's cells ended with these parameters; empty if none."""
     first, *cells = (
         cell.source
-        for cell in nbformat.read(demo.notebook(name), as_version=4).cells
+        for cell in nbformat.read(notebooks.notebook(name), as_version=4).cells
         if cell.cell_type == "code"
     )
     namespace: dict = {}
@@ -149,7 +149,7 @@ def test_a_notebook_shows_the_sentence_and_no_traceback(name, wrong, sentence, t
     target = tmp_path / "executed.ipynb"
     with pytest.raises(PapermillExecutionError, match=sentence):
         papermill.execute_notebook(
-            demo.notebook(name),
+            notebooks.notebook(name),
             target,
             wrong | {"out_dir": str(tmp_path / "out")},
             kernel_name="python3",

@@ -25,7 +25,7 @@ from little_studies import (
 from matplotlib.colors import to_hex
 
 from gadlib import report
-from gadlib.__main__ import main
+from gadlib.cli.parser import main
 from gadlib.files.writing import write_json
 from gadlib.report.style import VERMILLION
 from gadlib.report.tuning.stability import _Drawn
@@ -455,7 +455,13 @@ def test_page_is_one_file_that_asks_nothing_of_the_network(results, capsys):
     assert not re.findall(r"(?:src|href)=[\"'](?!data:|#)", told.replace("xlink:", ""))
     assert not re.findall(r"url\((?!#|\")", told)
     assert told.count("<svg") + told.count("<img") >= 8
-    for part in ("Is the gain real?", "Which knob matters?", "Other seeds", "optuna", "--storage"):
+    for part in (
+        "Is the gain real?",
+        "Which hyperparameter matters?",
+        "Other seeds",
+        "optuna",
+        "--storage",
+    ):
         assert part in told
     assert str(out) in capsys.readouterr().out
     assert main(command) == 2

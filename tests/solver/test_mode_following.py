@@ -44,7 +44,7 @@ def test_two_bonds_span_the_two_stretches_of_water():
     pytest.importorskip("scine_sparrow")
     calculator = get("scine")
     batch = Batch.pack([WATER.positions], [WATER.numbers])
-    for frame in search(calculator, batch, TrustHyperparameters(dear="wall"), n_steps=0):
+    for frame in search(calculator, batch, TrustHyperparameters(exact_hessians="often"), n_steps=0):
         modes = frame.state.spectrum.modes[:, :, :3]
     parts = within(modes, _directions("bonds:0-1,0-2")[None])[0]
     assert (parts[1:] > 0.9).all()  # the stretches
@@ -117,7 +117,7 @@ def test_dynamics_climb_the_mode_with_most_of_what_is_wanted():
 
 def test_trust_steps_climb_a_mode_of_what_is_wanted_the_softer_one_of_equals():
     pytest.importorskip("scine_sparrow")
-    first, second, _ = _first_two(TrustHyperparameters(dear="wall"))
+    first, second, _ = _first_two(TrustHyperparameters(exact_hessians="often"))
     root = first.batch.sqrt_masses
     moved = (second.batch.positions - first.batch.positions).flatten(1) * root
     along = (first.spectrum.modes.mT @ moved[..., None])[0, :3, 0]

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 import torch
 
-from gadlib.explore.tasks.series import point_of
 from gadlib.molecules.starting_points import Start
 from gadlib.screening.jobs import Job, search_starts
 from gadlib.screening.records import Record
+from gadlib.screening.trajectories import point_of
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from gadlib import calculators
-from gadlib.calculators import ase, sparrow
 from gadlib.explore.tasks.background import Task
 from gadlib.molecules import starting_points
 from gadlib.molecules.reactions import Reaction
@@ -86,10 +85,9 @@ def potentials(settings: ExploreSettings) -> dict[str, Mapping[str, Any]]:
 
     first = own(settings.calculator)
     others: list[Mapping[str, Any]] = [
-        *({"calculator": "scine", "scine_functional": method} for method in sparrow.METHODS),
-        *([own("ase")] if settings.ase_calculator else []),
-        *({**own("ase"), "ase_calculator": path, "ase_options": {}} for path in ase.found()),
-        *([own("hip")] if settings.checkpoint_path else []),
+        {**own(name), **variant}
+        for name, kind in calculators.KINDS.items()
+        for variant in kind.variants(settings)
     ]
     labelled: dict[str, Mapping[str, Any]] = {_label(first): first}
     for other in others:
@@ -99,12 +97,7 @@ def potentials(settings: ExploreSettings) -> dict[str, Mapping[str, Any]]:
 
 def _label(potential: Mapping[str, Any]) -> str:
     kind = str(potential["calculator"])
-    detail = {
-        "scine": "scine_functional",
-        "ase": "ase_calculator",
-        "hip": "checkpoint_path",
-        "surface": "surface_name",
-    }.get(kind)
+    detail = calculators.KINDS[kind].detail if kind in calculators.KINDS else ""
     return f"{kind} {potential.get(detail) or ''}".strip() if detail else kind
 
 

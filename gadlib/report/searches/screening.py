@@ -61,8 +61,8 @@ def screened_in(path: str | Path, like: SearchSettings) -> Screened:
     asked = ("calculator", *like.calculator_options(), *_SAME)
     now = {name: getattr(like, name) for name in asked} | {"hyperparameters": {}}
     if differing := [n for n in now if n in before and before[n] != now[n]]:
-        told = "; ".join(f"{n} was {before[n]!r}, now {now[n]!r}" for n in differing)
-        raise InputError(f"{path} says nothing of what is easy here, as it was screened: {told}")
+        changes = "; ".join(f"{n} was {before[n]!r}, now {now[n]!r}" for n in differing)
+        raise InputError(f"{path} says nothing of what is easy here, as it was screened: {changes}")
     known = {n: before[n] for n in ScreenSettings.model_fields if n in before}
     return collect_screened(records, ScreenSettings.read(known))
 
