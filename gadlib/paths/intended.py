@@ -35,7 +35,6 @@ from gadlib.paths.endpoints import Verdict, judge, matches, ordered
 from gadlib.progress import signs_of_life
 from gadlib.progress.bar import Bar
 from gadlib.progress.signs_of_life import Told
-from gadlib.screening.jobs import failed
 from gadlib.screening.records import Record, read_records, versions
 from gadlib.settings.reading import InputError, listed
 from gadlib.settings.results import PathSettings
@@ -180,7 +179,10 @@ def _saddles(settings: PathSettings, known: Sequence[Reaction]) -> list[Record]:
     if settings.records is not None:
         return [record for record in read_records(settings.records)[1] if record.strict]
     return [
-        replace(failed(start, Status.SADDLE, start.problem or "The reference."), strict=True)
+        replace(
+            Record.blank(start, Status.SADDLE, start.problem or "The reference."),
+            criteria={"strict": True},
+        )
         for start in starting_points.starts(known, "ts")
     ]
 

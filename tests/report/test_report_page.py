@@ -201,7 +201,7 @@ def test_validation_tells_easy_reactions_by_the_screening(tmp_path, capsys):
 
 
 def test_no_search_solved_by_both_is_a_sentence():
-    none = [replace(r, converged=False, index1=False) for r in DEFAULT]
+    none = [replace(r, converged=False, criteria={"index1": False}) for r in DEFAULT]
     figure = report.draw_gain(report.collect_gain(none, DEFAULT))
     assert "No search converges on both sides" in texts(figure).replace("\n", " ")
 
