@@ -8,7 +8,9 @@ all that were tried goes to runs/mutation/, the summary to the screen. mutmut ma
 """
 
 import argparse
+import contextlib
 import csv
+import gc
 import os
 import random
 import select
@@ -27,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(Path(__file__).parent)]
 
 from mutants import Mutant, mutants_of  # noqa: E402
-from transplant import NotTransplantedError, put  # noqa: E402
+from transplant import NotTransplantedError, living, put  # noqa: E402
 
 HEAVY = {"postgres", "grpc", "nest", "hen"}  # fixtures that start servers or packs of workers
 
@@ -65,12 +67,16 @@ class Mutation:
         quick.sort(key=lambda item: measured.seconds[item.nodeid])
         print(f"\n{len(quick)} tests, {sum(measured.seconds[i.nodeid] for i in quick):.1f} s; "
               f"{len(self.mutants)} mutants", flush=True)  # fmt: skip
+        functions = living({ROOT / mutant.file for mutant in self.mutants})
+        gc.collect()
+        gc.freeze()  # what is not looked at need not be copied into each fork
+        gc.disable()
         for mutant in self.mutants:
             key = (str(ROOT / mutant.file), mutant.inside)
             items = [i for i in quick if not mutant.inside or key in measured.touched[i.nodeid]]
             limit = 10 + 10 * sum(measured.seconds[i.nodeid] for i in items)
             started = time.monotonic()
-            verdict, by = _try(session, items, mutant, limit) if items else ("untouched", "")
+            verdict, by = _try(session, items, mutant, functions, limit) if items else ("untouched", "")
             self.rows.append((mutant, verdict, by, time.monotonic() - started))
             if verdict not in ("caught", "hung"):
                 print(f"{verdict}: {mutant}", flush=True)
@@ -111,7 +117,7 @@ def _measure_all(session: pytest.Session, say) -> int:
     return session.testsfailed
 
 
-def _try(session: pytest.Session, items: list, mutant: Mutant, limit_s: float) -> tuple[str, str]:
+def _try(session: pytest.Session, items: list, mutant: Mutant, functions, limit_s: float) -> tuple[str, str]:
     """What became of a mutant, and the test that caught it."""
 
     class Told:
@@ -120,7 +126,8 @@ def _try(session: pytest.Session, items: list, mutant: Mutant, limit_s: float) -
                 self.say(report.nodeid)
 
     def run(say) -> int:
-        put(mutant.make(), ROOT / mutant.file)
+        file = ROOT / mutant.file
+        put(mutant.make(), file, functions[file])
         Told.say = staticmethod(say)
         session.config.pluginmanager.register(Told())
         session.items, session.config.option.maxfail = items, 1
@@ -154,11 +161,8 @@ def _fork(run, limit_s: float) -> tuple[list[str], int | None]:
                 break
     os.close(reading)
     late = left <= 0
-    for group in (pid,):  # and whatever the tests left running
-        try:
-            os.killpg(group, signal.SIGKILL) if late else None
-        except ProcessLookupError:
-            pass
+    with contextlib.suppress(ProcessLookupError):  # the fork, and what its tests left running
+        os.killpg(pid, signal.SIGKILL)
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     return text.decode().splitlines(), None if late else status
 
@@ -212,7 +216,7 @@ def main() -> None:
     """Run as a program."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("wing", help="a folder in gadlib/ and in tests/")
-    parser.add_argument("--sample", type=int, default=300)
+    parser.add_argument("--sample", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", type=float, default=3.0, help="seconds a test may take")
     parser.add_argument("--only", default="", help="files with this in their names")

@@ -7,7 +7,7 @@ everything, and functions stay wrapped as they are by caches, properties and sha
 import ast
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -17,8 +17,22 @@ class NotTransplantedError(Exception):
     """A change of code that has run already, when its module was imported."""
 
 
-def put(source: str, file: Path) -> None:
+def living(files: Iterable[Path]) -> dict[Path, list[FunctionType]]:
+    """All functions that were made from these files, by file."""
+    found: dict[Path, list[FunctionType]] = {file: [] for file in files}
+    for one in gc.get_objects():
+        if type(one) is FunctionType and (file := Path(one.__code__.co_filename)) in found:
+            found[file].append(one)
+    return found
+
+
+def put(source: str, file: Path, functions: Iterable[FunctionType]) -> None:
     """Put the source of a file, changed in one place, into this process.
+
+    Args:
+        source: with the change.
+        file: as it stands.
+        functions: all that were made from it.
 
     Raises:
         NotTransplantedError: when the change is not within a function, a default value or a value
@@ -27,7 +41,7 @@ def put(source: str, file: Path) -> None:
     (module,) = [m for m in list(sys.modules.values()) if _file_of(m) == file]
     old, new = ast.parse(file.read_text()), ast.parse(source)
     if not _put_values(module, old, new):
-        _put_functions(file, source)
+        _put_functions(file, source, functions)
 
 
 def _file_of(module: ModuleType) -> Path | None:
@@ -35,14 +49,12 @@ def _file_of(module: ModuleType) -> Path | None:
     return Path(name) if name and module.__name__.startswith("gadlib") else None
 
 
-def _put_functions(file: Path, source: str) -> None:
+def _put_functions(file: Path, source: str, functions: Iterable[FunctionType]) -> None:
     old = dict(_codes(compile(file.read_text(), str(file), "exec")))
     new = dict(_codes(compile(source, str(file), "exec")))
     changed = {key for key in new if new[key] != old.get(key)}
     n_put = 0
-    for function in [f for f in gc.get_objects() if isinstance(f, FunctionType)]:
-        if Path(function.__code__.co_filename) != file:
-            continue
+    for function in functions:
         for key in changed:
             is_same = key[0] == function.__code__.co_qualname and _line(old[key]) == _line(
                 function.__code__
