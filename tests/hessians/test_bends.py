@@ -1,4 +1,4 @@
-"""Spectra by which points are judged: a rotation that curves down is a bend, of molecules that can."""
+"""Spectra by which points are judged: where a rotation that curves down is a bend."""
 
 import numpy as np
 import pytest

@@ -76,7 +76,9 @@ class Mutation:
             items = [i for i in quick if not mutant.inside or key in measured.touched[i.nodeid]]
             limit = 10 + 10 * sum(measured.seconds[i.nodeid] for i in items)
             started = time.monotonic()
-            verdict, by = _try(session, items, mutant, functions, limit) if items else ("untouched", "")
+            verdict, by = (
+                _try(session, items, mutant, functions, limit) if items else ("untouched", "")
+            )
             self.rows.append((mutant, verdict, by, time.monotonic() - started))
             if verdict not in ("caught", "hung"):
                 print(f"{verdict}: {mutant}", flush=True)
@@ -89,7 +91,9 @@ class Mutation:
         for line in lines:
             name, seconds, *touched = line.split("\t")
             found.seconds[name] = float(seconds)
-            found.touched[name] = {(file, inside) for file, inside in (t.split("|") for t in touched)}
+            found.touched[name] = {
+                (file, inside) for file, inside in (t.split("|") for t in touched)
+            }
         if status or set(found.seconds) != {i.nodeid for i in session.items}:
             raise session.Interrupted(f"the tests fail without any mutant: {lines[-1:]}")
         return found
@@ -117,7 +121,9 @@ def _measure_all(session: pytest.Session, say) -> int:
     return session.testsfailed
 
 
-def _try(session: pytest.Session, items: list, mutant: Mutant, functions, limit_s: float) -> tuple[str, str]:
+def _try(
+    session: pytest.Session, items: list, mutant: Mutant, functions, limit_s: float
+) -> tuple[str, str]:
     """What became of a mutant, and the test that caught it."""
 
     class Told:
