@@ -131,6 +131,8 @@ def _parser() -> argparse.ArgumentParser:
         CalculatorSettings,
         "list the potentials, what each needs, and which are usable here",
     )
+    starts = parsers.add_parser("starts", help="list the recipes of starting points")
+    starts.set_defaults(command=commands.list_starts)
     add_command(
         parsers,
         "benchmark",

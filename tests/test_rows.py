@@ -8,7 +8,7 @@ from clusters import POTENTIAL, SEEDS, clusters, padded
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gadlib.rows import concatenate, narrowed, put, take
+from gadlib.rows import concatenate, narrow, put, take
 from gadlib.settings.hyperparameters import GadHyperparameters, TrustHyperparameters
 from gadlib.solver import gad, gad_newton
 from gadlib.solver.state import State
@@ -69,7 +69,7 @@ def test_what_is_known_of_molecules_goes_along():
 @given(SEEDS)
 def test_without_padding_is_as_if_there_never_was_any(rule, knobs, seed):
     expected = state_of(seed, rule, knobs)
-    found = narrowed(state_of(seed, rule, knobs, is_padded=True), 5)
+    found = narrow(state_of(seed, rule, knobs, is_padded=True), 5)
     for one, two in zip(leaves(found), leaves(expected), strict=True):
         assert one.shape == two.shape
         assert one.is_contiguous()

@@ -33,7 +33,8 @@ from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
 from gadlib.solver.criteria import Criterion, judge
-from gadlib.solver.state import Status, begin
+from gadlib.solver.points import begin
+from gadlib.solver.state import Status
 
 RECOVERED_TOL = 0.1
 """A saddle is the reference one when its atoms are this close to it (RMSD in A), superposed, with

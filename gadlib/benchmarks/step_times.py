@@ -121,11 +121,11 @@ def measure(calculator: Calculator, batch: Batch, n_steps: int) -> Row:
     pieces = torch.ones(len(batch), dtype=torch.int64, device=device)
     timed: list[tuple[float, float]] = []
     for _ in range(n_steps):
-        before, started = float(state.calculator_s.sum()), time.perf_counter()
+        before, started = float(state.cost.calculator_s.sum()), time.perf_counter()
         state = step(calculator, state, knobs)
         judge(state, pieces).bound.tolist()
         seconds = time.perf_counter() - started
-        timed.append((seconds, float(state.calculator_s.sum()) - before))
+        timed.append((seconds, float(state.cost.calculator_s.sum()) - before))
     seconds, inside = min(timed)  # other processes only ever make it slower
     if reason := next(filter(None, state.message), ""):
         raise InputError(f"the made-up molecules can't be computed: {reason}")

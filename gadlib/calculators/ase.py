@@ -80,7 +80,7 @@ class Ase:
         )
 
     @property
-    def is_hessian_dear(self) -> bool:
+    def is_hessian_costly(self) -> bool:
         """Whether it takes differences, not having its own."""
         return not _has_hessian(self._build().source)
 
@@ -130,7 +130,7 @@ class Held:
         return type(self.atoms.calc).__name__
 
     @property
-    def is_hessian_dear(self) -> bool:
+    def is_hessian_costly(self) -> bool:
         """Whether it takes differences, not having its own."""
         return not _has_hessian(self.atoms.calc)
 

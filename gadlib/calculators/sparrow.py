@@ -47,7 +47,7 @@ class Sparrow:
         InputError: when the method is not one of `METHODS`.
     """
 
-    is_hessian_dear = True  # about a gradient for each coordinate
+    is_hessian_costly = True  # about a gradient for each coordinate
 
     def __init__(self, functional: str = "DFTB0") -> None:
         if functional not in METHODS:

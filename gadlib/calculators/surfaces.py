@@ -50,7 +50,7 @@ class Surface:
     """
 
     name: ClassVar[str] = "surface"
-    is_hessian_dear: ClassVar[bool] = False
+    is_hessian_costly: ClassVar[bool] = False
     potential: Energy
     start: Batch
     points: tuple[StationaryPoint, ...]

@@ -139,6 +139,14 @@ def write_page(options: argparse.Namespace) -> int:
     return 0
 
 
+def list_starts(_: argparse.Namespace) -> int:
+    """List the recipes of starting points."""
+    from gadlib.molecules import recipes
+
+    print(recipes.table())
+    return 0
+
+
 def list_calculators(options: argparse.Namespace) -> int:
     """The exit status, after the potentials were listed."""
     from gadlib import calculators

@@ -53,7 +53,7 @@ def add_command(
         return parser
     knobs = parser.add_argument_group("hyperparameters")
     for knob in {
-        knob.name: knob for solver in SOLVERS.values() for knob in solver.knobs()
+        knob.name: knob for solver in SOLVERS.values() for knob in solver.tunable()
     }.values():
         shown = f"{knob.doc}; {knob.range_text} (default {knob.default:g})"
         action = _Once if knob.aliases else "store"
@@ -125,7 +125,7 @@ def settings_of(kind: type[Settings], options: argparse.Namespace) -> Any:
     names = {
         declared.name
         for solver in SOLVERS.values()
-        for declared in (*solver.knobs(), *solver.choices())
+        for declared in (*solver.tunable(), *solver.choices())
     }
     values = {name: given[name] for name in kind.model_fields if name in given}
     is_taken = "hyperparameters" in kind.model_fields

@@ -21,7 +21,7 @@ from papermill.exceptions import PapermillExecutionError
 from pydantic import TypeAdapter, ValidationError
 
 from gadlib.cli.demo import BACKEND, environment, notebook, require_parameters
-from gadlib.cluster.storage import require_url
+from gadlib.cluster.urls import require_url
 from gadlib.files.writing import require_writable
 from gadlib.screening.setup import read_best, require_tuned_for, require_usable, transfers
 from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
@@ -249,7 +249,7 @@ def _knobs_in(variables: Mapping[str, str], solver: type[Hyperparameters]) -> di
     for choice in solver.choices():
         if text := variables.get(choice.name.upper()):
             found[choice.name] = text
-    for knob in solver.knobs():
+    for knob in solver.tunable():
         for name in (knob.name, *knob.aliases):
             if text := variables.get(name.upper()):
                 try:

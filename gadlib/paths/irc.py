@@ -33,9 +33,9 @@ from gadlib.paths.relaxation import (
     with_exact,
 )
 from gadlib.progress import signs_of_life
-from gadlib.rows import take
-from gadlib.solver.state import State, begin, displacement
-from gadlib.solver.trust.tries import pick, put
+from gadlib.rows import pick, put, take
+from gadlib.solver.points import begin
+from gadlib.solver.state import Cost, State, displacement
 
 _SHARP_FORCE, _SHARPENINGS = 1e-3, 5
 _FIRST_DROP = 2e-3  # eV by which the first step goes down
@@ -224,8 +224,7 @@ def _departed(calculator: Calculator, top: State) -> State:
         top,
         index=torch.arange(len(lowest), device=lowest.device),
         steps=zero,
-        n_gradient=zero,
-        n_hessian=zero,
+        cost=Cost.none(top.batch),
     )
     there = _updated(top, moved(calculator, top, step), step)
     walk = _Walk(length.clamp(max=0.1), length, zero, torch.zeros_like(top.is_exact))
@@ -316,7 +315,7 @@ def _leg(trail: Sequence[tuple[float, float, Tensor]], ends: State, i: int) -> L
         positions=torch.stack([point[2][:n] for point in trail]),
         max_force=float(ends.max_force[i]),
         order=int(ends.order[i]),
-        n_gradient=int(ends.n_gradient[i]),
-        n_hessian=int(ends.n_hessian[i]),
+        n_gradient=int(ends.cost.n_gradient[i]),
+        n_hessian=int(ends.cost.n_hessian[i]),
         message=message,
     )

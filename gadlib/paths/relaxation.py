@@ -20,10 +20,9 @@ from gadlib.hessians.normal_modes import spectrum
 from gadlib.hessians.trust_region import predicted_change, trust_step
 from gadlib.hessians.updates import bfgs
 from gadlib.progress import signs_of_life
-from gadlib.rows import put, take
+from gadlib.rows import pick, put, take
+from gadlib.solver.points import add_hessian, compute
 from gadlib.solver.state import State, along_modes, displacement
-from gadlib.solver.trust.curvature import certified, evaluated
-from gadlib.solver.trust.tries import pick
 
 RELAXED_FORCE = 0.005
 """eV/A on any atom, at a minimum."""
@@ -71,7 +70,7 @@ def with_exact(calculator: Calculator, state: State, chosen: Bool[Tensor, " B"])
     rows = chosen.nonzero().flatten()
     if not len(rows):
         return state
-    return put(state, rows, lambda part: _exactly(certified(calculator, part)))
+    return put(state, rows, lambda part: _exactly(add_hessian(calculator, part)))
 
 
 def _exactly(state: State) -> State:
@@ -92,17 +91,15 @@ def moved(calculator: Calculator, state: State, step: Float[Tensor, "B D"]) -> S
     """The state one Cartesian step on, its Hessian the old one."""
     batch = state.batch.moved_to(state.batch.positions + step.unflatten(1, (-1, 3)))
     there = replace(state, batch=batch, steps=state.steps + 1)
-    there = evaluated(calculator, there, torch.zeros_like(state.is_exact))
+    there = compute(calculator, there, torch.zeros_like(state.is_exact))
     return replace(there, is_exact=torch.zeros_like(state.is_exact))
 
 
 def keep(accepted: Bool[Tensor, " B"], there: State, here: State) -> State:
     """For each system the state there or here; what it cost is kept."""
     rows = (~accepted).nonzero().flatten()
-    spent = ("steps", "n_gradient", "n_hessian", "calculator_s")
-    back = take(here, rows)
     paid = take(there, rows)
-    back = replace(back, **{name: getattr(paid, name) for name in spent})
+    back = replace(take(here, rows), steps=paid.steps, cost=paid.cost)
     return put(there, rows, lambda _: back) if len(rows) else there
 
 

@@ -2,7 +2,7 @@
 
 Options that can't be used, a missing program or licence often show in the first calculation only.
 It is tried in a process of its own, on the user's own molecules: what hangs there, or ends the
-process, is for the records to tell. Floor 3.8.
+process, is for the records to tell.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from gadlib.solver.state import Status
 N_TRIED = 3
 """Molecules of different formulas that are tried at most: the first may be at fault itself."""
 
-_PATIENCE_S = 20.0
+_ANSWER_S = 20.0
 _WORKING: set[bytes] = set()
 
 
@@ -80,7 +80,7 @@ def require_working(calculator: Calculator, starts: Sequence[Start]) -> None:
 
 def _tried(calculator: Calculator, start: Start) -> Record | None:
     """The record of one evaluation in another process; None where there is none in time."""
-    until = time.monotonic() + _PATIENCE_S
+    until = time.monotonic() + _ANSWER_S
 
     def look_at_the_clock(*_: Any) -> None:
         if time.monotonic() > until:

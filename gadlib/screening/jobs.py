@@ -1,7 +1,6 @@
 """Searches that run together in this process, and the Record that each of them leaves.
 
 It knows neither settings and files (`outset`, `screen`) nor other processes (`processes`).
-Floor 3.5.
 """
 
 from __future__ import annotations
@@ -16,12 +15,13 @@ from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
 from gadlib.molecules.starting_points import Start, problem_of
 from gadlib.progress import signs_of_life
-from gadlib.screening.records import Record
+from gadlib.screening.records import Record, TryRecord
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.solver.criteria import Criterion
-from gadlib.solver.mode_following import stack, wanted
+from gadlib.solver.mode_following import read_aim, stack
 from gadlib.solver.search import Frame, search
 from gadlib.solver.state import State, Status
+from gadlib.solver.trust.tries import tell_tries
 from gadlib.solver.trust.wall import gap, is_adrift
 
 
@@ -82,7 +82,7 @@ def searched(
 def _frames(job: Job) -> Iterator[Frame]:
     batch = Batch.pack([s.positions for s in job.starts], [s.atomic_numbers for s in job.starts])
     batch = batch.to(getattr(job.calculator, "device", batch.positions.device))
-    aims = [wanted(job.mode, s.atomic_numbers, s.positions, s.ends) for s in job.starts]
+    aims = [read_aim(job.mode, s.atomic_numbers, s.positions, s.ends) for s in job.starts]
     directions = stack(aims, batch.positions.shape[1])
     return search(
         job.calculator,
@@ -133,19 +133,20 @@ def _record(start: Start, frame: Frame, row: int, criterion: Criterion) -> Recor
     is_met = status is Status.SADDLE
     reasons = () if is_met else (state.message[row], state.doubt[row], _drifted(start, state, row))
     message = " ".join(text for text in (status.sentence, *reasons) if text)
-    known = _measured(frame, row) if state.is_sound[row] else {}
-    judged = _judged(frame, row) if state.is_sound[row] and state.is_exact[row] else {}
+    known = _measured(frame, row) if state.is_computed[row] else {}
+    judged = _judged(frame, row) if state.is_computed[row] and state.is_exact[row] else {}
     return replace(
         failed(start, status, message),
         converged=bool(frame.verdict.meets(criterion)[row]),
         steps=int(state.steps[row]),
         escapes=int(state.escapes[row]),
-        n_energy=int(state.n_gradient[row]),
-        n_gradient=int(state.n_gradient[row]),
-        n_hessian=int(state.n_hessian[row]),
-        elapsed_s=round(float(state.elapsed_s[row]), 6),
-        calculator_s=round(float(state.calculator_s[row]), 6),
+        n_energy=int(state.cost.n_gradient[row]),
+        n_gradient=int(state.cost.n_gradient[row]),
+        n_hessian=int(state.cost.n_hessian[row]),
+        elapsed_s=round(float(state.cost.elapsed_s[row]), 6),
+        calculator_s=round(float(state.cost.calculator_s[row]), 6),
         positions=state.batch.system(row)[1].tolist(),
+        tries=[TryRecord(*each) for each in tell_tries(state, row, str(status))],
         **known,
         **judged,
     )

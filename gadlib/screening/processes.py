@@ -1,7 +1,7 @@
 """Jobs on several processes, and how much of a set a process is given at a time.
 
 A process that the calculator brings down, or that hangs, costs the molecule that did it one record,
-and nobody else anything. No process outlives the one that waits for it. Floor 3.75.
+and nobody else anything. No process outlives the one that waits for it.
 """
 
 from __future__ import annotations

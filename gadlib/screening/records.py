@@ -1,11 +1,11 @@
-"""What is kept of a search: one Record per molecule, as JSON that is replaced whole. Floor 3."""
+"""What is kept of a search: one Record per molecule, as JSON that is replaced whole."""
 
 from __future__ import annotations
 
 import math
 import platform
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,23 @@ from gadlib import __version__
 from gadlib.files.reading import read_json
 from gadlib.files.shapes import ResultFile, fit, fit_all
 from gadlib.settings.reading import InputError, Settings, shown
+
+
+@dataclass(frozen=True)
+class TryRecord:
+    """One try of a search that makes several, as `trust` does.
+
+    Attributes:
+        phase: where the try ended, a `gadlib.solver.trust.phases.Phase` in lower case.
+        ending: why, an `Ending` from there in lower case; of the last try how the search ended, as
+            in `Record.status`.
+        steps, gradients: what it cost.
+    """
+
+    phase: str
+    ending: str
+    steps: int
+    gradients: int
 
 
 @dataclass(frozen=True)
@@ -37,6 +54,7 @@ class Record:
             inside a Hessian are not counted.
         elapsed_s, calculator_s: wall time, and the calculator's share.
         atomic_numbers, positions: the last point, in angstrom.
+        tries: what the search tried, in order; empty where its solver makes no tries.
     """
 
     name: str
@@ -65,6 +83,7 @@ class Record:
     calculator_s: float
     atomic_numbers: list[int]
     positions: list[list[float]]
+    tries: list[TryRecord] = field(default_factory=list)
 
     @classmethod
     def read(cls, values: Any) -> Record:

@@ -1,7 +1,7 @@
 """Many molecules: one Record each, on several processes, resumable; which ones are difficult.
 
 What is searched is `outset`'s, how one search becomes a record `searches`', and how processes share
-the work `processes`'. Floor 4.
+the work `processes`'.
 """
 
 from __future__ import annotations

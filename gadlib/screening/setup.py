@@ -1,7 +1,7 @@
 """What a search sets out with, as settings ask: hyperparameters, a calculator, starting points.
 
 What can't be followed is refused here, before anything is computed; what is wrong with one start is
-told with it. Floor 3.5.
+told with it.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from gadlib.files.reading import read_json
 from gadlib.files.shapes import TuningFile, fit
 from gadlib.molecules import reactions, starting_points
 from gadlib.molecules.reactions import Reaction
+from gadlib.molecules.recipes import parse_start
 from gadlib.molecules.starting_points import Start, require_some
 from gadlib.settings.calculators import identity
 from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.settings.reading import InputError, explain, shown
 from gadlib.settings.searches import SearchSettings, SetSettings
 from gadlib.solver.criteria import CRITERIA
-from gadlib.solver.mode_following import require_mode, wanted
+from gadlib.solver.mode_following import read_aim, require_mode
 
 
 def hyperparameters_of(settings: SearchSettings) -> Hyperparameters:
@@ -50,7 +51,7 @@ def identity_of(settings: SetSettings, *, without: Collection[str] = ()) -> dict
 
     Args:
         settings: of a run.
-        without: what is told otherwise, "starts" or "knobs".
+        without: what is told otherwise, "starts" or "hyperparameters".
 
     Raises:
         InputError: when a knob or a checkpoint can't be used.
@@ -100,7 +101,7 @@ def read_best(path: str | Path) -> TuningFile:
     found = fit(TuningFile, read_json(path), path, expected="an hpo_results.json with best_params")
     if not found.best_params:
         raise InputError(f"{path}: no completed trial in it, so there are no best values")
-    numbers = {knob.name for kind in SOLVERS.values() for knob in kind.knobs()}
+    numbers = {knob.name for kind in SOLVERS.values() for knob in kind.tunable()}
     for name, value in found.best_params.items():
         if isinstance(value, str) and name in numbers:
             raise InputError(f"{path}: best_params.{name} = {shown(value)}: expected a number")
@@ -115,7 +116,9 @@ def transfers(best: TuningFile, settings: SetSettings) -> list[str]:
     about = best.about.model_dump()
     if len(about) < 2:  # `reactions` alone: written by hand, or by another program
         return []
-    return differences(about, identity_of(settings, without=("starts", "knobs")), settings)
+    return differences(
+        about, identity_of(settings, without=("starts", "hyperparameters")), settings
+    )
 
 
 def require_tuned_for(best: TuningFile, path: str | Path, settings: SetSettings) -> None:
@@ -151,7 +154,7 @@ def require_usable(settings: SetSettings) -> None:
     require_mode(settings.mode)
     if isinstance(settings, SearchSettings):
         hyperparameters_of(settings)
-        starting_points.parse_start(settings.start_from)
+        parse_start(settings.start_from)
     if settings.calculator in ("scine", "surface"):  # quick to make; others may load a model
         try:
             calculators.build(settings)
@@ -189,7 +192,7 @@ def calculator_of(settings: SearchSettings, starts: Sequence[Start]) -> Calculat
     usable = known_to(calculator, starts)
     for start in usable:
         if not start.problem:
-            wanted(settings.mode, start.atomic_numbers, start.positions, start.ends)
+            read_aim(settings.mode, start.atomic_numbers, start.positions, start.ends)
     require_some(usable, settings.calculator)
     return calculator
 

@@ -1,4 +1,4 @@
-"""What the commands that look at results are asked to do: `irc` and `report`. Floor 1."""
+"""What the commands that look at results are asked to do: `irc` and `report`."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class SetSettings(CalculatorSettings):
 
     hyperparameters: dict[str, float | int | str] = Field(
         {},
-        description="knobs of the solver that differ from their defaults",
+        description="hyperparameters of the solver that differ from their defaults",
         json_schema_extra=HYPERPARAMETERS,
     )
     mode: str = Field(
@@ -94,8 +94,8 @@ class SearchSettings(SetSettings):
     solver: str = Field("gad", description="step rule")
     start_from: str = Field(
         "midpoint_rt_noise1.0A",
-        description="reactant, ts, product, midpoint_rt, three_quarter_rt or midpoint_rp,"
-        " each with an optional _noise<A>A",
+        description="recipe of the starting points, as in ts or midpoint_rt_noise1.0A;"
+        " `python -m gadlib starts` lists them",
     )
 
 

@@ -51,7 +51,8 @@ class TuneSettings(ScreenSettings):
     )
     ranges: dict[str, list[float]] = Field(
         {},
-        description="ranges to draw from, [low, high] by knob, that differ from the declared ones",
+        description="ranges to draw from, [low, high] by hyperparameter, that differ from the"
+        " declared ones",
         json_schema_extra=HYPERPARAMETERS,
     )
     pruning: str = Field(
@@ -86,7 +87,7 @@ class TuneSettings(ScreenSettings):
         description="seconds without a sign of life after which a worker is taken for dead",
         json_schema_extra=WHERE,
     )
-    patience_s: float = Field(
+    storage_timeout_s: float = Field(
         300.0,
         ge=0,
         le=1e6,

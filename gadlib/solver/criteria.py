@@ -1,9 +1,9 @@
-"""What counts as success: three criteria, always all reported, never tuned. Floor 2.
+"""What counts as success: three criteria, always all reported, never tuned.
 
 * `index1`: lambda_1 * lambda_2 < -1e-5, one negative vibrational eigenvalue, as published; the
   point need not be stationary.
 * `strict`: exactly one negative vibrational eigenvalue and every atomic force below 0.01 eV/A, from
-  an exact Hessian. What a nearly straight chain bends by is no rotation there (`modes.judged`).
+  an exact Hessian. What a nearly straight chain bends by is no rotation there (`exact_spectrum`).
 * `bound`: strict, an imaginary frequency of at least 50 cm-1, and no more fragments than the
   reference has.
 """
@@ -75,7 +75,7 @@ class Verdict:
 
     @cached_property
     def _is_known(self) -> Bool[Tensor, " B"]:
-        known = self.state.is_exact & self.state.is_sound
+        known = self.state.is_exact & self.state.is_computed
         if not any(self.state.doubt):
             return known
         return known & torch.tensor([not doubt for doubt in self.state.doubt], device=known.device)

@@ -3,7 +3,7 @@
 Every step climbs along one vibrational mode of the exact Hessian and descends in all others, with a
 time step that adapts to the order of the point (its number of negative vibrational eigenvalues); a
 search that is stuck at a higher order escapes along the second mode. `init` and `step` take a
-calculator, a batch or state and hyperparameters; neither knows when to stop. Floor 2.
+calculator, a batch or state and hyperparameters; neither knows when to stop.
 
 References: E, Zhou, Nonlinearity 24, 1831 (2011), doi:10.1088/0951-7715/24/6/008.
 """
@@ -22,7 +22,11 @@ from gadlib.hessians.normal_modes import Spectrum, most_within
 from gadlib.hessians.trust_region import matvec
 from gadlib.rows import take
 from gadlib.settings.hyperparameters import GadHyperparameters
-from gadlib.solver.state import State, arrive, begin
+from gadlib.solver.points import arrive, begin
+from gadlib.solver.state import State
+
+REACHES = ("index1",)
+"""The dynamics stops short of stationary points, at forces about 0.01 eV/A."""
 
 FIRST_TIME_STEP = 1e-3
 """The time step at the start and after an escape, in A^2/eV."""
@@ -80,8 +84,7 @@ def step(calculator: Calculator, state: State, hyperparameters: GadHyperparamete
         state.batch.positions + move,
         calculator,
         escapes=state.escapes + is_stuck,
-        n_gradient=n_tries,
-        calculator_s=seconds / len(state.batch),
+        cost=state.cost.plus(n_gradient=n_tries, calculator_s=seconds / len(state.batch)),
     )
     memory = _remember(memory, move, moved)
     if is_stuck.any():

@@ -1,7 +1,5 @@
 """What a trial is: hyperparameters drawn from their ranges, and the score of the records they give.
 
-Floor 4.
-
 References: TPE, Bergstra et al., NeurIPS 24, 2546 (2011); CMA-ES, Hansen, Ostermeier, Evol. Comput.
 9, 159 (2001); Optuna, Akiba et al., KDD 2019, doi:10.1145/3292500.3330701.
 """
@@ -20,7 +18,8 @@ from optuna.samplers import BaseSampler
 from optuna.trial import Trial
 
 from gadlib.screening.records import Record
-from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters, Knob
+from gadlib.settings.declarations import Hyperparameter
+from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.settings.reading import InputError, shown
 
 STEP_WEIGHT = 0.01
@@ -76,13 +75,13 @@ def best_possible(records: Sequence[Record], n_samples: int, n_steps: int) -> fl
     return n_converged / n_samples - STEP_WEIGHT * mean_steps / n_steps
 
 
-def space(solver: str, ranges: Mapping[str, Sequence[float]]) -> tuple[Knob, ...]:
+def space(solver: str, ranges: Mapping[str, Sequence[float]]) -> tuple[Hyperparameter, ...]:
     """The knobs of a solver, each with the range to draw from: the declared one, or the one given.
 
     Raises:
         InputError: when a range names no knob, is empty, or leaves the hard limits.
     """
-    knobs = {knob.name: knob for knob in SOLVERS[solver].knobs()}
+    knobs = {knob.name: knob for knob in SOLVERS[solver].tunable()}
     try:
         ranges = SOLVERS[solver].by_name(ranges)
     except ValueError as error:
@@ -105,14 +104,16 @@ def space(solver: str, ranges: Mapping[str, Sequence[float]]) -> tuple[Knob, ...
     return tuple(knobs.values())
 
 
-def outside(knobs: Sequence[Knob]) -> str:
+def outside(knobs: Sequence[Hyperparameter]) -> str:
     """A sentence on the defaults that the ranges to draw from leave out; empty if none."""
     left = [k for k in knobs if not k.low <= k.default <= k.high]
     told = ", ".join(f"{k.name} ({k.default:g}, drawn from {k.low:g} .. {k.high:g})" for k in left)
     return f"trial 0, the defaults, is outside the given ranges of {told}" if left else ""
 
 
-def suggest(trial: Trial, solver: str, knobs: Sequence[Knob] | None = None) -> Hyperparameters:
+def suggest(
+    trial: Trial, solver: str, knobs: Sequence[Hyperparameter] | None = None
+) -> Hyperparameters:
     """Hyperparameters drawn by the trial, each knob in its range; by default the declared one."""
     knobs = space(solver, {}) if knobs is None else knobs
     values: dict[str, float] = {}

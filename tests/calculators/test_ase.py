@@ -277,9 +277,9 @@ def test_files_go_to_a_folder_that_is_empty_for_each_geometry(tmp_path: Path, mo
 def test_a_hessian_by_differences_is_dear(name: str, is_dear: bool):
     import calculators_of_others
 
-    assert Ase(f"{OTHERS}:{name}").is_hessian_dear is is_dear
+    assert Ase(f"{OTHERS}:{name}").is_hessian_costly is is_dear
     atoms = Atoms("H2", calculator=getattr(calculators_of_others, name)())
-    assert Held(atoms).is_hessian_dear is is_dear
+    assert Held(atoms).is_hessian_costly is is_dear
 
 
 def test_a_calculation_that_ends_the_program_costs_one_molecule():

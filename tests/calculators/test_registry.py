@@ -106,7 +106,7 @@ def test_every_calculator_says_whether_its_hessian_is_dear_and_what_it_is_called
         "surface": lambda: calculators.get("surface"),
     }[name]()
     expected = {"scine": True, "hip": False, "ase": True, "surface": False}[name]
-    assert found.is_hessian_dear is expected
+    assert found.is_hessian_costly is expected
     assert isinstance(found.name, str) and found.name
 
 

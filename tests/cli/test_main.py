@@ -178,7 +178,7 @@ def test_every_setting_and_hyperparameter_is_a_flag(name, capsys):
     assert status_of(f"{name} --help") == 0
     shown = capsys.readouterr().out
     settings = set(KINDS[name].model_fields) - {"hyperparameters", "ranges"}
-    knobs = {knob.name for solver in SOLVERS.values() for knob in solver.knobs()}
+    knobs = {knob.name for solver in SOLVERS.values() for knob in solver.tunable()}
     for field in settings | knobs:
         assert f"--{field.replace('_', '-')}" in shown
 

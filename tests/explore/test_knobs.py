@@ -12,7 +12,7 @@ from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
 
-KNOBS = [(solver, knob) for solver, kind in SOLVERS.items() for knob in kind.knobs()]
+KNOBS = [(solver, knob) for solver, kind in SOLVERS.items() for knob in kind.tunable()]
 IDS = [f"{solver}-{knob.name}" for solver, knob in KNOBS]
 
 
@@ -60,15 +60,15 @@ def test_values_by_hand_beyond_the_range_of_tuning_widen_the_slider():
 
 def test_what_is_chosen_by_a_word_is_a_list():
     sliders = KnobSliders("trust")
-    assert sliders.choices["dear"].options == ("auto", "calls", "wall")
-    sliders.show({"dear": "wall"})
-    assert SOLVERS["trust"](**sliders.values) == SOLVERS["trust"](dear="wall")
+    assert sliders.choices["exact_hessians"].options == ("auto", "proof", "often")
+    sliders.show({"exact_hessians": "often"})
+    assert SOLVERS["trust"](**sliders.values) == SOLVERS["trust"](exact_hessians="often")
     sliders.reset()
-    assert sliders.values["dear"] == "auto"
+    assert sliders.values["exact_hessians"] == "auto"
 
 
 def test_values_between_follow_the_scale_and_stay_whole():
-    knobs = {knob.name: knob for knob in SOLVERS["trust"].knobs()}
+    knobs = {knob.name: knob for knob in SOLVERS["trust"].tunable()}
     assert values_between(knobs["hessian_every"], 1, 1000, 4) == [1, 10, 100, 1000]
     assert values_between(knobs["probe_every"], 1, 3, 10) == [1, 2, 3]
     assert values_between(knobs["radius_grow"], 1.2, 2.0, 3) == pytest.approx([1.2, 1.6, 2.0])

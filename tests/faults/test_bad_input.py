@@ -55,7 +55,7 @@ def screened(**settings: Any) -> dict[str, Any]:
 
 def tuned(**changes: Any) -> dict[str, Any]:
     """An hpo_results.json of the default settings."""
-    about = identity_of(TuneSettings(), without=("starts", "knobs")) | {"reactions": []}
+    about = identity_of(TuneSettings(), without=("starts", "hyperparameters")) | {"reactions": []}
     return {"best_params": {"dt_max": 0.06}, "about": about} | changes
 
 
@@ -169,7 +169,7 @@ NUMBERS = {
     f"{TUNE} --n-trials {2**64}": ("n_trials", str(2**64), "1 .. 10000000"),
     f"{TUNE} --grace-s inf": ("grace_s", "inf", "finite"),
     f"{TUNE} --grace-s 1e300": ("grace_s", "1e+300", "2 .. 1000000"),
-    f"{TUNE} --patience-s -1": ("patience_s", "-1", "0 .. 1000000"),
+    f"{TUNE} --storage-timeout-s -1": ("storage_timeout_s", "-1", "0 .. 1000000"),
     f"{TUNE} --difficulty-threshold nan": ("difficulty_threshold", "nan", "0 .. 1"),
     f"{TUNE} --range escape_delta=nan:1": ("escape_delta", "nan", "finite number"),
     f"{TUNE} --range escape_delta=0.2:1e9": ("escape_delta", "1000000000", "0.001 .. 2 A"),
@@ -500,8 +500,8 @@ def test_a_locked_database_is_not_called_damaged(folder):
     with contextlib.closing(sqlite3.connect("study.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(InputError, match=r"study.db: locked by another program"):
-            open_storage("sqlite:///study.db", must_exist=True, patience_s=0.2)
-    open_storage("sqlite:///study.db", must_exist=True, patience_s=0.2)
+            open_storage("sqlite:///study.db", must_exist=True, timeout_s=0.2)
+    open_storage("sqlite:///study.db", must_exist=True, timeout_s=0.2)
 
 
 def test_names_of_published_scripts_are_flags(folder, capsys):

@@ -15,7 +15,7 @@ from gadlib.paths import irc, relaxation
 from gadlib.rows import take
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.criteria import judge
-from gadlib.solver.state import begin
+from gadlib.solver.points import begin
 from gadlib.solver.trust import curvature, rule
 
 NOBODY = torch.tensor([], dtype=torch.int64)

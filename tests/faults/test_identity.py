@@ -111,7 +111,7 @@ def test_a_study_is_about_the_settings_that_change_results(name):
 @pytest.mark.parametrize("name", TuneSettings.model_fields)
 def test_a_cached_sample_is_of_the_settings_that_change_results(name):
     def key(settings: TuneSettings) -> str:
-        told = identity_of(settings, without=("starts", "knobs"))
+        told = identity_of(settings, without=("starts", "hyperparameters"))
         return digest(told, START, hyperparameters_of(settings))
 
     before, after = changed(TuneSettings, name)
@@ -138,8 +138,8 @@ def test_a_start_from_another_file_or_seed_is_another_sample_and_another_study()
     moved = Start("a", "H2", "train", "ts", 42, np.array([1, 1]), np.eye(2, 3) + 0.1, 1)
     settings = TuneSettings()
     assert about(settings, [START]) != about(settings, [moved])
-    told, knobs = identity_of(settings), hyperparameters_of(settings)
-    assert digest(told, START, knobs) != digest(told, moved, knobs)
+    told, values = identity_of(settings), hyperparameters_of(settings)
+    assert digest(told, START, values) != digest(told, moved, values)
 
 
 @pytest.mark.parametrize("name", ["mode", "ase_displacement"])
@@ -164,7 +164,7 @@ def test_a_checkpoint_that_was_replaced_under_its_name_is_another(tmp_path):
         earlier_records(out, settings)
 
 
-def test_knobs_given_at_their_defaults_are_the_same_as_none(tmp_path):
+def test_hyperparameters_given_at_their_defaults_are_the_same_as_none(tmp_path):
     settings = SearchSettings(resume=True)
     out = write_json(tmp_path / "r.json", payload(settings, []))
     same = settings.model_copy(update={"hyperparameters": {"dt_max": 0.05}})

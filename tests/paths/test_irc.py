@@ -13,7 +13,7 @@ from gadlib.calculators.surfaces import double_well, muller_brown
 from gadlib.molecules import reactions
 from gadlib.paths import irc
 from gadlib.paths.relaxation import RELAXED_FORCE, relax
-from gadlib.solver.state import begin
+from gadlib.solver.points import begin
 
 
 def references(n: int) -> tuple[list[reactions.Reaction], Batch]:

@@ -364,7 +364,7 @@ def test_best_value_at_an_edge_asks_for_a_wider_range(low, high, log, position, 
 
 
 def test_suggested_range_stays_within_the_limits_of_the_knob():
-    (patience,) = (k for k in GadHyperparameters.knobs() if k.name == "plateau_patience")
+    (patience,) = (k for k in GadHyperparameters.tunable() if k.name == "plateau_patience")
     low = Range("plateau_patience", patience.low, patience.high, False)
     assert suggested_range(low, 0.0) == f"{patience.least:g} .. {patience.high:g}"
     widest = Range("plateau_patience", patience.least, patience.high, False)
@@ -373,7 +373,7 @@ def test_suggested_range_stays_within_the_limits_of_the_knob():
 
 def big_study(n: int, n_samples: int) -> optuna.Study:
     generator = np.random.default_rng(3)
-    knobs = GadHyperparameters.knobs()
+    knobs = GadHyperparameters.tunable()
     space = {
         k.name: optuna.distributions.IntDistribution(int(k.low), int(k.high))
         if k.type is int

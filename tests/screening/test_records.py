@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from little_reactions import geometries
@@ -32,6 +32,27 @@ def test_records_come_back_from_their_file_as_they_were(tmp_path, record):
     settings, found = records.read_records(path)
     assert found == [record]
     assert SearchSettings.read(settings) == SearchSettings(split="val")
+
+
+TRIES = [
+    records.TryRecord("climbing", "circles", 34, 71),
+    records.TryRecord("climbing", "saddle", 9, 20),
+]
+
+
+def test_tries_come_back_from_their_file_and_old_files_have_none(record):
+    values = asdict(replace(record, tries=TRIES))
+    assert records.Record.read(json.loads(json.dumps(values))).tries == TRIES
+    del values["tries"]
+    assert records.Record.read(values).tries == []
+
+
+@pytest.mark.parametrize(
+    "wrong", ["none", [{"phase": "climbing"}], [3], [{**asdict(TRIES[0]), "steps": -1}]]
+)
+def test_tries_of_another_form_are_refused(record, wrong):
+    with pytest.raises(InputError, match="tries"):
+        records.Record.read(asdict(record) | {"tries": wrong})
 
 
 def test_result_file_tells_settings_and_versions(tmp_path, record):

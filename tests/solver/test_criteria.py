@@ -8,7 +8,8 @@ from ase.build import molecule
 from gadlib.batch import Batch
 from gadlib.calculators.surfaces import SURFACES
 from gadlib.solver.criteria import CRITERIA, judge
-from gadlib.solver.state import State, begin
+from gadlib.solver.points import begin
+from gadlib.solver.state import State
 from gadlib.units import CM1_PER_SQRT_EIGENVALUE
 
 IMAGINARY_50 = (50 / CM1_PER_SQRT_EIGENVALUE) ** 2

@@ -314,7 +314,7 @@ def test_an_escape_tries_both_sides_of_the_second_mode_and_takes_the_lower(tilt)
     sides = [b.positions[0, 1, 0].item() - 1.0 for b in recorded.batches[:2]]
     assert sorted(sides) == pytest.approx([-0.1, 0.1])
     assert recorded.hessians == [False, False, True]
-    assert found.n_gradient.item() - before.n_gradient.item() == 3
+    assert found.cost.n_gradient.item() - before.cost.n_gradient.item() == 3
     assert found.steps.item() == found.escapes.item() == 1
 
 
@@ -329,7 +329,7 @@ def test_while_neither_side_is_valid_the_escape_is_halved():
     before, found, recorded = escape(two_atoms(1.0, -0.1, limit=0.03), adaptive_delta_scale=0.0)
     assert shift_of(before, found) == along_x2(0.025)
     assert recorded.hessians == [False] * 6 + [True]
-    assert found.n_gradient.item() == 1 + 6 + 1
+    assert found.cost.n_gradient.item() == 1 + 6 + 1
 
 
 def test_after_five_halvings_the_search_stays_where_it_is_and_has_spent_a_step():

@@ -18,8 +18,9 @@ from gadlib.molecules.starting_points import Start
 from gadlib.screening.jobs import Job, search_starts
 from gadlib.settings.hyperparameters import SOLVERS, TrustHyperparameters
 from gadlib.solver.criteria import CRITERIA, judge
+from gadlib.solver.points import begin
 from gadlib.solver.search import MAX_REJECTED, search
-from gadlib.solver.state import Status, begin
+from gadlib.solver.state import Status
 
 
 def start_of(name: str, *, noise: float = 0.0, seed: int = 0, positions=None) -> Start:
@@ -83,10 +84,12 @@ def exact(record):
 
 
 @pytest.mark.parametrize("n_steps", [0, 1, 5, 12])
-@pytest.mark.parametrize("dear", ["calls", "wall"])
-def test_what_runs_out_is_told_of_by_an_exact_hessian(n_steps, dear):
+@pytest.mark.parametrize("exact_hessians", ["proof", "often"])
+def test_what_runs_out_is_told_of_by_an_exact_hessian(n_steps, exact_hessians):
     pytest.importorskip("scine_sparrow")
-    for record in records_of(get("scine"), STARTS, n_steps=n_steps, knobs={"dear": dear}):
+    for record in records_of(
+        get("scine"), STARTS, n_steps=n_steps, knobs={"exact_hessians": exact_hessians}
+    ):
         state, verdict = exact(record)
         assert record.status == Status.OUT_OF_STEPS or record.converged
         told = {name: getattr(record, name) for name in CRITERIA}
@@ -155,7 +158,7 @@ def test_a_step_is_halved_each_time_it_fails():
 class Remembering:
     """DFTB0, 5 eV too low for whoever has computed before; `fresh` has computed nothing."""
 
-    is_hessian_dear = True
+    is_hessian_costly = True
 
     def __init__(self):
         self.n_fresh, self.remembers = 0, False
@@ -234,13 +237,13 @@ def test_pieces_that_go_from_one_another_end_a_try_and_are_told():
     assert gad.converged or "gone from one another" in gad.message
 
 
-def test_dear_auto_is_the_same_on_a_busy_machine():
+def test_whether_hessians_are_spared_is_the_same_on_a_busy_machine():
     """Nothing is timed: what a calculator declares decides."""
     knobs = TrustHyperparameters()
-    assert knobs.dear == "auto"
+    assert knobs.exact_hessians == "auto"
     quiet, busy = (
-        Counting(POTENTIAL, is_hessian_dear=False),
-        Counting(POTENTIAL, is_hessian_dear=False),
+        Counting(POTENTIAL, is_hessian_costly=False),
+        Counting(POTENTIAL, is_hessian_costly=False),
     )
     for calculator in (quiet, busy):
         for _ in search(calculator, clusters(1), knobs, criterion="strict", n_steps=6):

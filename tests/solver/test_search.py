@@ -277,9 +277,9 @@ def test_time_at_the_calculator_is_each_systems_own_and_the_rest_is_shared(capac
     for frame in frames(capacity=capacity):
         state = frame.state
         places = rows(frame)
-        rest = (state.elapsed_s - state.calculator_s).tolist()
+        rest = (state.cost.elapsed_s - state.cost.calculator_s).tolist()
         more = [rest[i] - before.get(place, 0.0) for i, place in enumerate(places)]
-        assert (state.calculator_s > 0).all()
+        assert (state.cost.calculator_s > 0).all()
         assert more == pytest.approx([more[0]] * len(more)) and more[0] > 0
         entering.add(len([place for place in places if place not in before]))
         before |= dict(zip(places, rest, strict=True))
@@ -290,5 +290,5 @@ def test_time_of_the_systems_is_together_that_of_the_search():
     spent = {}
     started = time.perf_counter()
     for frame in frames(capacity=2):
-        spent |= dict(zip(rows(frame), frame.state.elapsed_s.tolist(), strict=True))
+        spent |= dict(zip(rows(frame), frame.state.cost.elapsed_s.tolist(), strict=True))
     assert sum(spent.values()) == pytest.approx(time.perf_counter() - started, rel=0.2)

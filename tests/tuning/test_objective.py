@@ -39,7 +39,7 @@ def test_no_outcome_is_better_than_was_possible(samples, n_known):
 def test_ranges_replace_the_declared_ones():
     knobs = {k.name: k for k in space("gad", {"escape_delta": [0.01, 1.0]})}
     assert (knobs["escape_delta"].low, knobs["escape_delta"].high) == (0.01, 1.0)
-    declared = {k.name: k for k in GadHyperparameters.knobs()}
+    declared = {k.name: k for k in GadHyperparameters.tunable()}
     assert knobs["dt_max"] == declared["dt_max"]
 
 

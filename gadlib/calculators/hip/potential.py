@@ -49,7 +49,7 @@ class Hip:
     """
 
     name = "HIP"
-    is_hessian_dear = False  # predicted in the same pass
+    is_hessian_costly = False  # predicted in the same pass
     rounding = 1e-3  # eV; float32, where a sum depends on the batch that it is taken in
 
     def __init__(

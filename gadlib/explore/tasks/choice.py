@@ -14,6 +14,7 @@ from gadlib.calculators import ase, sparrow
 from gadlib.explore.tasks.background import Task
 from gadlib.molecules import starting_points
 from gadlib.molecules.reactions import Reaction
+from gadlib.molecules.recipes import RECIPES, parse_start
 from gadlib.molecules.starting_points import Start
 from gadlib.screening.setup import hyperparameters_of, reactions_of
 from gadlib.settings.hyperparameters import SOLVERS
@@ -21,7 +22,7 @@ from gadlib.settings.reading import InputError
 from gadlib.settings.searches import ExploreSettings, SearchSettings
 from gadlib.solver.criteria import CRITERIA
 
-ANCHORS = ("reactant", "midpoint_rt", "three_quarter_rt", "ts", "product", "midpoint_rp")
+ANCHORS = tuple(RECIPES)
 
 
 class Molecule(NamedTuple):
@@ -122,7 +123,7 @@ def require_usable(settings: ExploreSettings) -> None:
     if settings.criterion not in CRITERIA:
         raise InputError(f"criterion {settings.criterion!r}: expected one of {', '.join(CRITERIA)}")
     hyperparameters_of(settings)
-    starting_points.parse_start(settings.start_from)
+    parse_start(settings.start_from)
 
 
 def recipe(anchor: str, noise: float) -> str:

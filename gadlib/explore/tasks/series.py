@@ -56,7 +56,7 @@ def point_of(frame: Frame, row: int = 0) -> Point:
     lowest, second, *_ = [*state.spectrum.eigenvalues[row].tolist(), math.nan, math.nan]
     n = int(state.batch.n_atoms[row])
     reach = [getattr(memory, name) for name, _ in REACH.values() if hasattr(memory, name)]
-    attempt = getattr(memory, "attempt", state.escapes)
+    attempt = getattr(memory, "n_tries", state.escapes)
     return Point(
         steps=int(state.steps[row]),
         energy=float(state.energy[row]) if is_known else math.nan,
@@ -66,7 +66,7 @@ def point_of(frame: Frame, row: int = 0) -> Point:
         order=int(state.order[row]),
         reach=float(reach[0][row]) if reach else math.nan,
         escapes=int(state.escapes[row]),
-        attempt=int(attempt[row]) if hasattr(memory, "attempt") else 0,
+        attempt=int(attempt[row]) if hasattr(memory, "n_tries") else 0,
         positions=state.batch.positions[row, :n].cpu().numpy(),
         mode=_climbed(frame, row)[:n],
     )
@@ -129,7 +129,7 @@ class Run:
     def changed(self) -> dict[str, float]:
         """The knobs of the run that differ from the defaults."""
         chosen = hyperparameters_of(self.settings)
-        return {k.name: v for k in chosen.knobs() if (v := getattr(chosen, k.name)) != k.default}
+        return {k.name: v for k in chosen.tunable() if (v := getattr(chosen, k.name)) != k.default}
 
 
 def run_row(run: Run) -> Mapping[str, object]:

@@ -28,7 +28,7 @@ from gadlib.tuning.study import load
 EDGE = 0.05
 """A best value within this fraction of the range from an end lies at the edge."""
 
-_KNOBS = {knob.name: knob for kind in SOLVERS.values() for knob in kind.knobs()}
+_KNOBS = {knob.name: knob for kind in SOLVERS.values() for knob in kind.tunable()}
 
 
 class Range(NamedTuple):
