@@ -31,6 +31,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(Path(__file__).parent)]
 from mutants import Mutant, mutants_of  # noqa: E402
 from transplant import NotTransplantedError, living, put  # noqa: E402
 
+CAUGHT = ("caught", "hung")
 HEAVY = {"postgres", "grpc", "nest", "hen"}  # fixtures that start servers or packs of workers
 
 
@@ -45,9 +46,9 @@ class Measured:
 class Mutation:
     """A plugin of pytest that runs the collected tests once for each mutant."""
 
-    def __init__(self, options: argparse.Namespace, mutants: list[Mutant]) -> None:
-        self.options, self.mutants = options, mutants
-        self.rows: list[tuple[Mutant, str, str, float]] = []
+    def __init__(self, options: argparse.Namespace, mutants: list[Mutant], table: Path) -> None:
+        self.options, self.mutants, self.table = options, mutants, table
+        self.verdicts: list[tuple[str, str]] = []  # with the file
 
     def pytest_collection(self, session: pytest.Session) -> None:
         """Let hypothesis stop at the first example that fails."""
@@ -79,10 +80,21 @@ class Mutation:
             verdict, by = (
                 _try(session, items, mutant, functions, limit) if items else ("untouched", "")
             )
-            self.rows.append((mutant, verdict, by, time.monotonic() - started))
-            if verdict not in ("caught", "hung"):
-                print(f"{verdict}: {mutant}", flush=True)
+            self._note(mutant, verdict, by, time.monotonic() - started)
         return True
+
+    def _note(self, mutant: Mutant, verdict: str, by: str, seconds: float) -> None:
+        """A row of the table; it is written at once, so that a run may be broken off."""
+        if verdict not in CAUGHT:
+            print(f"{verdict}: {mutant}", flush=True)
+        if not self.verdicts:
+            self.table.parent.mkdir(parents=True, exist_ok=True)
+            self.table.write_text("file,line,inside,old,new,verdict,by,seconds\n")
+        self.verdicts.append((mutant.file, verdict))
+        m = mutant
+        with self.table.open("a", newline="") as file:
+            row = [m.file, m.line, m.inside, m.old, m.new, verdict, by, f"{seconds:.1f}"]
+            csv.writer(file).writerow(row)
 
     def _measure(self, session: pytest.Session) -> Measured:
         """Run all tests once, in a process of its own."""
@@ -196,26 +208,20 @@ def _chosen(options: argparse.Namespace) -> list[Mutant]:
     print(f"{len(found)} mutants of {len(files)} files", flush=True)
     if options.again:
         rows = csv.DictReader(options.again.open())
-        wanted = {(r["file"], r["old"], r["new"]) for r in rows if r["verdict"] != "caught"}
+        wanted = {(r["file"], r["old"], r["new"]) for r in rows if r["verdict"] not in CAUGHT}
         return [m for m in found if (m.file, m.old, m.new) in wanted]
     found = [m for m in found if options.only in m.file]
     drawn = random.Random(options.seed).sample(found, min(options.sample, len(found)))
     return sorted(drawn, key=lambda mutant: (mutant.file, mutant.line))
 
 
-def _report(rows: list, out: Path) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["file", "line", "inside", "old", "new", "verdict", "by", "seconds"])
-        for m, verdict, by, seconds in rows:
-            table.writerow([m.file, m.line, m.inside, m.old, m.new, verdict, by, f"{seconds:.1f}"])
-    counted = [row for row in rows if row[1] != "not put"]
-    for file in [*sorted({m.file for m, *_ in counted}), ""]:
-        of = [verdict for m, verdict, *_ in counted if file in ("", m.file)]
-        n_caught = sum(verdict in ("caught", "hung") for verdict in of)
+def _report(verdicts: list[tuple[str, str]]) -> None:
+    counted = [(file, verdict) for file, verdict in verdicts if verdict != "not put"]
+    for file in [*sorted({file for file, _ in counted}), ""]:
+        of = [verdict for name, verdict in counted if file in ("", name)]
+        n_caught = sum(verdict in CAUGHT for verdict in of)
         print(f"{n_caught:5d} of {len(of):5d} caught {n_caught / len(of):6.1%}  {file or 'all'}")
-    print(f"not put: {len(rows) - len(counted)}; the table: {out}")
+    print(f"not put: {len(verdicts) - len(counted)}")
 
 
 def main() -> None:
@@ -229,14 +235,13 @@ def main() -> None:
     parser.add_argument("--again", type=Path, help="a table, of which survivors are tried again")
     parser.add_argument("--tests", nargs="*", default=[], help="other tests than the wing's")
     options = parser.parse_args()
-    plugin = Mutation(options, _chosen(options))
+    name = f"{options.wing}{'_again' if options.again else ''}.csv"
+    plugin = Mutation(options, _chosen(options), ROOT / "runs" / "mutation" / name)
     tests = options.tests or [f"tests/{options.wing}"]
-    out = ROOT / "runs" / "mutation" / f"{options.wing}{'_again' if options.again else ''}.csv"
     os.chdir(ROOT)
     flags = ["-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:terminal", "--timeout=0", "-s"]
     pytest.main([*flags, *tests], plugins=[plugin])
-    if plugin.rows:
-        _report(plugin.rows, out)
+    _report(plugin.verdicts)
 
 
 if __name__ == "__main__":
