@@ -40,7 +40,7 @@ def test_every_name_of_the_stub_is_offered_and_explains_itself():
 
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="find_minimum"):
-        gadlib.find_minimum
+        gadlib.find_minimum  # noqa: B018
 
 
 def test_example_of_the_docstring_runs(tmp_path, monkeypatch, capsys):

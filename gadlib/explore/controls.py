@@ -18,7 +18,7 @@ from gadlib.explore.sliders import (
 )
 from gadlib.explore.tasks.background import Task
 from gadlib.explore.tasks.choice import ANCHORS, Molecule, potentials, recipe, task_of
-from gadlib.molecules.starting_points import MAX_NOISE, parse_start
+from gadlib.molecules.recipes import MAX_NOISE, parse_start
 from gadlib.settings.declarations import Hyperparameter
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
@@ -141,7 +141,7 @@ class Controls:
         )
         self.solver = _dropdown("solver", list(SOLVERS), settings.solver, "the step rule")
         self.criterion = _dropdown(
-            "criterion", CRITERIA, settings.criterion, "what ends a search; all three are judged"
+            "criterion", tuple(CRITERIA), settings.criterion, "what ends a search; all are judged"
         )
         self.n_steps = _number(
             "steps at most", settings.n_steps_per_sample, "then the search ends without success", 1

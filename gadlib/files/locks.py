@@ -1,7 +1,7 @@
 """Who else is at it: an output that one run at a time may write, folders whose process has died.
 
 Both are told by a lock on a file, which the kernel gives free when a process ends in whatever way.
-Where a file system can't lock, nothing is refused and nothing removed. Floor 0.
+Where a file system can't lock, nothing is refused and nothing removed.
 """
 
 from __future__ import annotations

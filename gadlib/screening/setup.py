@@ -1,7 +1,7 @@
 """What a search sets out with, as settings ask: hyperparameters, a calculator, starting points.
 
 What can't be followed is refused here, before anything is computed; what is wrong with one start is
-told with it. Floor 3.5.
+told with it.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from gadlib.files.reading import read_json
 from gadlib.files.shapes import TuningFile, fit
 from gadlib.molecules import reactions, starting_points
 from gadlib.molecules.reactions import Reaction
+from gadlib.molecules.recipes import parse_start
 from gadlib.molecules.starting_points import Start, require_some
 from gadlib.settings.calculators import identity
 from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.settings.reading import InputError, explain, shown
 from gadlib.settings.searches import SearchSettings, SetSettings
 from gadlib.solver.criteria import CRITERIA
-from gadlib.solver.mode_following import require_mode, wanted
+from gadlib.solver.mode_following import read_aim, require_mode
 
 
 def hyperparameters_of(settings: SearchSettings) -> Hyperparameters:
@@ -153,8 +154,8 @@ def require_usable(settings: SetSettings) -> None:
     require_mode(settings.mode)
     if isinstance(settings, SearchSettings):
         hyperparameters_of(settings)
-        starting_points.parse_start(settings.start_from)
-    if settings.calculator in ("scine", "surface"):  # quick to make; others may load a model
+        parse_start(settings.start_from)
+    if calculators.KINDS[settings.calculator].is_quick:  # others may load a model
         try:
             calculators.build(settings)
         except (ValueError, ImportError) as error:
@@ -191,7 +192,7 @@ def calculator_of(settings: SearchSettings, starts: Sequence[Start]) -> Calculat
     usable = known_to(calculator, starts)
     for start in usable:
         if not start.problem:
-            wanted(settings.mode, start.atomic_numbers, start.positions, start.ends)
+            read_aim(settings.mode, start.atomic_numbers, start.positions, start.ends)
     require_some(usable, settings.calculator)
     return calculator
 

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from gadlib import calculators
-from gadlib.__main__ import main
 from gadlib.benchmarks import step_times
+from gadlib.cli.parser import main
 
 
 def test_molecules_have_an_even_number_of_electrons_and_no_atoms_that_touch():

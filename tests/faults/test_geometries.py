@@ -23,8 +23,8 @@ from little_reactions import geometries as geometries_of
 from little_reactions import write_h5
 from optuna.trial import TrialState
 
-from gadlib.__main__ import main
 from gadlib.calculators.sparrow import Sparrow
+from gadlib.cli.parser import main
 from gadlib.molecules import geometries, reactions, starting_points
 from gadlib.screening.setup import known_to
 from gadlib.settings.reading import InputError
@@ -904,7 +904,7 @@ def test_reactions_that_another_program_is_writing_are_locked_not_damaged(tmp_pa
     path = tmp_path / "open.h5"
     with h5py.File(path, "w"):
         code = (
-            "import sys; from gadlib.__main__ import main; sys.exit(main(['search', '--h5-path',"
+            "import sys; from gadlib.cli.parser import main; sys.exit(main(['search', '--h5-path',"
             f" {str(path)!r}, '--out', {str(tmp_path / 'found.json')!r}]))"
         )
         ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

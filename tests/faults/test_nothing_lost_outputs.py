@@ -20,7 +20,7 @@ from faulty import Springs
 from little_searches import STARTS
 
 from gadlib import calculators
-from gadlib.__main__ import _parser, main
+from gadlib.cli.parser import main
 from gadlib.files import kept as keeping
 from gadlib.files import locks
 from gadlib.molecules import reactions, starting_points
@@ -29,7 +29,7 @@ from gadlib.paths.endpoints import Connection
 from gadlib.progress.bar import Bar
 from gadlib.progress.signs_of_life import Life
 from gadlib.screening import screen
-from gadlib.screening.jobs import failed
+from gadlib.screening.records import Record
 from gadlib.settings.reading import InputError
 from gadlib.settings.results import PathSettings
 from gadlib.settings.searches import SearchSettings
@@ -126,7 +126,7 @@ def test_report_does_not_say_that_anything_is_kept(tmp_path, monkeypatch, capsys
     def interrupted(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gadlib.cli.commands.settings_of", lambda *_: interrupted(None))
+    monkeypatch.setattr("gadlib.cli.parser.settings_of", lambda *_: interrupted(None))
     for name in ("report", "growth", "timing"):
         assert main([name]) == 130
         assert "kept" not in capsys.readouterr().err
@@ -215,7 +215,7 @@ def known():
 
 def saddles(known):
     return [
-        replace(failed(start, Status.SADDLE, ""), strict=True)
+        replace(Record.blank(start, Status.SADDLE, ""), criteria={"strict": True})
         for start in starting_points.starts(known, "ts")
     ]
 
@@ -295,42 +295,3 @@ def test_bar_of_a_screening_tells_steps_within_seconds(tmp_path):
             assert time.monotonic() < until, told
             told += os.read(process.stderr.fileno(), 4096).decode()
         assert "starting" in told
-
-
-SETTINGS_OF = {
-    "search": "SearchSettings",
-    "screen": "ScreenSettings",
-    "tune": "TuneSettings",
-    "results": "StudySettings",
-    "status": "StudySettings",
-    "validate": "ValidateSettings",
-    "irc": "PathSettings",
-    "calculators": "CalculatorSettings",
-    "benchmark": "BenchmarkSettings",
-    "timing": "TimingSettings",
-    "growth": "GrowthSettings",
-    "report": "ReportSettings",
-}
-
-
-@pytest.mark.parametrize("command", SETTINGS_OF)
-def test_flag_of_every_declared_setting_can_be_given(command):
-    from gadlib.cli.flags import settings_of
-    from gadlib.settings import results
-    from gadlib.settings import searches as settings
-
-    kind = getattr(settings, SETTINGS_OF[command], None) or getattr(results, SETTINGS_OF[command])
-    for name, field in kind.model_fields.items():
-        if name in ("hyperparameters", "ranges", "records", "ase_options"):
-            continue
-        default = field.default
-        other = {int: 7, float: 0.05, str: "given"}
-        annotation = field.annotation
-        plain = next((t for t in (bool, int, float, str) if annotation in (t, t | None)), None)
-        assert plain is not None, name
-        flag = "--" + name.replace("_", "-")
-        wanted = True if plain is bool else other[plain]
-        wanted = {"grace_s": 7.0, "device": "cuda:7"}.get(name, wanted)
-        given = [command, flag] if plain is bool else [command, flag, str(wanted)]
-        read = settings_of(kind, _parser().parse_args(given))
-        assert getattr(read, name) == wanted != default, name
