@@ -26,7 +26,7 @@ from ase.calculators.emt import EMT
 from gadlib.ase.potential import Potential
 from gadlib.molecules.starting_points import Start, problem_of
 from gadlib.progress import signs_of_life
-from gadlib.screening.jobs import Job, failed
+from gadlib.screening.jobs import Job
 from gadlib.screening.records import Record
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.reading import InputError
@@ -58,7 +58,7 @@ PEERS: dict[str, SellaHyperparameters] = {
 
 
 def require_installed() -> None:
-    """Nothing, when Sella can be imported.
+    """Raise InputError unless Sella can be imported.
 
     Raises:
         InputError: when it can't.
@@ -80,7 +80,7 @@ def searched(job: Job) -> Iterator[tuple[int, Record]]:
 
 def _searched(job: Job, start: Start) -> Record:
     if reason := problem_of(start, job.hyperparameters.closest_pair):
-        return failed(start, Status.BAD_START, f"{Status.BAD_START.sentence} {reason}")
+        return Record.blank(start, Status.BAD_START, f"{Status.BAD_START.sentence} {reason}")
     hyperparameters: Any = job.hyperparameters
     _warm(hyperparameters.coordinates)
     calc = Potential(job.calculator)
@@ -100,7 +100,7 @@ def _searched(job: Job, start: Start) -> Record:
     except Exception as error:  # foreign code may raise anything; it costs one record
         status, reason = Status.SOLVER_FAILED, f"Sella failed: {type(error).__name__}: {error}"
     return replace(
-        failed(start, status, reason),
+        Record.blank(start, status, reason),
         steps=getattr(search, "nsteps", 0),
         n_energy=calc.n_gradient,
         n_gradient=calc.n_gradient,
@@ -141,7 +141,7 @@ def _run(search: Any, atoms: Atoms, n_steps: int) -> Status:
 
 @cache
 def _warm(coordinates: Literal["cartesian", "internal"]) -> None:
-    """Nothing, after Sella's functions were loaded and compiled, which no search is charged with.
+    """Load and compile Sella's functions, so that no search is charged with it.
 
     What depends on the size of a molecule is compiled anew for it, and charged.
     """

@@ -1,7 +1,7 @@
 """What a search sets out with, as settings ask: hyperparameters, a calculator, starting points.
 
 What can't be followed is refused here, before anything is computed; what is wrong with one start is
-told with it. Floor 3.5.
+told with it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.settings.reading import InputError, explain, shown
 from gadlib.settings.searches import SearchSettings, SetSettings
 from gadlib.solver.criteria import CRITERIA
-from gadlib.solver.mode_following import require_mode, wanted
+from gadlib.solver.mode_following import read_aim, require_mode
 
 
 def hyperparameters_of(settings: SearchSettings) -> Hyperparameters:
@@ -192,7 +192,7 @@ def calculator_of(settings: SearchSettings, starts: Sequence[Start]) -> Calculat
     usable = known_to(calculator, starts)
     for start in usable:
         if not start.problem:
-            wanted(settings.mode, start.atomic_numbers, start.positions, start.ends)
+            read_aim(settings.mode, start.atomic_numbers, start.positions, start.ends)
     require_some(usable, settings.calculator)
     return calculator
 

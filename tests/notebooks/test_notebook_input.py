@@ -14,8 +14,7 @@ from gadlib.cli import notebooks
 from gadlib.files.writing import write_json
 from gadlib.molecules import reactions, starting_points
 from gadlib.paths.intended import _saddles
-from gadlib.screening.jobs import failed
-from gadlib.screening.records import payload
+from gadlib.screening.records import Record, payload
 from gadlib.settings.results import PathSettings
 from gadlib.settings.searches import SearchSettings
 from gadlib.solver.state import Status
@@ -98,7 +97,7 @@ def test_paths_of_no_result_file_are_refused_in_a_sentence(content, tmp_path):
 
 def test_paths_of_searches_without_a_saddle_are_sentences(tmp_path, capsys):
     starts = starting_points.starts(reactions.read(split="test", max_samples=1), "ts")
-    records = [failed(start, Status.OUT_OF_STEPS, "") for start in starts]
+    records = [Record.blank(start, Status.OUT_OF_STEPS, "") for start in starts]
     write_json(tmp_path / "search.json", payload(SearchSettings(), records))
     values = {"records": str(tmp_path / "search.json"), "out_dir": str(tmp_path / "irc")}
     assert run_cells("05_validate", values) == ""
