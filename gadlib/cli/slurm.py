@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gadlib.cli.demo import BACKEND, environment, notebook, require_parameters
 from gadlib.cluster.storage import require_url
+from gadlib.files.reading import read_text
 from gadlib.files.writing import require_writable
 from gadlib.screening.setup import read_best, require_tuned_for, require_usable, transfers
 from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
@@ -30,7 +31,6 @@ from gadlib.settings.reading import (
     Settings,
     explain,
     holds_password,
-    read_text,
     shown,
     without_secrets,
 )
