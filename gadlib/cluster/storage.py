@@ -40,10 +40,10 @@ TIMEOUT_S = 300.0
 """How long a database that does not answer is asked again."""
 
 _LOCKED_S = 60
-"""How long SQLite waits for its lock: a write takes milliseconds, and sixteen workers may queue."""
+"""How long SQLite waits for its lock, which many workers may want at once."""
 
 _JOURNAL_LOCK_S = 10
-"""After which a journal's lock counts as left by a dead process; it is held for milliseconds."""
+"""After which a journal's lock counts as left by a process that died: it is held for one write."""
 
 
 def open_storage(
@@ -119,7 +119,7 @@ def _unusable(reason: str) -> str:
 
 
 def _require_optuna(path: Path, shown: str, timeout_s: float) -> None:
-    """Nothing, when an SQLite file is Optuna's, or empty; in another program's nothing is made."""
+    """Raise InputError when an SQLite file is another program's: nothing is made there."""
     if not path.is_file() or not path.stat().st_size:
         return
     try:
