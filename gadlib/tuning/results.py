@@ -17,7 +17,7 @@ import optuna
 from tqdm.auto import tqdm
 
 from gadlib.cluster.retries import StorageLostError
-from gadlib.cluster.storage import alone
+from gadlib.files.locks import in_turn
 from gadlib.files.writing import write_json
 from gadlib.settings.reading import InputError
 from gadlib.tuning.study import collect_results
@@ -43,7 +43,7 @@ def write_results(study: optuna.Study, path: str | Path) -> Path:
 
 
 def _write(study: optuna.Study, path: Path) -> dict[str, Any]:
-    with alone(
+    with in_turn(
         path.with_name(f".{path.name}.lock")
     ):  # else an older state may be written over a newer one
         earlier = _read(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from gadlib.cluster.storage import alone
+from gadlib.files.locks import in_turn
 from gadlib.files.shapes import ResultFile
 from gadlib.molecules.reactions import drawn, seed_of, split_names
 from gadlib.molecules.starting_points import Start
@@ -33,7 +33,7 @@ def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]
         if told := describe_sample(wanted):
             print(told, flush=True)
         out = Path(settings.out_dir) / "screening.json"
-        with alone(out.with_name(f".{out.name}.lock")):  # other workers wait, and find it done
+        with in_turn(out.with_name(f".{out.name}.lock")):  # other workers wait, and find it done
             records = screen(wanted, starts=starts, out=out)
     else:
         before, records = require_screening(settings)

@@ -64,8 +64,11 @@ __all__ = [
 ]
 
 PRUNING = ("best_possible", "none")
-_WRITING_SHARE = 50
 _SLOW_WRITING_S = 1.0
+"""Writing results that takes longer is slow: a large study on a network disk."""
+
+_WRITING_SHARE = 50
+"""Slow writing is done again after that many times what it took, so that it costs 2 % at most."""
 
 
 def tune(
@@ -105,7 +108,15 @@ def tune(
     loop = Loop(worker, settings, calculator, tuple(chosen), Cache(out / "samples"))
     kept = Results(worker.study, results)
     kept.write()  # whose the file is, before anything is computed
-    tracking = Tracking(settings.study_name, worker.name, settings_shown(settings), str(out))
+    _run_trials(loop, kept, on_trial)
+    return worker.study
+
+
+def _run_trials(loop: Loop, kept: Results, on_trial: Callable[[optuna.Study], Any] | None) -> None:
+    """Run this worker's trials until the study has all, each reported as it ends."""
+    settings, worker = loop.settings, loop.worker
+    folder = str(kept.path.parent)
+    tracking = Tracking(settings.study_name, worker.name, settings_shown(settings), folder)
     pause = 0.0
     with (
         heard(),
@@ -113,8 +124,8 @@ def tune(
     ):
         loop.on_life = bar.live
         try:
-            with contextlib.closing(iter(loop)) as told:
-                for number in told:
+            with contextlib.closing(iter(loop)) as ended:
+                for number in ended:
                     with undisturbed():
                         _track(tracking, worker.trials()[number])
                         best = loop.best()
@@ -136,7 +147,6 @@ def tune(
                     now = read_status(worker.study)
                     best = None if now.best_trial is None else worker.trials()[now.best_trial]
                     tracking.end(summary_of(now.states, best))
-    return worker.study
 
 
 def _never_early(settings: TuneSettings, size: int) -> str:

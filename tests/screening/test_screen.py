@@ -18,8 +18,8 @@ from gadlib.solver.state import Status
 
 TIMES = ("elapsed_s", "calculator_s")
 PROMISED = """
-    name formula status message index1 strict bound imaginary_cm1 n_fragments steps escapes order
-    fmax energy eigenvalues n_energy n_gradient n_hessian elapsed_s positions
+    name formula status message criteria imaginary_cm1 n_fragments steps escapes order fmax
+    energy eigenvalues n_energy n_gradient n_hessian elapsed_s positions
 """
 
 
@@ -65,6 +65,7 @@ def test_result_file_has_settings_and_records_with_all_promised_fields(settings,
     assert content["settings"]["noise_seed"] == 42
     for record in content["records"]:
         assert set(PROMISED.split()) <= set(record)
+        assert set(record["criteria"]) == {"index1", "strict", "bound"}
         assert len(record["eigenvalues"]) == 2
         assert len(record["positions"]) == len(record["atomic_numbers"])
         assert record["n_hessian"] == record["steps"] + 1
