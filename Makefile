@@ -9,7 +9,7 @@ EXTRAS := test,lint,compare,tblite,make-data,postgres,grpc,voila,browser
 INSTALL := .venv/bin/python -m pip install -q -c constraints.txt
 INSTALLED := .venv/.installed
 
-.PHONY: help env demo test lab page lint clean
+.PHONY: help env demo test lab page site lint clean
 .DEFAULT_GOAL := help
 
 help: ## Say what can be made
@@ -29,6 +29,10 @@ lab: $(INSTALLED) ## Open the notebooks in JupyterLab
 page: $(INSTALLED) ## Serve notebooks/06_explore as a page of its own, with voila
 	JUPYTER_PATH=gadlib/explore .venv/bin/voila --template=offline notebooks/06_explore.ipynb
 
+site: $(INSTALLED) ## Make a web site of the pages and of executed notebooks, in runs/site
+	$(INSTALL) -e '.[docs]'
+	.venv/bin/python docs/make_site.py
+
 lint: $(INSTALLED) ## Check style, types, floors and that notebooks are stripped
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -42,8 +46,8 @@ clean: ## Remove caches and build leftovers; .venv and runs stay
 		\( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +
 
 # Parallelism is by process: one thread in each.
-demo test: export OMP_NUM_THREADS = 1
-demo test: export MKL_NUM_THREADS = 1
+demo test site: export OMP_NUM_THREADS = 1
+demo test site: export MKL_NUM_THREADS = 1
 # Otherwise pyright asks the network whether it is the latest.
 lint: export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 

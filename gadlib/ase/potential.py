@@ -39,7 +39,7 @@ class Potential(AseCalculator):
         properties: Any = ("energy",),
         system_changes: Any = all_changes,
     ) -> None:
-        """Nothing; the results are in `results`.
+        """Compute what is asked for, into `results`.
 
         Raises:
             CalculationFailed: with the reason that gadlib's calculator gives.

@@ -137,7 +137,7 @@ class SaddleSearch(Optimizer):
         return is_converged
 
     def step(self) -> None:
-        """Nothing; one step of the solver, or of the polish, was made.
+        """Make one step of the solver, or of the polish.
 
         Raises:
             CalculationFailed: when the calculator could not compute a point.

@@ -58,7 +58,7 @@ PEERS: dict[str, SellaHyperparameters] = {
 
 
 def require_installed() -> None:
-    """Nothing, when Sella can be imported.
+    """Raise InputError unless Sella can be imported.
 
     Raises:
         InputError: when it can't.
@@ -141,7 +141,7 @@ def _run(search: Any, atoms: Atoms, n_steps: int) -> Status:
 
 @cache
 def _warm(coordinates: Literal["cartesian", "internal"]) -> None:
-    """Nothing, after Sella's functions were loaded and compiled, which no search is charged with.
+    """Load and compile Sella's functions, so that no search is charged with it.
 
     What depends on the size of a molecule is compiled anew for it, and charged.
     """

@@ -2,6 +2,8 @@
 
 `get` finds one by name, `check` is the contract that each keeps (and that a calculator of your own
 must keep).
+
+Never: what its answers are for; a calculator knows no search, no step and no file of results.
 """
 
 from gadlib.calculators.contract import ContractError, check

@@ -1,6 +1,6 @@
 """The page's figures as PNG: the curves of runs, and the map of a sweep.
 
-They are drawn without pyplot, because they are drawn beside the main thread. Floor 5.
+They are drawn without pyplot, because they are drawn beside the main thread.
 """
 
 from __future__ import annotations
@@ -226,7 +226,7 @@ def _legend(ax: Axes, runs: Sequence[Run], *, is_live: bool) -> None:
 
 
 def draw_map(found: Map, n_steps: int) -> Figure:
-    """Steps at each value of one knob, or as a heat map over two; failures are crosses."""
+    """Steps against one hyperparameter, or as a heat map over two; failures are crosses."""
     figure, axes = panels(figure=Figure(figsize=(6.4, 3.9), layout="constrained"))
     ax = axes[0, 0]
     if np.isnan(found.steps).all():
@@ -249,7 +249,11 @@ def _draw_line(ax: Axes, found: Map) -> None:
         if chosen.any():
             shown = np.asarray(x)[chosen]
             ax.scatter(shown, steps[chosen], color=colour, marker=marker, label=label, zorder=3)
-    ax.set(xscale="log" if found.x.knob.log else "linear", xlabel=found.x.label, ylabel="steps")
+    ax.set(
+        xscale="log" if found.x.hyperparameter.log else "linear",
+        xlabel=found.x.label,
+        ylabel="steps",
+    )
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_ylim(bottom=0)
     ax.set_title("Steps until the search ended", loc="left")

@@ -1,4 +1,4 @@
-"""The page's search: Run and Stop, live curves, the molecule, the runs that are kept. Floor 5."""
+"""The page's search: Run and Stop, live curves, the molecule, the runs that are kept."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from gadlib.explore.panel import Panel, Throttle, Watch
 from gadlib.explore.tasks.background import Background, Ended, Refused, Task, search_tasks
 from gadlib.explore.tasks.choice import Molecule
 from gadlib.explore.tasks.series import Run, run_row
+from gadlib.report.searches.tries import tries_table
 from gadlib.screening.trajectories import Point
 from gadlib.settings.reading import InputError
 
@@ -47,6 +48,7 @@ class SearchPanel(Panel):
             description="Stop", icon="stop", disabled=True, tooltip="end the search at once"
         )
         self.status = w.HTML()
+        self.tries = w.HTML()
         self.curves = w.Image(value=curves_png([]), format="png", layout={"width": "600px"})
         self.molecule = MoleculeView()
         self.frame: Any = w.IntSlider(
@@ -71,7 +73,7 @@ class SearchPanel(Panel):
         self.stop_button.on_click(lambda _: self.stop())
         self.forget_button.on_click(lambda _: self._forget())
         buttons = w.HBox([self.run_button, self.stop_button])
-        view = w.VBox([self.molecule, w.HBox([self._play, self.frame])])
+        view = w.VBox([self.molecule, w.HBox([self._play, self.frame]), self.tries])
         self.bar = w.HBox([buttons, self.status])
         self.box = w.HBox(
             [self.curves, view], layout={"flex": "1 1 600px", "flex_flow": "row wrap"}
@@ -83,7 +85,7 @@ class SearchPanel(Panel):
         )
 
     def start(self) -> None:
-        """Nothing; the search that the controls say is started, or a sentence tells why not."""
+        """Start the search that the controls say, or say in a sentence why not."""
         if self.is_running:
             return
         try:
@@ -118,7 +120,9 @@ class SearchPanel(Panel):
             return
         if run.record is None and told:
             last = run.points[-1]
-            run.sentence = f"Running: {last.steps} steps, largest force {last.max_force:.2g} eV/Å."
+            number = f"try {last.n_tries + 1}, " if last.n_tries else ""
+            force = f"largest force {last.max_force:.2g} eV/Å"
+            run.sentence = f"Running: {number}{last.steps} steps, {force}."
         self._curves_due(partial(self._draw, run, is_live=True), now=is_first)
         self._molecule_due(partial(self._follow, run), now=is_first)
 
@@ -146,6 +150,7 @@ class SearchPanel(Panel):
 
     def _tell(self, run: Run) -> None:
         self.status.value = f"<b>Run {run.number}.</b> {html.escape(run.sentence)}"
+        self.tries.value = _tries_html(run)
 
     def _follow(self, run: Run) -> None:
         """The last moment of the run on the screen."""
@@ -203,3 +208,9 @@ class SearchPanel(Panel):
     def _tabulate(self, runs: list[Run]) -> None:
         table = pd.DataFrame([run_row(run) for run in runs])
         self._table.value = table.to_html(index=False, border=0) if runs else ""
+
+
+def _tries_html(run: Run) -> str:
+    """The tries of a run that has ended as a small table; empty where its solver makes none."""
+    table = pd.DataFrame() if run.record is None else tries_table([run.record])
+    return "" if table.empty else table.drop(columns="reaction").to_html(index=False, border=0)

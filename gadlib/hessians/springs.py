@@ -1,4 +1,4 @@
-"""A guess of the Hessian: springs on the bonds, angles and torsions of whatever geometry. Floor 2.
+"""A guess of the Hessian: springs on the bonds, angles and torsions of whatever geometry.
 
 Every constant fades smoothly with the distances of the atoms that it joins, so that no bond needs
 to be known. It is positive definite and costs no calculator call.

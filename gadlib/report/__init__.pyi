@@ -34,6 +34,8 @@ from .searches.surface import draw_flows as draw_flows
 from .searches.surface import draw_paths as draw_paths
 from .searches.surface import draw_surface as draw_surface
 from .searches.trajectory import draw_trajectory as draw_trajectory
+from .searches.tries import tries_sentence as tries_sentence
+from .searches.tries import tries_table as tries_table
 from .style import wrapped as wrapped
 from .tuning.importances import collect_importances as collect_importances
 from .tuning.importances import draw_importances as draw_importances

@@ -21,7 +21,7 @@ from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.searches import SearchSettings
 from gadlib.solver.criteria import Verdict
-from gadlib.solver.mode_following import stack, wanted
+from gadlib.solver.mode_following import read_aim, stack
 from gadlib.solver.search import Frame, search
 from gadlib.solver.state import State, Status
 from gadlib.solver.trust.tries import tell_tries
@@ -121,7 +121,7 @@ def search_each(
 def _frames(job: Job) -> Iterator[Frame]:
     batch = Batch.pack([s.positions for s in job.starts], [s.atomic_numbers for s in job.starts])
     batch = batch.to(getattr(job.calculator, "device", batch.positions.device))
-    aims = [wanted(job.mode, s.atomic_numbers, s.positions, s.ends) for s in job.starts]
+    aims = [read_aim(job.mode, s.atomic_numbers, s.positions, s.ends) for s in job.starts]
     directions = stack(aims, batch.positions.shape[1])
     return search(
         job.calculator,

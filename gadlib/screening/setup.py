@@ -26,7 +26,7 @@ from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.settings.reading import InputError, explain, shown
 from gadlib.settings.searches import SearchSettings, SetSettings
 from gadlib.solver.criteria import CRITERIA
-from gadlib.solver.mode_following import require_mode, wanted
+from gadlib.solver.mode_following import read_aim, require_mode
 
 
 def hyperparameters_of(settings: SearchSettings) -> Hyperparameters:
@@ -181,7 +181,7 @@ def calculator_of(settings: SearchSettings, starts: Sequence[Start]) -> Calculat
     usable = mark_unknown_elements(calculator, starts)
     for start in usable:
         if not start.problem:
-            wanted(settings.mode, start.atomic_numbers, start.positions, start.ends)
+            read_aim(settings.mode, start.atomic_numbers, start.positions, start.ends)
     require_some(usable, settings.calculator)
     return calculator
 

@@ -1,7 +1,7 @@
 """What a point is measured by where success is judged: order, forces, frequency, fragments.
 
 Which of it makes a success is a row of `gadlib.settings.criteria.CRITERIA`. What a nearly straight
-chain bends by is no rotation here (`normal_modes.judged`).
+chain bends by is no rotation here (`normal_modes.exact_spectrum`).
 """
 
 from __future__ import annotations

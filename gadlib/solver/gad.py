@@ -25,6 +25,9 @@ from gadlib.settings.hyperparameters import GadHyperparameters
 from gadlib.solver.points import arrive, begin
 from gadlib.solver.state import State
 
+REACHES = ("index1",)
+"""The dynamics stops short of stationary points, at forces about 0.01 eV/A."""
+
 FIRST_TIME_STEP = 1e-3
 """The time step at the start and after an escape, in A^2/eV."""
 

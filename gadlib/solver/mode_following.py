@@ -1,9 +1,8 @@
 """Which mode a search climbs first: directions that it is to have most of.
 
-A search climbs the lowest mode unless it is told more: the bonds that change from reactant to
-product, or atoms or bonds by name. What is wanted is told as an aim; the solver takes the mode with
-the largest part within it (mode following: Cerjan, Miller, J. Chem. Phys. 75, 2800 (1981),
-doi:10.1063/1.442352). Floor 2.
+A search climbs the lowest mode unless it is given more: the bonds that change from reactant to
+product, or atoms or bonds by name. That is its aim; the solver takes the mode with the largest part
+within it (mode following: Cerjan, Miller, J. Chem. Phys. 75, 2800 (1981), doi:10.1063/1.442352).
 """
 
 from __future__ import annotations
@@ -30,11 +29,7 @@ _CHANGED = 0.25
 
 
 def require_mode(mode: str) -> None:
-    """Nothing, when the mode is one that can be asked for.
-
-    Raises:
-        InputError: when it is not.
-    """
+    """Raise InputError unless the mode is one that can be asked for."""
     if mode in ("lowest", "reaction") or _ATOMS.fullmatch(mode) or _BONDS.fullmatch(mode):
         return
     raise InputError(
@@ -43,7 +38,7 @@ def require_mode(mode: str) -> None:
     )
 
 
-def wanted(
+def read_aim(
     mode: str,
     atomic_numbers: Int[np.ndarray, " n"],
     positions: Float[np.ndarray, "n 3"],

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gadlib.batch import Batch
 from gadlib.evaluation import Calculator, Evaluation, evaluate
-from gadlib.hessians.normal_modes import Spectrum, judged
+from gadlib.hessians.normal_modes import Spectrum, exact_spectrum
 from gadlib.molecules.bonds import n_fragments
 from gadlib.rows import put, take
 from gadlib.solver.aim import Aim
@@ -83,7 +83,7 @@ def _hessian_of(evaluation: Evaluation) -> Tensor:
 def _spectrum_at(hessian: Tensor, batch: Batch, forces: Tensor) -> Spectrum:
     if not batch.positions.isfinite().all():  # a failed start, of which no spectrum can be taken
         batch = batch.moved_to(torch.where(batch.positions.isfinite(), batch.positions, 0.0))
-    return judged(hessian.nan_to_num(0.0), batch, forces)
+    return exact_spectrum(hessian.nan_to_num(0.0), batch, forces)
 
 
 def compute(calculator: Calculator, state: State, is_exact: Bool[Tensor, " B"]) -> State:
@@ -120,7 +120,7 @@ def add_hessian(calculator: Calculator, state: State) -> State:
 
 def take_spectrum(state: State) -> State:
     """The state, whose Hessian is exact, with the spectrum by which points are judged."""
-    return replace(state, spectrum=judged(state.hessian, state.batch, state.forces))
+    return replace(state, spectrum=exact_spectrum(state.hessian, state.batch, state.forces))
 
 
 def try_hessian(calculator: Calculator, state: State) -> tuple[State, tuple[str, ...]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Int
@@ -22,29 +22,11 @@ from gadlib.evaluation import Calculator
 from gadlib.molecules.bonds import n_fragments
 from gadlib.rows import concatenate, narrow, put, take
 from gadlib.settings.hyperparameters import Hyperparameters
-from gadlib.solver import gad, gad_newton
 from gadlib.solver.aim import Aim
 from gadlib.solver.criteria import CRITERIA, Verdict, judge
 from gadlib.solver.proof import confirm, prove
+from gadlib.solver.rules import rule_for
 from gadlib.solver.state import APART, State, Status
-from gadlib.solver.trust import rule as trust
-
-
-@runtime_checkable
-class StepRule(Protocol):
-    """A way to step: two functions in the same order of arguments, in a module of their own."""
-
-    def init(self, calculator: Calculator, batch: Batch, hyperparameters) -> State:
-        """The state at the starting points."""
-        ...
-
-    def step(self, calculator: Calculator, state: State, hyperparameters) -> State:
-        """The state after one step of every system."""
-        ...
-
-
-RULES: dict[str, StepRule] = {"gad": gad, "trust": trust}
-"""The step rules by the name of their solver."""
 
 _GROUPS = 5
 """In which a batch is renewed: waiting systems enter when a fifth of it is free. Other sizes of
@@ -141,7 +123,7 @@ class _Search:
         batch: Batch,
         wanted: Aim | None,
     ) -> None:
-        self.rule = _rule(hyperparameters, goal.criterion)
+        self.rule = rule_for(hyperparameters, goal.criterion)
         self.calculator, self.hyperparameters, self.goal = calculator, hyperparameters, goal
         self.capacity, self.batch, self.wanted = capacity, batch, wanted
         self.waiting = torch.arange(len(batch), device=batch.positions.device)
@@ -220,13 +202,6 @@ def _require(criterion: str, n_steps: int, capacity: int) -> None:
         raise ValueError(
             f"n_steps {n_steps}, capacity {capacity}: expected n_steps >= 0 and capacity >= 1"
         )
-
-
-def _rule(hyperparameters: Hyperparameters, criterion: str) -> StepRule:
-    """The solver's; where saddles are asked of the dynamics, the one that lands."""
-    if hyperparameters.solver == "gad" and criterion != "index1":
-        return gad_newton
-    return RULES[hyperparameters.solver]
 
 
 def _keep_strict(kept: dict[int, State], frame: Frame, criterion: str) -> None:

@@ -1,68 +1,73 @@
-"""The last line of a journal that was cut off is removed before another is written."""
+"""A journal that was cut off is mended before it is written to; nothing else of it is lost."""
 
 import json
 
+import optuna
 import pytest
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
 from gadlib.cluster import journal
-from gadlib.cluster.journal import TidyJournal, _end_of_last_line
+from gadlib.cluster.journal import TidyJournal
+
+LINE = {"op_code": 0}
+
+
+def text_of(path):
+    return path.read_text().splitlines()
 
 
 @pytest.fixture
-def opened(tmp_path):
-    path = tmp_path / "study.log"
-    return path, TidyJournal(str(path), lock_obj=JournalFileSymlinkLock(str(path)))
+def path(tmp_path):
+    return tmp_path / "study.log"
 
 
+def test_whole_lines_stay(path):
+    backend = TidyJournal(str(path))
+    backend.append_logs([LINE])
+    backend.append_logs([LINE | {"n": 2}])
+    assert [json.loads(line) for line in text_of(path)] == [LINE, LINE | {"n": 2}]
+
+
+@pytest.mark.parametrize("n_whole", [0, 1, 2])
 @pytest.mark.parametrize(
-    ("content", "end"),
-    [
-        (b"", 0),
-        (b"cut", 0),
-        (b"one\n", 4),
-        (b"one\ncut", 4),
-        (b"one\n\n", 5),
-        (b"one\n" + b"x" * 65535, 4),
-        (b"one\n" + b"x" * 65536, 4),
-        (b"one\n" + b"x" * 200_000, 4),
-        (b"x" * 200_000, 0),
-    ],
+    "torn", ["{", '{"op_code": 4, "worker', "x" * 65535, "x" * 65536, "x" * 200000]
 )
-def test_the_end_of_the_last_line_is_found_however_long_the_rest_is(tmp_path, content, end):
-    path = tmp_path / "study.log"
-    path.write_bytes(content)
-    assert _end_of_last_line(path) == end
+def test_what_was_cut_off_goes_and_no_more(path, n_whole, torn):
+    backend = TidyJournal(str(path))
+    path.write_text("".join(json.dumps(LINE | {"n": n}) + "\n" for n in range(n_whole)) + torn)
+    backend.append_logs([LINE])
+    expected = [LINE | {"n": n} for n in range(n_whole)] + [LINE]
+    assert [json.loads(line) for line in text_of(path)] == expected
 
 
-def test_a_line_is_appended_after_the_last_whole_one(opened):
-    path, backend = opened
-    backend.append_logs([{"a": 1}])
-    with path.open("a") as file:
-        file.write('{"b": ')
-    backend.append_logs([{"c": 3}])
-    assert [json.loads(line) for line in path.read_text().splitlines()] == [{"a": 1}, {"c": 3}]
+def test_a_line_that_a_full_disk_cut_off_is_taken_back(path, monkeypatch):
+    backend = TidyJournal(str(path))
+    backend.append_logs([LINE])
 
-
-def test_what_could_not_be_written_whole_is_removed(opened, monkeypatch):
-    path, backend = opened
-    backend.append_logs([{"a": 1}])
-
-    def no_room(self, logs):
+    def fill(self, logs):
         with path.open("a") as file:
-            file.write('{"b": ')
+            file.write('{"op_co')
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(JournalFileBackend, "append_logs", no_room)
+    monkeypatch.setattr(optuna.storages.journal.JournalFileBackend, "append_logs", fill)
     with pytest.raises(OSError, match="No space left"):
-        backend.append_logs([{"b": 2}])
-    assert path.read_text() == '{"a":1}\n'
+        backend.append_logs([LINE])
+    assert [json.loads(line) for line in text_of(path)] == [LINE]
 
 
-def test_a_whole_file_is_not_cut(opened, monkeypatch):
-    path, backend = opened
-    backend.append_logs([{"a": 1}])
-    cut = []
-    monkeypatch.setattr(journal.os, "truncate", lambda *given: cut.append(given))
-    backend.append_logs([{"c": 3}])
-    assert cut == [] and len(path.read_text().splitlines()) == 2
+def test_others_wait_while_a_journal_is_mended(path, monkeypatch):
+    backend = TidyJournal(str(path))
+    backend.append_logs([LINE])
+    held = []
+    truncate = journal.os.truncate
+
+    def look(file, size):
+        held.append([p.name for p in path.parent.iterdir() if "lock" in p.name])
+        truncate(file, size)
+
+    monkeypatch.setattr(journal.os, "truncate", look)
+    with path.open("a") as file:
+        file.write("{")
+    backend.append_logs([LINE])
+    assert held == [["study.log.lock"]]
+    backend.append_logs([LINE])
+    assert len(held) == 1

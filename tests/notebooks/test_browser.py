@@ -71,8 +71,8 @@ def button(visit, text):
     return visit.page.locator(f".widget-button:has-text('{text}')").first
 
 
-def readout(visit, knob):
-    row = visit.page.locator(f".widget-inline-hbox:has(label:has-text('{knob}'))").first
+def readout(visit, name):
+    row = visit.page.locator(f".widget-inline-hbox:has(label:has-text('{name}'))").first
     return row.locator(".widget-readout").inner_text()
 
 
@@ -86,7 +86,7 @@ def image_source(visit):
 
 
 def drive(visit):
-    """What a reader does: turn a knob with the keyboard, run, watch; the seconds to the curves.
+    """What a reader does: move a slider with the keyboard, run, watch; the seconds to the curves.
 
     The least of three runs: other tests keep the processors busy meanwhile.
     """

@@ -12,8 +12,10 @@ import numpy as np
 import optuna
 import pytest
 from little_studies import (
+    DEFAULT,
     DEFAULTS,
     SPACE,
+    WORSE,
     foreign,
     make_study,
     of_other_parameters,
@@ -21,6 +23,7 @@ from little_studies import (
     record,
     stored,
     texts,
+    write_studies,
 )
 from matplotlib.colors import to_hex
 
@@ -38,16 +41,16 @@ from gadlib.settings.searches import ScreenSettings, SearchSettings
 from gadlib.settings.studies import ValidateSettings
 
 
+@pytest.fixture
+def results(tmp_path):
+    return write_studies(tmp_path)
+
+
 @pytest.fixture(autouse=True)
 def drawn_nowhere():
     matplotlib.use("Agg")
     yield
     plt.close("all")
-
-
-DEFAULT = [record("a", 10), record("b", 20), record("c", 30), record("d", 99, index1=False)]
-WORSE = [record("a", 5), record("b", 99, index1=False), record("c", 36), record("d", 40)]
-WORSE[2] = replace(WORSE[2], n_gradient=12)
 
 
 def screened(*difficult: str, of: str = "abcd") -> report.Screened:
@@ -313,7 +316,7 @@ def test_page_without_a_readable_database_says_so(content, results, capsys):
 # Stability and seeds
 
 
-def test_resampled_importances_find_the_knob_that_matters_each_time():
+def test_resampled_importances_find_the_hyperparameter_that_matters_each_time():
     study = random_study(60)
     stability = report.collect_stability(study, report.collect_importances(study), n_resamples=4)
     assert set(stability.shares) == {"PED-ANOVA", "fANOVA"}
@@ -363,7 +366,7 @@ def test_best_value_at_an_edge_asks_for_a_wider_range(low, high, log, position, 
     assert suggested_range(Range("x", low, high, log), position) == expected
 
 
-def test_suggested_range_stays_within_the_limits_of_the_knob():
+def test_suggested_range_stays_within_the_limits_of_the_hyperparameter():
     (patience,) = (k for k in GadHyperparameters.tunable() if k.name == "plateau_patience")
     low = Range("plateau_patience", patience.low, patience.high, False)
     assert suggested_range(low, 0.0) == f"{patience.least:g} .. {patience.high:g}"
@@ -373,19 +376,19 @@ def test_suggested_range_stays_within_the_limits_of_the_knob():
 
 def big_study(n: int, n_samples: int) -> optuna.Study:
     generator = np.random.default_rng(3)
-    knobs = GadHyperparameters.tunable()
+    hyperparameters = GadHyperparameters.tunable()
     space = {
         k.name: optuna.distributions.IntDistribution(int(k.low), int(k.high))
         if k.type is int
         else optuna.distributions.FloatDistribution(k.low, k.high, log=k.log)
-        for k in knobs
+        for k in hyperparameters
     }
     trials = []
     for _ in range(n):
-        spot = generator.random(len(knobs))
+        spot = generator.random(len(hyperparameters))
         params = {
             k.name: k.type(k.low * (k.high / k.low) ** u if k.log else k.low + u * (k.high - k.low))
-            for k, u in zip(knobs, spot, strict=True)
+            for k, u in zip(hyperparameters, spot, strict=True)
         }
         solved = generator.random(n_samples) < spot[0]
         samples = [
@@ -426,24 +429,6 @@ def test_figures_of_a_thousand_trials_are_drawn_within_twenty_seconds(tmp_path):
 
 
 # The page
-
-
-@pytest.fixture
-def results(tmp_path):
-    """A folder with two studies in SQLite and a validation."""
-    for name, n in (("one", 30), ("two", 20)):
-        url = f"sqlite:///{tmp_path / name}.db"
-        optuna.copy_study(
-            from_study_name="little", from_storage=_stored(n), to_storage=url, to_study_name=name
-        )
-        optuna.load_study(study_name=name, storage=url).set_user_attr("gadlib", {})
-    for side, records in (("default", DEFAULT), ("tuned", WORSE)):
-        write_json(tmp_path / f"{side}.json", payload(ValidateSettings(), records))
-    return tmp_path
-
-
-def _stored(n: int) -> optuna.storages.BaseStorage:
-    return random_study(n)._storage
 
 
 def test_page_is_one_file_that_asks_nothing_of_the_network(results, capsys):

@@ -19,7 +19,7 @@ from gadlib.molecules.reactions import read
 from gadlib.molecules.starting_points import starts
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.image_step import FLOOR, move_above
-from gadlib.solver.mode_following import stack, wanted
+from gadlib.solver.mode_following import read_aim, stack
 from gadlib.solver.points import begin
 from gadlib.solver.search import search
 from gadlib.solver.state import Status
@@ -246,7 +246,9 @@ def test_an_aim_leads_from_the_reactant_over_the_saddle_of_its_reaction():
     found = read(max_samples=12)
     ended = {}
     for mode in ("lowest", "reaction"):
-        aims = [wanted(mode, r.atomic_numbers, r.reactant, (r.reactant, r.product)) for r in found]
+        aims = [
+            read_aim(mode, r.atomic_numbers, r.reactant, (r.reactant, r.product)) for r in found
+        ]
         batch = Batch.pack([r.reactant for r in found], [r.atomic_numbers for r in found])
         frames = search(
             get("scine"),
@@ -272,7 +274,8 @@ def test_a_search_with_an_aim_climbs_again_from_where_it_began(mode):
     (start,) = starts(read(max_samples=1), "midpoint_rt_noise0.3A")
     batch = Batch.pack([start.positions], [start.atomic_numbers])
     aims = stack(
-        [wanted(mode, start.atomic_numbers, start.positions, start.ends)], batch.positions.shape[1]
+        [read_aim(mode, start.atomic_numbers, start.positions, start.ends)],
+        batch.positions.shape[1],
     )
     frames = search(
         get("scine"), batch, TrustHyperparameters(try_steps=20), wanted=aims, criterion="bound"

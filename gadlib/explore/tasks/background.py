@@ -1,7 +1,7 @@
 """Searches in a process of their own, which can be ended at any moment.
 
 The processes are forked from a server that has imported what a search needs, so that one starts
-within some hundredths of a second; ending one ends whatever its calculator is at. Floor 5.
+within some hundredths of a second; ending one ends whatever its calculator is at.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Background:
         return told
 
     def stop(self) -> None:
-        """Nothing; the process is ended, whatever it is at."""
+        """End the process, whatever it is at."""
         self._is_over = True
         self._process.terminate()
         self._process.join(_GRACE_S)
@@ -106,7 +106,7 @@ class Background:
 
 
 def prepare() -> None:
-    """Nothing; the server that searches are forked from is up, so that the first starts at once."""
+    """Start the server that searches are forked from, so that the first begins at once."""
     first = Background(_nothing)
     until = time.monotonic() + 60
     while not first.is_over and time.monotonic() < until:

@@ -1,7 +1,4 @@
-"""What can be chosen: reactions or geometries, starts, potentials; and the task that a choice is.
-
-Floor 5.
-"""
+"""What can be chosen (reactions or geometries, starts, potentials), and the task that it makes."""
 
 from __future__ import annotations
 
@@ -102,10 +99,10 @@ def _label(potential: Mapping[str, Any]) -> str:
 
 
 def require_usable(settings: ExploreSettings) -> None:
-    """Nothing, when the calculator, the solver and the criterion that are set exist.
+    """Refuse settings whose calculator, solver or criterion does not exist.
 
     Raises:
-        InputError: when one is unknown, or a knob that is set is not the solver's.
+        InputError: when one is unknown, or a hyperparameter that is set is not the solver's.
     """
     if settings.calculator not in calculators.NAMES:
         raise InputError(
@@ -136,8 +133,8 @@ def task_of(molecule: Molecule, values: Mapping[str, Any]) -> Task:
     return Task(settings, start)
 
 
-def with_knobs(task: Task, values: Mapping[str, float]) -> Task:
-    """The same search with other values of some knobs."""
+def with_hyperparameters(task: Task, values: Mapping[str, float]) -> Task:
+    """The same search with other values of some hyperparameters."""
     changed = dict(task.settings.hyperparameters) | dict(values)
     settings = task.settings.model_copy(update={"hyperparameters": changed})
     hyperparameters_of(settings)

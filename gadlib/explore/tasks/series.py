@@ -49,7 +49,7 @@ class Run:
         return rises(self.points, name)
 
     def changed(self) -> dict[str, float]:
-        """The knobs of the run that differ from the defaults."""
+        """The hyperparameters of the run that differ from the defaults."""
         chosen = hyperparameters_of(self.settings)
         return {k.name: v for k in chosen.tunable() if (v := getattr(chosen, k.name)) != k.default}
 
@@ -63,9 +63,10 @@ def run_row(run: Run) -> Mapping[str, object]:
         "reaction": run.name,
         "start": run.settings.start_from,
         "solver": run.settings.solver,
-        "knobs": ", ".join(shown) or "defaults",
+        "hyperparameters": ", ".join(shown) or "defaults",
         "criteria met": _criteria(record),
         "steps": "" if last is None else last.steps,
+        "tries": "" if record is None else len(record.tries) or "",
         "largest force (eV/Å)": "" if last is None else f"{last.max_force:.2g}",
         "imaginary (cm⁻¹)": _number(record and record.imaginary_cm1, "{:.0f}i"),
         "gradients": "" if record is None else record.n_gradient,

@@ -25,6 +25,7 @@ from gadlib.hessians.trust_region import matvec
 from gadlib.molecules.bonds import n_fragments
 from gadlib.rows import pick, put
 from gadlib.settings.hyperparameters import TrustHyperparameters
+from gadlib.solver.criteria import CRITERIA
 from gadlib.solver.image_step import STRIDE, adapt_radius, image_move, lowest_mode, move_above
 from gadlib.solver.points import add_hessian, begin, compute, take_spectrum
 from gadlib.solver.state import State, along_modes
@@ -42,6 +43,8 @@ from gadlib.solver.trust.memory import Origin, TrustMemory, Try, is_aiming, most
 from gadlib.solver.trust.phases import Phase
 from gadlib.solver.trust.tries import next_try
 from gadlib.solver.trust.wall import gap, is_adrift, push_apart, wall
+
+REACHES = CRITERIA
 
 
 def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparameters) -> State:

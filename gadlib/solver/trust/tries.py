@@ -161,7 +161,7 @@ REASONS = (
     Reason(Phase.CLIMBING, Ending.IN_PIECES, is_in_pieces),
     Reason(Phase.CLIMBING, Ending.TOO_LONG, is_too_long),
 )
-"""Why tries are over; of several reasons that hold the first is told."""
+"""Why tries are over; of several reasons that hold the first is given."""
 
 
 def _end_tries(state: State, ending: Int[Tensor, " B"]) -> tuple[tuple[PastTry, ...], ...]:
