@@ -5,11 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from gadlib.settings.calculators import CalculatorSettings
-from gadlib.settings.effects import (
-    CHOICE,
-    Count,
-    Seed,
-)
+from gadlib.settings.effects import CHOICE, Count, Seed
 from gadlib.settings.searches import SetSettings
 
 
