@@ -1,7 +1,7 @@
 """The face that gadlib shows to ASE: a saddle search that is one of its optimizers, potentials.
 
 `SaddleSearch` stands where another optimizer stood; log, trajectory, `attach`, `run` and `irun`
-are ASE's own. Floor 4.
+are ASE's own.
 
 Reference: Hjorth Larsen et al., J. Phys.: Condens. Matter 29, 273002 (2017),
 doi:10.1088/1361-648X/aa680e.
@@ -23,9 +23,10 @@ from gadlib.ase.potential import Potential
 from gadlib.batch import Batch
 from gadlib.calculators.ase import Held
 from gadlib.evaluation import Calculator
+from gadlib.settings.criteria import IMAGINARY_MIN_CM1
 from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.settings.reading import InputError, explain
-from gadlib.solver.criteria import FORCE_TOL, IMAGINARY_MIN_CM1, Criterion, judge
+from gadlib.solver.criteria import FORCE_TOL, judge
 from gadlib.solver.image_step import polish
 from gadlib.solver.points import begin
 from gadlib.solver.search import Frame, search
@@ -77,7 +78,7 @@ class SaddleSearch(Optimizer):
         trajectory: Any = None,
         *,
         solver: str = "trust",
-        criterion: Criterion = "strict",
+        criterion: str = "strict",
         hyperparameters: Mapping[str, Any] | Hyperparameters | None = None,
         displacement: float = 0.01,
         **options: Any,
@@ -86,9 +87,9 @@ class SaddleSearch(Optimizer):
             raise InputError("restart: a saddle search writes no restart files; expected None")
         if criterion not in ("strict", "bound"):
             raise InputError(f"criterion {criterion!r}: expected strict or bound")
-        knobs = {name: options.pop(name) for name in set(options) - _OF_ASE}
-        self.hyperparameters = _hyperparameters(solver, hyperparameters, knobs)
-        self.criterion: Criterion = criterion
+        named = {name: options.pop(name) for name in set(options) - _OF_ASE}
+        self.hyperparameters = _hyperparameters(solver, hyperparameters, named)
+        self.criterion: str = criterion
         self.potential = _potential(atoms, displacement)
         self._frames: Iterator[Frame] = iter(())
         self._state: State | None = None
@@ -217,7 +218,7 @@ _OF_ASE = frozenset({"append_trajectory", "master", "comm", "loginterval"})
 
 
 def _hyperparameters(
-    solver: str, given: Mapping[str, Any] | Hyperparameters | None, knobs: Mapping[str, Any]
+    solver: str, given: Mapping[str, Any] | Hyperparameters | None, named: Mapping[str, Any]
 ) -> Hyperparameters:
     if solver not in SOLVERS:
         raise InputError(f"solver {solver!r}: expected one of {', '.join(SOLVERS)}")
@@ -226,7 +227,7 @@ def _hyperparameters(
             raise InputError(f"hyperparameters of {given.solver!r}: expected those of {solver!r}")
         given = given.model_dump()
     try:
-        return SOLVERS[solver](**{**(given or {}), **knobs})
+        return SOLVERS[solver](**{**(given or {}), **named})
     except ValidationError as error:
         raise InputError(explain(error)) from None
 

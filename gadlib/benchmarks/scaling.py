@@ -1,7 +1,7 @@
 """How the cost of a saddle grows with the molecule: searches on chains of more and more carbons.
 
 Every start is an alkane stretched out, its middle bond turned half way from anti to gauche, its
-atoms shaken; so the chemistry is the same at every size, and only the size differs. Floor 6.
+atoms shaken; so the chemistry is the same at every size, and only the size differs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from gadlib.molecules.starting_points import Start
 from gadlib.screening.jobs import Job, search_starts
-from gadlib.screening.records import gradients_of, proof_apart
+from gadlib.screening.records import gradients_of, without_proof
 from gadlib.screening.setup import calculator_of, hyperparameters_of
 from gadlib.settings.benchmarks import GrowthSettings
 from gadlib.settings.reading import InputError, shown
@@ -119,12 +119,12 @@ def rows(settings: GrowthSettings) -> Iterator[GrowthRow]:
             f" ({error})"
         ) from None
     shared = {n: getattr(settings, n) for n in SearchSettings.model_fields if hasattr(settings, n)}
-    plain = SearchSettings.read(shared)
+    plain = SearchSettings.read(shared | {"criterion": "strict", "batch_size": settings.n_starts})
     hyperparameters = hyperparameters_of(plain)
     calculator = calculator_of(plain, all_starts[0])
     for same in tqdm(all_starts, desc="chains", unit="chain"):
-        job = Job(calculator, tuple(same), hyperparameters, "strict", settings.n_steps_per_sample)
-        records = [proof_apart(r) for r in search_starts(job)]
+        job = Job.of(plain, same, calculator, hyperparameters)
+        records = [without_proof(r) for r in search_starts(job)]
         good = [r for r in records if r.strict]
         yield GrowthRow(
             n_atoms=len(same[0].atomic_numbers),

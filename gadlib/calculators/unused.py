@@ -4,7 +4,7 @@ Many begin with the wave function of the geometry before, held in attributes or 
 end in another solution than a new one does: then a result depends on what was computed before. So
 for each geometry the attributes are put back, and one that writes files gets an empty folder. What
 can't be put back is built anew where that is possible. Neural networks are shared: an evaluation
-changes nothing in them. Floor 3.
+changes nothing in them.
 """
 
 from __future__ import annotations

@@ -21,8 +21,9 @@ from gadlib.explore.sliders import (
 )
 from gadlib.explore.tasks.background import Task
 from gadlib.explore.tasks.choice import ANCHORS, Molecule, potentials, recipe, task_of
-from gadlib.molecules.starting_points import MAX_NOISE, parse_start
-from gadlib.settings.hyperparameters import SOLVERS, Knob
+from gadlib.molecules.recipes import MAX_NOISE, parse_start
+from gadlib.settings.declarations import Hyperparameter
+from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import ExploreSettings, SearchSettings
 from gadlib.solver.criteria import CRITERIA
@@ -32,7 +33,7 @@ _LABEL = {"description_width": "190px"}
 _MAX_WHOLE = 2**53 - 1  # of a browser
 
 
-def knob_slider(knob: Knob) -> Any:
+def knob_slider(knob: Hyperparameter) -> Any:
     """The slider of one hyperparameter, at its default."""
     form = slider_of(knob)
     common: dict[str, Any] = {
@@ -66,7 +67,7 @@ class KnobSliders:
     def __init__(self, solver: str) -> None:
         self.solver = solver
         kind = SOLVERS[solver]
-        self._knobs = {knob.name: knob for knob in kind.knobs()}
+        self._knobs = {knob.name: knob for knob in kind.tunable()}
         self.sliders = {name: knob_slider(knob) for name, knob in self._knobs.items()}
         self.choices = {
             c.name: _dropdown(c.name, c.values, c.default, c.doc) for c in kind.choices()
@@ -102,7 +103,7 @@ class KnobSliders:
         """Nothing; everything is at its default."""
         kind = SOLVERS[self.solver]
         self.show(
-            {declared.name: declared.default for declared in (*kind.knobs(), *kind.choices())}
+            {declared.name: declared.default for declared in (*kind.tunable(), *kind.choices())}
         )
 
 
@@ -143,7 +144,7 @@ class Controls:
         )
         self.solver = _dropdown("solver", list(SOLVERS), settings.solver, "the step rule")
         self.criterion = _dropdown(
-            "criterion", CRITERIA, settings.criterion, "what ends a search; all three are judged"
+            "criterion", tuple(CRITERIA), settings.criterion, "what ends a search; all are judged"
         )
         self.n_steps = _number(
             "steps at most", settings.n_steps_per_sample, "then the search ends without success", 1

@@ -25,8 +25,9 @@ from matplotlib.ticker import (
     StrMethodFormatter,
 )
 
-from gadlib.explore.tasks.series import REACH, Run
+from gadlib.explore.tasks.series import Run
 from gadlib.explore.tasks.sweep import Axis, Map
+from gadlib.report.searches.trajectory import REACH_LABELS
 from gadlib.report.style import (
     BLACK,
     BLUE,
@@ -118,7 +119,7 @@ class LiveCurves:
                 ("steps", run.points[-1].steps),
                 ("rise", np.nanmax(rise, initial=0.0)),
                 ("fall", np.nanmin(rise, initial=0.0)),
-                ("order", run.column("order").max()),
+                ("order", np.nanmax(run.column("order"), initial=0.0)),
             ):
                 while abs(value) > abs(self._ends[name]) and value * self._ends[name] > 0:
                     self._ends[name] *= 2
@@ -143,7 +144,7 @@ def _empty(runs: Sequence[Run], *, is_live: bool = False) -> tuple[Figure, np.nd
     figure.subplots_adjust(0.105, 0.075, 0.985, 0.97, wspace=0.3, hspace=0.12)
     energy, force, eigenvalues, order, reach, legend = axes.flat
     _scales(energy, force, eigenvalues, order)
-    labels = {run.settings.solver: REACH[run.settings.solver][1] for run in runs}
+    labels = {run.settings.solver: REACH_LABELS[run.settings.solver] for run in runs}
     label = next(iter(labels.values())) if len(labels) == 1 else "time step (Å²/eV)\nor radius (Å)"
     reach.set(yscale="log", ylabel=label)
     _plain(reach)
@@ -177,7 +178,7 @@ def _add(axes: np.ndarray, run: Run, colour: str) -> list[Line2D]:
         *reach.plot(x, run.column("reach"), **line),
     ]
     for ax in (energy, force, eigenvalues, order, reach):
-        for counter, style in (("escapes", "--"), ("attempt", ":")):
+        for counter, style in (("escapes", "--"), ("n_tries", ":")):
             lines += [
                 ax.axvline(step, color=colour, linestyle=style, linewidth=0.8, alpha=0.6)
                 for step in run.rises(counter)
@@ -218,7 +219,7 @@ def _legend(ax: Axes, runs: Sequence[Run], *, is_live: bool) -> None:
         (f"{FORCE_TOL:g} eV/Å, the bound of strict", "-", 0.8),
     ):
         ax.plot([], [], color=GREY, linestyle=style, linewidth=width, label=label)
-    for counter, style, label in (("escapes", "--", "escape"), ("attempt", ":", "next try")):
+    for counter, style, label in (("escapes", "--", "escape"), ("n_tries", ":", "next try")):
         if is_live or any(run.rises(counter) for run in runs):
             ax.plot([], [], color=GREY, linestyle=style, linewidth=0.8, label=f"{label} (upright)")
     ax.legend(loc="upper left", bbox_to_anchor=(-0.08, 0.92), **LEGEND)

@@ -15,7 +15,8 @@ from gadlib.explore.molecule import MoleculeView
 from gadlib.explore.panel import Panel, Throttle, Watch
 from gadlib.explore.tasks.background import Background, Ended, Refused, Task, search_tasks
 from gadlib.explore.tasks.choice import Molecule
-from gadlib.explore.tasks.series import Point, Run, run_row
+from gadlib.explore.tasks.series import Run, run_row
+from gadlib.screening.trajectories import Point
 from gadlib.settings.reading import InputError
 
 _CURVES_EVERY_S = 0.25
@@ -160,7 +161,8 @@ class SearchPanel(Panel):
             return
         point = run.points[min(self.frame.value, len(run.points) - 1)]
         arrows = "arrows: the climbed mode" if point.mode.any() else "settling, no mode climbed"
-        caption = f"step {point.steps}, order {point.order}; {arrows}"
+        order = "unknown" if point.order is None else point.order
+        caption = f"step {point.steps}, order {order}; {arrows}"
         is_new = len(run.points) == 1 or len(self.molecule.colours) != len(run.atomic_numbers)
         self.molecule.show(
             run.atomic_numbers, point.positions, point.mode, caption=caption, is_new=is_new

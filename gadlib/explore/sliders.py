@@ -13,7 +13,8 @@ import numpy as np
 
 from gadlib.files.shapes import TuningFile, fit
 from gadlib.screening.setup import read_best, transfers
-from gadlib.settings.hyperparameters import SOLVERS, Knob
+from gadlib.settings.declarations import Hyperparameter
+from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
 from gadlib.tuning import tune
@@ -33,7 +34,7 @@ class Slider(NamedTuple):
     readout: str
 
 
-def slider_of(knob: Knob) -> Slider:
+def slider_of(knob: Hyperparameter) -> Slider:
     """The slider that a declaration asks for."""
     is_whole = knob.type is int
     if knob.log:
@@ -46,18 +47,18 @@ def slider_of(knob: Knob) -> Slider:
     return Slider(knob.low, knob.high, step, False, False, ".3g")
 
 
-def value_of(knob: Knob, shown: float) -> float:
+def value_of(knob: Hyperparameter, shown: float) -> float:
     """The value of the knob from what its slider shows: whole where it must be, within limits."""
     value = float(round(shown)) if knob.type is int else float(f"{shown:.{_DIGITS}g}")
     return min(max(value, knob.least), knob.most)
 
 
-def tooltip_of(knob: Knob) -> str:
+def tooltip_of(knob: Hyperparameter) -> str:
     """What the knob is, its range and its default, in a sentence."""
     return f"{knob.doc}; {knob.range_text}, default {knob.default:g}"
 
 
-def label_of(knob: Knob) -> str:
+def label_of(knob: Hyperparameter) -> str:
     """The name of the knob, with its unit."""
     unit = knob.unit.replace("^2", "²").replace("A", "Å")
     return f"{knob.name} ({unit})" if unit else knob.name
@@ -65,10 +66,10 @@ def label_of(knob: Knob) -> str:
 
 def defaults(solver: str) -> dict[str, float]:
     """The defaults of every knob of a solver."""
-    return {knob.name: knob.default for knob in SOLVERS[solver].knobs()}
+    return {knob.name: knob.default for knob in SOLVERS[solver].tunable()}
 
 
-def values_between(knob: Knob, low: float, high: float, n: int) -> list[float]:
+def values_between(knob: Hyperparameter, low: float, high: float, n: int) -> list[float]:
     """`n` values from `low` to `high` on the knob's own scale; fewer where they must be whole.
 
     Raises:

@@ -47,7 +47,7 @@ class AxisChoice:
     def offer(self, solver: str) -> None:
         """Nothing; the knobs of that solver can be chosen."""
         self._solver = solver
-        names = [knob.name for knob in SOLVERS[solver].knobs()]
+        names = [knob.name for knob in SOLVERS[solver].tunable()]
         names = [_NONE, *names] if self._is_optional else names
         self.knob.options = names
         self.knob.value = names[0]
@@ -65,7 +65,7 @@ class AxisChoice:
         return axis(self._solver, self.knob.value, self.low.value, self.high.value, self.n.value)
 
     def _show_range(self) -> None:
-        for knob in SOLVERS[self._solver].knobs():
+        for knob in SOLVERS[self._solver].tunable():
             if knob.name == self.knob.value:
                 self.low.value, self.high.value = knob.low, knob.high
 

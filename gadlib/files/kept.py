@@ -1,6 +1,6 @@
 """A result file that is written again as results come, so that what was done is kept.
 
-Writing a long file takes a small share of the time. Floor 3.5.
+Writing a long file takes a small share of the time.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Who else is at it: an output that one run at a time may write, folders whose process has died.
 
 Both are told by a lock on a file, which the kernel gives free when a process ends in whatever way.
-Where a file system can't lock, nothing is refused and nothing removed. Floor 0.
+Where a file system can't lock, nothing is refused and nothing removed.
 """
 
 from __future__ import annotations
@@ -75,6 +75,16 @@ def _is_at(path: Path, handle: int) -> bool:
     except OSError:
         return False
     return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
+
+
+@contextlib.contextmanager
+def in_turn(path: str | Path) -> Iterator[None]:
+    """One process at a time inside, of those that name the same file, if it can be locked."""
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            fcntl.flock(held.enter_context(Path(path).open("a")), fcntl.LOCK_EX)
+        yield
 
 
 @contextlib.contextmanager

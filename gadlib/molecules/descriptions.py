@@ -1,7 +1,7 @@
 """Chemistry in words: which bonds form and break, which group only turns, what a mode moves.
 
 Atoms are named by element and place, from 1 on: C1, H4. Names of groups are for reading, not for
-deciding anything. Floor 2.
+deciding anything.
 
 Radii: as in `chemistry`.
 """

@@ -2,7 +2,7 @@
 
 What is found wrong with one geometry is told with it and costs nobody else anything; a file that
 can't be read is refused. This is the one place that says which molecules can
-be searched: free, neutral, without unpaired electrons. Floor 2.5.
+be searched: free, neutral, without unpaired electrons.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Reactions in the layout of Transition1x: the embedded set and files of one's own, read lazily.
 
 A reaction is touched only when it is taken; one that can't be used is told with its reason and
-costs nobody else anything. Floor 2.75.
+costs nobody else anything.
 
 Reference: Schreiner, Bhowmik, Vegge, Busk, Winther, Sci. Data 9, 779 (2022),
 doi:10.1038/s41597-022-01870-w.

@@ -1,4 +1,4 @@
-"""A molecule put together again from what noise has made of it, without a calculator. Floor 2.
+"""A molecule put together again from what noise has made of it, without a calculator.
 
 Which atoms are to be bonded follows from where they are and from how many neighbours each element
 takes (`chemistry`): the heavy atoms are joined to one tree, every hydrogen is hung on one of them,

@@ -2,7 +2,7 @@
 
 Not what a search can do with a frame: that is judged in `geometries`. Where a line of a frame can't
 be read but the next frame can be found, the frame carries the reason; where it can't, the file is
-refused, so that no frame is ever passed over. Floor 1.
+refused, so that no frame is ever passed over.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Whether two ends are a reaction's reactant and product, told by bonds, where need be by shape.
-
-Floor 3.
-"""
+"""Whether two ends are a reaction's reactant and product: by bonds, where need be by shape."""
 
 from __future__ import annotations
 

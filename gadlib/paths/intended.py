@@ -1,7 +1,7 @@
 """Is it the right saddle? Its two ends against the reactant and product that are known.
 
-Ends are told by their bonds, as graphs; where reactant and product have the same bonds, by their
-shape as well. A saddle that cannot be followed is a record with a reason. Floor 5.
+Ends are compared by their bonds, as graphs; where reactant and product have the same bonds, by
+their shape as well. A saddle that cannot be followed is a record with a reason.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ from gadlib.paths.endpoints import Verdict, judge, matches, ordered
 from gadlib.progress import signs_of_life
 from gadlib.progress.bar import Bar
 from gadlib.progress.signs_of_life import Told
-from gadlib.screening.jobs import failed
 from gadlib.screening.records import Record, read_records, versions
 from gadlib.settings.reading import InputError, listed
 from gadlib.settings.results import PathSettings
@@ -91,7 +90,7 @@ class PathRecord:
     elapsed_s: float = 0.0
 
 
-def run(settings: PathSettings) -> list[PathRecord]:
+def follow(settings: PathSettings) -> list[PathRecord]:
     """What the saddles that the settings name join; written to `paths.json` in the output folder.
 
     Raises:
@@ -159,8 +158,10 @@ def _usable(
         for record, reason in zip(records, lacking, strict=True)
     ]
     if reasons and all(reasons):
-        told = [f"{record.name}: {reason}" for record, reason in zip(records, reasons, strict=True)]
-        raise InputError(f"none of {len(told)} saddles can be followed: {listed(told)}")
+        refusals = [
+            f"{record.name}: {reason}" for record, reason in zip(records, reasons, strict=True)
+        ]
+        raise InputError(f"none of {len(refusals)} saddles can be followed: {listed(refusals)}")
     lost = [
         PathRecord(
             **{name: getattr(record, name) for name in _SHARED},
@@ -178,12 +179,15 @@ def _saddles(settings: PathSettings, known: Sequence[Reaction]) -> list[Record]:
     if settings.records is not None:
         return [record for record in read_records(settings.records)[1] if record.strict]
     return [
-        replace(failed(start, Status.SADDLE, start.problem or "The reference."), strict=True)
+        replace(
+            Record.blank(start, Status.SADDLE, start.problem or "The reference."),
+            criteria={"strict": True},
+        )
         for start in starting_points.starts(known, "ts")
     ]
 
 
-def follow(
+def follow_all(
     calculator: Calculator,
     records: Sequence[Record],
     known: Sequence[Reaction],
@@ -355,12 +359,12 @@ def _reference(calculator: Calculator, reaction: Reaction) -> dict[str, Any]:
     numbers = reaction.atomic_numbers
     points = [reaction.reactant, reaction.transition_state, reaction.product]
     batch = Batch.pack(points, [numbers] * 3).to(getattr(calculator, "device", "cpu"))
-    told, _ = evaluate(calculator, batch, hessian=True)
+    found, _ = evaluate(calculator, batch, hessian=True)
     change = change_in_words(_graph(numbers, points[0]), _graph(numbers, points[2]))
-    if told.failures or told.hessian is None:
+    if found.failures or found.hessian is None:
         return {"reference_change": change}
-    reactant, saddle, end = told.energy.tolist()
-    lowest = float(spectrum(told.hessian, batch).eigenvalues[1, 0])
+    reactant, saddle, end = found.energy.tolist()
+    lowest = float(spectrum(found.hessian, batch).eigenvalues[1, 0])
     return {
         "reference_change": change,
         "reference_barrier": saddle - reactant,

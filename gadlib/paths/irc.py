@@ -1,7 +1,7 @@
 """The intrinsic reaction coordinate: steepest descent from a saddle, both ways, to the minima.
 
 In mass-weighted coordinates, by steps on local quadratic models whose Hessian is updated between
-exact ones. What the ends are is not asked here. Floor 4.
+exact ones. What the ends are is not asked here.
 
 References: Fukui, Acc. Chem. Res. 14, 363 (1981), doi:10.1021/ar00072a001; Page, McIver, J. Chem.
 Phys. 88, 922 (1988), doi:10.1063/1.454172 (the steps); Hratchian, Schlegel, J. Chem. Phys. 120,

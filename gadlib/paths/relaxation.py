@@ -1,7 +1,7 @@
 """Down to a minimum and not over a ridge: damped quasi-Newton steps within a trust radius.
 
 Each step lowers the energy, or is taken back. What is found is certified by an exact Hessian; where
-that curves down, the descent goes on from there. Floor 3.5.
+that curves down, the descent goes on from there.
 
 References: Nocedal, Wright, Numerical Optimization, Springer (2006), algorithm 4.1 (the radius) and
 procedure 18.2 (the damping).
@@ -123,12 +123,12 @@ def _step(
     learned = replace(state, hessian=hessian, spectrum=spectrum(hessian, state.batch))
     learned = replace(learned, is_exact=torch.zeros_like(state.is_exact))
     stayed = put_learned(is_sound(there), learned, state)
-    told = zip(is_hopeless.tolist(), there.message, stayed.message, strict=True)
-    stayed = replace(stayed, message=tuple(new if bad else old for bad, new, old in told))
+    messages = zip(is_hopeless.tolist(), there.message, stayed.message, strict=True)
+    stayed = replace(stayed, message=tuple(new if bad else old for bad, new, old in messages))
     return keep(accepted, there, stayed), radius
 
 
 def put_learned(chosen: Bool[Tensor, " B"], learned: State, state: State) -> State:
-    """The state that has learned the curvature of a step taken back, where that could be told."""
+    """The state that has learned the curvature of a step taken back, where that is known."""
     rows = chosen.nonzero().flatten()
     return put(state, rows, lambda _: take(learned, rows)) if len(rows) else state

@@ -1,7 +1,4 @@
-"""Bars that live: what is done, and from the first second on how many steps were made for it.
-
-Floor 0.
-"""
+"""Bars that live: what is done, and from the first second on how many steps were made for it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Ctrl-C and SIGTERM: heard alike, kept out of what must not be done by half, told from the rest.
 
-Nothing of what is done. Floor 0.
+Nothing of what is done.
 """
 
 from __future__ import annotations

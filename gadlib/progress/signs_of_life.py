@@ -1,6 +1,6 @@
 """Signs of life: what computes tells of its steps, and who waits for it sees that it goes on.
 
-Where nobody listens, telling costs nothing. It knows neither searches nor processes. Floor 0.
+Where nobody listens, telling costs nothing. It knows neither searches nor processes.
 """
 
 from __future__ import annotations

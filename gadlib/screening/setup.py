@@ -1,7 +1,7 @@
 """What a search sets out with, as settings ask: hyperparameters, a calculator, starting points.
 
 What can't be followed is refused here, before anything is computed; what is wrong with one start is
-told with it. Floor 3.5.
+told with it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from gadlib.files.reading import read_json
 from gadlib.files.shapes import TuningFile, fit
 from gadlib.molecules import reactions, starting_points
 from gadlib.molecules.reactions import Reaction
+from gadlib.molecules.recipes import parse_start
 from gadlib.molecules.starting_points import Start, require_some
 from gadlib.settings.calculators import identity
 from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
@@ -50,7 +51,7 @@ def identity_of(settings: SetSettings, *, without: Collection[str] = ()) -> dict
 
     Args:
         settings: of a run.
-        without: what is told otherwise, "starts" or "knobs".
+        without: what is compared otherwise, "starts" or "hyperparameters".
 
     Raises:
         InputError: when a knob or a checkpoint can't be used.
@@ -100,7 +101,7 @@ def read_best(path: str | Path) -> TuningFile:
     found = fit(TuningFile, read_json(path), path, expected="an hpo_results.json with best_params")
     if not found.best_params:
         raise InputError(f"{path}: no completed trial in it, so there are no best values")
-    numbers = {knob.name for kind in SOLVERS.values() for knob in kind.knobs()}
+    numbers = {knob.name for kind in SOLVERS.values() for knob in kind.tunable()}
     for name, value in found.best_params.items():
         if isinstance(value, str) and name in numbers:
             raise InputError(f"{path}: best_params.{name} = {shown(value)}: expected a number")
@@ -115,15 +116,13 @@ def transfers(best: TuningFile, settings: SetSettings) -> list[str]:
     about = best.about.model_dump()
     if len(about) < 2:  # `reactions` alone: written by hand, or by another program
         return []
-    return differences(about, identity_of(settings, without=("starts", "knobs")), settings)
+    return differences(
+        about, identity_of(settings, without=("starts", "hyperparameters")), settings
+    )
 
 
 def require_tuned_for(best: TuningFile, path: str | Path, settings: SetSettings) -> None:
-    """Nothing, when the values were tuned for what the settings ask for.
-
-    Raises:
-        InputError: naming what differs.
-    """
+    """Raise InputError, with what differs, unless the values were tuned for what is asked for."""
     if told := transfers(best, settings):
         raise InputError(
             f"{path} was tuned for something else: {'; '.join(told)}; expected the same settings,"
@@ -132,12 +131,9 @@ def require_tuned_for(best: TuningFile, path: str | Path, settings: SetSettings)
 
 
 def require_usable(settings: SetSettings) -> None:
-    """Nothing, when all that the settings choose by a word is there, as far as words tell.
+    """Raise InputError unless all that the settings choose by a word is there.
 
     Nothing is built or read but the list of reactions.
-
-    Raises:
-        InputError: naming what is not.
     """
     if settings.calculator not in calculators.NAMES:
         raise InputError(
@@ -151,21 +147,17 @@ def require_usable(settings: SetSettings) -> None:
     require_mode(settings.mode)
     if isinstance(settings, SearchSettings):
         hyperparameters_of(settings)
-        starting_points.parse_start(settings.start_from)
-    if settings.calculator in ("scine", "surface"):  # quick to make; others may load a model
+        parse_start(settings.start_from)
+    if calculators.KINDS[settings.calculator].is_quick:  # others may load a model
         try:
             calculators.build(settings)
         except (ValueError, ImportError) as error:
             raise InputError(str(error)) from None
-    starts_there(settings)
+    require_reactions(settings)
 
 
-def starts_there(settings: SetSettings) -> None:
-    """Nothing, when the set has a reaction in the splits that are asked for.
-
-    Raises:
-        InputError: when it has none, or can't be read.
-    """
+def require_reactions(settings: SetSettings) -> None:
+    """Raise InputError unless the set can be read and has a reaction in the splits asked for."""
     if not reactions.read(settings.h5_path, split=settings.split, max_samples=1):
         raise InputError(
             f"{settings.h5_path or 'the embedded set'}: no reaction in split"
@@ -186,7 +178,7 @@ def calculator_of(settings: SearchSettings, starts: Sequence[Start]) -> Calculat
         calculator = calculators.build(settings)
     except (ValueError, ImportError) as error:
         raise InputError(str(error)) from None
-    usable = known_to(calculator, starts)
+    usable = mark_unknown_elements(calculator, starts)
     for start in usable:
         if not start.problem:
             read_aim(settings.mode, start.atomic_numbers, start.positions, start.ends)
@@ -194,7 +186,7 @@ def calculator_of(settings: SearchSettings, starts: Sequence[Start]) -> Calculat
     return calculator
 
 
-def known_to(calculator: Calculator, starts: Sequence[Start]) -> list[Start]:
+def mark_unknown_elements(calculator: Calculator, starts: Sequence[Start]) -> list[Start]:
     """The starts; those with an element that the calculator lacks have this for their problem."""
     lacking = calculators.lacking(calculator, [start.atomic_numbers for start in starts])
     return [
@@ -230,7 +222,7 @@ def reactions_of(settings: SetSettings) -> list[Reaction]:
     return found
 
 
-def told_sample(settings: SetSettings) -> str:
+def describe_sample(settings: SetSettings) -> str:
     """Which of the reactions are taken, in a sentence; empty where all are.
 
     Raises:

@@ -159,7 +159,7 @@ def identity(settings: CalculatorSettings, *, without: Collection[str] = ()) -> 
 
     Args:
         settings: of a run.
-        without: what is told otherwise, "starts" or "knobs", and need not be by settings.
+        without: what is told otherwise, "starts" or "hyperparameters", and need not be by settings.
     """
     found = {}
     for name in type(settings).model_fields:

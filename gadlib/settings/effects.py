@@ -23,7 +23,7 @@ STARTS: JsonDict = {"by": "starts"}
 """What changes results by the starting points alone; those, where they are at hand, say it best."""
 
 
-HYPERPARAMETERS: JsonDict = {"by": "knobs"}
+HYPERPARAMETERS: JsonDict = {"by": "hyperparameters"}
 """What changes results by the values of hyperparameters, or those that they are drawn from."""
 
 

@@ -1,6 +1,6 @@
 """What a user gives: read by name, checked, refused in a sentence that says what was expected.
 
-Not what may be given, nor its defaults: settings are declared in `settings` and `review`. Floor 0.
+Not what may be given, nor its defaults: those are declared in the modules beside this one.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.fields import FieldInfo
+
+from gadlib.settings.documenting import attribute_of, document
 
 S = TypeVar("S", bound="Settings")
 
@@ -145,6 +147,11 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=()
     )
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        document(cls, (attribute_of(name, field) for name, field in cls.model_fields.items()))
 
     @model_validator(mode="before")
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from gadlib.settings import criteria
 from gadlib.settings.calculators import CalculatorSettings
 from gadlib.settings.effects import (
     CHOICE,
@@ -20,7 +21,7 @@ class SetSettings(CalculatorSettings):
 
     hyperparameters: dict[str, float | int | str] = Field(
         {},
-        description="knobs of the solver that differ from their defaults",
+        description="hyperparameters of the solver that differ from their defaults",
         json_schema_extra=HYPERPARAMETERS,
     )
     mode: str = Field(
@@ -30,7 +31,7 @@ class SetSettings(CalculatorSettings):
         " (the one that moves or stretches these most; atoms count from 0)",
     )
     criterion: str = Field(
-        "index1", description="what ends a search: index1, strict or bound; all three are reported"
+        "index1", description=f"what ends a search: one of {criteria.NAMES}; all are reported"
     )
     n_steps_per_sample: Count = Field(
         800, description="steps after which a search ends without success"
@@ -94,8 +95,8 @@ class SearchSettings(SetSettings):
     solver: str = Field("gad", description="step rule")
     start_from: str = Field(
         "midpoint_rt_noise1.0A",
-        description="reactant, ts, product, midpoint_rt, three_quarter_rt or midpoint_rp,"
-        " each with an optional _noise<A>A",
+        description="recipe of the starting points, as in ts or midpoint_rt_noise1.0A;"
+        " `python -m gadlib starts` lists them",
     )
 
 

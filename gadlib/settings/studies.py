@@ -51,12 +51,14 @@ class TuneSettings(ScreenSettings):
     )
     ranges: dict[str, list[float]] = Field(
         {},
-        description="ranges to draw from, [low, high] by knob, that differ from the declared ones",
+        description="ranges to draw from, [low, high] by hyperparameter, that differ from the"
+        " declared ones",
         json_schema_extra=HYPERPARAMETERS,
     )
     pruning: str = Field(
-        "bound",
-        description="bound: a trial ends when it can't be the best any more;"
+        "best_possible",
+        description="best_possible: a trial ends when the best score that is still possible is not"
+        " above the best one;"
         " none: every trial runs all samples",
         json_schema_extra=DRAWN,
     )
@@ -86,7 +88,7 @@ class TuneSettings(ScreenSettings):
         description="seconds without a sign of life after which a worker is taken for dead",
         json_schema_extra=WHERE,
     )
-    patience_s: float = Field(
+    storage_timeout_s: float = Field(
         300.0,
         ge=0,
         le=1e6,

@@ -7,9 +7,9 @@ import pytest
 from ase import Atoms
 
 from gadlib import report
-from gadlib.__main__ import main
 from gadlib.batch import Batch
 from gadlib.benchmarks.scaling import GrowthRow, alkane, exponent, rows, starts
+from gadlib.cli.parser import main
 from gadlib.molecules.bonds import bonds, n_fragments
 from gadlib.settings.benchmarks import GrowthSettings
 from gadlib.settings.reading import InputError

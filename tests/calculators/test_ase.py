@@ -13,8 +13,7 @@ from ase.cluster import Icosahedron
 
 from gadlib import calculators
 from gadlib.batch import Batch
-from gadlib.calculators import ContractError
-from gadlib.calculators import ase as adapter
+from gadlib.calculators import ContractError, import_paths
 from gadlib.calculators.ase import Ase, Held
 from gadlib.settings.calculators import CalculatorSettings
 from gadlib.settings.reading import InputError
@@ -137,7 +136,7 @@ def test_what_is_no_calculators_class_is_never_called(tmp_path: Path):
 
 
 def test_package_to_install_is_told(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(adapter.KNOWN, "no.such:Thing", "such-package")
+    monkeypatch.setitem(import_paths.KNOWN, "no.such:Thing", "such-package")
     with pytest.raises(InputError, match="pip install such-package"):
         Ase("no.such:Thing")
 
@@ -229,7 +228,7 @@ def test_what_remembers_where_nobody_finds_it_breaks_the_contract():
 def test_networks_are_not_copied_and_what_can_be_copied_is_not_built_anew():
     neural = Ase(f"{OTHERS}:Neural")
     told = {float(neural(batch, hessian=False).energy) for batch in pairs(1.0, 1.1, 1.2)}
-    (network,) = adapter._built(f"{OTHERS}:Neural", "{}").source.parts["models"]
+    (network,) = import_paths.built(f"{OTHERS}:Neural", "{}").source.parts["models"]
     assert told == {float(id(network))}
 
 
@@ -240,7 +239,7 @@ def test_xtb_does_not_depend_on_what_was_computed_before(method: str):
     options = {"method": method, "accuracy": 1.0}
     one = Ase(TBLITE, options)
     expected = np.array([float(one(b, hessian=False).energy) for b in map(alone, known)])
-    adapter._built.cache_clear()
+    import_paths.built.cache_clear()
     used = Ase(TBLITE, options)
     off = np.concatenate([*measure_history.deviations(used, known, expected, n_orders=2)])
     assert off.max() < 1e-9

@@ -12,7 +12,7 @@ from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
 
-KNOBS = [(solver, knob) for solver, kind in SOLVERS.items() for knob in kind.knobs()]
+KNOBS = [(solver, knob) for solver, kind in SOLVERS.items() for knob in kind.tunable()]
 IDS = [f"{solver}-{knob.name}" for solver, knob in KNOBS]
 
 
@@ -68,7 +68,7 @@ def test_what_is_chosen_by_a_word_is_a_list():
 
 
 def test_values_between_follow_the_scale_and_stay_whole():
-    knobs = {knob.name: knob for knob in SOLVERS["trust"].knobs()}
+    knobs = {knob.name: knob for knob in SOLVERS["trust"].tunable()}
     assert values_between(knobs["hessian_every"], 1, 1000, 4) == [1, 10, 100, 1000]
     assert values_between(knobs["probe_every"], 1, 3, 10) == [1, 2, 3]
     assert values_between(knobs["radius_grow"], 1.2, 2.0, 3) == pytest.approx([1.2, 1.6, 2.0])

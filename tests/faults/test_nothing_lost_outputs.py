@@ -20,7 +20,7 @@ from faulty import Springs
 from little_searches import STARTS
 
 from gadlib import calculators
-from gadlib.__main__ import _parser, main
+from gadlib.cli.parser import main
 from gadlib.files import kept as keeping
 from gadlib.files import locks
 from gadlib.molecules import reactions, starting_points
@@ -29,7 +29,7 @@ from gadlib.paths.endpoints import Verdict
 from gadlib.progress.bar import Bar
 from gadlib.progress.signs_of_life import Life
 from gadlib.screening import screen
-from gadlib.screening.jobs import failed
+from gadlib.screening.records import Record
 from gadlib.settings.reading import InputError
 from gadlib.settings.results import PathSettings
 from gadlib.settings.searches import SearchSettings
@@ -126,7 +126,7 @@ def test_report_does_not_say_that_anything_is_kept(tmp_path, monkeypatch, capsys
     def interrupted(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gadlib.cli.commands.settings_of", lambda *_: interrupted(None))
+    monkeypatch.setattr("gadlib.cli.parser.settings_of", lambda *_: interrupted(None))
     for name in ("report", "growth", "timing"):
         assert main([name]) == 130
         assert "kept" not in capsys.readouterr().err
@@ -215,7 +215,7 @@ def known():
 
 def saddles(known):
     return [
-        replace(failed(start, Status.SADDLE, ""), strict=True)
+        replace(Record.blank(start, Status.SADDLE, ""), criteria={"strict": True})
         for start in starting_points.starts(known, "ts")
     ]
 
@@ -228,7 +228,7 @@ def test_path_that_fails_in_whatever_way_is_a_record_and_the_others_are_as_alone
     known, monkeypatch
 ):
     calculator = dftb0()
-    alone = [intended.follow(calculator, [r], known)[0] for r in saddles(known)]
+    alone = [intended.follow_all(calculator, [r], known)[0] for r in saddles(known)]
     relax, n_atoms = irc.relax, len(known[1].atomic_numbers)
 
     def fragile(calculator, state, **more):
@@ -238,7 +238,7 @@ def test_path_that_fails_in_whatever_way_is_a_record_and_the_others_are_as_alone
 
     numbers = torch.tensor(known[1].atomic_numbers)
     monkeypatch.setattr(irc, "relax", fragile)
-    found = intended.follow(calculator, saddles(known), known)
+    found = intended.follow_all(calculator, saddles(known), known)
     lost = [i for i, path in enumerate(found) if path.verdict == Verdict.FAILED]
     assert 1 in lost
     for i, path in enumerate(found):
@@ -253,7 +253,7 @@ def test_path_that_fails_in_whatever_way_is_a_record_and_the_others_are_as_alone
 def test_broken_calculator_of_one_saddle_costs_one_path(known):
     size = len(known[2].atomic_numbers)
     broken = spoiled(dftb0(), lambda batch: batch.n_atoms == size, how="raises")
-    found = intended.follow(broken, saddles(known), known)
+    found = intended.follow_all(broken, saddles(known), known)
     is_lost = [p.verdict == Verdict.FAILED for p in found]
     assert is_lost == [len(r.atomic_numbers) == size for r in known]
 
@@ -270,7 +270,7 @@ def test_each_saddle_is_written_as_it_ends_though_they_are_followed_together(
 
     monkeypatch.setattr(keeping.Kept, "grown", looked)
     monkeypatch.setattr(keeping, "_PAUSE", 0)
-    intended.run(PathSettings(out_dir=str(tmp_path), max_samples=4, batch_size=4))
+    intended.follow(PathSettings(out_dir=str(tmp_path), max_samples=4, batch_size=4))
     assert seen == [0, 1, 2, 3, 4]
 
 
@@ -295,42 +295,3 @@ def test_bar_of_a_screening_tells_steps_within_seconds(tmp_path):
             assert time.monotonic() < until, told
             told += os.read(process.stderr.fileno(), 4096).decode()
         assert "starting" in told
-
-
-SETTINGS_OF = {
-    "search": "SearchSettings",
-    "screen": "ScreenSettings",
-    "tune": "TuneSettings",
-    "results": "StudySettings",
-    "status": "StudySettings",
-    "validate": "ValidateSettings",
-    "irc": "PathSettings",
-    "calculators": "CalculatorSettings",
-    "benchmark": "BenchmarkSettings",
-    "timing": "TimingSettings",
-    "growth": "GrowthSettings",
-    "report": "ReportSettings",
-}
-
-
-@pytest.mark.parametrize("command", SETTINGS_OF)
-def test_flag_of_every_declared_setting_can_be_given(command):
-    from gadlib.cli.flags import settings_of
-    from gadlib.settings import results
-    from gadlib.settings import searches as settings
-
-    kind = getattr(settings, SETTINGS_OF[command], None) or getattr(results, SETTINGS_OF[command])
-    for name, field in kind.model_fields.items():
-        if name in ("hyperparameters", "ranges", "records", "ase_options"):
-            continue
-        default = field.default
-        other = {int: 7, float: 0.05, str: "given"}
-        annotation = field.annotation
-        plain = next((t for t in (bool, int, float, str) if annotation in (t, t | None)), None)
-        assert plain is not None, name
-        flag = "--" + name.replace("_", "-")
-        wanted = True if plain is bool else other[plain]
-        wanted = {"grace_s": 7.0, "device": "cuda:7"}.get(name, wanted)
-        given = [command, flag] if plain is bool else [command, flag, str(wanted)]
-        read = settings_of(kind, _parser().parse_args(given))
-        assert getattr(read, name) == wanted != default, name

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import nbformat
 
-from gadlib.cli import demo
+from gadlib.cli import notebooks
 
 
 def draw_calls(name: str) -> list[str]:
     """The calls of a notebook that draw, in their order; a live figure is one, however often."""
-    cells = nbformat.read(demo.notebook(name), as_version=4).cells
+    cells = nbformat.read(notebooks.notebook(name), as_version=4).cells
     source = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
     calls = [node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
     names = [func.attr for func in calls if isinstance(func, ast.Attribute)]

@@ -21,9 +21,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import sync_playwright
 
-from gadlib.cli import demo
+from gadlib.cli import demo, notebooks
 
-PICTURES = demo.NOTEBOOKS / "pictures"
+PICTURES = notebooks.NOTEBOOKS / "pictures"
 WIDTH = 560
 MAX_BYTES = 60_000
 
@@ -48,7 +48,7 @@ def main(folder: Path) -> None:
     for name, (number, values) in (FIGURES if "explore" not in sys.argv[2:] else {}).items():
         executed = folder / f"{name}.ipynb"
         if not executed.exists():
-            demo.execute(demo.notebook(name), executed, planned[name] | values)
+            notebooks.execute(notebooks.notebook(name), executed, planned[name] | values)
         save(Image.open(io.BytesIO(figures(executed)[number])), PICTURES / f"{name}.png")
     explored(folder)
 
@@ -56,7 +56,7 @@ def main(folder: Path) -> None:
 def explored(folder: Path) -> None:
     """Nothing; the page of notebook 06 was photographed after a search, with and without all."""
     notebook = folder / "06_explore.ipynb"
-    shutil.copy(demo.notebook("06_explore"), notebook)
+    shutil.copy(notebooks.notebook("06_explore"), notebook)
     with sync_playwright() as playwright, pages.voila(notebook) as address:
         visit = pages.Visit(playwright)
         page = visit.page

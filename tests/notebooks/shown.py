@@ -17,7 +17,7 @@ SOLVER = "trust"
 def declared() -> dict[str, dict[str, float | str]]:
     """The defaults of the knobs that the page shows of the solver, by their names."""
     kind = SOLVERS[SOLVER]
-    return {"knobs": {one.name: one.default for one in (*kind.choices(), *kind.knobs())}}
+    return {"knobs": {one.name: one.default for one in (*kind.choices(), *kind.tunable())}}
 
 
 def labels() -> list[str]:

@@ -9,7 +9,7 @@ import pages
 import papermill
 import pytest
 
-from gadlib.cli import demo
+from gadlib.cli import notebooks
 
 pytestmark = [
     pytest.mark.slow,
@@ -40,7 +40,7 @@ def visit(browser):
 def notebook(tmp_path):
     """06_explore in a folder of its own, as it is."""
     copied = tmp_path / "06_explore.ipynb"
-    shutil.copy(demo.notebook("06_explore"), copied)
+    shutil.copy(notebooks.notebook("06_explore"), copied)
     return copied
 
 
@@ -143,7 +143,7 @@ def test_in_jupyterlab(visit, notebook):
 
 
 def test_under_voila_also_when_a_calculator_call_takes_a_minute(visit, notebook):
-    source = demo.notebook("06_explore")
+    source = notebooks.notebook("06_explore")
     papermill.execute_notebook(source, notebook, SLOW, prepare_only=True, progress_bar=False)
     with pages.voila(notebook) as address:
         visit.page.goto(address)

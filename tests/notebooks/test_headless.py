@@ -7,11 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import papermill
 import pytest
 import yaml
 from figures import draw_calls, figures
 
-from gadlib.cli import demo, slurm
+from gadlib.cli import demo, job_parameters, notebooks, slurm
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +38,7 @@ def jobs(tmp_path_factory):
     return out
 
 
-@pytest.mark.parametrize("name", slurm.KINDS)
+@pytest.mark.parametrize("name", job_parameters.KINDS)
 def test_notebook_run_as_a_job_holds_a_figure_for_every_draw_call(name, jobs):
     found = figures(jobs / f"{name}.ipynb")
     assert len(found) == len(draw_calls(name)) > 0
@@ -65,10 +66,10 @@ SMALL = {
 def test_notebook_run_with_a_backend_that_shows_nothing_holds_its_figures(name, tmp_path):
     executed = tmp_path / "executed.ipynb"
     values = SMALL[name] | {"out_dir": str(tmp_path / "out"), "workers": 1}
-    known = demo.papermill.inspect_notebook(str(demo.notebook(name)))
+    known = papermill.inspect_notebook(str(notebooks.notebook(name)))
     given = [word for k, v in values.items() if k in known for word in ("-p", k, str(v))]
     subprocess.run(
-        [sys.executable, "-m", "papermill", str(demo.notebook(name)), str(executed), *given],
+        [sys.executable, "-m", "papermill", str(notebooks.notebook(name)), str(executed), *given],
         env=os.environ | {"MPLBACKEND": "Agg", "JUPYTER_PREFER_ENV_PATH": "1"},
         cwd=tmp_path,
         check=True,

@@ -10,12 +10,11 @@ import pytest
 from little_studies import DEFAULTS, foreign, make_study, of_other_parameters, stored, texts
 from papermill.exceptions import PapermillExecutionError
 
-from gadlib.cli import demo
+from gadlib.cli import notebooks
 from gadlib.files.writing import write_json
 from gadlib.molecules import reactions, starting_points
 from gadlib.paths.intended import _saddles
-from gadlib.screening.jobs import failed
-from gadlib.screening.records import payload
+from gadlib.screening.records import Record, payload
 from gadlib.settings.reading import InputError
 from gadlib.settings.results import PathSettings
 from gadlib.settings.searches import SearchSettings
@@ -34,7 +33,7 @@ def run_cells(name: str, values: dict) -> str:
     """The sentence on which the notebook's cells ended with these parameters; empty if none."""
     first, *cells = (
         cell.source
-        for cell in nbformat.read(demo.notebook(name), as_version=4).cells
+        for cell in nbformat.read(notebooks.notebook(name), as_version=4).cells
         if cell.cell_type == "code"
     )
     namespace: dict = {}
@@ -118,7 +117,7 @@ def test_paths_of_no_result_file_are_refused_in_a_sentence(content, tmp_path):
 
 def test_paths_of_searches_without_a_saddle_are_sentences(tmp_path, capsys):
     starts = starting_points.starts(reactions.read(split="test", max_samples=1), "ts")
-    records = [failed(start, Status.OUT_OF_STEPS, "") for start in starts]
+    records = [Record.blank(start, Status.OUT_OF_STEPS, "") for start in starts]
     write_json(tmp_path / "search.json", payload(SearchSettings(), records))
     values = {"records": str(tmp_path / "search.json"), "out_dir": str(tmp_path / "irc")}
     assert run_cells("05_validate", values) == ""
@@ -150,7 +149,7 @@ def test_a_notebook_shows_the_sentence_and_no_traceback(name, wrong, sentence, t
     target = tmp_path / "executed.ipynb"
     with pytest.raises(PapermillExecutionError, match=sentence):
         papermill.execute_notebook(
-            demo.notebook(name),
+            notebooks.notebook(name),
             target,
             wrong | {"out_dir": str(tmp_path / "out")},
             kernel_name="python3",

@@ -13,7 +13,7 @@ import pytest
 from figures import draw_calls, figures
 from small_hip import small_checkpoint
 
-from gadlib.cli import demo
+from gadlib.cli import demo, notebooks
 from gadlib.molecules import reactions
 from gadlib.screening.records import read_records
 from gadlib.settings.benchmarks import BenchmarkSettings, GrowthSettings
@@ -34,12 +34,12 @@ TINY = {"start_from": "midpoint_rt_noise0.1A", "n_steps_per_sample": 12, "max_sa
 
 
 def cells(name: str, kind: str = "code") -> list:
-    found = nbformat.read(demo.notebook(name), as_version=4)
+    found = nbformat.read(notebooks.notebook(name), as_version=4)
     return [cell for cell in found.cells if cell.cell_type == kind]
 
 
 def test_all_notebooks_are_tested():
-    assert {path.stem for path in demo.NOTEBOOKS.glob("*.ipynb")} == set(SETTINGS)
+    assert {path.stem for path in notebooks.NOTEBOOKS.glob("*.ipynb")} == set(SETTINGS)
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -74,7 +74,7 @@ class TestThin:
 
     def test_papermill_knows_every_parameter_by_the_name_of_a_setting(self, name):
         fields = {field for kind in SETTINGS[name] for field in kind.model_fields}
-        found = papermill.inspect_notebook(str(demo.notebook(name)))
+        found = papermill.inspect_notebook(str(notebooks.notebook(name)))
         assert len(found) == len(cells(name)[0].source.splitlines())
         assert set(found) <= fields
 
@@ -108,9 +108,9 @@ def executed(tmp_path_factory):
         "03_results": TINY,
     }
     for name, values in demo.parameters(out, 1).items():
-        demo.require_parameters(demo.notebook(name), small[name])
-        demo.execute(demo.notebook(name), out / f"{name}.ipynb", values | small[name])
-        demo.to_html(out / f"{name}.ipynb")
+        notebooks.require_parameters(notebooks.notebook(name), small[name])
+        notebooks.execute(notebooks.notebook(name), out / f"{name}.ipynb", values | small[name])
+        notebooks.to_html(out / f"{name}.ipynb")
     return out
 
 
@@ -163,8 +163,8 @@ def test_benchmark_notebook_tells_what_its_records_say(tmp_path):
     pytest.importorskip("sella")
     small = {"solvers": "trust,sella", "starts": "ts_noise0.1A", "max_samples": 2}
     small |= {"n_steps_per_sample": 60, "out_dir": str(tmp_path)}
-    demo.require_parameters(demo.notebook("04_benchmark"), small)
-    demo.execute(demo.notebook("04_benchmark"), tmp_path / "04_benchmark.ipynb", small)
+    notebooks.require_parameters(notebooks.notebook("04_benchmark"), small)
+    notebooks.execute(notebooks.notebook("04_benchmark"), tmp_path / "04_benchmark.ipynb", small)
     rows = {row["solver"]: row for row in json.loads((tmp_path / "comparison.json").read_text())}
     assert list(rows) == ["trust", "sella"]
     for solver, row in rows.items():
@@ -206,8 +206,10 @@ def test_notebooks_take_any_calculator_by_parameters_alone(potential, tmp_path):
     study = tmp_path / "study.db"
     small["02_tune"]["storage"] = small["03_results"]["storage"] = f"sqlite:///{study}"
     for name, values in demo.parameters(tmp_path, 1).items():
-        demo.require_parameters(demo.notebook(name), small[name])
-        demo.execute(demo.notebook(name), tmp_path / f"{name}.ipynb", values | small[name])
+        notebooks.require_parameters(notebooks.notebook(name), small[name])
+        notebooks.execute(
+            notebooks.notebook(name), tmp_path / f"{name}.ipynb", values | small[name]
+        )
     for stem in ("screening", "default", "tuned"):
         settings, records = read_records(tmp_path / f"{stem}.json")
         assert settings["calculator"] == chosen["calculator"]
@@ -218,8 +220,8 @@ def test_notebooks_take_any_calculator_by_parameters_alone(potential, tmp_path):
 @pytest.mark.slow
 def test_path_notebook_finds_the_reference_saddles_intended(tmp_path):
     small = {"max_samples": 3, "out_dir": str(tmp_path)}
-    demo.require_parameters(demo.notebook("05_validate"), small)
-    demo.execute(demo.notebook("05_validate"), tmp_path / "05_validate.ipynb", small)
+    notebooks.require_parameters(notebooks.notebook("05_validate"), small)
+    notebooks.execute(notebooks.notebook("05_validate"), tmp_path / "05_validate.ipynb", small)
     paths = json.loads((tmp_path / "paths.json").read_text())["paths"]
     assert [p["verdict"] for p in paths] == ["intended"] * 3
     for path in paths:
@@ -233,7 +235,7 @@ def test_path_notebook_finds_the_reference_saddles_intended(tmp_path):
 
 @pytest.mark.slow
 def test_tour_ends_at_the_saddle_that_its_search_found(tmp_path):
-    demo.execute(demo.notebook("00_tour"), tmp_path / "00_tour.ipynb", {})
+    notebooks.execute(notebooks.notebook("00_tour"), tmp_path / "00_tour.ipynb", {})
     notebook = nbformat.read(tmp_path / "00_tour.ipynb", as_version=4)
     outputs = [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs]
     assert sum("image/png" in o.get("data", {}) for o in outputs) == 3
@@ -247,7 +249,7 @@ def test_tour_ends_at_the_saddle_that_its_search_found(tmp_path):
 def test_exploration_is_a_page_or_a_sentence(tmp_path):
     for values, shown in (({}, "Hyperparameters"), ({"h5_path": "no.h5"}, "no.h5: no such file")):
         executed = papermill.execute_notebook(
-            demo.notebook("06_explore"), tmp_path / "06.ipynb", values, progress_bar=False
+            notebooks.notebook("06_explore"), tmp_path / "06.ipynb", values, progress_bar=False
         )
         (output,) = [cell for cell in executed.cells if cell.cell_type == "code"][-1].outputs
         assert shown in str(executed.metadata.widgets)

@@ -8,12 +8,12 @@ import pytest
 import shown
 from PIL import Image
 
-from gadlib.cli import demo
+from gadlib.cli import notebooks
 
 
 @pytest.mark.parametrize("name", ["search", "06_explore"])
 def test_picture_shows_what_is_declared(name):
-    with Image.open(demo.NOTEBOOKS / "pictures" / f"{name}.png") as picture:
+    with Image.open(notebooks.NOTEBOOKS / "pictures" / f"{name}.png") as picture:
         told = json.loads(picture.text[shown.KEY])
     again = "make it again: python tests/notebooks/make_pictures.py runs/pictures explore"
     assert told["knobs"] == shown.declared()["knobs"], again

@@ -25,7 +25,7 @@ from little_studies import (
 from matplotlib.colors import to_hex
 
 from gadlib import report
-from gadlib.__main__ import main
+from gadlib.cli.parser import main
 from gadlib.files.writing import write_json
 from gadlib.report.style import VERMILLION
 from gadlib.report.tuning.stability import _Drawn
@@ -198,7 +198,7 @@ def test_validation_tells_easy_reactions_by_the_screening(tmp_path, capsys):
 
 
 def test_no_search_solved_by_both_is_a_sentence():
-    none = [replace(r, converged=False, index1=False) for r in DEFAULT]
+    none = [replace(r, converged=False, criteria={"index1": False}) for r in DEFAULT]
     figure = report.draw_gain(report.collect_gain(none, DEFAULT))
     assert "No search converges on both sides" in texts(figure).replace("\n", " ")
 
@@ -364,7 +364,7 @@ def test_best_value_at_an_edge_asks_for_a_wider_range(low, high, log, position, 
 
 
 def test_suggested_range_stays_within_the_limits_of_the_knob():
-    (patience,) = (k for k in GadHyperparameters.knobs() if k.name == "plateau_patience")
+    (patience,) = (k for k in GadHyperparameters.tunable() if k.name == "plateau_patience")
     low = Range("plateau_patience", patience.low, patience.high, False)
     assert suggested_range(low, 0.0) == f"{patience.least:g} .. {patience.high:g}"
     widest = Range("plateau_patience", patience.least, patience.high, False)
@@ -373,7 +373,7 @@ def test_suggested_range_stays_within_the_limits_of_the_knob():
 
 def big_study(n: int, n_samples: int) -> optuna.Study:
     generator = np.random.default_rng(3)
-    knobs = GadHyperparameters.knobs()
+    knobs = GadHyperparameters.tunable()
     space = {
         k.name: optuna.distributions.IntDistribution(int(k.low), int(k.high))
         if k.type is int
@@ -455,7 +455,13 @@ def test_page_is_one_file_that_asks_nothing_of_the_network(results, capsys):
     assert not re.findall(r"(?:src|href)=[\"'](?!data:|#)", told.replace("xlink:", ""))
     assert not re.findall(r"url\((?!#|\")", told)
     assert told.count("<svg") + told.count("<img") >= 8
-    for part in ("Is the gain real?", "Which knob matters?", "Other seeds", "optuna", "--storage"):
+    for part in (
+        "Is the gain real?",
+        "Which hyperparameter matters?",
+        "Other seeds",
+        "optuna",
+        "--storage",
+    ):
         assert part in told
     assert str(out) in capsys.readouterr().out
     assert main(command) == 2

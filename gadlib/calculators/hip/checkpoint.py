@@ -1,4 +1,4 @@
-"""HIP's checkpoint: read safely, and the model that it holds. Floor 3.
+"""HIP's checkpoint: read safely, and the model that it holds.
 
 A checkpoint is a pickle, and a pickle can run code. Only plain data and OmegaConf's containers are
 loaded, unless the user trusts the file explicitly; weights must fit the model exactly.

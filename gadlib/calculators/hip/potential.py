@@ -3,7 +3,7 @@
 Trained on neutral molecules of H, C, N and O (wB97X/6-31G(d)). Forces and Hessian come from heads
 of their own: neither is the exact derivative of anything, and net force and translations are not
 exactly zero. Energies have an offset that depends on the composition. The model computes in float32
-and is upcast here. Floor 3.
+and is upcast here.
 
 Reference: Burger et al., arXiv:2509.21624.
 """
@@ -21,7 +21,9 @@ from gadlib.calculators.failures import blanked, impossible
 from gadlib.calculators.hip.checkpoint import digest, find_checkpoint, load_model
 from gadlib.calculators.hip.device import find_device, seeded, threads
 from gadlib.calculators.hip.source import find_source, missing_packages, quiet
+from gadlib.calculators.kind import Kind
 from gadlib.evaluation import Evaluation
+from gadlib.settings.calculators import CalculatorSettings
 from gadlib.settings.reading import InputError
 
 ELEMENTS = (1, 6, 7, 8)
@@ -213,3 +215,35 @@ def missing(
         except InputError as error:
             reasons.append(str(error))
     return reasons
+
+
+def _build(settings: CalculatorSettings) -> Hip:
+    return Hip(
+        settings.checkpoint_path,
+        source=settings.hip_source,
+        device=settings.device,
+        threads=settings.threads,
+        trust=settings.trust_checkpoint,
+        mean_atoms=settings.hip_mean_atoms,
+        seed=settings.hip_seed,
+    )
+
+
+def _content(settings: CalculatorSettings) -> dict[str, str]:
+    path = settings.checkpoint_path
+    return {} if path is None else {"checkpoint_path": digest(path)}
+
+
+KIND = Kind(
+    name="hip",
+    doc="HIP, a neural potential that predicts Hessians of molecules of H, C, N and O; CPU or GPU",
+    needs="pip install 'gadlib[hip]'; --hip-source or HIP_SOURCE, --checkpoint-path",
+    build=_build,
+    lacks=lambda settings: missing(
+        settings.checkpoint_path, source=settings.hip_source, device=settings.device
+    ),
+    detail="checkpoint_path",
+    packages=("e3nn", "torch-geometric"),
+    variants=lambda settings: [{}] if settings.checkpoint_path else [],
+    content=_content,
+)

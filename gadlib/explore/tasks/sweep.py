@@ -13,7 +13,8 @@ from gadlib.explore.sliders import label_of, values_between
 from gadlib.explore.tasks.background import Task
 from gadlib.explore.tasks.choice import with_knobs
 from gadlib.screening.records import Record
-from gadlib.settings.hyperparameters import SOLVERS, Knob
+from gadlib.settings.declarations import Hyperparameter
+from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
 
 MAX_SEARCHES = 400
@@ -22,7 +23,7 @@ MAX_SEARCHES = 400
 class Axis(NamedTuple):
     """The values at which a sweep sets one knob."""
 
-    knob: Knob
+    knob: Hyperparameter
     values: tuple[float, ...]
 
     @property
@@ -37,7 +38,7 @@ def axis(solver: str, name: str, low: float, high: float, n: int) -> Axis:
     Raises:
         InputError: when the knob is unknown or the values are not in its range.
     """
-    knobs = {knob.name: knob for knob in SOLVERS[solver].knobs()}
+    knobs = {knob.name: knob for knob in SOLVERS[solver].tunable()}
     if name not in knobs:
         raise InputError(f"{name}: no knob of solver {solver!r}; known: {', '.join(knobs)}")
     return Axis(knobs[name], tuple(values_between(knobs[name], low, high, n)))

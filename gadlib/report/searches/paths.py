@@ -66,8 +66,8 @@ def verdict_sentence(paths: Sequence[PathRecord]) -> str:
     """The verdicts counted, in a sentence."""
     if not paths:
         return NO_PATH
-    told = [f"{n} {verdict}" for verdict, n in collect_intents(paths).counts.items() if n]
-    return f"Of {len(paths)} saddles followed: {', '.join(told)}."
+    counted = [f"{n} {verdict}" for verdict, n in collect_intents(paths).counts.items() if n]
+    return f"Of {len(paths)} saddles followed: {', '.join(counted)}."
 
 
 def paths_table(paths: Sequence[PathRecord]) -> pd.DataFrame:

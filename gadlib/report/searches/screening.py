@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from gadlib.report.style import BLUE, LEGEND, VERMILLION, axes_or_new, panels, say, wrapped
 from gadlib.screening.records import Record, read_records
-from gadlib.screening.screen import difficult, difficulty
+from gadlib.screening.screen import difficulty, select_difficult
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import ScreenSettings, SearchSettings
 
@@ -42,7 +42,7 @@ class Screened(NamedTuple):
 
 def collect_screened(records: Sequence[Record], settings: ScreenSettings) -> Screened:
     """What these records of a screening say."""
-    hard = {id(record) for record in difficult(records, settings)}
+    hard = {id(record) for record in select_difficult(records, settings)}
     return Screened(
         difficult=frozenset((r.name, r.formula) for r in records if id(r) in hard),
         easy=frozenset((r.name, r.formula) for r in records if id(r) not in hard),
@@ -61,8 +61,8 @@ def screened_in(path: str | Path, like: SearchSettings) -> Screened:
     asked = ("calculator", *like.calculator_options(), *_SAME)
     now = {name: getattr(like, name) for name in asked} | {"hyperparameters": {}}
     if differing := [n for n in now if n in before and before[n] != now[n]]:
-        told = "; ".join(f"{n} was {before[n]!r}, now {now[n]!r}" for n in differing)
-        raise InputError(f"{path} says nothing of what is easy here, as it was screened: {told}")
+        changes = "; ".join(f"{n} was {before[n]!r}, now {now[n]!r}" for n in differing)
+        raise InputError(f"{path} says nothing of what is easy here, as it was screened: {changes}")
     known = {n: before[n] for n in ScreenSettings.model_fields if n in before}
     return collect_screened(records, ScreenSettings.read(known))
 
@@ -81,7 +81,7 @@ def read_screened(path: str | None, like: SearchSettings) -> Screened | None:
 
 def difficulty_table(records: Sequence[Record], settings: ScreenSettings) -> pd.DataFrame:
     """One row per reaction, hardest first; `difficult` marks those that the settings keep."""
-    kept = {id(record) for record in difficult(records, settings)}
+    kept = {id(record) for record in select_difficult(records, settings)}
     ordered = sorted(records, key=lambda record: -difficulty(record))
     rows = [
         {
