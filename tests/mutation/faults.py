@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(Path(__file__).parent)]
 
-from forks import CAUGHT, Mutant, attempt, run  # noqa: E402
+from forks import CAUGHT, Mutant, attempt, run, warm_up  # noqa: E402
 from transplant import living  # noqa: E402
 
 
@@ -182,6 +182,7 @@ class Faults:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Try all faults in the place of one run of the tests."""
+        warm_up(session)
         functions = living({ROOT / fault.file for fault in FAULTS})
         all_items = session.items
         for fault in FAULTS:

@@ -19,6 +19,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import hypothesis
+import hypothesis.strategies
 import pytest
 from _pytest.main import pytest_runtestloop as run_tests
 from transplant import NotTransplantedError, living, put
@@ -68,18 +70,10 @@ class Mutation:
         self.mutants, self.table, self.quick_s = mutants, table, quick_s
         self.verdicts: list[tuple[Mutant, str]] = []
 
-    def pytest_collection(self, session: pytest.Session) -> None:
-        """Let hypothesis stop at the first example that fails."""
-        from hypothesis import Phase, settings
-
-        settings.register_profile("mutation", settings(), phases=(Phase.explicit, Phase.generate))
-        settings.load_profile("mutation")
-
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Try all mutants in the place of one run of the tests."""
-        if session.testsfailed:
-            raise session.Interrupted("tests can't be collected")
+        warm_up(session)
         session.items = [i for i in session.items if not HEAVY & set(i.fixturenames)]
         measured = self._measure(session)
         quick = [i for i in session.items if measured.seconds.get(i.nodeid, 1e9) <= self.quick_s]
@@ -93,7 +87,7 @@ class Mutation:
         for mutant in self.mutants:
             key = (str(ROOT / mutant.file), mutant.inside)
             items = [i for i in quick if not mutant.inside or key in measured.touched[i.nodeid]]
-            limit = 10 + 10 * sum(measured.seconds[i.nodeid] for i in items)
+            limit = 30 + 20 * sum(measured.seconds[i.nodeid] for i in items)
             started = time.monotonic()
             verdict, by = (
                 attempt(session, items, mutant, functions, limit) if items else ("untouched", "")
@@ -130,6 +124,20 @@ class Mutation:
         return found
 
 
+def warm_up(session: pytest.Session) -> None:
+    """Have done once, before any fork, what hypothesis would do in each.
+
+    It reads the source of all modules for numbers to try. Besides, it is to stop at the first
+    example that fails.
+    """
+    if session.testsfailed:
+        raise session.Interrupted("tests can't be collected")
+    phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+    hypothesis.settings.register_profile("mutation", hypothesis.settings(), phases=phases)
+    hypothesis.settings.load_profile("mutation")
+    hypothesis.given(hypothesis.strategies.integers())(lambda _: None)()
+
+
 def _measure_all(session: pytest.Session, say) -> int:
     wing = str(ROOT / "gadlib")
     touched: set[tuple[str, str]] = set()
@@ -141,14 +149,15 @@ def _measure_all(session: pytest.Session, say) -> int:
 
     for item in session.items:
         touched.clear()
-        started = time.monotonic()
+        started = time.process_time() + time.monotonic() / 10  # of what waits or is crowded out
         item.session.items = [item]
         threading.setprofile(note)
         sys.setprofile(note)
         run_tests(session)
         sys.setprofile(None)
-        seconds = "failed" if session.testsfailed else f"{time.monotonic() - started:.3f}"
-        say("\t".join([item.nodeid, seconds, *("|".join(t) for t in sorted(touched))]))
+        seconds = time.process_time() + time.monotonic() / 10 - started
+        told = "failed" if session.testsfailed else f"{seconds:.3f}"
+        say("\t".join([item.nodeid, told, *("|".join(t) for t in sorted(touched))]))
         session.testsfailed = 0
     return 0
 
@@ -225,5 +234,17 @@ def _run_child(run, writing: int) -> int:
 def run(plugin: object, tests: Sequence[str]) -> None:
     """Collect the tests, and run them once for each mutant of the plugin."""
     os.chdir(ROOT)
-    flags = ["-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:terminal", "--timeout=0", "-s"]
+    known = "ignore::pytest.PytestAssertRewriteWarning"  # of hypothesis, imported before pytest
+    flags = [
+        "-W",
+        known,
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        "-p",
+        "no:terminal",
+        "--timeout=0",
+        "-s",
+    ]
     pytest.main([*flags, *tests], plugins=[plugin])

@@ -25,6 +25,7 @@ class _Collector(cst.CSTVisitor):
         self.found: list[tuple[cst.CSTNode, cst.CSTNode, int, str]] = []
         self._names: list[tuple[str, bool]] = []  # of classes and functions around a node
         self._n_wordings = 0
+        self._raised: cst.CSTNode | None = None
 
     def on_visit(self, node: cst.CSTNode) -> bool:
         if _is_left_out(node, is_outside=not self._names):
@@ -35,6 +36,10 @@ class _Collector(cst.CSTVisitor):
             return False
         if isinstance(node, cst.FunctionDef | cst.ClassDef):
             self._names.append((node.name.value, isinstance(node, cst.FunctionDef)))
+        if isinstance(node, cst.Raise):
+            self._raised = node.exc
+        if node is self._raised:  # what an error says is wording, too
+            return True
         line = self.get_metadata(PositionProvider, node, None)
         for kind, operator in mutation_operators:
             if line is not None and isinstance(node, kind):
