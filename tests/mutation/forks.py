@@ -234,17 +234,6 @@ def _run_child(run, writing: int) -> int:
 def run(plugin: object, tests: Sequence[str]) -> None:
     """Collect the tests, and run them once for each mutant of the plugin."""
     os.chdir(ROOT)
-    known = "ignore::pytest.PytestAssertRewriteWarning"  # of hypothesis, imported before pytest
-    flags = [
-        "-W",
-        known,
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:xdist",
-        "-p",
-        "no:terminal",
-        "--timeout=0",
-        "-s",
-    ]
+    flags = ["-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:terminal", "--timeout=0", "-s"]
+    flags += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # hypothesis came before pytest
     pytest.main([*flags, *tests], plugins=[plugin])
