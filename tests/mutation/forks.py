@@ -163,9 +163,9 @@ def _measure_all(session: pytest.Session, say) -> int:
 
 
 def attempt(
-    session: pytest.Session, items: list, mutant: Mutant, functions, limit_s: float
+    session: pytest.Session, items: list, mutant: Mutant | None, functions, limit_s: float
 ) -> tuple[str, str]:
-    """What became of a mutant, and the test that caught it."""
+    """What became of a mutant, or of the code as it stands, and the first test that failed."""
 
     class Told:
         def pytest_runtest_logreport(self, report):
@@ -173,8 +173,9 @@ def attempt(
                 self.say(report.nodeid)
 
     def run(say) -> int:
-        file = ROOT / mutant.file
-        put(mutant.make(), file, functions[file])
+        if mutant is not None:
+            file = ROOT / mutant.file
+            put(mutant.make(), file, functions[file])
         Told.say = staticmethod(say)
         session.config.pluginmanager.register(Told())
         session.items, session.config.option.maxfail = items, 1
