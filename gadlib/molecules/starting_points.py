@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from gadlib.batch import Batch
 from gadlib.molecules import geometries
 from gadlib.molecules.bonds import n_fragments
+from gadlib.molecules.formats.contents import printable
 from gadlib.molecules.reactions import Reaction
 from gadlib.molecules.recipes import parse_start, place
 from gadlib.settings.hyperparameters import SOLVERS
@@ -104,7 +105,7 @@ def read_geometries(path: str | Path) -> list[Start]:
             name=geometry.name,
             formula=hill_formula(numbers),
             split="",
-            start=geometries.printable(path.name),
+            start=printable(path.name),
             noise_seed=None,
             atomic_numbers=numbers,
             positions=positions,
