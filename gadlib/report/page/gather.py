@@ -12,7 +12,7 @@ import optuna
 
 from gadlib.cluster.storage import without_password
 from gadlib.files.writing import write_bytes
-from gadlib.paths import intended
+from gadlib.paths.records import read_paths
 from gadlib.report.page.document import Material, page
 from gadlib.report.searches.screening import Screened, screened_in
 from gadlib.screening.records import Record, read_records
@@ -86,7 +86,7 @@ def gather(settings: ReportSettings, command: str) -> Material:
         default=default if default and tuned else [],
         tuned=tuned if default and tuned else [],
         screened=screened,
-        paths=read(settings.paths, intended.read, []),
+        paths=read(settings.paths, read_paths, []),
         settings=settings_of,
         command=command,
         notes=notes,

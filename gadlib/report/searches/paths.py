@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gadlib.paths.endpoints import Verdict
-from gadlib.paths.intended import PathRecord
+from gadlib.paths.endpoints import Connection
+from gadlib.paths.records import PathRecord
 from gadlib.report.style import (
     BLACK,
     BLUE,
@@ -28,11 +28,11 @@ from gadlib.report.style import (
 NO_PATH = "No saddle was followed: there is no strict one among the records."
 
 _COLOURS = {
-    Verdict.INTENDED: GREEN,
-    Verdict.HALF: ORANGE,
-    Verdict.UNINTENDED: VERMILLION,
-    Verdict.NO_REACTION: GREY,
-    Verdict.FAILED: BLACK,
+    Connection.INTENDED: GREEN,
+    Connection.HALF: ORANGE,
+    Connection.UNINTENDED: VERMILLION,
+    Connection.NO_REACTION: GREY,
+    Connection.FAILED: BLACK,
 }
 
 
@@ -52,11 +52,11 @@ class Intents(NamedTuple):
 
 def collect_intents(paths: Sequence[PathRecord]) -> Intents:
     """The verdicts and barriers of saddles that were followed."""
-    counts = {str(v): sum(p.verdict == v for p in paths) for v in Verdict}
+    counts = {str(v): sum(p.verdict == v for p in paths) for v in Connection}
     both = [
         (p.name, p.reference_barrier, p.barrier)
         for p in paths
-        if p.verdict == Verdict.INTENDED and None not in (p.reference_barrier, p.barrier)
+        if p.verdict == Connection.INTENDED and None not in (p.reference_barrier, p.barrier)
     ]
     barriers = np.array([row[1:] for row in both], dtype=float).reshape(-1, 2)
     return Intents(counts, barriers, tuple(row[0] for row in both))
@@ -105,7 +105,7 @@ def draw_verdicts(paths: Sequence[PathRecord]) -> Figure:
         say(right, "")
         return figure
     names = list(intents.counts)
-    colours = [_COLOURS[Verdict(name)] for name in names]
+    colours = [_COLOURS[Connection(name)] for name in names]
     bars = left.barh(names, list(intents.counts.values()), color=colours)
     left.bar_label(bars, padding=2, fontsize=8)
     left.invert_yaxis()
@@ -128,7 +128,7 @@ def draw_profile(path: PathRecord, *, ax: Axes | None = None) -> Axes:
     if not path.travelled:
         return say(ax, f"{path.name}: {path.message}")
     energies = np.array(path.energies) - path.energies[0]
-    ax.plot(path.travelled, energies, color=_COLOURS[Verdict(path.verdict)], marker=".")
+    ax.plot(path.travelled, energies, color=_COLOURS[Connection(path.verdict)], marker=".")
     top = int(np.argmin(np.abs(path.travelled)))
     ax.plot(path.travelled[top], energies[top], "o", color=BLACK, markersize=5)
     known = (path.reference_barrier, path.reference_reaction_energy)
@@ -144,7 +144,7 @@ def draw_profile(path: PathRecord, *, ax: Axes | None = None) -> Axes:
 
 def draw_profiles_of(paths: Sequence[PathRecord], *, n_most: int = 6) -> Figure:
     """The profiles of the first saddles, unintended ones before intended."""
-    shown = sorted(paths, key=lambda p: p.verdict == Verdict.INTENDED)[:n_most]
+    shown = sorted(paths, key=lambda p: p.verdict == Connection.INTENDED)[:n_most]
     n_rows = max(1, -(-len(shown) // 3))
     figure, axes = panels(n_rows, 3, width=10.0, height=2.9 * n_rows)
     if not shown:
