@@ -6,7 +6,7 @@ from documents import PAGES, ROOT
 
 from gadlib.calculators import KINDS
 from gadlib.cli.commands import COMMANDS
-from gadlib.paths.endpoints import Verdict
+from gadlib.paths.endpoints import Connection
 from gadlib.settings.reading import Settings
 from gadlib.solver.state import Status
 from gadlib.tuning.objective import SAMPLERS
@@ -23,8 +23,8 @@ def test_every_status_is_explained():
     assert first_column("docs/searching.md", "status") == set(Status) - {Status.RUNNING}
 
 
-def test_every_verdict_is_explained():
-    assert first_column("docs/right_saddle.md", "verdict") == set(Verdict)
+def test_every_connection_is_explained():
+    assert first_column("docs/right_saddle.md", "verdict") == set(Connection)
 
 
 def test_every_calculator_is_explained():
