@@ -10,8 +10,10 @@ import optuna
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
+from gadlib.files.writing import write_json
 from gadlib.molecules.starting_points import Start
-from gadlib.screening.jobs import failed
+from gadlib.screening.records import Record, payload
+from gadlib.settings.studies import ValidateSettings
 from gadlib.solver.state import Status
 
 START = Start("rxn0", "H2", "train", "ts", None, np.array([1, 1]), np.eye(2, 3), 1)
@@ -28,8 +30,9 @@ DEFAULTS = {"dt_max": 0.05, "plateau_patience": 5, "escape_delta": 0.1}
 
 def record(name: str, steps: int, *, index1=True, strict=False, bound=False, **changes):
     status = Status.SADDLE if index1 else Status.OUT_OF_STEPS
-    plain = failed(replace(START, name=name), status, status.sentence)
-    verdicts = {"converged": index1, "index1": index1, "strict": strict, "bound": bound}
+    plain = Record.blank(replace(START, name=name), status, status.sentence)
+    criteria = {"index1": index1, "strict": strict, "bound": bound}
+    verdicts = {"converged": index1, "criteria": criteria}
     return replace(plain, steps=steps, order=1 if index1 else 3, fmax=0.5, **verdicts, **changes)
 
 
@@ -97,3 +100,27 @@ def stored(study: optuna.Study, url: str) -> str:
     if len(study.directions) == 1:
         optuna.load_study(study_name=study.study_name, storage=url).set_user_attr("gadlib", {})
     return url
+
+
+DEFAULT = [record("a", 10), record("b", 20), record("c", 30), record("d", 99, index1=False)]
+
+
+WORSE = [record("a", 5), record("b", 99, index1=False), record("c", 36), record("d", 40)]
+WORSE[2] = replace(WORSE[2], n_gradient=12)
+
+
+def write_studies(tmp_path):
+    """A folder with two studies in SQLite and a validation."""
+    for name, n in (("one", 30), ("two", 20)):
+        url = f"sqlite:///{tmp_path / name}.db"
+        optuna.copy_study(
+            from_study_name="little", from_storage=_stored(n), to_storage=url, to_study_name=name
+        )
+        optuna.load_study(study_name=name, storage=url).set_user_attr("gadlib", {})
+    for side, records in (("default", DEFAULT), ("tuned", WORSE)):
+        write_json(tmp_path / f"{side}.json", payload(ValidateSettings(), records))
+    return tmp_path
+
+
+def _stored(n: int) -> optuna.storages.BaseStorage:
+    return random_study(n)._storage

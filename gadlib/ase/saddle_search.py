@@ -23,9 +23,10 @@ from gadlib.ase.potential import Potential
 from gadlib.batch import Batch
 from gadlib.calculators.ase import Held
 from gadlib.evaluation import Calculator
+from gadlib.settings.criteria import IMAGINARY_MIN_CM1
 from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.settings.reading import InputError, explain
-from gadlib.solver.criteria import FORCE_TOL, IMAGINARY_MIN_CM1, Criterion, judge
+from gadlib.solver.criteria import FORCE_TOL, judge
 from gadlib.solver.image_step import polish
 from gadlib.solver.points import begin
 from gadlib.solver.search import Frame, search
@@ -77,7 +78,7 @@ class SaddleSearch(Optimizer):
         trajectory: Any = None,
         *,
         solver: str = "trust",
-        criterion: Criterion = "strict",
+        criterion: str = "strict",
         hyperparameters: Mapping[str, Any] | Hyperparameters | None = None,
         displacement: float = 0.01,
         **options: Any,
@@ -88,7 +89,7 @@ class SaddleSearch(Optimizer):
             raise InputError(f"criterion {criterion!r}: expected strict or bound")
         named = {name: options.pop(name) for name in set(options) - _OF_ASE}
         self.hyperparameters = _hyperparameters(solver, hyperparameters, named)
-        self.criterion: Criterion = criterion
+        self.criterion: str = criterion
         self.potential = _potential(atoms, displacement)
         self._frames: Iterator[Frame] = iter(())
         self._state: State | None = None

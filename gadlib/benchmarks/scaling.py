@@ -119,11 +119,11 @@ def rows(settings: GrowthSettings) -> Iterator[GrowthRow]:
             f" ({error})"
         ) from None
     shared = {n: getattr(settings, n) for n in SearchSettings.model_fields if hasattr(settings, n)}
-    plain = SearchSettings.read(shared)
+    plain = SearchSettings.read(shared | {"criterion": "strict", "batch_size": settings.n_starts})
     hyperparameters = hyperparameters_of(plain)
     calculator = calculator_of(plain, all_starts[0])
     for same in tqdm(all_starts, desc="chains", unit="chain"):
-        job = Job(calculator, tuple(same), hyperparameters, "strict", settings.n_steps_per_sample)
+        job = Job.of(plain, same, calculator, hyperparameters)
         records = [proof_apart(r) for r in search_starts(job)]
         good = [r for r in records if r.strict]
         yield GrowthRow(

@@ -25,14 +25,14 @@ from gadlib.molecules.alignment import rmsd
 from gadlib.molecules.reactions import Reaction
 from gadlib.molecules.starting_points import Start
 from gadlib.screening import screen
-from gadlib.screening.jobs import Job, searched
+from gadlib.screening.jobs import Job, describe, search_each
 from gadlib.screening.records import Record, proof_apart, read_records
 from gadlib.screening.setup import calculator_of, reactions_of, told_sample
 from gadlib.settings.benchmarks import BenchmarkSettings
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
-from gadlib.solver.criteria import Criterion, judge
+from gadlib.solver.criteria import judge
 from gadlib.solver.points import begin
 from gadlib.solver.state import Status
 
@@ -153,7 +153,7 @@ def starts_of(settings: BenchmarkSettings, found: Sequence[Reaction]) -> list[St
     return [start for recipe in recipes for start in starting_points.starts(found, recipe, seed)]
 
 
-def certified(record: Record, start: Start, calculator: Calculator, criterion: Criterion) -> Record:
+def certified(record: Record, start: Start, calculator: Calculator, criterion: str) -> Record:
     """The record judged at its last point, from an exact Hessian that is not counted."""
     if record.status in (Status.BAD_START, Status.PROCESS_ENDED, Status.TIMED_OUT):
         return record
@@ -161,7 +161,7 @@ def certified(record: Record, start: Start, calculator: Calculator, criterion: C
     state = begin(Batch.pack([positions], [record.atomic_numbers]), calculator)
     verdict = judge(state, torch.tensor([start.max_fragments]))
     if state.message[0]:
-        verdicts = {"converged": False, "index1": None, "strict": None, "bound": None}
+        verdicts = {"converged": False, "criteria": dict.fromkeys(record.criteria)}
         reason = "" if state.message[0] in record.message else f" {state.message[0]}"
         return replace(record, **verdicts, message=record.message + reason)
     is_met = bool(verdict.meets(criterion)[0])
@@ -171,22 +171,14 @@ def certified(record: Record, start: Start, calculator: Calculator, criterion: C
     return replace(
         record,
         converged=is_met,
-        index1=bool(verdict.index1[0]),
-        strict=bool(verdict.strict[0]),
-        bound=bool(verdict.bound[0]),
-        imaginary_cm1=float(verdict.imaginary_cm1[0]),
-        n_fragments=int(verdict.n_fragments[0]),
-        order=int(state.order[0]),
-        fmax=float(state.max_force[0]),
-        energy=float(state.energy[0]),
-        eigenvalues=state.spectrum.eigenvalues[0, :2].tolist(),
+        **describe(verdict, 0),
         **ending,
     )
 
 
 def _search(job: Job) -> Iterator[tuple[int, Record]]:
     """What gadlib's solver found; the Hessian that it proves a strict saddle with is set apart."""
-    for place, record in searched(job):
+    for place, record in search_each(job):
         yield place, proof_apart(record)
 
 

@@ -282,7 +282,7 @@ def _print_records(records: Sequence[Any], out: Path) -> None:
     bad = [f"{r.name}: {r.message}" for r in records if r.status == Status.BAD_START]
     if bad:
         print(f"{len(bad)} of {len(records)} starts were not searched: {listed(bad)}")
-    n_met = {name: sum(bool(getattr(r, name)) for r in records) for name in CRITERIA}
+    n_met = {name: sum(r.meets(name) for r in records) for name in CRITERIA}
     print(", ".join(f"{name} {n}/{len(records)}" for name, n in n_met.items()))
     elapsed, called = (sum(getattr(r, n) for r in records) for n in ("elapsed_s", "calculator_s"))
     steps = sum(r.steps for r in records)

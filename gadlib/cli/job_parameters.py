@@ -14,7 +14,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from gadlib.cli.notebooks import notebook
-from gadlib.cluster.storage import require_url
+from gadlib.cluster.urls import require_url
 from gadlib.screening.setup import read_best, require_tuned_for, require_usable, transfers
 from gadlib.settings.declarations import Hyperparameters
 from gadlib.settings.hyperparameters import SOLVERS

@@ -141,7 +141,7 @@ class Controls:
         )
         self.solver = _dropdown("solver", list(SOLVERS), settings.solver, "the step rule")
         self.criterion = _dropdown(
-            "criterion", CRITERIA, settings.criterion, "what ends a search; all three are judged"
+            "criterion", tuple(CRITERIA), settings.criterion, "what ends a search; all are judged"
         )
         self.n_steps = _number(
             "steps at most", settings.n_steps_per_sample, "then the search ends without success", 1

@@ -37,6 +37,7 @@ class Shape(BaseModel):
 class ResultFile(Shape):
     """A result file of searches; `about` is what its records depend on (`outset.identity_of`)."""
 
+    format: int = 1
     settings: dict[str, Any]
     records: list[Any]
     about: dict[str, Any] | None = None
@@ -49,7 +50,7 @@ class PathsFile(Shape):
     settings: dict[str, Any] = {}
 
 
-class Worker(Shape):
+class WorkerAttributes(Shape):
     """What a worker says of itself in a study's attributes."""
 
     model_config = Shape.model_config | ConfigDict(extra="allow")

@@ -28,7 +28,6 @@ from gadlib.paths.records import SHARED, PathRecord, read_paths
 from gadlib.progress import signs_of_life
 from gadlib.progress.bar import Bar
 from gadlib.progress.signs_of_life import Told
-from gadlib.screening.jobs import failed
 from gadlib.screening.records import Record, read_records, versions
 from gadlib.settings.reading import InputError, listed
 from gadlib.settings.results import PathSettings
@@ -122,7 +121,10 @@ def _saddles(settings: PathSettings, known: Sequence[Reaction]) -> list[Record]:
     if settings.records is not None:
         return [record for record in read_records(settings.records)[1] if record.strict]
     return [
-        replace(failed(start, Status.SADDLE, start.problem or "The reference."), strict=True)
+        replace(
+            Record.blank(start, Status.SADDLE, start.problem or "The reference."),
+            criteria={"strict": True},
+        )
         for start in starting_points.starts(known, "ts")
     ]
 

@@ -2,7 +2,7 @@
 
 Options that can't be used, a missing program or licence often show in the first calculation only.
 It is tried in a process of its own, on the user's own molecules: what hangs there, or ends the
-process, is for the records to tell. Floor 3.8.
+process, is for the records to tell.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gadlib.calculators.failures import CLOSEST_PAIR_MIN
 from gadlib.evaluation import Calculator, evaluate
 from gadlib.molecules.starting_points import Start, too_close
 from gadlib.progress.interrupts import ForeignExit
-from gadlib.screening.jobs import Job, failed
+from gadlib.screening.jobs import Job
 from gadlib.screening.processes import run
 from gadlib.screening.records import Record
 from gadlib.settings.hyperparameters import SOLVERS
@@ -30,7 +30,7 @@ from gadlib.solver.state import Status
 N_TRIED = 3
 """Molecules of different formulas that are tried at most: the first may be at fault itself."""
 
-_PATIENCE_S = 20.0
+_ANSWER_S = 20.0
 _WORKING: set[bytes] = set()
 
 
@@ -80,7 +80,7 @@ def require_working(calculator: Calculator, starts: Sequence[Start]) -> None:
 
 def _tried(calculator: Calculator, start: Start) -> Record | None:
     """The record of one evaluation in another process; None where there is none in time."""
-    until = time.monotonic() + _PATIENCE_S
+    until = time.monotonic() + _ANSWER_S
 
     def look_at_the_clock(*_: Any) -> None:
         if time.monotonic() > until:
@@ -102,4 +102,4 @@ def _evaluated(job: Job) -> Iterator[tuple[int, Record]]:
         batch = Batch.pack([start.positions], [start.atomic_numbers])
         told, _ = evaluate(job.calculator, batch, hessian=False)
         status = Status.BAD_START if told.failures else Status.RUNNING
-        yield place, failed(start, status, told.failures.get(0, ""))
+        yield place, Record.blank(start, status, told.failures.get(0, ""))

@@ -1,7 +1,7 @@
 """Jobs on several processes, and how much of a set a process is given at a time.
 
 A process that the calculator brings down, or that hangs, costs the molecule that did it one record,
-and nobody else anything. No process outlives the one that waits for it. Floor 3.75.
+and nobody else anything. No process outlives the one that waits for it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from gadlib.files.reading import whole_lines
 from gadlib.molecules.starting_points import Start
 from gadlib.progress import signs_of_life
 from gadlib.progress.signs_of_life import Life, Pulse, Told, Watch
-from gadlib.screening.jobs import Job, failed, searched
+from gadlib.screening.jobs import Job, search_each
 from gadlib.screening.records import Record
 from gadlib.solver.state import Status
 
@@ -46,8 +46,8 @@ _ORPHAN_S = 0.5
 _THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 Compute = Callable[[Job], Iterable[tuple[int, Record]]]
-"""What a process does with a job: the place of each start and its record, as they come. `searched`,
-or another function of a module's own."""
+"""What a process does with a job: the place of each start and its record, as they come.
+`search_each`, or another function of a module's own."""
 
 Tick = Callable[[Life], None]
 """Called every second or so with what has been computed until then."""
@@ -57,7 +57,7 @@ def run(
     jobs: Iterable[Job],
     workers: int = 1,
     *,
-    compute: Compute = searched,
+    compute: Compute = search_each,
     on_tick: Tick | None = None,
     timeout_s: float | None = None,
 ) -> Generator[tuple[Job, dict[int, Record]], None, None]:
@@ -265,7 +265,7 @@ class _Running:
         else:  # a failed molecule is a record, whatever failed
             status = Status.SOLVER_FAILED
             reason = f"{type(error).__name__}: {error}" if error else "It gave no record."
-        return failed(self.job.starts[place], status, f"{status.sentence} {reason}")
+        return Record.blank(self.job.starts[place], status, f"{status.sentence} {reason}")
 
 
 _IDLE: list[ProcessPoolExecutor] = []

@@ -1,7 +1,7 @@
 """What a search sets out with, as settings ask: hyperparameters, a calculator, starting points.
 
 What can't be followed is refused here, before anything is computed; what is wrong with one start is
-told with it. Floor 3.5.
+told with it.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from gadlib.screening.jobs import Job, search_starts
 from gadlib.screening.records import Record
-from gadlib.screening.setup import calculator_of, hyperparameters_of, starts_of
+from gadlib.screening.setup import starts_of
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
 from gadlib.solver.search import Frame
@@ -153,14 +153,6 @@ def repeat_search(record: Record, settings: SearchSettings) -> Trajectory:
     if not found:
         raise InputError(f"record {record.name!r}: not among the starts that the settings name")
     frames: list[Frame] = []
-    job = Job(
-        calculator_of(settings, found),
-        tuple(found),
-        hyperparameters_of(settings),
-        settings.criterion,  # type: ignore[arg-type]
-        settings.n_steps_per_sample,
-        mode=settings.mode,
-    )
-    search_starts(job, on_frame=frames.append)
+    search_starts(Job.of(settings, found), on_frame=frames.append)
     name = f"{record.name} ({record.formula})"
     return Trajectory(name, settings.solver, trace(frames).get(0, []))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from gadlib.settings import criteria
 from gadlib.settings.calculators import CalculatorSettings
 from gadlib.settings.effects import (
     CHOICE,
@@ -30,7 +31,7 @@ class SetSettings(CalculatorSettings):
         " (the one that moves or stretches these most; atoms count from 0)",
     )
     criterion: str = Field(
-        "index1", description="what ends a search: index1, strict or bound; all three are reported"
+        "index1", description=f"what ends a search: one of {criteria.NAMES}; all are reported"
     )
     n_steps_per_sample: Count = Field(
         800, description="steps after which a search ends without success"

@@ -87,7 +87,7 @@ class TuneSettings(ScreenSettings):
         description="seconds without a sign of life after which a worker is taken for dead",
         json_schema_extra=WHERE,
     )
-    patience_s: float = Field(
+    storage_timeout_s: float = Field(
         300.0,
         ge=0,
         le=1e6,

@@ -13,7 +13,6 @@ from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.solver import gad, gad_newton
-from gadlib.solver.criteria import Criterion
 from gadlib.solver.state import State
 from gadlib.solver.trust import rule as trust
 
@@ -40,6 +39,6 @@ RULES: dict[str, tuple[StepRule, ...]] = {"gad": (gad, gad_newton), "trust": (tr
 """The step rules of each solver; the first that reaches a criterion is taken."""
 
 
-def rule_for(hyperparameters: Hyperparameters, criterion: Criterion) -> StepRule:
+def rule_for(hyperparameters: Hyperparameters, criterion: str) -> StepRule:
     """The step rule that searches for points which meet the criterion."""
     return next(rule for rule in RULES[hyperparameters.solver] if criterion in rule.REACHES)

@@ -23,7 +23,7 @@ from gadlib.molecules.bonds import n_fragments
 from gadlib.rows import concatenate, narrow, put, take
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.solver.aim import Aim
-from gadlib.solver.criteria import CRITERIA, Criterion, Verdict, judge
+from gadlib.solver.criteria import CRITERIA, Verdict, judge
 from gadlib.solver.proof import confirm, prove
 from gadlib.solver.rules import rule_for
 from gadlib.solver.state import APART, State, Status
@@ -54,7 +54,7 @@ def search(
     batch: Batch,
     hyperparameters: Hyperparameters,
     *,
-    criterion: Criterion = "index1",
+    criterion: str = "index1",
     n_steps: int = 800,
     max_fragments: Int[Tensor, " B"] | None = None,
     wanted: Aim | None = None,
@@ -70,7 +70,7 @@ def search(
         calculator: the potential.
         batch: starting points; at most `capacity` of them are searched at a time, in their order.
         hyperparameters: of the step rule to use; their class names the solver.
-        criterion: which one ends a search; all three are judged in every frame.
+        criterion: which one ends a search; all are judged in every frame.
         n_steps: moves after which a search ends without success, at the last strict saddle that it
             met if there was one, else where it is.
         max_fragments: for `bound`, the fragments of the references; by default those of the
@@ -101,7 +101,7 @@ def search(
 class Goal:
     """What ends the searches: the criterion, the steps, and the fragments of each reference."""
 
-    criterion: Criterion
+    criterion: str
     n_steps: int
     max_fragments: Int[Tensor, " S"]
 
@@ -195,7 +195,7 @@ class _Search:
             self.active = narrow(self.active, width)
 
 
-def _require(criterion: Criterion, n_steps: int, capacity: int) -> None:
+def _require(criterion: str, n_steps: int, capacity: int) -> None:
     if criterion not in CRITERIA:
         raise ValueError(f"criterion {criterion!r}: expected one of {', '.join(CRITERIA)}")
     if n_steps < 0 or capacity < 1:
@@ -204,10 +204,10 @@ def _require(criterion: Criterion, n_steps: int, capacity: int) -> None:
         )
 
 
-def _keep_strict(kept: dict[int, State], frame: Frame, criterion: Criterion) -> None:
+def _keep_strict(kept: dict[int, State], frame: Frame, criterion: str) -> None:
     """The latest strict saddle of each system that it does not suffice is put aside."""
     state, verdict = frame.state, frame.verdict
-    for i in (verdict.strict & ~verdict.meets(criterion)).nonzero().flatten().tolist():
+    for i in (verdict.meets("strict") & ~verdict.meets(criterion)).nonzero().flatten().tolist():
         kept[int(state.index[i])] = take(state, torch.tensor([i], device=state.index.device))
 
 
@@ -262,13 +262,11 @@ def _conclude(calculator: Calculator, state: State, frame: Frame) -> State:
     is_ended = torch.zeros_like(state.is_exact)
     is_ended[rows] = True
     state = prove(calculator, state, is_ended)
-    is_claimed = is_ended & judge(state, frame.verdict.max_fragments).strict
+    is_claimed = is_ended & judge(state, frame.verdict.max_fragments).meets("strict")
     return confirm(calculator, state, is_claimed)
 
 
-def _status(
-    state: State, verdict: Verdict, criterion: Criterion, n_steps: int
-) -> tuple[Status, ...]:
+def _status(state: State, verdict: Verdict, criterion: str, n_steps: int) -> tuple[Status, ...]:
     met, steps = verdict.meets(criterion), state.steps
     is_any = (met | (steps >= n_steps)).any() or any(state.message) or any(state.doubt)
     if not is_any:

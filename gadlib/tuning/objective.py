@@ -1,7 +1,5 @@
 """What a trial is: hyperparameters drawn from their ranges, and the score of the records they give.
 
-Floor 4.
-
 References: TPE, Bergstra et al., NeurIPS 24, 2546 (2011); CMA-ES, Hansen, Ostermeier, Evol. Comput.
 9, 159 (2001); Optuna, Akiba et al., KDD 2019, doi:10.1145/3292500.3330701.
 """

@@ -2,7 +2,6 @@
 
 It can be written again from the storage at any time, so that a file that is damaged or can't be
 written costs nothing; a file of another study, or of more trials than there are, is never replaced.
-Floor 5.5.
 """
 
 from __future__ import annotations

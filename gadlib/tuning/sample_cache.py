@@ -2,7 +2,7 @@
 
 A folder of JSON lines: every process appends to a file of its own and reads those of the others, so
 that no file has two writers, on any file system; a line that a lost machine left torn is passed
-over. The key holds all that a record depends on, this package's own code included. Floor 4.
+over. The key holds all that a record depends on, this package's own code included.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The samples of a study: the difficult reactions of a set, from a screening read or done now.
-
-Floor 5.
-"""
+"""The samples of a study: the difficult reactions of a set, from a screening read or done now."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""How a study stands: trials by state, best, rate, time left, workers, from its storage alone.
-
-Floor 5.
-"""
+"""How a study stands: trials by state, best, rate, time left, workers, from its storage alone."""
 
 from __future__ import annotations
 
@@ -11,8 +8,8 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import TrialState
 
+from gadlib.cluster.heartbeats import is_alive, read_workers
 from gadlib.cluster.slots import DONE
-from gadlib.cluster.workers import is_alive, workers
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ class Standing:
 
 def standing(study: optuna.Study) -> Standing:
     """How the study stands now, from its storage alone."""
-    trials, attrs, known = study.get_trials(deepcopy=False), study.user_attrs, workers(study)
+    trials, attrs, known = study.get_trials(deepcopy=False), study.user_attrs, read_workers(study)
     settings = attrs.get("settings", {})
     n_trials = attrs.get("n_trials", settings.get("n_trials"))
     grace_s = settings.get("grace_s", 180.0)

@@ -1,6 +1,6 @@
 """The trials of one worker: claimed, searched batch by batch, judged after each, told, yielded.
 
-Whose turn it is, is `claims`'; where the samples come from, `samples`'. Floor 5.
+Whose turn it is, is `worker`'; where the samples come from, `samples`'.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from optuna.trial import Trial, TrialState
 
-from gadlib.cluster.workers import Claims
+from gadlib.cluster.workers import Worker
 from gadlib.molecules.starting_points import Start
 from gadlib.progress.interrupts import undisturbed
 from gadlib.progress.signs_of_life import Life
@@ -56,7 +56,7 @@ class Loop:
     Samples run hardest first, so that a trial that can't be the best any more soon shows it.
     """
 
-    claims: Claims
+    worker: Worker
     settings: TuneSettings
     calculator: Any
     samples: tuple[Start, ...]
@@ -73,12 +73,12 @@ class Loop:
 
     def __iter__(self) -> Generator[int, None, None]:
         pause = 0.2
-        while self.claims.n_done < self.settings.n_trials:
+        while self.worker.n_done < self.settings.n_trials:
             self._tick()
             for number in self._run():
                 pause = 0.2
                 yield number
-            if self.claims.n_done >= self.settings.n_trials:
+            if self.worker.n_done >= self.settings.n_trials:
                 return
             time.sleep(pause)  # the rest are other workers'; one of them may die yet
             pause = min(1.5 * pause, _POLL_S, self.settings.grace_s / 6)
@@ -106,8 +106,8 @@ class Loop:
         self.on_life(life)
 
     def _tick(self) -> None:
-        self.claims.beat()
-        self.claims.recover()
+        self.worker.beat()
+        self.worker.recover()
 
     def _jobs(self) -> Iterator[Job]:
         while (this := self._claim()) is not None:
@@ -126,20 +126,13 @@ class Loop:
                 if trial.number not in self.running:
                     break
                 places = missing[first : first + size]
-                yield Job(
-                    self.calculator,
-                    tuple(self.samples[i] for i in places),
-                    hyperparameters,
-                    self.settings.criterion,  # type: ignore[arg-type]
-                    self.settings.n_steps_per_sample,
-                    tag=(trial.number, places),
-                    capacity=self.settings.batch_size,
-                    mode=self.settings.mode,
-                )
+                chosen = [self.samples[i] for i in places]
+                tag = (trial.number, places)
+                yield Job.of(self.settings, chosen, self.calculator, hyperparameters, tag=tag)
 
     def _claim(self) -> _Running | None:
         with undisturbed():
-            trial = self.claims.claim()
+            trial = self.worker.ask()
             if trial is None:
                 return None
             self._seed(trial)
@@ -149,16 +142,16 @@ class Loop:
 
     def _seed(self, trial: Trial) -> None:
         """The worker's own sampler, once: no two workers' first trials have the same number."""
-        if self.claims.seed is None:
-            settings, self.claims.seed = self.settings, (self.settings.seed + trial.number) % 2**32
-            self.claims.study.sampler = sampler(
+        if self.worker.seed is None:
+            settings, self.worker.seed = self.settings, (self.settings.seed + trial.number) % 2**32
+            self.worker.study.sampler = sampler(
                 settings.sampler,
-                self.claims.seed,
+                self.worker.seed,
                 settings.n_startup_trials,
                 study_seed=settings.seed,
             )
-            self.claims.beat(force=True)
-        trial.set_user_attr("seed", self.claims.seed)
+            self.worker.beat(force=True)
+        trial.set_user_attr("seed", self.worker.seed)
 
     def _key(self, hyperparameters: Hyperparameters, place: int) -> str:
         return digest(self.identity, self.samples[place], hyperparameters)
@@ -177,7 +170,7 @@ class Loop:
 
     def best(self) -> float | None:
         """The best score so far, of all workers."""
-        scores = [t.value for t in self.claims.trials() if t.state is TrialState.COMPLETE]
+        scores = [t.value for t in self.worker.trials() if t.state is TrialState.COMPLETE]
         return max((score for score in scores if score is not None), default=None)
 
     def _judge(self, number: int) -> None:
@@ -205,12 +198,12 @@ class Loop:
             "samples": [sample_summary(r) for r in records],
         }
         del self.running[number]
-        if self.claims.tell(this.trial, None if is_pruned else result.score, attributes):
+        if self.worker.tell(this.trial, None if is_pruned else result.score, attributes):
             self.told.append(number)
 
     def end(self) -> None:
         """What is unfinished is queued again, and the worker has left."""
         with contextlib.suppress(Exception):  # the storage may be what failed
             stalled = [n for n, this in self.running.items() if this.is_stalled]
-            self.claims.give_back("interrupted", stalled)
-            self.claims.leave()
+            self.worker.give_back("interrupted", stalled)
+            self.worker.leave()

@@ -1,7 +1,7 @@
 """Tuning: a study of hyperparameters on difficult reactions, as one of its workers.
 
 Optuna owns the study and its storage. Every finished trial is in the storage before the next
-begins, and every sample on disk when it is computed. Floor 6.
+begins, and every sample on disk when it is computed.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial
 
-from gadlib.cluster.retries import StorageLostError
-from gadlib.cluster.storage import Patient, file_of, without_password
+from gadlib.cluster.retries import RetryingStorage, StorageLostError
+from gadlib.cluster.urls import file_of, without_password
 from gadlib.files.writing import require_writable
 from gadlib.progress.bar import Bar
 from gadlib.progress.interrupts import heard, undisturbed
@@ -101,29 +101,29 @@ def tune(
     require_working(calculator, chosen)
     if told := _never_early(settings, job_size(calculator, settings.batch_size)):
         print(told, flush=True)
-    claims = open_study(settings, chosen, screened, storage=storage)
-    loop = Loop(claims, settings, calculator, tuple(chosen), Cache(out / "samples"))
-    kept = Results(claims.study, results)
+    worker = open_study(settings, chosen, screened, storage=storage)
+    loop = Loop(worker, settings, calculator, tuple(chosen), Cache(out / "samples"))
+    kept = Results(worker.study, results)
     kept.write()  # whose the file is, before anything is computed
-    tracking = Tracking(settings.study_name, claims.name, settings_shown(settings), str(out))
+    tracking = Tracking(settings.study_name, worker.name, settings_shown(settings), str(out))
     pause = 0.0
     with (
         heard(),
-        Bar(settings.n_trials, "tuning", "trial", initial=claims.n_done) as bar,
+        Bar(settings.n_trials, "tuning", "trial", initial=worker.n_done) as bar,
     ):
         loop.on_life = bar.live
         try:
             with contextlib.closing(iter(loop)) as told:
                 for number in told:
                     with undisturbed():
-                        _track(tracking, claims.trials()[number])
+                        _track(tracking, worker.trials()[number])
                         best = loop.best()
                         shown = {} if best is None else {"best": f"{best:.3f}"}
-                        bar.done(claims.n_done - bar.n, **shown)
+                        bar.done(worker.n_done - bar.n, **shown)
                         if time.monotonic() >= pause:
                             pause = _write_in_time(kept)
                     if on_trial is not None:
-                        on_trial(claims.study)
+                        on_trial(worker.study)
         except StorageLostError as error:
             with undisturbed():
                 saved = kept.rescue()
@@ -133,10 +133,10 @@ def tune(
                 loop.end()
                 with contextlib.suppress(StorageLostError):
                     kept.write()
-                    now = standing(claims.study)
-                    best = None if now.best_trial is None else claims.trials()[now.best_trial]
+                    now = standing(worker.study)
+                    best = None if now.best_trial is None else worker.trials()[now.best_trial]
                     tracking.end(summary_of(now.states, best))
-    return claims.study
+    return worker.study
 
 
 def _never_early(settings: TuneSettings, size: int) -> str:
@@ -188,7 +188,7 @@ def require_settings(settings: TuneSettings) -> None:
     sampler(settings.sampler, settings.seed, settings.n_startup_trials)
 
 
-def _require_own_results(results: Path, settings: TuneSettings, storage: Patient) -> None:
+def _require_own_results(results: Path, settings: TuneSettings, storage: RetryingStorage) -> None:
     name = settings.study_name
     is_there = name in names_in(storage)
     study = optuna.load_study(study_name=name, storage=storage) if is_there else None

@@ -1,6 +1,6 @@
 """The gain proved: defaults against tuned values on reactions that tuning never saw.
 
-What is made of the records is `report`'s. Floor 6.
+What is made of the records is `report`'s.
 """
 
 from __future__ import annotations

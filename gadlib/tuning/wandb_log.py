@@ -2,7 +2,7 @@
 
 Never in the way: the study writes lines into a pipe that never blocks, and a process that network
 trouble holds up is left behind at the end, soon where it never had an answer. On with WANDB_API_KEY
-or WANDB_MODE=offline. Floor 4.
+or WANDB_MODE=offline.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 PROJECT = "gad-hpo"
-PATIENCE_S = 20.0
+SENDING_S = 20.0
 """How long the end of a study waits for what is still to be sent, once there is a connection."""
 
 UNHEARD_S = 1.0
@@ -91,7 +91,7 @@ class Tracking:
         with contextlib.suppress(OSError):
             self._process.stdin.close()
         began = time.monotonic()
-        while self._process.poll() is None and time.monotonic() - began < self._patience_s():
+        while self._process.poll() is None and time.monotonic() - began < self._sending_s():
             time.sleep(0.05)
         if self._process.poll() is None:
             print("W&B: not all is sent yet; that goes on in the background", flush=True)
@@ -100,14 +100,14 @@ class Tracking:
         if self._n_lost:
             print(f"W&B: {self._n_lost} lines not taken", flush=True)
 
-    def _patience_s(self) -> float:
+    def _sending_s(self) -> float:
         """How long to wait: a network that has not answered so far may never."""
         assert self._process is not None and self._process.stdout is not None
         if not self._has_begun:
             with contextlib.suppress(OSError):
                 self._has_begun = bool(self._process.stdout.read())
         is_local = os.environ.get("WANDB_MODE") in _LOCAL
-        return PATIENCE_S if self._has_begun or is_local else UNHEARD_S
+        return SENDING_S if self._has_begun or is_local else UNHEARD_S
 
     def _send(self, content: Mapping[str, Any]) -> None:
         if self._process is None or self._process.stdin is None:

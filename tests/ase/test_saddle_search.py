@@ -50,7 +50,7 @@ def saddle_of_the_loop(atoms: Atoms, potential) -> np.ndarray:
     batch = Batch.pack([atoms.positions], [atoms.numbers])
     frames = search(potential, batch, TrustHyperparameters(), criterion="strict", n_steps=300)
     *_, last = frames
-    assert last.verdict.strict.all()
+    assert last.verdict.meets("strict").all()
     return last.state.batch.system(0)[1]
 
 

@@ -14,7 +14,6 @@ from gadlib.benchmarks.solvers import Results, certified
 from gadlib.cli.parser import main
 from gadlib.molecules.starting_points import Start
 from gadlib.screening import screen
-from gadlib.screening.jobs import failed
 from gadlib.screening.records import Record
 from gadlib.settings.benchmarks import BenchmarkSettings
 from gadlib.settings.reading import InputError
@@ -53,7 +52,9 @@ def test_what_is_told_of_a_last_point_is_what_an_exact_hessian_says_there(result
         for r in records:
             numbers, positions = np.array(r.atomic_numbers), np.array(r.positions)
             start = Start(r.name, r.formula, r.split, r.start, r.noise_seed, numbers, positions, 1)
-            again = certified(replace(r, strict=not r.strict, order=9), start, potential, "bound")
+            again = certified(
+                replace(r, criteria={"strict": not r.strict}, order=9), start, potential, "bound"
+            )
             told = {"imaginary_cm1": r.imaginary_cm1, "eigenvalues": r.eigenvalues}
             assert replace(again, **told) == r
             assert again.imaginary_cm1 == pytest.approx(r.imaginary_cm1, abs=1e-6)
@@ -117,7 +118,7 @@ def test_command_prints_a_row_for_each_start_and_solver(tmp_path, capsys):
 def test_failed_search_stays_a_record():
     numbers, places = np.array([7, 1]), np.array([[0.0, 0, 0], [0, 0, 1.0]])
     start = Start("NH", "HN", "", "given", None, numbers, places, 1)
-    record = failed(start, Status.CALCULATOR_FAILED, "Why.")
+    record = Record.blank(start, Status.CALCULATOR_FAILED, "Why.")
     found = certified(record, start, Springs("raises"), "bound")
     assert (found.strict, found.order, found.status) == (None, None, "calculator_failed")
     assert "the nitrogen leaked out" in found.message
@@ -128,10 +129,8 @@ def made(solver: str, name: str, *, strict: bool, n_gradient: int, n_hessian: in
     places = np.array([[0.0, 0, 0], [0, 0, 1.0 if strict else 3.0]])
     start = Start(name, "H2", "test", "ts", None, np.array([1, 1]), places, 1)
     return replace(
-        failed(start, Status.SADDLE if strict else Status.OUT_OF_STEPS, solver),
-        strict=strict,
-        bound=strict,
-        index1=True,
+        Record.blank(start, Status.SADDLE if strict else Status.OUT_OF_STEPS, solver),
+        criteria={"index1": True, "strict": strict, "bound": strict},
         order=1,
         n_gradient=n_gradient,
         n_hessian=n_hessian,

@@ -272,13 +272,13 @@ def test_files_go_to_a_folder_that_is_empty_for_each_geometry(tmp_path: Path, mo
     assert chosen.is_dir() and not list(chosen.iterdir())
 
 
-@pytest.mark.parametrize(("name", "is_dear"), [("Spring", False), ("Differences", True)])
-def test_a_hessian_by_differences_is_dear(name: str, is_dear: bool):
+@pytest.mark.parametrize(("name", "is_costly"), [("Spring", False), ("Differences", True)])
+def test_a_hessian_by_differences_is_costly(name: str, is_costly: bool):
     import calculators_of_others
 
-    assert Ase(f"{OTHERS}:{name}").is_hessian_costly is is_dear
+    assert Ase(f"{OTHERS}:{name}").is_hessian_costly is is_costly
     atoms = Atoms("H2", calculator=getattr(calculators_of_others, name)())
-    assert Held(atoms).is_hessian_costly is is_dear
+    assert Held(atoms).is_hessian_costly is is_costly
 
 
 def test_a_calculation_that_ends_the_program_costs_one_molecule():

@@ -6,7 +6,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from gadlib.cluster.slots import MAX_DEATHS, deaths, first, has_place, is_over
+from gadlib.cluster.slots import MAX_DEATHS, deaths, has_slot, is_over, slot_of
 from gadlib.files.reading import read_json
 from gadlib.tuning.tune import load, standing
 
@@ -50,9 +50,9 @@ def require_whole(study, n_trials):
     assert [t.number for t in trials] == list(range(len(trials)))
     queued = {number for t in trials for number in t.system_attrs.get("retry_history", [])}
     failed = [t for t in trials if t.state is TrialState.FAIL and t.number not in queued]
-    assert [t for t in failed if has_place(t, trials, n_trials) and not is_over(t)] == []
+    assert [t for t in failed if has_slot(t, trials, n_trials) and not is_over(t)] == []
     defaults = [t for t in trials if "fixed_params" in t.system_attrs]
-    assert {first(t) for t in defaults} == {0}  # queued once, and first
+    assert {slot_of(t) for t in defaults} == {0}  # queued once, and first
     n_done = sum(t in done for t in defaults)
     assert n_done == 1 or (n_done == 0 and deaths(defaults[-1]) == MAX_DEATHS)
     return done

@@ -8,7 +8,7 @@ import pytest
 from gadlib.explore.drawing import draw_curves, draw_map, map_png
 from gadlib.explore.tasks.choice import molecules_of, task_of
 from gadlib.explore.tasks.sweep import Sweep, axis, collect_map
-from gadlib.screening.jobs import failed
+from gadlib.screening.records import Record
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import ExploreSettings
 from gadlib.solver.state import Status
@@ -21,7 +21,7 @@ def task():
 
 
 def record(sweep, steps, is_converged):
-    blank = failed(sweep.task.start, Status.OUT_OF_STEPS, "")
+    blank = Record.blank(sweep.task.start, Status.OUT_OF_STEPS, "")
     return replace(blank, steps=steps, converged=is_converged)
 
 

@@ -29,7 +29,7 @@ from gadlib.paths.endpoints import Connection
 from gadlib.progress.bar import Bar
 from gadlib.progress.signs_of_life import Life
 from gadlib.screening import screen
-from gadlib.screening.jobs import failed
+from gadlib.screening.records import Record
 from gadlib.settings.reading import InputError
 from gadlib.settings.results import PathSettings
 from gadlib.settings.searches import SearchSettings
@@ -215,7 +215,7 @@ def known():
 
 def saddles(known):
     return [
-        replace(failed(start, Status.SADDLE, ""), strict=True)
+        replace(Record.blank(start, Status.SADDLE, ""), criteria={"strict": True})
         for start in starting_points.starts(known, "ts")
     ]
 

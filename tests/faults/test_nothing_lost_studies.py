@@ -162,7 +162,7 @@ def test_removed_storage_is_noticed_and_what_is_known_is_saved(folder, kind, rem
             path.unlink() if removed == "file" else shutil.rmtree(out)
 
     settings = settings_of(
-        folder, n_trials=5, storage=f"{kind}:///{path}", patience_s=2, sampler="random"
+        folder, n_trials=5, storage=f"{kind}:///{path}", storage_timeout_s=2, sampler="random"
     )
     noticed = r"removed or replaced while the study ran.*; 2 decided trials are in"
     with pytest.raises(StorageLostError, match=noticed):

@@ -8,7 +8,7 @@ import nbformat
 import pages
 import papermill
 import pytest
-from little_studies import results  # noqa: F401  (the fixture)
+from little_studies import write_studies
 
 from gadlib.cli import notebooks
 from gadlib.cli.parser import main
@@ -28,7 +28,12 @@ _BOXES = """() => [...document.querySelectorAll('figure')].map(figure => {
 })"""
 
 
-def test_page_of_results_opens_from_a_file_with_all_its_figures(results):  # noqa: F811
+@pytest.fixture
+def results(tmp_path):
+    return write_studies(tmp_path)
+
+
+def test_page_of_results_opens_from_a_file_with_all_its_figures(results):
     out = results / "page.html"
     urls = ",".join(f"sqlite:///{results / name}.db" for name in ("one", "two"))
     command = ["report", "--storage", urls, "--validation", str(results), "--out", str(out)]

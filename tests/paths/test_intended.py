@@ -17,8 +17,7 @@ from gadlib.molecules import reactions, starting_points
 from gadlib.paths import intended
 from gadlib.paths.endpoints import Connection
 from gadlib.paths.records import read_paths
-from gadlib.screening.jobs import failed
-from gadlib.screening.records import payload, read_records
+from gadlib.screening.records import Record, payload, read_records
 from gadlib.settings.reading import InputError
 from gadlib.settings.results import PathSettings
 from gadlib.settings.searches import SearchSettings
@@ -46,7 +45,7 @@ def calculator():
 
 def saddles(known):
     return [
-        replace(failed(start, Status.SADDLE, ""), strict=True)
+        replace(Record.blank(start, Status.SADDLE, ""), criteria={"strict": True})
         for start in starting_points.starts(known, "ts")
     ]
 
@@ -103,7 +102,9 @@ def test_saddle_of_another_reaction_is_not_intended(known, calculator):
 
 def test_what_is_no_strict_saddle_is_left_out(known, calculator):
     assert (
-        intended.follow_all(calculator, [replace(r, strict=False) for r in saddles(known)], known)
+        intended.follow_all(
+            calculator, [replace(r, criteria={"strict": False}) for r in saddles(known)], known
+        )
         == []
     )
 
@@ -129,7 +130,7 @@ def test_minimum_called_a_saddle_fails_in_words(known, calculator):
 
 
 def test_result_file_of_searches_is_followed(tmp_path, known, capsys):
-    records = [*saddles(known[:1]), replace(saddles(known)[1], strict=False)]
+    records = [*saddles(known[:1]), replace(saddles(known)[1], criteria={"strict": False})]
     write_json(tmp_path / "search.json", payload(SearchSettings(), records))
     command = ["irc", str(tmp_path / "search.json"), "--out-dir", str(tmp_path / "out")]
     assert main(command) == 0

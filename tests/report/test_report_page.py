@@ -12,8 +12,10 @@ import numpy as np
 import optuna
 import pytest
 from little_studies import (
+    DEFAULT,
     DEFAULTS,
     SPACE,
+    WORSE,
     foreign,
     make_study,
     of_other_parameters,
@@ -21,6 +23,7 @@ from little_studies import (
     record,
     stored,
     texts,
+    write_studies,
 )
 from matplotlib.colors import to_hex
 
@@ -38,16 +41,16 @@ from gadlib.settings.searches import ScreenSettings, SearchSettings
 from gadlib.settings.studies import ValidateSettings
 
 
+@pytest.fixture
+def results(tmp_path):
+    return write_studies(tmp_path)
+
+
 @pytest.fixture(autouse=True)
 def drawn_nowhere():
     matplotlib.use("Agg")
     yield
     plt.close("all")
-
-
-DEFAULT = [record("a", 10), record("b", 20), record("c", 30), record("d", 99, index1=False)]
-WORSE = [record("a", 5), record("b", 99, index1=False), record("c", 36), record("d", 40)]
-WORSE[2] = replace(WORSE[2], n_gradient=12)
 
 
 def screened(*difficult: str, of: str = "abcd") -> report.Screened:
@@ -198,7 +201,7 @@ def test_validation_tells_easy_reactions_by_the_screening(tmp_path, capsys):
 
 
 def test_no_search_solved_by_both_is_a_sentence():
-    none = [replace(r, converged=False, index1=False) for r in DEFAULT]
+    none = [replace(r, converged=False, criteria={"index1": False}) for r in DEFAULT]
     figure = report.draw_gain(report.collect_gain(none, DEFAULT))
     assert "No search converges on both sides" in texts(figure).replace("\n", " ")
 
@@ -426,24 +429,6 @@ def test_figures_of_a_thousand_trials_are_drawn_within_twenty_seconds(tmp_path):
 
 
 # The page
-
-
-@pytest.fixture
-def results(tmp_path):
-    """A folder with two studies in SQLite and a validation."""
-    for name, n in (("one", 30), ("two", 20)):
-        url = f"sqlite:///{tmp_path / name}.db"
-        optuna.copy_study(
-            from_study_name="little", from_storage=_stored(n), to_storage=url, to_study_name=name
-        )
-        optuna.load_study(study_name=name, storage=url).set_user_attr("gadlib", {})
-    for side, records in (("default", DEFAULT), ("tuned", WORSE)):
-        write_json(tmp_path / f"{side}.json", payload(ValidateSettings(), records))
-    return tmp_path
-
-
-def _stored(n: int) -> optuna.storages.BaseStorage:
-    return random_study(n)._storage
 
 
 def test_page_is_one_file_that_asks_nothing_of_the_network(results, capsys):

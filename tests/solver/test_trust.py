@@ -206,7 +206,7 @@ def test_a_search_that_runs_out_ends_at_the_strict_saddle_it_met():
     ):
         for i in frame.is_done:
             assert frame.status[i] is Status.OUT_OF_STEPS
-            assert frame.verdict.strict[i]
+            assert frame.verdict.meets("strict")[i]
             assert int(frame.state.steps[i]) == 60
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gadlib.molecules.starting_points import Start
-from gadlib.screening.jobs import failed
+from gadlib.screening.records import Record
 from gadlib.settings.hyperparameters import GadHyperparameters
 from gadlib.settings.reading import InputError
 from gadlib.solver.state import Status
@@ -22,7 +22,7 @@ from gadlib.tuning.objective import (
 
 N_STEPS = 100
 START = Start("a", "H2", "train", "ts", None, np.array([1, 1]), np.zeros((2, 3)), 1)
-RECORD = failed(START, Status.OUT_OF_STEPS, "")
+RECORD = Record.blank(START, Status.OUT_OF_STEPS, "")
 SAMPLES = st.lists(st.tuples(st.booleans(), st.integers(0, N_STEPS)), min_size=2, max_size=20)
 
 

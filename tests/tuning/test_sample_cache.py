@@ -10,13 +10,13 @@ import pytest
 
 import gadlib
 from gadlib.molecules.starting_points import Start
-from gadlib.screening.jobs import failed
+from gadlib.screening.records import Record
 from gadlib.settings.hyperparameters import GadHyperparameters
 from gadlib.solver.state import Status
 from gadlib.tuning.sample_cache import Cache, digest, sources
 
 START = Start("a", "H2", "train", "ts", None, np.array([1, 1]), np.ones((2, 3)), 1)
-RECORD = failed(START, Status.OUT_OF_STEPS, "as it is")
+RECORD = Record.blank(START, Status.OUT_OF_STEPS, "as it is")
 IDENTITY = {"calculator": "scine", "scine_functional": "DFTB0", "criterion": "index1"}
 
 

@@ -227,15 +227,15 @@ def test_defaults_are_queued_once_where_who_made_the_study_died_over_it(settings
         study_name="gad_hpo", storage=tune.default_storage(settings), direction="maximize"
     )
     study.enqueue_trial({k.name: k.default for k in GadHyperparameters.tunable()})
-    claims = tune.open_study(settings, samples)
-    assert [t.state for t in claims.study.get_trials()] == [TrialState.WAITING]
+    worker = tune.open_study(settings, samples)
+    assert [t.state for t in worker.study.get_trials()] == [TrialState.WAITING]
 
 
 def test_defaults_are_tried_again_after_their_trial_failed(settings, springs):
     samples = tune.difficult_samples(settings)[1][: settings.n_samples]
-    claims = tune.open_study(settings, samples)
-    claims.study.tell(claims.study.ask(), state=TrialState.FAIL)
-    claims.leave()
+    worker = tune.open_study(settings, samples)
+    worker.study.tell(worker.study.ask(), state=TrialState.FAIL)
+    worker.leave()
     trials = tune.tune(again(settings, n_trials=1)).get_trials(states=(TrialState.COMPLETE,))
     assert trials[0].params == {k.name: k.default for k in GadHyperparameters.tunable()}
 

@@ -18,7 +18,6 @@ import torch
 from gadlib.molecules.starting_points import Start
 from gadlib.screening.jobs import Job, search_starts
 from gadlib.screening.records import Record
-from gadlib.screening.setup import calculator_of, hyperparameters_of
 from gadlib.screening.trajectories import point_of
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
@@ -117,15 +116,7 @@ def prepare() -> None:
 def search_tasks(tell: Callable[[Any], None], tasks: Sequence[Task], with_points: bool) -> None:
     """Each task's `Point`s, if asked for, and its `Ended`, told as they come."""
     for place, task in enumerate(tasks):
-        settings = task.settings
-        job = Job(
-            calculator_of(settings, [task.start]),
-            (task.start,),
-            hyperparameters_of(settings),
-            settings.criterion,  # type: ignore[arg-type]
-            settings.n_steps_per_sample,
-            mode=settings.mode,
-        )
+        job = Job.of(task.settings, [task.start])
         on_frame = (lambda frame: tell(point_of(frame))) if with_points else None
         tell(Ended(place, search_starts(job, on_frame=on_frame)[0]))
 

@@ -78,7 +78,7 @@ def run_row(run: Run) -> Mapping[str, object]:
 def _criteria(record: Record | None) -> str:
     if record is None:
         return "stopped"
-    names = [name for name in ("index1", "strict", "bound") if getattr(record, name)]
+    names = [name for name in record.criteria if record.meets(name)]
     return ", ".join(names) or "none"
 
 

@@ -32,7 +32,7 @@ from gadlib.report.style import (
     say,
 )
 from gadlib.screening.records import Record, gradients_of
-from gadlib.solver.criteria import CRITERIA, IMAGINARY_MIN_CM1
+from gadlib.settings.criteria import CRITERIA, IMAGINARY_MIN_CM1
 
 _COLOURS = {
     "trust": BLUE,
@@ -107,7 +107,7 @@ def _run(solver: str, record: Record, deviation: float | None) -> dict[str, obje
         "solver": solver,
         "start": record.start,
         "name": record.name,
-        **{name: bool(getattr(record, name)) for name in CRITERIA},
+        **{name: record.meets(name) for name in CRITERIA},
         "recovered": None
         if deviation is None
         else bool(record.strict) and deviation < RECOVERED_TOL,

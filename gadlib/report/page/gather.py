@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import optuna
 
-from gadlib.cluster.storage import without_password
+from gadlib.cluster.urls import without_password
 from gadlib.files.writing import write_bytes
 from gadlib.paths.records import read_paths
 from gadlib.report.page.document import Material, page

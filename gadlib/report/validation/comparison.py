@@ -98,8 +98,12 @@ def _pairs(default: Sequence[Record], tuned: Sequence[Record]) -> list[tuple[Rec
     return [(record, sides[1][key]) for key, record in sides[0].items()]
 
 
+def _is_met(record: Record, criterion: str) -> bool:
+    return record.converged if criterion == "converged" else record.meets(criterion)
+
+
 def _paired(criterion: str, pairs: Sequence[tuple[Record, Record]]) -> Paired:
-    success = np.array([[bool(getattr(r, criterion)) for r in pair] for pair in pairs])
+    success = np.array([[_is_met(r, criterion) for r in pair] for pair in pairs])
     steps = np.array([[r.steps for r in pair] for pair in pairs])
     default, tuned = success.T
     return Paired(
