@@ -9,7 +9,7 @@ EXTRAS := test,lint,compare,tblite,make-data,postgres,grpc,voila,browser
 INSTALL := .venv/bin/python -m pip install -q -c constraints.txt
 INSTALLED := .venv/.installed
 
-.PHONY: help env demo test lab page site lint clean
+.PHONY: help env demo test mutate lab page site lint clean
 .DEFAULT_GOAL := help
 
 help: ## Say what can be made
@@ -22,6 +22,10 @@ demo: $(INSTALLED) ## Run the notebooks; print where they are and the table of r
 
 test: $(INSTALLED) ## Run the tests
 	.venv/bin/python -m pytest -n 2 tests
+
+mutate: $(INSTALLED) ## Report which mutants of WING=hessians, cluster or solver the tests catch
+	$(INSTALL) -e '.[mutation]'
+	.venv/bin/python tests/mutation/run.py $(WING)
 
 lab: $(INSTALLED) ## Open the notebooks in JupyterLab
 	cd notebooks && ../.venv/bin/jupyter lab
@@ -46,8 +50,8 @@ clean: ## Remove caches and build leftovers; .venv and runs stay
 		\( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +
 
 # Parallelism is by process: one thread in each.
-demo test site: export OMP_NUM_THREADS = 1
-demo test site: export MKL_NUM_THREADS = 1
+demo test mutate site: export OMP_NUM_THREADS = 1
+demo test mutate site: export MKL_NUM_THREADS = 1
 # Otherwise pyright asks the network whether it is the latest.
 lint: export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
