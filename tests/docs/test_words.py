@@ -42,6 +42,13 @@ def test_every_command_is_shown():
     assert not missing
 
 
+def test_every_target_of_make_that_is_named_is_there():
+    text = " ".join(page.read_text() for page in PAGES)
+    named = set(re.findall(r"(?:^|`)make ([a-z]+)", text, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert named and named <= targets
+
+
 def test_every_settings_class_that_is_named_is_offered():
     import gadlib
 
