@@ -1,6 +1,6 @@
-"""Who else is at it: an output that one run at a time may write, folders whose process has died.
+"""Locks: one run at a time writes an output; folders of processes that have died are removed.
 
-Both are told by a lock on a file, which the kernel gives free when a process ends in whatever way.
+Both rest on a lock on a file, which the kernel gives free when a process ends in whatever way.
 Where a file system can't lock, nothing is refused and nothing removed.
 """
 
@@ -92,7 +92,7 @@ def scratch(name: str = "") -> Iterator[Path]:
 
 
 def sweep() -> None:
-    """Nothing, after the temporary folders of processes that have died were removed."""
+    """Remove the temporary folders of processes that have died."""
     for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_ALIVE}"):
         with contextlib.suppress(OSError), path.open("r+") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -155,10 +155,9 @@ def _no_saddle(start: Start) -> str:
 
 
 def require_some(found: Sequence[Start], where: str) -> None:
-    """Nothing, when one start can be searched; those that can't become records, not errors.
+    """Raise InputError unless a start can be searched; it names what is wrong with each.
 
-    Raises:
-        InputError: naming each start and what is wrong with it, when none can.
+    Where one can, those that can't become records, not errors.
     """
     least = min(kind.closest_pair for kind in SOLVERS.values())
     reasons = [problem_of(start, least) for start in found]
