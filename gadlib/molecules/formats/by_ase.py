@@ -33,7 +33,7 @@ def frames(path: Path, content: bytes) -> list[Frame]:
         ) from None
     all_atoms = [found] if isinstance(found, Atoms) else list(found)
     _require_whole(path, content, all_atoms)
-    return [_frame(atoms) for atoms in all_atoms]
+    return [frame_of(atoms) for atoms in all_atoms]
 
 
 def _require_whole(path: Path, content: bytes, found: Sequence[Atoms]) -> None:
@@ -59,7 +59,7 @@ def _require_whole(path: Path, content: bytes, found: Sequence[Atoms]) -> None:
             )
 
 
-def _frame(atoms: Atoms) -> Frame:
+def frame_of(atoms: Atoms) -> Frame:
     """What gadlib takes from ASE's atoms."""
     info = atoms.info
     given = getattr(atoms.calc, "parameters", None) or {}
