@@ -35,7 +35,7 @@ def flat(batch: Batch, *, hessian: bool = True) -> Evaluation:
 
 def search_state(
     batch: Batch | None = None,
-    phase: Phase = Phase.CLIMBING,
+    phase: Phase | list[Phase] = Phase.CLIMBING,
     *,
     calculator: Any = flat,
     h: TrustHyperparameters = H,
@@ -49,9 +49,10 @@ def search_state(
     batch = ring() if batch is None else batch
     state = init(calculator, batch, h)
     state = replace(state, forces=0 * state.forces, is_exact=state.steps < 0)
-    current = _changed(state.memory.current, {"phase": int(phase), **_of(Try, changes)})
+    current = _changed(state.memory.current, {"phase": phase, **_of(Try, changes)})
     memory = _changed(state.memory, _of(type(state.memory), changes))
-    return _changed(replace(state, memory=replace(memory, current=current)), _of(State, changes))
+    own = {name: value for name, value in changes.items() if name not in _of(Try, changes)}
+    return _changed(replace(state, memory=replace(memory, current=current)), _of(State, own))
 
 
 def _of(kind: type, changes: dict[str, Any]) -> dict[str, Any]:

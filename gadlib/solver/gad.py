@@ -32,6 +32,7 @@ REACHES = ("index1",)
 FIRST_TIME_STEP = 1e-3
 """The time step at the start and after an escape, in A^2/eV."""
 
+# As published; A, and eV/(A^2 amu).
 _N_CANDIDATE_MODES = 8
 _CLOSEST_PAIR_MIN = 0.5
 _MAX_HALVINGS = 5
