@@ -14,8 +14,6 @@ from .export import save_figure as save_figure
 from .page.gather import write_page as write_page
 from .searches.paths import Intents as Intents
 from .searches.paths import collect_intents as collect_intents
-from .searches.costs import collect_costs as collect_costs
-from .searches.costs import draw_costs as draw_costs
 from .searches.paths import draw_profile as draw_profile
 from .searches.paths import draw_profiles_of as draw_profiles_of
 from .searches.paths import draw_verdicts as draw_verdicts
