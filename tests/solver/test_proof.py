@@ -119,6 +119,8 @@ def test_what_runs_out_is_told_of_by_an_exact_hessian(n_steps, exact_hessians):
 
 
 def test_where_no_exact_hessian_can_be_had_the_criteria_are_null_with_a_reason():
+    pytest.importorskip("scine_sparrow")
+
     class Gradients(Counting):
         def __call__(self, batch, *, hessian=True):
             told = super().__call__(batch, hessian=hessian)
