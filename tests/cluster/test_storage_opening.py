@@ -185,3 +185,26 @@ def test_where_nothing_can_be_locked_it_goes_on(tmp_path):
     with alone(tmp_path / "file" / "lock"):
         done.append(True)
     assert done
+
+
+@pytest.mark.parametrize(
+    ("url", "connect"),
+    [
+        ("postgresql+psycopg://u@h/db", {"connect_args": {"connect_timeout": 10}}),
+        ("mysql+pymysql://u@h/db", {}),
+    ],
+)
+def test_a_server_is_asked_over_few_connections_that_are_looked_at_before(
+    url, connect, monkeypatch
+):
+    asked = {}
+
+    class Asked(optuna.storages.InMemoryStorage):
+        def __init__(self, url, *, engine_kwargs):
+            super().__init__()
+            asked[url] = engine_kwargs
+
+    monkeypatch.setattr(storage, "RDBStorage", Asked)
+    open_storage(url)
+    pool = {"pool_pre_ping": True, "pool_size": 2, "max_overflow": 3}
+    assert asked == {url: pool | connect}

@@ -64,3 +64,24 @@ def test_rigid_motions_and_what_they_leave_span_everything_but_the_padding(names
         whole = motions.rigid[i] @ motions.rigid[i].T + left @ left.T
         expected = np.diag(np.arange(whole.shape[0]) < 3 * len(one)).astype(float)
         assert whole.numpy() == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("stiffness", [-40.0, 0.0, 40.0])
+def test_rigid_motions_are_shifted_above_all_vibrations_however_stiff_they_seem(stiffness):
+    """The way of a GPU, of two molecules one of which is padded."""
+    names = ("H2O", "C2H4")
+    atoms = [molecule(name) for name in names]
+    batch = Batch.pack([a.positions for a in atoms], [a.numbers for a in atoms])
+    random = np.random.default_rng(0)
+    hessian = torch.tensor(random.normal(size=(2, 18, 18)))
+    hessian = (hessian + hessian.mT) * (batch.sqrt_masses[:, :, None] > 0)
+    hessian = hessian * (batch.sqrt_masses[:, None, :] > 0)
+    motions, root = motions_of(batch), batch.sqrt_masses
+    springs = stiffness * motions.rigid @ motions.rigid.mT
+    hessian = hessian + root[:, :, None] * springs * root[:, None, :]
+    values, modes = normal_modes._shifted(hessian, motions, batch)
+    expected = normal_modes.spectrum(hessian, batch, motions)
+    assert values.numpy() == pytest.approx(expected.eigenvalues.numpy(), abs=1e-9)
+    for i, n in enumerate((3, 12)):
+        overlap = (modes[i, :, :n].mT @ expected.modes[i, :, :n]).abs()
+        assert overlap.numpy() == pytest.approx(np.eye(n), abs=1e-6)
