@@ -81,7 +81,7 @@ def explored(folder: Path) -> None:
 def save(image: Image.Image, path: Path, width: int = WIDTH, told: dict | None = None) -> None:
     """Write the image no wider than that, in as many colours as fit.
 
-    What is told of it, as which knobs it shows, is kept in it.
+    What is told of it, as which hyperparameters it shows, is kept in it.
     """
     more = PngInfo()
     if told is not None:
