@@ -9,7 +9,7 @@ import pytest
 
 from gadlib.files import reading
 from gadlib.files.reading import read_json, read_text
-from gadlib.files.shapes import TuningFile, Worker, fit, fit_all
+from gadlib.files.shapes import TuningFile, WorkerAttributes, fit, fit_all
 from gadlib.settings.reading import InputError
 
 
@@ -87,6 +87,6 @@ def test_shapes_pass_over_what_they_do_not_declare_or_keep_it_where_they_say_so(
     assert file.about.model_dump() == {"reactions": [], "mode": "x"}
     assert not hasattr(file, "other")
     worker = {"machine": "m", "pid": 7, "ticks": None, "beat": 0.0}
-    assert fit(Worker, worker, "f").pid == 7
+    assert fit(WorkerAttributes, worker, "f").pid == 7
     with pytest.raises(InputError, match="pid = 2147483648"):
-        fit(Worker, worker | {"pid": 2**31}, "f")
+        fit(WorkerAttributes, worker | {"pid": 2**31}, "f")
