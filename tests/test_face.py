@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 
+import ase.io
 import pytest
 from little_reactions import write_xyz
 
@@ -65,6 +66,24 @@ def test_search_takes_settings_by_name_over_those_given(tmp_path):
     assert again == records
     assert kept["criterion"] == "strict"
     assert [record.steps for record in records] == [1, 1]
+
+
+def test_search_takes_atoms_as_from_a_file(tmp_path):
+    pytest.importorskip("scine_sparrow")
+    guesses = write_xyz(tmp_path / "guesses.xyz")
+    atoms = ase.io.read(guesses, ":")
+    given = {"workers": 0, "n_steps_per_sample": 1}
+    from_file = gadlib.search(guesses, **given)
+    assert [r.positions for r in gadlib.search(atoms, **given)] == [r.positions for r in from_file]
+    (one,) = gadlib.search(atoms[1], **given)
+    assert (one.name, one.start, one.energy) == ("start of HCN", "atoms", from_file[1].energy)
+    periodic = atoms[0].copy()
+    periodic.set_cell([9, 9, 9])
+    periodic.pbc = True
+    with pytest.raises(gadlib.InputError, match="periodic cell"):
+        gadlib.search(periodic, **given)
+    with pytest.raises(gadlib.InputError, match="expected at least one"):
+        gadlib.search([], **given)
 
 
 def test_search_without_guesses_takes_the_reactions_of_the_set():

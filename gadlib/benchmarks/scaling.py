@@ -47,7 +47,7 @@ class GrowthRow(NamedTuple):
     calculator_s: float | None
 
 
-def alkane(
+def build_alkane(
     n_carbons: int, dihedral: float = _BETWEEN
 ) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, "n 3"]]:
     """Atomic numbers and positions (A) of a stretched chain, its middle bond turned to an angle.
@@ -80,9 +80,9 @@ def alkane(
     )
 
 
-def starts(n_carbons: int, n_starts: int, noise: float, noise_seed: int) -> list[Start]:
+def shake_chain(n_carbons: int, n_starts: int, noise: float, noise_seed: int) -> list[Start]:
     """The chain shaken so many times, start i with seed `noise_seed` + i."""
-    numbers, positions = alkane(n_carbons)
+    numbers, positions = build_alkane(n_carbons)
     n_hydrogens = len(numbers) - n_carbons
     found = []
     for i in range(n_starts):
@@ -96,7 +96,7 @@ def starts(n_carbons: int, n_starts: int, noise: float, noise_seed: int) -> list
 _MAX_CARBONS = 1000
 
 
-def rows(settings: GrowthSettings) -> Iterator[GrowthRow]:
+def measure_growth(settings: GrowthSettings) -> Iterator[GrowthRow]:
     """The measurements as they come, in the order of the settings.
 
     Raises:
@@ -109,7 +109,7 @@ def rows(settings: GrowthSettings) -> Iterator[GrowthRow]:
                 f"carbons = {shown(settings.carbons)}: expected numbers of at most {_MAX_CARBONS}"
             )
         all_starts = [
-            starts(n, settings.n_starts, settings.noise, settings.noise_seed) for n in chains
+            shake_chain(n, settings.n_starts, settings.noise, settings.noise_seed) for n in chains
         ]
     except InputError:
         raise

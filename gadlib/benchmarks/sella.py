@@ -69,20 +69,20 @@ def require_installed() -> None:
         )
 
 
-def searched(job: Job) -> Iterator[tuple[int, Record]]:
+def search_each(job: Job) -> Iterator[tuple[int, Record]]:
     """The place of each start and the record of where Sella ended, at what cost; not judged yet.
 
     A start that no search can begin at is a record at once; Sella never sees it.
     """
     for place, start in enumerate(job.starts):
-        yield place, _searched(job, start)
+        yield place, _search_one(job, start)
 
 
-def _searched(job: Job, start: Start) -> Record:
+def _search_one(job: Job, start: Start) -> Record:
     if reason := problem_of(start, job.hyperparameters.closest_pair):
         return Record.blank(start, Status.BAD_START, f"{Status.BAD_START.sentence} {reason}")
     hyperparameters: Any = job.hyperparameters
-    _warm(hyperparameters.coordinates)
+    _warm_up(hyperparameters.coordinates)
     calc = Potential(job.calculator)
     atoms = Atoms(start.atomic_numbers, start.positions, calculator=calc)
     np.random.seed(start.noise_seed or 0)  # noqa: NPY002 - Sella draws from numpy's global state
@@ -140,7 +140,7 @@ def _run(search: Any, atoms: Atoms, n_steps: int) -> Status:
 
 
 @cache
-def _warm(coordinates: Literal["cartesian", "internal"]) -> None:
+def _warm_up(coordinates: Literal["cartesian", "internal"]) -> None:
     """Load and compile Sella's functions, so that no search is charged with it.
 
     What depends on the size of a molecule is compiled anew for it, and charged.

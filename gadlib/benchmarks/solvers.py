@@ -110,7 +110,7 @@ def compare(settings: BenchmarkSettings) -> Results:
     return Results(records, references)
 
 
-def read(out_dir: str | Path) -> Results:
+def read_results(out_dir: str | Path) -> Results:
     """What an earlier run left in a folder.
 
     Raises:
@@ -153,7 +153,7 @@ def starts_of(settings: BenchmarkSettings, found: Sequence[Reaction]) -> list[St
     return [start for recipe in recipes for start in starting_points.starts(found, recipe, seed)]
 
 
-def certified(record: Record, start: Start, calculator: Calculator, criterion: str) -> Record:
+def certify(record: Record, start: Start, calculator: Calculator, criterion: str) -> Record:
     """The record judged at its last point, from an exact Hessian that is not counted."""
     if record.status in (Status.BAD_START, Status.PROCESS_ENDED, Status.TIMED_OUT):
         return record
@@ -183,8 +183,8 @@ def _search(job: Job) -> Iterator[tuple[int, Record]]:
 
 
 def _search_peer(job: Job) -> Iterator[tuple[int, Record]]:
-    for place, record in sella.searched(job):
-        yield place, certified(record, job.starts[place], job.calculator, job.criterion)
+    for place, record in sella.search_each(job):
+        yield place, certify(record, job.starts[place], job.calculator, job.criterion)
 
 
 def _search_settings(settings: BenchmarkSettings, solver: str) -> SearchSettings:

@@ -94,7 +94,7 @@ def random_hip(source: Path, path: Path) -> Path:
     return path
 
 
-def molecules(n_atoms: int, size: int) -> Batch:
+def make_molecules(n_atoms: int, size: int) -> Batch:
     """Made-up molecules: atoms on a shaken cubic grid, each molecule shaken otherwise."""
     edge = round(n_atoms ** (1 / 3) + 0.5)
     grid = torch.cartesian_prod(*[torch.arange(edge, dtype=torch.float64)] * 3)[:n_atoms]
@@ -144,7 +144,7 @@ def measure(calculator: Calculator, batch: Batch, n_steps: int) -> Row:
 _MAX_SIZE = 100_000
 
 
-def rows(calculator: Calculator, settings: TimingSettings) -> Iterator[Row]:
+def measure_steps(calculator: Calculator, settings: TimingSettings) -> Iterator[Row]:
     """The measurements, as they come, small molecules and batches first.
 
     Raises:
@@ -164,7 +164,7 @@ def rows(calculator: Calculator, settings: TimingSettings) -> Iterator[Row]:
             )
     for n_atoms in atoms:
         for size in batches:
-            yield measure(calculator, molecules(n_atoms, size), settings.n_steps)
+            yield measure(calculator, make_molecules(n_atoms, size), settings.n_steps)
 
 
 HEAD = "atoms  batch  ms/molecule/step  overhead  memory GB  eigh ms  eigh by CPU ms"

@@ -226,7 +226,7 @@ def time_steps(settings: TimingSettings, _: argparse.Namespace) -> None:
         n = settings.threads or torch.get_num_threads()
         print(f"{settings.calculator} on {where}, {n} threads; {note}".rstrip("; "))
         print(step_times.HEAD)
-        for row in step_times.rows(calculator, settings):
+        for row in step_times.measure_steps(calculator, settings):
             print(step_times.format_row(row), flush=True)
 
 
@@ -237,7 +237,7 @@ def measure_growth(settings: GrowthSettings, _: argparse.Namespace) -> None:
     from gadlib.benchmarks import scaling
 
     found = []
-    for row in scaling.rows(settings):
+    for row in scaling.measure_growth(settings):
         found.append(row)
         shown = report.growth_table([row]).to_dict("records")[0]
         print(", ".join(f"{name}: {value}" for name, value in shown.items()), flush=True)

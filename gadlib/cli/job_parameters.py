@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gadlib.cli.notebooks import notebook
 from gadlib.cluster.urls import require_url
+from gadlib.files.reading import read_text
 from gadlib.screening.setup import read_best, require_tuned_for, require_usable, transfers
 from gadlib.settings.declarations import Hyperparameters
 from gadlib.settings.hyperparameters import SOLVERS
@@ -23,7 +24,6 @@ from gadlib.settings.reading import (
     Settings,
     explain,
     holds_password,
-    read_text,
     shown,
     without_secrets,
 )

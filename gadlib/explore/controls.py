@@ -122,19 +122,8 @@ class Controls:
         is_fixed = molecules[0].start is not None
         self.molecule = _dropdown("reaction", names, 0, "what is searched; type to find one")
         self.anchor = _dropdown("start", ANCHORS, anchor, "where the search starts")
-        self.noise = w.FloatSlider(
-            value=noise,
-            min=0,
-            max=max(noise, MAX_NOISE / 2),
-            step=0.05,
-            description="noise (Å)",
-            tooltip="standard deviation of the Gaussian noise on every coordinate of the start",
-            style=_LABEL,
-            layout=WIDE,
-            continuous_update=False,
-            disabled=is_fixed,
-        )
-        self.anchor.disabled = is_fixed
+        self.noise = _noise_slider(noise)
+        self.anchor.disabled = self.noise.disabled = is_fixed
         self.seed = _number("noise seed", settings.noise_seed, "draws the noise of the start", 0)
         self.potential = _dropdown(
             "calculator", list(self._potentials), next(iter(self._potentials)), "the potential"
@@ -150,13 +139,7 @@ class Controls:
         self.sliders.show(settings.hyperparameters)
         self.default_button = _button("Defaults", "every slider to its default")
         self.best_button = _button("Study's best", "every slider to the best values of the study")
-        self.study = w.Text(
-            value=settings.best or "",
-            placeholder="results .json, or .db",
-            continuous_update=False,
-            layout={"width": "160px"},
-            tooltip="where the study's best values are",
-        )
+        self.study = _study_field(settings.best or "")
         self._slider_box = w.VBox([self.sliders.box])
         self.solver.observe(self._show_solver, "value")
         self.default_button.on_click(lambda _: self.sliders.reset())
@@ -218,6 +201,30 @@ class Controls:
 def _dropdown(label: str, options: Any, value: Any, doc: str) -> Any:
     return w.Dropdown(
         options=options, value=value, description=label, tooltip=doc, style=_LABEL, layout=WIDE
+    )
+
+
+def _noise_slider(noise: float) -> Any:
+    return w.FloatSlider(
+        value=noise,
+        min=0,
+        max=max(noise, MAX_NOISE / 2),
+        step=0.05,
+        description="noise (Å)",
+        tooltip="standard deviation of the Gaussian noise on every coordinate of the start",
+        style=_LABEL,
+        layout=WIDE,
+        continuous_update=False,
+    )
+
+
+def _study_field(where: str) -> Any:
+    return w.Text(
+        value=where,
+        placeholder="results .json, or .db",
+        continuous_update=False,
+        layout={"width": "160px"},
+        tooltip="where the study's best values are",
     )
 
 

@@ -51,27 +51,23 @@ class SearchPanel(Panel):
         self.tries = w.HTML()
         self.curves = w.Image(value=curves_png([]), format="png", layout={"width": "600px"})
         self.molecule = MoleculeView()
-        self.frame: Any = w.IntSlider(
-            min=0,
-            max=0,
-            description="frame",
-            tooltip="which moment is shown",
-            layout={"width": "300px"},
-        )
+        wide = {"width": "300px"}
+        doc = "which moment is shown"
+        self.frame: Any = w.IntSlider(min=0, max=0, description="frame", tooltip=doc, layout=wide)
         self._play: Any = w.Play(min=0, max=0, interval=120, layout={"width": "150px"})
-        w.jslink((self._play, "value"), (self.frame, "value"))
-        self.frame.observe(lambda _: self._draw_molecule(), "value")
         self.compare: Any = w.SelectMultiple(
             options=[], rows=4, layout={"width": "420px"}, tooltip="the runs that are drawn"
         )
-        self.compare.observe(lambda _: self._redraw(), "value")
         self.forget_button = w.Button(
             description="Forget", tooltip="drop the runs that are selected"
         )
         self._table = w.HTML()
-        self.run_button.on_click(lambda _: self.start())
-        self.stop_button.on_click(lambda _: self.stop())
-        self.forget_button.on_click(lambda _: self._forget())
+        self._curves_due = Throttle(_CURVES_EVERY_S)
+        self._molecule_due = Throttle(_MOLECULE_EVERY_S)
+        self._arrange()
+        self._connect()
+
+    def _arrange(self) -> None:
         buttons = w.HBox([self.run_button, self.stop_button])
         view = w.VBox([self.molecule, w.HBox([self._play, self.frame]), self.tries])
         self.bar = w.HBox([buttons, self.status])
@@ -79,10 +75,14 @@ class SearchPanel(Panel):
             [self.curves, view], layout={"flex": "1 1 600px", "flex_flow": "row wrap"}
         )
         self.table_box = w.VBox([w.HBox([self.compare, self.forget_button]), self._table])
-        self._curves_due, self._molecule_due = (
-            Throttle(_CURVES_EVERY_S),
-            Throttle(_MOLECULE_EVERY_S),
-        )
+
+    def _connect(self) -> None:
+        w.jslink((self._play, "value"), (self.frame, "value"))
+        self.frame.observe(lambda _: self._draw_molecule(), "value")
+        self.compare.observe(lambda _: self._redraw(), "value")
+        self.run_button.on_click(lambda _: self.start())
+        self.stop_button.on_click(lambda _: self.stop())
+        self.forget_button.on_click(lambda _: self._forget())
 
     def start(self) -> None:
         """Start the search that the controls say, or say in a sentence why not."""

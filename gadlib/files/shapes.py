@@ -1,8 +1,8 @@
-"""The shapes of files that come from outside, declared once: which keys, of what types.
+"""The shapes of files that are read, declared once: which keys, of what types.
 
 Types are strict: "no" is not false, 6.2 no integer, and nothing is infinite. What does not fit is
 refused in one sentence that names the file, the key, the value and what was expected. Records
-declare their own shape by their fields, as dataclasses (`records`, `pathways`).
+declare their own shape by their fields, as dataclasses (`screening.records`, `paths.intended`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Shape(BaseModel):
 
 
 class ResultFile(Shape):
-    """A result file of searches; `about` is what its records depend on (`outset.identity_of`)."""
+    """A result file of searches; `about` is what its records depend on (`setup.identity_of`)."""
 
     format: int = 1
     settings: dict[str, Any]

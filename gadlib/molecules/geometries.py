@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from ase import Atoms
 from jaxtyping import Float, Int
 
 from gadlib.molecules.formats import by_ase, xyz
@@ -67,6 +68,15 @@ def read(path: str | Path) -> list[Geometry]:
     )
     if not found:
         raise InputError(f"{path}: no geometry in it; expected at least one")
+    return _geometries(found, path)
+
+
+def of_atoms(given: Sequence[Atoms]) -> list[Geometry]:
+    """The geometries of ASE's atoms, in order, with names and problems as if from a file."""
+    return _geometries([by_ase.frame_of(atoms) for atoms in given], Path("atoms"))
+
+
+def _geometries(found: Sequence[Frame], path: Path) -> list[Geometry]:
     names = _names([frame.name for frame in found], path)
     return [_geometry(*each, i) for i, each in enumerate(zip(found, names, strict=True))]
 

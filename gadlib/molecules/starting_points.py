@@ -18,6 +18,7 @@ from gadlib.batch import Batch
 from gadlib.molecules import geometries
 from gadlib.molecules.bonds import n_fragments
 from gadlib.molecules.formats.contents import printable
+from gadlib.molecules.geometries import Geometry
 from gadlib.molecules.reactions import Reaction
 from gadlib.molecules.recipes import parse_start, place
 from gadlib.settings.hyperparameters import SOLVERS
@@ -98,14 +99,27 @@ def read_geometries(path: str | Path) -> list[Start]:
         InputError: when the file is missing or unreadable, or no frame can be used.
     """
     path = Path(path)
+    return _starts(geometries.read(path), printable(path.name), str(path))
+
+
+def from_atoms(given: Sequence[Atoms]) -> list[Start]:
+    """Starting points from ASE's atoms, in order, as `read_geometries` takes them from a file.
+
+    Raises:
+        InputError: when none of them can be used.
+    """
+    return _starts(geometries.of_atoms(given), "atoms", "atoms")
+
+
+def _starts(given: Sequence[Geometry], recipe: str, where: str) -> list[Start]:
     found = []
-    for geometry in geometries.read(path):
+    for geometry in given:
         numbers, positions = geometry.atomic_numbers, geometry.positions
         start = Start(
             name=geometry.name,
             formula=hill_formula(numbers),
             split="",
-            start=printable(path.name),
+            start=recipe,
             noise_seed=None,
             atomic_numbers=numbers,
             positions=positions,
@@ -113,7 +127,7 @@ def read_geometries(path: str | Path) -> list[Start]:
             problem=geometry.problem,
         )
         found.append(start)
-    require_some(found, str(path))
+    require_some(found, where)
     return found
 
 
@@ -150,15 +164,14 @@ def _no_saddle(start: Start) -> str:
     n = len(start.atomic_numbers)
     if n > 2:
         return ""
-    told = ("no vibrations", "1 vibration")[max(n - 1, 0)]
-    return f"{start.name} has {told}; expected two, so three atoms, as a saddle needs them"
+    vibrations = ("no vibrations", "1 vibration")[max(n - 1, 0)]
+    return f"{start.name} has {vibrations}; expected two, so three atoms, as a saddle needs them"
 
 
 def require_some(found: Sequence[Start], where: str) -> None:
-    """Nothing, when one start can be searched; those that can't become records, not errors.
+    """Raise InputError unless a start can be searched; it names what is wrong with each.
 
-    Raises:
-        InputError: naming each start and what is wrong with it, when none can.
+    Where one can, those that can't become records, not errors.
     """
     least = min(kind.closest_pair for kind in SOLVERS.values())
     reasons = [problem_of(start, least) for start in found]

@@ -23,6 +23,7 @@ from tqdm.auto import tqdm
 
 from gadlib.files.locks import scratch
 from gadlib.files.reading import whole_lines
+from gadlib.files.writing import append_line
 from gadlib.progress import signs_of_life
 from gadlib.progress.signs_of_life import Life, Pulse, Told, Watch
 from gadlib.screening.executors import keep, submit
@@ -169,8 +170,8 @@ def _written(compute: Compute, job: Job, path: Path) -> dict[int, Record]:
         with signs_of_life.listening(alive):
             for place, record in compute(job):
                 found[place] = record
-                with contextlib.suppress(OSError), path.open("a") as file:
-                    file.write(json.dumps({"place": place, "record": asdict(record)}) + "\n")
+                with contextlib.suppress(OSError):
+                    append_line(path, {"place": place, "record": asdict(record)})
     finally:
         alive.close()
     return found

@@ -9,14 +9,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gadlib.molecules.starting_points import Start, read_geometries
+from ase import Atoms
+
+from gadlib.molecules.starting_points import Start, from_atoms, read_geometries
 from gadlib.screening.records import Record
 from gadlib.screening.screen import screen
+from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
+
+Guesses = str | Path | Atoms | Sequence[Atoms] | Sequence[Start]
 
 
 def search(
-    guesses: str | Path | Sequence[Start] | None = None,
+    guesses: Guesses | None = None,
     settings: SearchSettings | None = None,
     *,
     out: str | Path | None = None,
@@ -27,8 +32,9 @@ def search(
     As in `search("guesses.xyz", solver="trust", criterion="bound")`.
 
     Args:
-        guesses: a file of geometries (xyz, extxyz, or whatever ASE reads), or starting points;
-            without them the reactions that the settings name are searched.
+        guesses: a file of geometries (xyz, extxyz, or whatever ASE reads), one or several of
+            ASE's `Atoms`, or starting points; without them the reactions that the settings name
+            are searched.
         settings: what to do and how, by default the defaults.
         out: result file, written as records come; None writes nothing.
         given: settings by name, over those in `settings`.
@@ -38,5 +44,16 @@ def search(
     """
     kind, before = (SearchSettings, {}) if settings is None else (type(settings), dict(settings))
     asked = kind.read(before | given)
-    starts = read_geometries(guesses) if isinstance(guesses, str | Path) else guesses
-    return screen(asked, starts=starts, out=out)
+    return screen(asked, starts=_starts(guesses), out=out)
+
+
+def _starts(guesses: Guesses | None) -> Sequence[Start] | None:
+    if guesses is None:
+        return None
+    if isinstance(guesses, str | Path):
+        return read_geometries(guesses)
+    given = [guesses] if isinstance(guesses, Atoms) else list(guesses)
+    if not given:
+        raise InputError("guesses: none in the list; expected at least one")
+    starts = [each for each in given if isinstance(each, Start)]
+    return starts or from_atoms([each for each in given if isinstance(each, Atoms)])

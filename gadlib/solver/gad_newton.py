@@ -19,9 +19,9 @@ from gadlib.batch import Batch, longest
 from gadlib.evaluation import Calculator
 from gadlib.hessians.trust_region import matvec
 from gadlib.rows import put
+from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import GadHyperparameters, TrustHyperparameters
 from gadlib.solver import gad
-from gadlib.solver.criteria import CRITERIA
 from gadlib.solver.image_step import STRIDE, adapt_radius, image_move, lowest_mode, move_above
 from gadlib.solver.points import arrive
 from gadlib.solver.state import State, along_modes
@@ -94,11 +94,9 @@ def _land(calculator: Calculator, state: State, h: GadHyperparameters) -> State:
     move = image_move(state, along_modes(state, gradient), lowest_mode(state), radius)
     batch = move_above(state.batch, move.unflatten(1, (-1, 3)))
     flat = (batch.positions - state.batch.positions).flatten(1)
-    curved = matvec(state.hessian, flat)
-    predicted = (gradient * flat).sum(-1) + (flat * curved).sum(-1) / 2
+    predicted = (gradient * flat).sum(-1) + (flat * matvec(state.hessian, flat)).sum(-1) / 2
     moved = arrive(state, batch.positions, calculator)
     ratio = (moved.energy - state.energy) / predicted
     max_radius = torch.full_like(memory.radius, STRIDE * _TRUST.radius_max)
     radius, _ = adapt_radius(memory.radius, ratio, longest(flat), _TRUST, max_radius)
-    fresh = gad.fresh(moved.batch, h)
-    return replace(moved, memory=LandingMemory(fresh, moved.order == 1, radius))
+    return replace(moved, memory=LandingMemory(gad.fresh(moved.batch, h), moved.order == 1, radius))

@@ -23,9 +23,9 @@ from gadlib.solver.aim import Aim
 
 _ATOMS = re.compile(r"atoms:(\d+(?:,\d+)*)")
 _BONDS = re.compile(r"bonds:(\d+-\d+(?:,\d+-\d+)*)")
-_BOND_ORDER_DECAY = 0.3  # A
+_BOND_ORDER_DECAY = 0.3  # A; Pauling's 0.71 A for each power of ten
 _CHANGED = 0.25
-"""A bond whose order changes by less has no part in the reaction."""
+"""A bond whose order changes by less has no part in the reaction: it is longer by 0.09 A."""
 
 
 def require_mode(mode: str) -> None:

@@ -29,8 +29,8 @@ from gadlib.solver.rules import rule_for
 from gadlib.solver.state import APART, State, Status
 
 _GROUPS = 5
-"""In which a batch is renewed: waiting systems enter when a fifth of it is free. Other sizes of
-groups were no faster (CHANGELOG, the trust solver's own time)."""
+"""In which a batch is renewed: waiting systems enter when a fifth of it is free. Groups of other
+sizes were no faster."""
 
 
 class Frame(NamedTuple):

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from gadlib.files.reading import whole_lines
+from gadlib.files.writing import append_line
 from gadlib.molecules.starting_points import Start
 from gadlib.screening.records import Record, versions
 from gadlib.settings.hyperparameters import Hyperparameters
@@ -126,13 +127,9 @@ class Cache:
         """The record, on disk when this returns, or only in memory where there is no room."""
         values = asdict(record)
         self._records[name] = values
-        line = json.dumps({"key": name, "record": values}) + "\n"
-        try:
+        with contextlib.suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
-            with self._own.open("a") as file:
-                file.write(line)
-        except OSError:
-            return
+            append_line(self._own, {"key": name, "record": values})
 
     def _catch_up(self) -> None:
         for path in sorted(self.folder.glob("*.jsonl")):

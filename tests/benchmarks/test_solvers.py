@@ -10,7 +10,7 @@ from faulty import Springs
 
 from gadlib import calculators, report
 from gadlib.benchmarks import solvers
-from gadlib.benchmarks.solvers import Results, certified
+from gadlib.benchmarks.solvers import Results, certify
 from gadlib.cli.parser import main
 from gadlib.molecules.starting_points import Start
 from gadlib.screening import screen
@@ -36,7 +36,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def results(folder) -> Results:
-    return solvers.read(folder)
+    return solvers.read_results(folder)
 
 
 def test_all_solvers_start_from_the_same_points_in_the_same_order(results):
@@ -52,7 +52,7 @@ def test_what_is_told_of_a_last_point_is_what_an_exact_hessian_says_there(result
         for r in records:
             numbers, positions = np.array(r.atomic_numbers), np.array(r.positions)
             start = Start(r.name, r.formula, r.split, r.start, r.noise_seed, numbers, positions, 1)
-            again = certified(
+            again = certify(
                 replace(r, criteria={"strict": not r.strict}, order=9), start, potential, "bound"
             )
             told = {"imaginary_cm1": r.imaginary_cm1, "eigenvalues": r.eigenvalues}
@@ -103,7 +103,7 @@ def test_what_can_not_be_compared_is_refused_before_anything_is_computed(folder,
 
 def test_folder_without_results_is_told(tmp_path):
     with pytest.raises(InputError, match="no results of a benchmark"):
-        solvers.read(tmp_path)
+        solvers.read_results(tmp_path)
 
 
 def test_command_prints_a_row_for_each_start_and_solver(tmp_path, capsys):
@@ -119,7 +119,7 @@ def test_failed_search_stays_a_record():
     numbers, places = np.array([7, 1]), np.array([[0.0, 0, 0], [0, 0, 1.0]])
     start = Start("NH", "HN", "", "given", None, numbers, places, 1)
     record = Record.blank(start, Status.CALCULATOR_FAILED, "Why.")
-    found = certified(record, start, Springs("raises"), "bound")
+    found = certify(record, start, Springs("raises"), "bound")
     assert (found.strict, found.order, found.status) == (None, None, "calculator_failed")
     assert "the nitrogen leaked out" in found.message
 

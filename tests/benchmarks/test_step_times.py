@@ -11,7 +11,7 @@ from gadlib.cli.parser import main
 
 def test_molecules_have_an_even_number_of_electrons_and_no_atoms_that_touch():
     for n_atoms in (8, 16, 23):
-        batch = step_times.molecules(n_atoms, 5)
+        batch = step_times.make_molecules(n_atoms, 5)
         assert batch.n_atoms.tolist() == [n_atoms] * 5
         assert not (batch.atomic_numbers.sum(-1) % 2).any()
         assert (batch.closest_pair > 0.9).all()
@@ -20,7 +20,7 @@ def test_molecules_have_an_even_number_of_electrons_and_no_atoms_that_touch():
 
 def test_a_row_tells_the_time_and_the_part_that_is_not_the_calculators():
     pytest.importorskip("scine_sparrow")
-    row = step_times.measure(calculators.get("scine"), step_times.molecules(8, 2), n_steps=2)
+    row = step_times.measure(calculators.get("scine"), step_times.make_molecules(8, 2), n_steps=2)
     assert (row.n_atoms, row.batch) == (8, 2)
     assert row.ms > 0 and 0 < row.overhead < 1 and row.memory_gb > 0.01
     assert row.eigh_ms == row.eigh_cpu_ms > 0

@@ -132,6 +132,16 @@ def test_a_file_is_on_the_file_system_that_is_mounted_nearest_to_it(mounted, nam
     assert network_filesystem(str(mounted / name)) == kind
 
 
+KINDS = """nfs nfs4 lustre gpfs beegfs cifs smb3 smbfs afs ceph glusterfs fuse.glusterfs fuse.sshfs
+fuse.ceph pvfs2 orangefs panfs wekafs 9p"""
+
+
+@pytest.mark.parametrize(("kind", "found"), [*((k, k) for k in KINDS.split()), ("ext4", "")])
+def test_file_systems_of_a_network_are_known_by_name(kind, found, tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: f"x / {kind} rw 0 0\n")
+    assert network_filesystem(tmp_path) == found
+
+
 def test_a_path_counts_from_where_the_process_is(mounted, monkeypatch):
     (mounted / "a").mkdir()
     monkeypatch.chdir(mounted / "a")

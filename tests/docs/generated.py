@@ -11,10 +11,12 @@ import ast
 import re
 import tomllib
 from collections.abc import Callable
+from typing import Any
 
 from documents import PAGES, ROOT
 
 from gadlib.molecules import recipes
+from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import SOLVERS, markdown_table
 from gadlib.solver.trust.phases import Ending, Phase
 
@@ -33,11 +35,15 @@ def wings() -> str:
     return "\n".join(rows)
 
 
-def floors() -> str:
-    """The floors of the contract that import-linter checks, from the top."""
+def contracts() -> list[dict[str, Any]]:
+    """What import-linter checks, as it is declared."""
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    contracts = pyproject["tool"]["importlinter"]["contracts"]
-    layers = next(c["layers"] for c in contracts if c["type"] == "layers")
+    return pyproject["tool"]["importlinter"]["contracts"]
+
+
+def floors() -> str:
+    """The floors of the package, from the top."""
+    layers = next(c["layers"] for c in contracts() if c["type"] == "layers")
     plain = [layer.replace("(", "").replace(")", "").replace(" | ", ", ") for layer in layers]
     return "\n".join(["```text", *plain, "```"])
 
@@ -48,9 +54,17 @@ def in_words(kind: type[Phase] | type[Ending], *, head: str) -> str:
     return "\n".join([f"| {head} | meaning |", "|---|---|", *rows])
 
 
+def criteria() -> str:
+    """What each criterion asks for."""
+    rows = [f"| `{row.name}` | {row.sentence} |" for row in CRITERIA.values()]
+    return "\n".join(["| criterion | what it asks for |", "|---|---|", *rows])
+
+
 GENERATED: dict[str, Callable[[], str]] = {
     "wings": wings,
     "floors": floors,
+    "contracts": lambda: "\n".join(f"* {contract['name']}" for contract in contracts()),
+    "criteria": criteria,
     "starts": recipes.markdown_table,
     "phases": lambda: in_words(Phase, head="phase"),
     "endings": lambda: in_words(Ending, head="ending"),

@@ -63,17 +63,18 @@ def clone(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("page", RUN, ids=name_of)
-def test_blocks_run_as_they_stand(page, clone):
+def test_blocks_run_as_they_stand(page, clone, monkeypatch):
     names: dict[str, object] = {"__name__": "__main__"}
-    said = ""
+    said: str | None = None  # by the block before, where that was run
     for block in documents.blocks(page):
         where = f"{page.name}:{block.line}"
-        if block.language == "text" and said:
+        if block.language == "text" and said is not None:
             assert said_alike(said, block.code), f"{where}: it says\n{said}"
         if block.needs or block.language not in ("bash", "python"):
-            said = ""
+            said = None
             continue
-        said = ran_python(block, names) if block.language == "python" else ran_bash(block, where)
+        is_python = block.language == "python"
+        said = ran_python(block, names) if is_python else ran_bash(block, where, monkeypatch)
 
 
 def ran_python(block: Block, names: dict[str, object]) -> str:
@@ -85,7 +86,7 @@ def ran_python(block: Block, names: dict[str, object]) -> str:
     return out.getvalue()
 
 
-def ran_bash(block: Block, where: str) -> str:
+def ran_bash(block: Block, where: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """What it prints, with variables exported and files written for the blocks that follow.
 
     Lines that call gadlib alone are run in this process, which has imported all: it takes a tenth
@@ -98,7 +99,7 @@ def ran_bash(block: Block, where: str) -> str:
             said += ran_command(words[1:], where)
         elif words[0] == "export":
             name, _, value = words[1].partition("=")
-            os.environ[name] = value
+            monkeypatch.setenv(name, value)
         else:
             done = subprocess.run(
                 ["bash", "-euo", "pipefail", "-c", part],

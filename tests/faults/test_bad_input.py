@@ -21,7 +21,7 @@ from gadlib.cli.parser import main
 from gadlib.cluster.storage import open_storage
 from gadlib.files.writing import write_json
 from gadlib.molecules import reactions, starting_points
-from gadlib.paths.intended import PathRecord
+from gadlib.paths.records import PathRecord
 from gadlib.screening.records import Record, payload
 from gadlib.screening.setup import identity_of
 from gadlib.settings.reading import InputError

@@ -25,7 +25,7 @@ from gadlib.files import kept as keeping
 from gadlib.files import locks
 from gadlib.molecules import reactions, starting_points
 from gadlib.paths import intended, irc
-from gadlib.paths.endpoints import Verdict
+from gadlib.paths.endpoints import Connection
 from gadlib.progress.bar import Bar
 from gadlib.progress.signs_of_life import Life
 from gadlib.screening import screen
@@ -239,7 +239,7 @@ def test_path_that_fails_in_whatever_way_is_a_record_and_the_others_are_as_alone
     numbers = torch.tensor(known[1].atomic_numbers)
     monkeypatch.setattr(irc, "relax", fragile)
     found = intended.follow_all(calculator, saddles(known), known)
-    lost = [i for i, path in enumerate(found) if path.verdict == Verdict.FAILED]
+    lost = [i for i, path in enumerate(found) if path.verdict == Connection.FAILED]
     assert 1 in lost
     for i, path in enumerate(found):
         if i in lost:
@@ -254,7 +254,7 @@ def test_broken_calculator_of_one_saddle_costs_one_path(known):
     size = len(known[2].atomic_numbers)
     broken = spoiled(dftb0(), lambda batch: batch.n_atoms == size, how="raises")
     found = intended.follow_all(broken, saddles(known), known)
-    is_lost = [p.verdict == Verdict.FAILED for p in found]
+    is_lost = [p.verdict == Connection.FAILED for p in found]
     assert is_lost == [len(r.atomic_numbers) == size for r in known]
 
 

@@ -197,3 +197,10 @@ def test_pairs_at_rest_have_no_stiffness_across():
     stretched = pair_hessian(batch, along, along / 6)[0]
     assert stretched[2, [2, 5]].tolist() == [3.0, -3.0]
     assert stretched[0, [0, 3]].tolist() == [0.5, -0.5]
+
+
+def test_every_straight_angle_of_a_batch_bends_as_if_it_were_alone():
+    places = [np.array([[0, 0, end], [0, 0, 0], [0, 0, -1.25]]) for end in (1.2, 1.3)]
+    found = model_hessian(Batch.pack(places, [[8, 6, 8]] * 2))
+    for i in range(2):
+        torch.testing.assert_close(found[i], guess(places[i], [8, 6, 8]), rtol=1e-12, atol=1e-12)

@@ -154,3 +154,15 @@ def test_probed_hessians_map_the_directions_as_measured_and_keep_the_rest():
     for i in range(4):
         rest = np.eye(5) - directions[i] @ directions[i].T
         assert rest @ found[i] @ rest == pytest.approx(rest @ hessian[i] @ rest, abs=1e-12)
+
+
+@pytest.mark.parametrize("update", [bofill, bfgs, ts_bfgs])
+def test_short_steps_are_learnt_from_beside_long_ones(update):
+    hessian, step, change = drawn(10)
+    scale = np.array([[1e-4], [1.0], [1e3], [1e-2]])
+    extra = (scale * step,) if update is ts_bfgs else ()
+    together = update(*tensors(hessian, scale * step, scale * change, *extra))
+    for i in range(4):
+        one = (x[i : i + 1] for x in (hessian, scale * step, scale * change, *extra))
+        torch.testing.assert_close(together[i : i + 1], update(*tensors(*one)))
+        assert not torch.allclose(together[i], torch.tensor(hessian[i]))

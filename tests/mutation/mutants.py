@@ -4,42 +4,17 @@ Left out is what no test should pin down: docstrings, annotations and type alias
 `__all__`, imports, assertions for the type checker, and the wording of messages.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import libcst as cst
+from forks import Mutant
 from libcst.metadata import MetadataWrapper, PositionProvider
 from mutmut.mutation.mutators import mutation_operators
 
 _SAID = {"print", "write", "warn"}  # whose strings are wording
 _ANNOTATED = {"Bool", "Callable", "Float", "Int", "Literal", "NewType", "TypeVar", "cast"}
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """One change.
-
-    Attributes:
-        file: relative to the root of the package's checkout.
-        line: where the change begins.
-        inside: the outermost function or method around it, `Class.method`; empty outside of all.
-        old: the piece as it stands.
-        new: the piece as it is changed.
-        make: the whole file, changed; raises SyntaxError where it can't be.
-    """
-
-    file: str
-    line: int
-    inside: str
-    old: str
-    new: str
-    make: Callable[[], str]
-
-    def __str__(self) -> str:
-        """What a table shows."""
-        return f"{self.file}:{self.line} [{self.old}] -> [{self.new}]"
 
 
 class _Collector(cst.CSTVisitor):
@@ -50,6 +25,7 @@ class _Collector(cst.CSTVisitor):
         self.found: list[tuple[cst.CSTNode, cst.CSTNode, int, str]] = []
         self._names: list[tuple[str, bool]] = []  # of classes and functions around a node
         self._n_wordings = 0
+        self._raised: cst.CSTNode | None = None
 
     def on_visit(self, node: cst.CSTNode) -> bool:
         if _is_left_out(node, is_outside=not self._names):
@@ -60,6 +36,10 @@ class _Collector(cst.CSTVisitor):
             return False
         if isinstance(node, cst.FunctionDef | cst.ClassDef):
             self._names.append((node.name.value, isinstance(node, cst.FunctionDef)))
+        if isinstance(node, cst.Raise):
+            self._raised = node.exc
+        if node is self._raised:  # what an error says is wording, too
+            return True
         line = self.get_metadata(PositionProvider, node, None)
         for kind, operator in mutation_operators:
             if line is not None and isinstance(node, kind):

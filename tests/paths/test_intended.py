@@ -15,7 +15,8 @@ from gadlib.cli.parser import main
 from gadlib.files.writing import write_json
 from gadlib.molecules import reactions, starting_points
 from gadlib.paths import intended
-from gadlib.paths.endpoints import Verdict
+from gadlib.paths.endpoints import Connection
+from gadlib.paths.records import read_paths
 from gadlib.screening.records import Record, payload, read_records
 from gadlib.settings.reading import InputError
 from gadlib.settings.results import PathSettings
@@ -59,7 +60,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def paths(folder):
-    return intended.read(folder / "paths.json")
+    return read_paths(folder / "paths.json")
 
 
 def test_reference_saddles_are_intended_with_their_barriers_and_frequencies(paths):
@@ -92,10 +93,10 @@ def test_saddle_of_another_reaction_is_not_intended(known, calculator):
     numbers = known[0].atomic_numbers
     mirrored = replace(known[0], product=known[0].reactant)
     (path,) = intended.follow_all(calculator, saddles(known[:1]), [mirrored])
-    assert path.verdict in (Verdict.HALF, Verdict.NO_REACTION)
+    assert path.verdict in (Connection.HALF, Connection.NO_REACTION)
     elsewhere = replace(known[0], reactant=3.0 * known[0].reactant, product=5.0 * known[0].product)
     (path,) = intended.follow_all(calculator, saddles(known[:1]), [elsewhere])
-    assert path.verdict == Verdict.UNINTENDED
+    assert path.verdict == Connection.UNINTENDED
     assert path.atomic_numbers == numbers.tolist()
 
 
@@ -110,11 +111,11 @@ def test_what_is_no_strict_saddle_is_left_out(known, calculator):
 
 def test_reaction_that_the_set_lacks_and_broken_paths_are_records(known, calculator):
     (path,) = intended.follow_all(calculator, saddles(known[:1]), known[1:])
-    assert path.verdict == Verdict.FAILED
+    assert path.verdict == Connection.FAILED
     assert "none of that name" in path.message
     broken = spoiled(calculator, lambda batch: batch.mask.any(-1), how="raises")
     (path,) = intended.follow_all(broken, saddles(known[:1]), known)
-    assert path.verdict == Verdict.FAILED
+    assert path.verdict == Connection.FAILED
     assert "cursed" in path.message
 
 
@@ -124,7 +125,7 @@ def test_minimum_called_a_saddle_fails_in_words(known, calculator):
         for r, k in zip(saddles(known), known, strict=True)
     ]
     for path in intended.follow_all(calculator, wrong[:1], known):
-        assert path.verdict == Verdict.FAILED
+        assert path.verdict == Connection.FAILED
         assert "no mode with a negative eigenvalue" in path.message
 
 
@@ -140,7 +141,7 @@ def test_result_file_of_searches_is_followed(tmp_path, known, capsys):
 def test_other_files_are_refused_in_a_sentence(tmp_path, content):
     (tmp_path / "paths.json").write_text(content)
     with pytest.raises(InputError, match=r"paths\.json: "):
-        intended.read(tmp_path / "paths.json")
+        read_paths(tmp_path / "paths.json")
 
 
 def test_table_has_found_beside_reference(paths):
@@ -175,8 +176,8 @@ def test_validate_follows_the_strict_saddles_of_both_sides(tmp_path, capsys):
     for side in ("default", "tuned"):
         _, records = read_records(out / f"{side}.json")
         strict = [r.name for r in records if r.strict]
-        followed = intended.read(out / f"irc_{side}" / "paths.json")
+        followed = read_paths(out / f"irc_{side}" / "paths.json")
         assert strict
         assert [p.name for p in followed] == strict
         assert f"{side}: Of {len(strict)} saddles followed: " in told
-        assert Verdict.INTENDED in {p.verdict for p in followed}
+        assert Connection.INTENDED in {p.verdict for p in followed}

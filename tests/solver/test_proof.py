@@ -21,6 +21,7 @@ from gadlib.solver.criteria import CRITERIA, judge
 from gadlib.solver.points import begin
 from gadlib.solver.search import MAX_REJECTED, search
 from gadlib.solver.state import Status
+from gadlib.solver.trust.phases import Ending
 
 
 def start_of(name: str, *, noise: float = 0.0, seed: int = 0, positions=None) -> Start:
@@ -76,6 +77,25 @@ def test_every_call_is_counted_whoever_makes_it(solver, criterion, raises):
         assert 0 <= at_new_points <= record.n_hessian
         if solver == "trust":
             assert at_new_points == 0
+
+
+def test_the_tries_of_a_record_have_taken_its_steps_and_gradients_the_last_one_succeeded():
+    """With little patience, so that there are several."""
+    pytest.importorskip("scine_sparrow")
+    calculator = get("scine")
+    knobs = {"try_steps": 6, "settle_steps": 2}
+    found = records_of(calculator, STARTS, n_steps=150, knobs=knobs)
+    found += records_of(calculator, STARTS[:1], n_steps=10, knobs=knobs)
+    assert any(r.converged for r in found)
+    for record in found:
+        assert sum(t.steps for t in record.tries) == record.steps
+        assert sum(t.gradients for t in record.tries) == record.n_gradient
+        assert record.tries[-1].ending == record.status
+    tries = [t for r in found for t in r.tries[:-1]]
+    assert {t.ending for t in tries} <= {ending.word for ending in Ending} - {"goes_on"}
+    assert "too_long" in {t.ending for t in tries}
+    [dynamics] = records_of(calculator, STARTS[:1], solver="gad", criterion="index1", n_steps=2)
+    assert dynamics.tries == []
 
 
 def exact(record):

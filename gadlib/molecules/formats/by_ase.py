@@ -33,7 +33,7 @@ def frames(path: Path, content: bytes) -> list[Frame]:
         ) from None
     all_atoms = [found] if isinstance(found, Atoms) else list(found)
     _require_whole(path, content, all_atoms)
-    return [_frame(atoms) for atoms in all_atoms]
+    return [frame_of(atoms) for atoms in all_atoms]
 
 
 def _require_whole(path: Path, content: bytes, found: Sequence[Atoms]) -> None:
@@ -59,13 +59,13 @@ def _require_whole(path: Path, content: bytes, found: Sequence[Atoms]) -> None:
             )
 
 
-def _frame(atoms: Atoms) -> Frame:
+def frame_of(atoms: Atoms) -> Frame:
     """What gadlib takes from ASE's atoms."""
     info = atoms.info
     given = getattr(atoms.calc, "parameters", None) or {}
     numbers, positions = np.asarray(atoms.numbers), np.asarray(atoms.positions, dtype=float)
-    told = {key: given.get(key, info.get(key)) for key in ("charge", "total_charge", "mult")}
-    told["mult"] = info.get("multiplicity", told["mult"])
+    said = {key: given.get(key, info.get(key)) for key in ("charge", "total_charge", "mult")}
+    said["mult"] = info.get("multiplicity", said["mult"])
     frame = Frame(
         numbers.astype(np.int64),
         positions,
@@ -76,7 +76,7 @@ def _frame(atoms: Atoms) -> Frame:
     )
     if atoms.constraints:
         return replace(frame, problem="it has constraints; expected none, as all atoms move")
-    charge, multiplicity = (told["charge"] or told["total_charge"] or 0), (told["mult"] or 1)
+    charge, multiplicity = (said["charge"] or said["total_charge"] or 0), (said["mult"] or 1)
     try:
         charge = float(charge) or round(float(atoms.get_initial_charges().sum()))
         unpaired = int(multiplicity) - 1 or round(float(atoms.get_initial_magnetic_moments().sum()))

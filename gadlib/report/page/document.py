@@ -19,7 +19,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gadlib.paths.intended import PathRecord
+from gadlib.paths.records import PathRecord
 from gadlib.report.searches.paths import (
     draw_profiles_of,
     draw_verdicts,

@@ -12,7 +12,7 @@ import optuna
 
 from gadlib.cluster.urls import without_password
 from gadlib.files.writing import write_bytes
-from gadlib.paths import intended
+from gadlib.paths.records import read_paths
 from gadlib.report.page.document import Material, page
 from gadlib.report.searches.screening import Screened, screened_in
 from gadlib.screening.records import Record, read_records
@@ -75,18 +75,15 @@ def gather(settings: ReportSettings, command: str) -> Material:
     default, tuned = (read(path, records, []) for path in files)
     screened = read(
         settings.screening if default else None,
-        lambda path: screened_in(path, _search_settings(settings_of[str(files[0])])),
+        lambda path: _screened_for(default, path, settings_of[str(files[0])]),
         None,
     )
-    if screened and not {(r.name, r.formula) for r in default} & _known(screened):
-        notes.append(f"{settings.screening} is not used: it has none of the reactions validated")
-        screened = None
     material = Material(
         studies=studies,
         default=default if default and tuned else [],
         tuned=tuned if default and tuned else [],
         screened=screened,
-        paths=read(settings.paths, intended.read, []),
+        paths=read(settings.paths, read_paths, []),
         settings=settings_of,
         command=command,
         notes=notes,
@@ -110,8 +107,16 @@ def _search_settings(before: dict[str, Any]) -> SearchSettings:
     return SearchSettings.read(known)
 
 
-def _known(screened: Screened) -> frozenset[tuple[str, str]]:
-    return screened.easy | screened.difficult
+def _screened_for(validated: Sequence[Record], path: str, before: dict[str, Any]) -> Screened:
+    """What a screening says of the reactions that were validated with the settings `before`.
+
+    Raises:
+        InputError: when the file can't be used, or says nothing of any of them.
+    """
+    screened = screened_in(path, _search_settings(before))
+    if not {(r.name, r.formula) for r in validated} & (screened.easy | screened.difficult):
+        raise InputError(f"{path} is not used: it has none of the reactions validated")
+    return screened
 
 
 def open_study(url: str | None, name: str | None) -> optuna.Study:

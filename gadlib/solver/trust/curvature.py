@@ -63,10 +63,13 @@ def sharpen(calculator: Calculator, state: State, h: TrustHyperparameters) -> St
     is_rough = state.max_force > ROUGH_FORCE
     many = (is_first & is_rough) | is_stalled
     curvature = Curvature.of(state)
-    plans = ((is_due, 1), (many, ROUGH_PROBES), (is_first & ~is_rough, FIRST_PROBES))
-    for chosen, n in plans:
-        rows = chosen.nonzero().flatten()
-        curvature = put(curvature, rows, lambda part, n=n: probe_modes(calculator, part, n))
+    few = is_first & ~is_rough
+    for rows, n in ((is_due, 1), (many, ROUGH_PROBES), (few, FIRST_PROBES)):
+        curvature = put(
+            curvature,
+            rows.nonzero().flatten(),
+            lambda part, n=n: probe_modes(calculator, part, n),
+        )
     return replace(
         state,
         hessian=curvature.hessian,

@@ -157,14 +157,12 @@ def map_vectors(
     system, column = is_new.nonzero(as_tuple=True)
     directions = vectors[system, :, column]
     here = curvature.forces[system]
-    is_uphill = (here * directions).sum(1, keepdim=True) < 0
-    step = PROBE_LENGTH * (1 - 2 * is_uphill.to(vectors.dtype))
-    batch = curvature.batch.take(system)
-    moved = batch.moved_to(batch.positions + (step * directions).unflatten(1, (-1, 3)))
-    evaluation, seconds = evaluate(calculator, moved, hessian=False)
+    step = PROBE_LENGTH * (1 - 2 * ((here * directions).sum(1, keepdim=True) < 0).to(here.dtype))
+    beside = curvature.batch.take(system)
+    beside = beside.moved_to(beside.positions + (step * directions).unflatten(1, (-1, 3)))
+    evaluation, seconds = evaluate(calculator, beside, hessian=False)
     given = (here - evaluation.forces.flatten(1)) / step
-    if evaluation.failures:
-        lost = torch.tensor(list(evaluation.failures), device=system.device)
+    for lost in evaluation.failures:
         given[lost] = changes[system[lost], :, column[lost]]
     changes[system, :, column] = given
     return changes, is_new.sum(-1) * evaluation.asked, seconds

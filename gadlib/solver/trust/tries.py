@@ -8,7 +8,7 @@ rebuilds it and climbs from what comes of it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from gadlib.batch import Batch, longest
 from gadlib.hessians.normal_modes import FORCE_TOL, spectrum
 from gadlib.hessians.springs import model_hessian
 from gadlib.molecules.repair import mended
-from gadlib.rows import pick, put
+from gadlib.rows import pick, put, take
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.state import APART, PastTry, State
 from gadlib.solver.trust.constants import (
@@ -197,12 +197,8 @@ def begin_climb(state: State, chosen: Bool[Tensor, " B"]) -> State:
     if not chosen.any():
         return state
     memory: TrustMemory = state.memory
-    is_first = chosen & (memory.n_tries == 0)
-    here = Origin.at(state)
-    origin = {
-        f.name: pick(is_first, getattr(here, f.name), getattr(memory.origin, f.name))
-        for f in fields(Origin)
-    }
+    first = (chosen & (memory.n_tries == 0)).nonzero().flatten()
+    origin = put(memory.origin, first, lambda _: take(Origin.at(state), first))
     current = memory.current
     current = replace(
         current,
@@ -210,7 +206,7 @@ def begin_climb(state: State, chosen: Bool[Tensor, " B"]) -> State:
         steps=torch.where(chosen, 0, current.steps),
         anchor=pick(chosen, state.batch.positions, current.anchor),
     )
-    return replace(state, memory=replace(memory, current=current, origin=Origin(**origin)))
+    return replace(state, memory=replace(memory, current=current, origin=origin))
 
 
 def _climb_again(state: State, h: TrustHyperparameters) -> State:
