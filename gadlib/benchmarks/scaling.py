@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from gadlib.molecules.starting_points import Start
 from gadlib.screening.jobs import Job, search_starts
-from gadlib.screening.records import gradients_of, proof_apart
+from gadlib.screening.records import gradients_of, without_proof
 from gadlib.screening.setup import calculator_of, hyperparameters_of
 from gadlib.settings.benchmarks import GrowthSettings
 from gadlib.settings.reading import InputError, shown
@@ -124,7 +124,7 @@ def measure_growth(settings: GrowthSettings) -> Iterator[GrowthRow]:
     calculator = calculator_of(plain, all_starts[0])
     for same in tqdm(all_starts, desc="chains", unit="chain"):
         job = Job.of(plain, same, calculator, hyperparameters)
-        records = [proof_apart(r) for r in search_starts(job)]
+        records = [without_proof(r) for r in search_starts(job)]
         good = [r for r in records if r.strict]
         yield GrowthRow(
             n_atoms=len(same[0].atomic_numbers),

@@ -26,8 +26,8 @@ from gadlib.molecules.reactions import Reaction
 from gadlib.molecules.starting_points import Start
 from gadlib.screening import screen
 from gadlib.screening.jobs import Job, describe, search_each
-from gadlib.screening.records import Record, proof_apart, read_records
-from gadlib.screening.setup import calculator_of, reactions_of, told_sample
+from gadlib.screening.records import Record, read_records, without_proof
+from gadlib.screening.setup import calculator_of, describe_sample, reactions_of
 from gadlib.settings.benchmarks import BenchmarkSettings
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
@@ -84,14 +84,14 @@ def compare(settings: BenchmarkSettings) -> Results:
     """
     names = solver_names(settings)
     found = reactions_of(settings)
-    if sentence := told_sample(settings):
+    if sentence := describe_sample(settings):
         print(sentence, flush=True)
     starts = starts_of(settings, found)
     calculator = calculator_of(_search_settings(settings, "trust"), starts)
     folder = require_writable(settings.out_dir)
     plans = {name: _search_settings(settings, name) for name in names}
     for name, plan in plans.items():  # before anything is computed
-        screen.earlier_records(_file(folder, name), plan)
+        screen.read_earlier(_file(folder, name), plan)
     references = _references(settings, found, calculator, folder)
     records = {}
     for name, plan in plans.items():
@@ -179,7 +179,7 @@ def certify(record: Record, start: Start, calculator: Calculator, criterion: str
 def _search(job: Job) -> Iterator[tuple[int, Record]]:
     """What gadlib's solver found; the Hessian that it proves a strict saddle with is set apart."""
     for place, record in search_each(job):
-        yield place, proof_apart(record)
+        yield place, without_proof(record)
 
 
 def _search_peer(job: Job) -> Iterator[tuple[int, Record]]:

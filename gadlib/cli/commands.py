@@ -91,7 +91,7 @@ def screen(settings: ScreenSettings, _: argparse.Namespace) -> None:
     out = require_writable(settings.out_dir) / "screening.json"
     records = screen.screen(settings, out=out)
     print(f"{'reaction':<14}{'formula':<12}{'difficulty':>10}  status")
-    for record in screen.difficult(records, settings):
+    for record in screen.select_difficult(records, settings):
         ended = f"{screen.difficulty(record):>10}  {record.message}"
         print(f"{record.name:<14}{record.formula:<12}{ended}")
     _print_records(records, out)
@@ -124,7 +124,7 @@ def print_status(settings: StudySettings, _: argparse.Namespace) -> None:
     """Say how a study stands: trials, best, rate, time left, workers."""
     from gadlib.tuning import tune
 
-    print(tune.standing(tune.load(tune.default_storage(settings), settings.study_name)))
+    print(tune.read_status(tune.load(tune.default_storage(settings), settings.study_name)))
 
 
 @command(

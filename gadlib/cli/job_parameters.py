@@ -31,7 +31,7 @@ from gadlib.settings.searches import ScreenSettings, SearchSettings
 from gadlib.settings.studies import TuneSettings, ValidateSettings
 from gadlib.tuning.samples import require_screening
 from gadlib.tuning.tune import require_settings
-from gadlib.tuning.validation import require_knobs, transfer_of, tuned_values
+from gadlib.tuning.validation import require_values, transfer_of, tuned_values
 
 KINDS: dict[str, type[SearchSettings]] = {
     "01_screen": ScreenSettings,
@@ -152,7 +152,7 @@ def require_startable(name: str, values: Mapping[str, Any], variables: Mapping[s
         if settings.screening is not None:
             require_screening(settings)
     if isinstance(settings, ValidateSettings):
-        require_knobs(settings, tuned_values(settings)[0])
+        require_values(settings, tuned_values(settings)[0])
         transfer_of(settings)
 
 

@@ -122,11 +122,7 @@ class RetryingStorage(BaseStorage):
         return answer
 
     def _require_file(self) -> None:
-        """Nothing, when the file is still the one that was opened: no other may be written to.
-
-        Raises:
-            StorageLostError: when it is not.
-        """
+        """Raise StorageLostError unless the file is still the one that was opened."""
         if self._opened is not None and _which(self.file) not in (self._opened, _UNKNOWN):
             raise StorageLostError(
                 f"storage {self.shown}: its file was removed or replaced while the study ran,"

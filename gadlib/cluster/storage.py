@@ -11,7 +11,6 @@ import contextlib
 import sqlite3
 import warnings
 import weakref
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +39,10 @@ TIMEOUT_S = 300.0
 """How long a database that does not answer is asked again."""
 
 _LOCKED_S = 60
-"""How long SQLite waits for its lock: a write takes milliseconds, and sixteen workers may queue."""
+"""How long SQLite waits for its lock, which many workers may want at once."""
 
 _JOURNAL_LOCK_S = 10
-"""After which a journal's lock counts as left by a dead process; it is held for milliseconds."""
+"""After which a journal's lock counts as left by a process that died: it is held for one write."""
 
 
 def open_storage(
@@ -89,10 +88,10 @@ def open_storage(
         told = reason(error) if is_trouble(error) else without_secrets(str(error).split("\n")[0])
         raise InputError(f"storage {shown}: {_unusable(told or type(error).__name__)}") from None
     wal = Path(f"{path}-wal") if url.startswith("sqlite") else None
-    patient = RetryingStorage(storage, shown, timeout_s, wal, path)  # pyright: ignore[reportAbstractUsage]
+    retrying = RetryingStorage(storage, shown, timeout_s, wal, path)  # pyright: ignore[reportAbstractUsage]
     if (engine := getattr(getattr(storage, "_backend", None), "engine", None)) is not None:
-        weakref.finalize(patient, engine.dispose)  # else connections are left to the collector
-    return patient
+        weakref.finalize(retrying, engine.dispose)  # else connections are left to the collector
+    return retrying
 
 
 def _require_file(path: Path, url: str, must_exist: bool, timeout_s: float) -> None:
@@ -119,7 +118,7 @@ def _unusable(reason: str) -> str:
 
 
 def _require_optuna(path: Path, shown: str, timeout_s: float) -> None:
-    """Nothing, when an SQLite file is Optuna's, or empty; in another program's nothing is made."""
+    """Raise InputError when an SQLite file is another program's: nothing is made there."""
     if not path.is_file() or not path.stat().st_size:
         return
     try:
@@ -188,15 +187,3 @@ def _connect_sqlite(url: str, *, is_read: bool) -> RDBStorage:
 
     storage.engine.dispose()  # the connections that were made before these lines
     return storage
-
-
-@contextlib.contextmanager
-def alone(path: str | Path) -> Iterator[None]:
-    """One process at a time inside, of those that name the same file, if it can be locked."""
-    import fcntl
-
-    with contextlib.ExitStack() as held:
-        with contextlib.suppress(OSError):
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-            fcntl.flock(held.enter_context(Path(path).open("a")), fcntl.LOCK_EX)
-        yield

@@ -41,11 +41,7 @@ def _hidden(url: str) -> str:
 
 
 def require_url(url: str) -> None:
-    """Nothing, when the URL is one of a kind of storage that there is, as far as the text tells.
-
-    Raises:
-        InputError: when it is not.
-    """
+    """Raise InputError unless the URL is one of a kind of storage that there is."""
     shown = without_password(url)
     scheme = url.partition("://")[0].partition("+")[0]
     if scheme not in _SCHEMES or not _is_url(url):
@@ -63,7 +59,7 @@ def _is_url(url: str) -> bool:
 
 
 def require_regular(path: Path, shown: str) -> None:
-    """Nothing, when there is a file, or nothing; a pipe would be waited for for ever."""
+    """Raise InputError unless there is a file, or nothing; a pipe would be waited for for ever."""
     if "\0" in str(path):
         raise InputError(f"storage {shown!r}: a NUL character in it, expected e.g. {EXAMPLES}")
     if path.is_dir():

@@ -78,6 +78,16 @@ def _is_at(path: Path, handle: int) -> bool:
 
 
 @contextlib.contextmanager
+def in_turn(path: str | Path) -> Iterator[None]:
+    """One process at a time inside, of those that name the same file, if it can be locked."""
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            fcntl.flock(held.enter_context(Path(path).open("a")), fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
 def scratch(name: str = "") -> Iterator[Path]:
     """A temporary folder, removed in the end; those that dead processes left are removed before."""
     sweep()

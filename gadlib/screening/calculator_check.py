@@ -39,13 +39,11 @@ class _Unanswered(Exception):
 
 
 def require_working(calculator: Calculator, starts: Sequence[Start]) -> None:
-    """Nothing, when an ASE calculator computes one of the first molecules, or says nothing in time.
+    """Raise InputError when an ASE calculator can compute none of the first molecules.
 
-    What that costs is told on stderr: it is in no record. Other calculators are not tried, nor is
-    one twice.
-
-    Raises:
-        InputError: when it complains of each of them; the message is the calculator's own.
+    The message is the calculator's own. One that does not answer in time, or ends its process, is
+    for the records to tell. Other calculators are not tried, nor is one twice. What a try costs is
+    said on stderr, as it is in no record.
     """
     if not isinstance(calculator, Ase):
         return

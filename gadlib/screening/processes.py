@@ -1,4 +1,4 @@
-"""Jobs on several processes, and how much of a set a process is given at a time.
+"""Jobs on several processes.
 
 A process that the calculator brings down, or that hangs, costs the molecule that did it one record,
 and nobody else anything. No process outlives the one that waits for it.
@@ -7,44 +7,38 @@ and nobody else anything. No process outlives the one that waits for it.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
-import os
-import signal
 import sys
-import threading
-import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from pickle import PicklingError
-from typing import Any
 
-import torch
 from loky import ProcessPoolExecutor
 from tqdm.auto import tqdm
 
-from gadlib.evaluation import Calculator
 from gadlib.files.locks import scratch
 from gadlib.files.reading import whole_lines
 from gadlib.files.writing import append_line
-from gadlib.molecules.starting_points import Start
 from gadlib.progress import signs_of_life
 from gadlib.progress.signs_of_life import Life, Pulse, Told, Watch
+from gadlib.screening.executors import keep, submit
 from gadlib.screening.jobs import Job, search_each
 from gadlib.screening.records import Record
 from gadlib.solver.state import Status
 
 _TICK_S = 1.0
-_IDLE_S = 600
-_START_S = 120.0  # that a process may take besides, until it begins
+"""How often progress is told."""
+
+_START_S = 120.0
+"""What a process may take besides, until it begins: imports from a slow network disk take long."""
+
 _ENDING_S = 10.0
-_ORPHAN_S = 0.5
-_THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""How long a killed process is waited for, so that its executor is told."""
 
 Compute = Callable[[Job], Iterable[tuple[int, Record]]]
 """What a process does with a job: the place of each start and its record, as they come.
@@ -208,7 +202,7 @@ class _Running:
         starts = tuple(self.job.starts[i] for i in self.places)
         job = replace(self.job, starts=starts)
         self.path, self.watch = path.with_suffix(".jsonl"), Watch(path.with_suffix(".pulse"))
-        self.executor, self.future = _submitted(_written, compute, job, self.path)
+        self.executor, self.future = submit(_written, compute, job, self.path)
 
     def end(self) -> None:
         """Kill the process, and what it has started."""
@@ -255,7 +249,7 @@ class _Running:
             return TimeoutError()
         error = self.future.exception()
         if not isinstance(error, BrokenProcessPool):
-            _IDLE.append(self.executor)
+            keep(self.executor)
         return error
 
     def _failed(self, place: int, error: BaseException | None, timeout_s: float | None) -> Record:
@@ -267,76 +261,3 @@ class _Running:
             status = Status.SOLVER_FAILED
             reason = f"{type(error).__name__}: {error}" if error else "It gave no record."
         return Record.blank(self.job.starts[place], status, f"{status.sentence} {reason}")
-
-
-_IDLE: list[ProcessPoolExecutor] = []
-"""Processes that wait for the next job, each the only one of its executor: none falls with another.
-"""
-os.register_at_fork(after_in_child=_IDLE.clear)
-
-
-def _submitted(function: Callable, *given: Any) -> tuple[ProcessPoolExecutor, Future]:
-    """A process that is at it, and what will come of it."""
-    while _IDLE:
-        executor = _IDLE.pop()
-        with contextlib.suppress(BrokenProcessPool, RuntimeError):  # it may have died meanwhile
-            return executor, executor.submit(function, *given)
-    executor = ProcessPoolExecutor(
-        max_workers=1,
-        timeout=_IDLE_S,
-        initializer=_begin_process,
-        initargs=(os.getpid(), threading.current_thread() is threading.main_thread()),
-        env=_THREADS,
-    )
-    return executor, executor.submit(function, *given)
-
-
-def _begin_process(parent: int, is_of_main_thread: bool) -> None:
-    """One thread, deaf to Ctrl-C, which is the parent's to answer, and not to outlive that.
-
-    On Linux the kernel sees to it, even within a native call; but it goes by the thread that
-    started the process, which may end before its program does.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
-    if is_of_main_thread and sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-_PR_SET_PDEATHSIG = 1
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_ORPHAN_S)
-    os._exit(1)
-
-
-_BATCHES_ON_GPU, _MOST_BATCHES = 4, 16
-_JOBS_EACH = 3
-
-
-def job_size(calculator: Calculator, batch_size: int, n_each: float = 0) -> int:
-    """How many molecules a process is given at a time.
-
-    Several batches, so that a molecule that ends makes room for one that waits: on a GPU a half
-    empty batch costs as much as a full one, and on a CPU some of it. There small jobs are the way
-    to keep all processes busy to the end, so that each is to have several.
-
-    Args:
-        calculator: it tells the device.
-        batch_size: molecules that step together.
-        n_each: molecules that wait for each process, infinite where there is but one.
-    """
-    device = getattr(calculator, "device", None)
-    is_gpu = device is not None and device.type != "cpu"
-    n_batches = _BATCHES_ON_GPU if is_gpu else n_each / (batch_size * _JOBS_EACH)
-    return batch_size * int(min(max(n_batches, 1), _MOST_BATCHES))
-
-
-def chunks(places: Sequence[int], starts: Sequence[Start], size: int) -> list[list[int]]:
-    """The places in batches, large molecules first, lest one process end up alone with them."""
-    ordered = sorted(places, key=lambda i: -len(starts[i].atomic_numbers))
-    return [ordered[i : i + size] for i in range(0, len(ordered), size)]

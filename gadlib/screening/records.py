@@ -184,7 +184,7 @@ def _updated(values: Any) -> Any:
 _RELEVANT_PACKAGES = ("torch", "numpy", "ase", "optuna", "sella")
 
 
-def proof_apart(record: Record) -> Record:
+def without_proof(record: Record) -> Record:
     """The record without the Hessian that proves its strict saddle, where costs are compared."""
     return replace(record, n_hessian=record.n_hessian - bool(record.strict))
 

@@ -1,7 +1,7 @@
 """Many molecules: one Record each, on several processes, resumable; which ones are difficult.
 
-What is searched is `outset`'s, how one search becomes a record `searches`', and how processes share
-the work `processes`'.
+What is searched is for `setup` to say, how a search becomes a record for `jobs`, how processes
+share the work for `processes`.
 """
 
 from __future__ import annotations
@@ -21,17 +21,18 @@ from gadlib.files.shapes import ResultFile
 from gadlib.molecules.starting_points import Start
 from gadlib.progress.bar import Bar
 from gadlib.screening.calculator_check import require_working
+from gadlib.screening.chunks import chunks, job_size
 from gadlib.screening.jobs import Job, search_each
-from gadlib.screening.processes import Compute, chunks, job_size, run
+from gadlib.screening.processes import Compute, run
 from gadlib.screening.records import Record, payload, read_results
 from gadlib.screening.setup import (
     calculator_of,
+    describe_sample,
     differences,
     hyperparameters_of,
     identity_of,
-    known_to,
+    mark_unknown_elements,
     starts_of,
-    told_sample,
 )
 from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.settings.reading import InputError
@@ -71,14 +72,14 @@ def screen(
     """
     if starts is None:
         starts = starts_of(settings)
-        if told := told_sample(settings):
+        if told := describe_sample(settings):
             print(told, flush=True)
     if hyperparameters is None:
         hyperparameters = hyperparameters_of(settings)
     calculator = calculator_of(settings, starts) if calculator is None else calculator
-    starts = known_to(calculator, starts)
+    starts = mark_unknown_elements(calculator, starts)
     with contextlib.nullcontext() if out is None else sole(out):
-        done = {} if out is None else _place(earlier_records(out, settings), starts, out)
+        done = {} if out is None else _place(read_earlier(out, settings), starts, out)
         _compute(settings, starts, calculator, hyperparameters, compute, done, out, notes or {})
     return [done[i] for i in sorted(done)]
 
@@ -93,7 +94,7 @@ def _compute(
     out: str | Path | None,
     notes: Mapping[str, Any],
 ) -> None:
-    """Nothing; the records that are missing are added to those that are done, and written."""
+    """Add the records that are missing to those that are done, and write them."""
     todo = [i for i in range(len(starts)) if i not in done]
     require_working(calculator, [starts[i] for i in todo])
     n_each = math.inf if settings.workers < 2 else len(todo) / settings.workers
@@ -153,7 +154,7 @@ def _place(
     return placed
 
 
-def earlier_records(out: str | Path, settings: SearchSettings) -> list[Record]:
+def read_earlier(out: str | Path, settings: SearchSettings) -> list[Record]:
     """What an earlier run left in `out`; empty where there is no such file.
 
     Raises:
@@ -174,11 +175,7 @@ def earlier_records(out: str | Path, settings: SearchSettings) -> list[Record]:
 
 
 def require_same(before: ResultFile, settings: SearchSettings, where: str) -> None:
-    """Nothing, when results made with the earlier settings may stand beside new ones.
-
-    Raises:
-        InputError: naming the settings that differ.
-    """
+    """Raise InputError, with what differs, unless earlier results may stand beside new ones."""
     earlier = before.settings | (before.about or {})  # older files have settings alone
     if told := differences(_with_defaults(earlier), identity_of(settings), settings):
         raise InputError(f"{where} was made with other settings: {'; '.join(told)}")
@@ -200,7 +197,7 @@ def difficulty(record: Record) -> int:
     return record.steps if record.converged else NOT_CONVERGED
 
 
-def difficult(
+def select_difficult(
     records: Sequence[Record], settings: ScreenSettings, n_samples: int = 1
 ) -> list[Record]:
     """The difficult records, hardest first: the top fraction, at least twice `n_samples`.

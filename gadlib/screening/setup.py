@@ -51,7 +51,7 @@ def identity_of(settings: SetSettings, *, without: Collection[str] = ()) -> dict
 
     Args:
         settings: of a run.
-        without: what is told otherwise, "starts" or "hyperparameters".
+        without: what is compared otherwise, "starts" or "hyperparameters".
 
     Raises:
         InputError: when a knob or a checkpoint can't be used.
@@ -122,11 +122,7 @@ def transfers(best: TuningFile, settings: SetSettings) -> list[str]:
 
 
 def require_tuned_for(best: TuningFile, path: str | Path, settings: SetSettings) -> None:
-    """Nothing, when the values were tuned for what the settings ask for.
-
-    Raises:
-        InputError: naming what differs.
-    """
+    """Raise InputError, with what differs, unless the values were tuned for what is asked for."""
     if told := transfers(best, settings):
         raise InputError(
             f"{path} was tuned for something else: {'; '.join(told)}; expected the same settings,"
@@ -135,12 +131,9 @@ def require_tuned_for(best: TuningFile, path: str | Path, settings: SetSettings)
 
 
 def require_usable(settings: SetSettings) -> None:
-    """Nothing, when all that the settings choose by a word is there, as far as words tell.
+    """Raise InputError unless all that the settings choose by a word is there.
 
     Nothing is built or read but the list of reactions.
-
-    Raises:
-        InputError: naming what is not.
     """
     if settings.calculator not in calculators.NAMES:
         raise InputError(
@@ -160,15 +153,11 @@ def require_usable(settings: SetSettings) -> None:
             calculators.build(settings)
         except (ValueError, ImportError) as error:
             raise InputError(str(error)) from None
-    starts_there(settings)
+    require_reactions(settings)
 
 
-def starts_there(settings: SetSettings) -> None:
-    """Nothing, when the set has a reaction in the splits that are asked for.
-
-    Raises:
-        InputError: when it has none, or can't be read.
-    """
+def require_reactions(settings: SetSettings) -> None:
+    """Raise InputError unless the set can be read and has a reaction in the splits asked for."""
     if not reactions.read(settings.h5_path, split=settings.split, max_samples=1):
         raise InputError(
             f"{settings.h5_path or 'the embedded set'}: no reaction in split"
@@ -189,7 +178,7 @@ def calculator_of(settings: SearchSettings, starts: Sequence[Start]) -> Calculat
         calculator = calculators.build(settings)
     except (ValueError, ImportError) as error:
         raise InputError(str(error)) from None
-    usable = known_to(calculator, starts)
+    usable = mark_unknown_elements(calculator, starts)
     for start in usable:
         if not start.problem:
             read_aim(settings.mode, start.atomic_numbers, start.positions, start.ends)
@@ -197,7 +186,7 @@ def calculator_of(settings: SearchSettings, starts: Sequence[Start]) -> Calculat
     return calculator
 
 
-def known_to(calculator: Calculator, starts: Sequence[Start]) -> list[Start]:
+def mark_unknown_elements(calculator: Calculator, starts: Sequence[Start]) -> list[Start]:
     """The starts; those with an element that the calculator lacks have this for their problem."""
     lacking = calculators.lacking(calculator, [start.atomic_numbers for start in starts])
     return [
@@ -233,7 +222,7 @@ def reactions_of(settings: SetSettings) -> list[Reaction]:
     return found
 
 
-def told_sample(settings: SetSettings) -> str:
+def describe_sample(settings: SetSettings) -> str:
     """Which of the reactions are taken, in a sentence; empty where all are.
 
     Raises:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 INDEX1_TOL = -1e-5
-"""(eV/(A^2 amu))^2, as published: what rounding leaves of a zero eigenvalue is smaller."""
+"""In (eV/(A^2 amu))^2, as published."""
 
 IMAGINARY_MIN_CM1 = 50.0
-"""Softer modes are mostly rotations of one fragment beside another, no reaction."""
+"""A softer one may be the rotation of one fragment beside another, no reaction."""
 
 
 @dataclass(frozen=True)

@@ -56,8 +56,9 @@ class TuneSettings(ScreenSettings):
         json_schema_extra=HYPERPARAMETERS,
     )
     pruning: str = Field(
-        "bound",
-        description="bound: a trial ends when it can't be the best any more;"
+        "best_possible",
+        description="best_possible: a trial ends when the best score that is still possible is not"
+        " above the best one;"
         " none: every trial runs all samples",
         json_schema_extra=DRAWN,
     )

@@ -1,7 +1,7 @@
 """Records of samples that were computed before, so that nothing is computed twice.
 
 A folder of JSON lines: every process appends to a file of its own and reads those of the others, so
-that no file has two writers, on any file system; a line that a lost machine left torn is passed
+that no file has two writers, on any file system; a line that a lost machine cut off is passed
 over. The key holds all that a record depends on, this package's own code included.
 """
 
@@ -82,7 +82,7 @@ def digest(identity: Mapping[str, Any], start: Start, hyperparameters: Hyperpara
     """The key of a record: all that it depends on, shortened.
 
     Args:
-        identity: what the settings say that results depend on (`outset.identity_of`).
+        identity: what the settings say that results depend on (`setup.identity_of`).
         start: where the search begins.
         hyperparameters: that it is done with, whatever the settings have.
     """

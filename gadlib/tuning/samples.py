@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from gadlib.cluster.storage import alone
+from gadlib.files.locks import in_turn
 from gadlib.files.shapes import ResultFile
 from gadlib.molecules.reactions import drawn, seed_of, split_names
 from gadlib.molecules.starting_points import Start
 from gadlib.screening.records import Record, read_results
-from gadlib.screening.screen import difficult, key, require_same, screen
-from gadlib.screening.setup import starts_of, told_sample
+from gadlib.screening.screen import key, require_same, screen, select_difficult
+from gadlib.screening.setup import describe_sample, starts_of
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import ScreenSettings
 from gadlib.settings.studies import TuneSettings
@@ -30,10 +30,10 @@ def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]
     if settings.screening is None:
         starts = starts_of(wanted)
         _require_enough(settings, sum(not start.problem for start in starts))
-        if told := told_sample(wanted):
+        if told := describe_sample(wanted):
             print(told, flush=True)
         out = Path(settings.out_dir) / "screening.json"
-        with alone(out.with_name(f".{out.name}.lock")):  # other workers wait, and find it done
+        with in_turn(out.with_name(f".{out.name}.lock")):  # other workers wait, and find it done
             records = screen(wanted, starts=starts, out=out)
     else:
         before, records = require_screening(settings)
@@ -45,7 +45,7 @@ def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]
         records = [records[i] for i in drawn(len(records), settings.max_samples, seed)]
         _require_enough(settings, len(records))
     by_key = {key(start): start for start in starts}
-    hardest = difficult(records, settings, settings.n_samples)
+    hardest = select_difficult(records, settings, settings.n_samples)
     _require_enough(settings, len(hardest))
     missing = [r.name for r in hardest if key(r) not in by_key]
     if missing:

@@ -13,7 +13,7 @@ from gadlib.cluster.slots import DONE
 
 
 @dataclass(frozen=True)
-class Standing:
+class StudyStatus:
     """How a study stands.
 
     Attributes:
@@ -62,7 +62,7 @@ class Standing:
         return "\n".join(f"{name + ':':<17}{value}" for name, value in lines.items())
 
 
-def standing(study: optuna.Study) -> Standing:
+def read_status(study: optuna.Study) -> StudyStatus:
     """How the study stands now, from its storage alone."""
     trials, attrs, known = study.get_trials(deepcopy=False), study.user_attrs, read_workers(study)
     settings = attrs.get("settings", {})
@@ -77,7 +77,7 @@ def standing(study: optuna.Study) -> Standing:
     hours = (ends[-1] - ends[0]).total_seconds() / 3600 if len(ends) > 1 else 0.0
     rate = (len(ends) - 1) / hours if hours else None
     left = None if n_trials is None else max(0, n_trials - len(done))
-    return Standing(
+    return StudyStatus(
         study_name=study.study_name,
         n_trials=n_trials,
         n_done=len(done),

@@ -107,11 +107,7 @@ def names_in(storage: RetryingStorage) -> list[str]:
 
 
 def require_own(study: optuna.Study) -> None:
-    """Nothing, when gadlib made the study, or is making it right now, and what it says is sound.
-
-    Raises:
-        InputError: naming what is not.
-    """
+    """Raise InputError unless gadlib made the study, or is making it now, and it can be read."""
     where = f"study {study.study_name!r}"
     try:
         directions, attributes = study.directions, study.user_attrs

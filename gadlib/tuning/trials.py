@@ -1,6 +1,6 @@
-"""The trials of one worker: claimed, searched batch by batch, judged after each, told, yielded.
+"""The trials of one worker: taken, searched batch by batch, judged after each, reported, yielded.
 
-Whose turn it is, is `worker`'; where the samples come from, `samples`'.
+Whose turn it is, is for `cluster.workers` to say; where the samples come from, for `samples`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from optuna.trial import Trial, TrialState
@@ -18,8 +18,9 @@ from gadlib.cluster.workers import Worker
 from gadlib.molecules.starting_points import Start
 from gadlib.progress.interrupts import undisturbed
 from gadlib.progress.signs_of_life import Life
+from gadlib.screening.chunks import job_size
 from gadlib.screening.jobs import Job
-from gadlib.screening.processes import job_size, run
+from gadlib.screening.processes import run
 from gadlib.screening.records import Record
 from gadlib.screening.setup import identity_of
 from gadlib.settings.declarations import Hyperparameter
@@ -51,7 +52,7 @@ class _Running:
 
 @dataclass
 class Loop:
-    """Trials, claimed as processes become free, told with their last sample, then yielded.
+    """Trials, taken as processes become free, reported with their last sample, then yielded.
 
     Samples run hardest first, so that a trial that can't be the best any more soon shows it.
     """
@@ -63,13 +64,13 @@ class Loop:
     cache: Cache
     running: dict[int, _Running] = field(default_factory=dict)
     told: deque[int] = field(default_factory=deque)
-    knobs: tuple[Hyperparameter, ...] = ()
+    drawn: tuple[Hyperparameter, ...] = ()
     identity: dict[str, Any] = field(default_factory=dict)
     on_life: Callable[[Life], None] = lambda _: None
 
     def __post_init__(self) -> None:
         self.identity = identity_of(self.settings, without=("starts", "hyperparameters"))
-        self.knobs = space(self.settings.solver, self.settings.ranges)
+        self.drawn = space(self.settings.solver, self.settings.ranges)
 
     def __iter__(self) -> Generator[int, None, None]:
         pause = 0.2
@@ -136,7 +137,7 @@ class Loop:
             if trial is None:
                 return None
             self._seed(trial)
-            this = _Running(trial, suggest(trial, self.settings.solver, self.knobs))
+            this = _Running(trial, suggest(trial, self.settings.solver, self.drawn))
             self.running[trial.number] = this
             return this
 
@@ -184,7 +185,7 @@ class Loop:
             self._tell(number, this, records, is_pruned=False)
             return
         possible = best_possible(records, n, n_steps)
-        if self.settings.pruning == "bound":
+        if self.settings.pruning == "best_possible":
             best = self.best()
             if best is not None and possible <= best:
                 this.trial.report(possible, len(records))
@@ -192,7 +193,7 @@ class Loop:
 
     def _tell(self, number: int, this: _Running, records: list[Record], *, is_pruned: bool) -> None:
         result = outcome(records, self.settings.n_steps_per_sample)
-        attributes = asdict(result) | {
+        attributes = result.attributes() | {
             "elapsed_s": round(sum(r.elapsed_s for r in records), 3),
             "n_cached": this.n_cached,
             "samples": [sample_summary(r) for r in records],

@@ -17,6 +17,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from gadlib.settings.criteria import CRITERIA
+
 PROJECT = "gad-hpo"
 SENDING_S = 20.0
 """How long the end of a study waits for what is still to be sent, once there is a connection."""
@@ -27,9 +29,10 @@ UNHEARD_S = 1.0
 _LOCAL = ("offline", "dryrun")
 _PIPE_BYTES = 1 << 20
 _METRICS = (
-    "convergence_rate", "strict_rate", "bound_rate", "mean_steps", "score", "n_converged",
-    "n_samples", "n_cached", "elapsed_s",
+    "convergence_rate", *(f"{name}_rate" for name in CRITERIA), "mean_steps", "score",
+    "n_converged", "n_samples", "n_cached", "elapsed_s",
 )  # fmt: skip
+_SUMMARY = ("convergence_rate", *(f"{name}_rate" for name in CRITERIA), "mean_steps")
 
 
 def is_on(variables: Mapping[str, str]) -> bool:
@@ -127,9 +130,7 @@ def summary_of(trials: Mapping[str, int], best: Any) -> dict[str, Any]:
         found |= {"best/trial": best.number, "best/score": best.value}
         found |= {f"best/{name}": value for name, value in best.params.items()}
         found |= {
-            f"best/{name}": best.user_attrs[name]
-            for name in ("convergence_rate", "strict_rate", "mean_steps")
-            if name in best.user_attrs
+            f"best/{name}": best.user_attrs[name] for name in _SUMMARY if name in best.user_attrs
         }
     return found
 

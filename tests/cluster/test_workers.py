@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 
 from gadlib.cluster.slots import MAX_DEATHS, deaths, has_slot, is_over, slot_of
 from gadlib.files.reading import read_json
-from gadlib.tuning.tune import load, standing
+from gadlib.tuning.tune import load, read_status
 
 STORAGES = [
     "sqlite",
@@ -69,8 +69,8 @@ def test_sixteen_starting_at_once_run_exactly_the_total(url, nest, tmp_path):
     assert len(set(seeds.values())) == len(seeds) > 1
     results = read_json(tmp_path / "hpo_results.json")
     assert results["n_trials"]["complete"] + results["n_trials"]["pruned"] == 20
-    assert standing(study).n_done == 20
-    assert standing(study).alive == ()
+    assert read_status(study).n_done == 20
+    assert read_status(study).alive == ()
 
 
 @pytest.mark.parametrize("url", STORAGES[:3], indirect=True)

@@ -16,6 +16,7 @@ from typing import Any
 from documents import PAGES, ROOT
 
 from gadlib.molecules import recipes
+from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import SOLVERS, markdown_table
 from gadlib.solver.trust.phases import Ending, Phase
 
@@ -53,10 +54,17 @@ def in_words(kind: type[Phase] | type[Ending], *, head: str) -> str:
     return "\n".join([f"| {head} | meaning |", "|---|---|", *rows])
 
 
+def criteria() -> str:
+    """What each criterion asks for."""
+    rows = [f"| `{row.name}` | {row.sentence} |" for row in CRITERIA.values()]
+    return "\n".join(["| criterion | what it asks for |", "|---|---|", *rows])
+
+
 GENERATED: dict[str, Callable[[], str]] = {
     "wings": wings,
     "floors": floors,
     "contracts": lambda: "\n".join(f"* {contract['name']}" for contract in contracts()),
+    "criteria": criteria,
     "starts": recipes.markdown_table,
     "phases": lambda: in_words(Phase, head="phase"),
     "endings": lambda: in_words(Ending, head="ending"),

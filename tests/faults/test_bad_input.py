@@ -339,7 +339,7 @@ YAML: list[tuple[str | bytes, tuple[str, ...]]] = [
     ("criterion: best", ("criterion 'best'", "index1")),
     ("mode: up", ("mode 'up'", "expected lowest")),
     ("sampler: best", ("sampler 'best'", "tpe")),
-    ("pruning: some", ("pruning 'some'", "bound")),
+    ("pruning: some", ("pruning 'some'", "best_possible")),
     ("split: all but one", ("split 'all but one'", "train")),
     ("calculator: vasp", ("calculator 'vasp'", "scine")),
     ("scine_functional: B3LYP", ("'B3LYP'", "DFTB0")),

@@ -26,7 +26,7 @@ from optuna.trial import TrialState
 from gadlib.calculators.sparrow import Sparrow
 from gadlib.cli.parser import main
 from gadlib.molecules import geometries, reactions, starting_points
-from gadlib.screening.setup import known_to
+from gadlib.screening.setup import mark_unknown_elements
 from gadlib.settings.reading import InputError
 from gadlib.settings.studies import TuneSettings
 from gadlib.tuning import tune
@@ -895,7 +895,7 @@ def test_molecules_of_the_cases_are_searched_unless_told_why_not():
 def test_elements_that_a_method_lacks_cost_their_molecules_alone():
     pytest.importorskip("scine_sparrow")
     starts = starting_points.read_geometries(CASES / "heavy.xyz")
-    lost = {s.name: s.problem for s in known_to(Sparrow("DFTB0"), starts) if s.problem}
+    lost = {s.name: s.problem for s in mark_unknown_elements(Sparrow("DFTB0"), starts) if s.problem}
     assert lost.keys() == {"FeO", "BH", "BiO", "silylene_like"}
     assert "does not know element Si (" in lost["silylene_like"]
 

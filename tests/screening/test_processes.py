@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from little_searches import STARTS, job_of
 
+from gadlib.screening.chunks import chunks
 from gadlib.screening.jobs import Job, search_starts
-from gadlib.screening.processes import _written, chunks, run
+from gadlib.screening.processes import _written, run
 from gadlib.screening.records import Record
 from gadlib.solver.state import Status
 

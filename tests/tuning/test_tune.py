@@ -442,11 +442,11 @@ def test_error_while_storing_is_not_hidden_by_an_interrupt():
 @pytest.mark.parametrize(
     ("batch_size", "n_samples", "pruning", "told"),
     [
-        (2, 2, "bound", "--batch-size 1 or less lets them"),
-        (8, 2, "bound", "with batch_size 8 its 2 samples are searched at once"),
-        (1, 2, "bound", None),
+        (2, 2, "best_possible", "--batch-size 1 or less lets them"),
+        (8, 2, "best_possible", "with batch_size 8 its 2 samples are searched at once"),
+        (1, 2, "best_possible", None),
         (8, 2, "none", None),
-        (8, 1, "bound", None),
+        (8, 1, "best_possible", None),
     ],
 )
 def test_study_whose_trials_cannot_end_early_says_so(

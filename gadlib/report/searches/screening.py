@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from gadlib.report.searches.tries import count_given_up, tries_sentence
 from gadlib.report.style import BLUE, LEGEND, ORANGE, VERMILLION, axes_or_new, panels, say, wrapped
 from gadlib.screening.records import Record, read_records
-from gadlib.screening.screen import difficult, difficulty
+from gadlib.screening.screen import difficulty, select_difficult
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import ScreenSettings, SearchSettings
 
@@ -43,7 +43,7 @@ class Screened(NamedTuple):
 
 def collect_screened(records: Sequence[Record], settings: ScreenSettings) -> Screened:
     """What these records of a screening say."""
-    hard = {id(record) for record in difficult(records, settings)}
+    hard = {id(record) for record in select_difficult(records, settings)}
     return Screened(
         difficult=frozenset((r.name, r.formula) for r in records if id(r) in hard),
         easy=frozenset((r.name, r.formula) for r in records if id(r) not in hard),
@@ -82,7 +82,7 @@ def read_screened(path: str | None, like: SearchSettings) -> Screened | None:
 
 def difficulty_table(records: Sequence[Record], settings: ScreenSettings) -> pd.DataFrame:
     """One row per reaction, hardest first; `difficult` marks those that the settings keep."""
-    kept = {id(record) for record in difficult(records, settings)}
+    kept = {id(record) for record in select_difficult(records, settings)}
     ordered = sorted(records, key=lambda record: -difficulty(record))
     rows = [
         {
