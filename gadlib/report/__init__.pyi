@@ -12,8 +12,8 @@ from .benchmarks.solvers import draw_profiles as draw_profiles
 from .benchmarks.solvers import draw_rates as draw_rates
 from .export import save_figure as save_figure
 from .page.gather import write_page as write_page
-from .searches.paths import Intents as Intents
-from .searches.paths import collect_intents as collect_intents
+from .searches.paths import Connections as Connections
+from .searches.paths import collect_connections as collect_connections
 from .searches.paths import draw_profile as draw_profile
 from .searches.paths import draw_profiles_of as draw_profiles_of
 from .searches.paths import draw_verdicts as draw_verdicts

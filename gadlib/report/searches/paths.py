@@ -36,7 +36,7 @@ _COLOURS = {
 }
 
 
-class Intents(NamedTuple):
+class Connections(NamedTuple):
     """How many saddles got each verdict, and barriers beside those of the references.
 
     Attributes:
@@ -50,7 +50,7 @@ class Intents(NamedTuple):
     names: tuple[str, ...]
 
 
-def collect_intents(paths: Sequence[PathRecord]) -> Intents:
+def collect_connections(paths: Sequence[PathRecord]) -> Connections:
     """The verdicts and barriers of saddles that were followed."""
     counts = {str(v): sum(p.verdict == v for p in paths) for v in Connection}
     both = [
@@ -59,14 +59,14 @@ def collect_intents(paths: Sequence[PathRecord]) -> Intents:
         if p.verdict == Connection.INTENDED and None not in (p.reference_barrier, p.barrier)
     ]
     barriers = np.array([row[1:] for row in both], dtype=float).reshape(-1, 2)
-    return Intents(counts, barriers, tuple(row[0] for row in both))
+    return Connections(counts, barriers, tuple(row[0] for row in both))
 
 
 def verdict_sentence(paths: Sequence[PathRecord]) -> str:
     """The verdicts counted, in a sentence."""
     if not paths:
         return NO_PATH
-    counted = [f"{n} {verdict}" for verdict, n in collect_intents(paths).counts.items() if n]
+    counted = [f"{n} {verdict}" for verdict, n in collect_connections(paths).counts.items() if n]
     return f"Of {len(paths)} saddles followed: {', '.join(counted)}."
 
 
@@ -99,24 +99,24 @@ def draw_verdicts(paths: Sequence[PathRecord]) -> Figure:
     """Left: saddles by verdict; right: barriers of the intended ones against the references'."""
     figure, axes = panels(1, 2, width=9.0)
     left, right = axes[0]
-    intents = collect_intents(paths)
+    connections = collect_connections(paths)
     if not paths:
         say(left, NO_PATH)
         say(right, "")
         return figure
-    names = list(intents.counts)
+    names = list(connections.counts)
     colours = [_COLOURS[Connection(name)] for name in names]
-    bars = left.barh(names, list(intents.counts.values()), color=colours)
+    bars = left.barh(names, list(connections.counts.values()), color=colours)
     left.bar_label(bars, padding=2, fontsize=8)
     left.invert_yaxis()
     left.margins(x=0.1)
     left.set(xlabel="saddles", title=f"{len(paths)} saddles followed both ways")
-    if not len(intents.barriers):
+    if not len(connections.barriers):
         say(right, "No saddle joins the reactant and the product.")
         return figure
-    ends = np.array([intents.barriers.min(), intents.barriers.max()])
+    ends = np.array([connections.barriers.min(), connections.barriers.max()])
     right.plot(ends, ends, color=GREY, linewidth=1, label="equal")
-    right.scatter(*intents.barriers.T, s=18, color=BLUE, label="intended saddle")
+    right.scatter(*connections.barriers.T, s=18, color=BLUE, label="intended saddle")
     right.set(xlabel="barrier of the reference (eV)", ylabel="barrier found (eV)")
     right.legend(loc="upper left", **LEGEND)
     return figure
