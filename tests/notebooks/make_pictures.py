@@ -52,7 +52,7 @@ def main(folder: Path) -> None:
 
 
 def explored(folder: Path) -> None:
-    """Nothing; the page of notebook 06 was photographed after a search, with and without all."""
+    """Photograph the page of notebook 06 after a search, with and without all of it."""
     notebook = folder / "06_explore.ipynb"
     shutil.copy(notebooks.notebook("06_explore"), notebook)
     with sync_playwright() as playwright, pages.voila(notebook) as address:
@@ -79,7 +79,7 @@ def explored(folder: Path) -> None:
 
 
 def save(image: Image.Image, path: Path, width: int = WIDTH, told: dict | None = None) -> None:
-    """Nothing; the image is written no wider than that, in as many colours as fit.
+    """Write the image no wider than that, in as many colours as fit.
 
     What is told of it, as which hyperparameters it shows, is kept in it.
     """
