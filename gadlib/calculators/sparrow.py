@@ -68,7 +68,7 @@ class Sparrow:
         energy = np.zeros(size)
         forces = np.zeros((size, width, 3))
         second = np.zeros((size, 3 * width, 3 * width)) if hessian else None
-        failures = {i: f"{self.functional}: {told}" for i, told in impossible(batch).items()}
+        failures = {i: f"{self.functional}: {reason}" for i, reason in impossible(batch).items()}
         all_numbers, all_positions = (
             batch.atomic_numbers.cpu().numpy(),
             batch.positions.cpu().numpy(),

@@ -48,7 +48,7 @@ def _held(path: Path, output: Path) -> int | None:
             path.parent.mkdir(parents=True, exist_ok=True)
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError:
-            return None  # what can't be written is told when it is written
+            return None  # what can't be written is refused when it is written
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

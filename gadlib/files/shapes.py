@@ -1,4 +1,4 @@
-"""The shapes of files that come from outside, declared once: which keys, of what types.
+"""The shapes of files that are read, declared once: which keys, of what types.
 
 Types are strict: "no" is not false, 6.2 no integer, and nothing is infinite. What does not fit is
 refused in one sentence that names the file, the key, the value and what was expected. Records

@@ -1,6 +1,6 @@
 """Reactions in the layout of Transition1x: the embedded set and files of one's own, read lazily.
 
-A reaction is touched only when it is taken; one that can't be used is told with its reason and
+A reaction is touched only when it is taken; one that can't be used has its `problem` and
 costs nobody else anything.
 
 Reference: Schreiner, Bhowmik, Vegge, Busk, Winther, Sci. Data 9, 779 (2022),

@@ -164,8 +164,8 @@ def _no_saddle(start: Start) -> str:
     n = len(start.atomic_numbers)
     if n > 2:
         return ""
-    told = ("no vibrations", "1 vibration")[max(n - 1, 0)]
-    return f"{start.name} has {told}; expected two, so three atoms, as a saddle needs them"
+    vibrations = ("no vibrations", "1 vibration")[max(n - 1, 0)]
+    return f"{start.name} has {vibrations}; expected two, so three atoms, as a saddle needs them"
 
 
 def require_some(found: Sequence[Start], where: str) -> None:

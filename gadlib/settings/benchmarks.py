@@ -6,11 +6,7 @@ from pydantic import Field
 
 from gadlib.settings import criteria
 from gadlib.settings.calculators import CalculatorSettings
-from gadlib.settings.effects import (
-    CHOICE,
-    Count,
-    Seed,
-)
+from gadlib.settings.effects import CHOICE, Count, Seed
 from gadlib.settings.searches import SetSettings
 
 

@@ -17,7 +17,7 @@ from gadlib.settings.documenting import attribute_of, document
 
 S = TypeVar("S", bound="Settings")
 
-_MOST_TOLD = 8
+_MOST_LISTED = 8
 _MAX_SHOWN = 100
 _URL_WITH_PASSWORD = re.compile(r"([A-Za-z][\w+.-]*:/{0,3})[^\s/'\",]*?:[^\s'\"]*@")
 _PASSWORD_OPTION = re.compile(r"(password=)[^&\s'\"]*", re.IGNORECASE)
@@ -40,12 +40,12 @@ def explain(error: ValidationError, fields: Mapping[str, FieldInfo] | None = Non
         fields: of the model, for ranges and for what is not to be shown.
     """
     reasons: list[str] = []
-    told: set[tuple[Any, ...]] = set()
+    named: set[tuple[Any, ...]] = set()
     for item in error.errors():
         loc = item["loc"][:-1] if item["loc"] and item["loc"][-1] in _BRANCHES else item["loc"]
-        if loc in told:  # of a value that may be of several types the first says enough
+        if loc in named:  # of a value that may be of several types the first says enough
             continue
-        told.add(loc)
+        named.add(loc)
         reason = item["msg"].removeprefix("Value error, ")
         place = ".".join(str(part) for part in loc)
         field = (fields or {}).get(str(loc[0])) if loc else None
@@ -90,8 +90,8 @@ def without_secrets(text: str) -> str:
 
 def listed(reasons: Sequence[str]) -> str:
     """The reasons in one line; of many the first ones and how many more there are."""
-    more = len(reasons) - _MOST_TOLD
-    return "; ".join(reasons[:_MOST_TOLD]) + (f"; and {more} more" if more > 0 else "")
+    more = len(reasons) - _MOST_LISTED
+    return "; ".join(reasons[:_MOST_LISTED]) + (f"; and {more} more" if more > 0 else "")
 
 
 def holds_password(url: Any) -> bool:

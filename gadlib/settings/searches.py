@@ -6,14 +6,7 @@ from pydantic import Field
 
 from gadlib.settings import criteria
 from gadlib.settings.calculators import CalculatorSettings
-from gadlib.settings.effects import (
-    CHOICE,
-    HYPERPARAMETERS,
-    STARTS,
-    WHERE,
-    Count,
-    Seed,
-)
+from gadlib.settings.effects import CHOICE, HYPERPARAMETERS, STARTS, WHERE, Count, Seed
 
 
 class SetSettings(CalculatorSettings):
@@ -67,7 +60,7 @@ class SetSettings(CalculatorSettings):
         ge=0,
         le=4096,
         description="processes that compute; 0 computes in this one, where a calculator that hangs"
-        " can only be ended from outside, by kill -9",
+        " can only be ended by kill -9",
         json_schema_extra=WHERE,
     )
     batch_size: Count = Field(

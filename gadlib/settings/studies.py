@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from gadlib.settings.effects import (
-    CHOICE,
-    DRAWN,
-    HYPERPARAMETERS,
-    N_MAX,
-    WHERE,
-    Count,
-    Seed,
-)
+from gadlib.settings.effects import CHOICE, DRAWN, HYPERPARAMETERS, N_MAX, WHERE, Count, Seed
 from gadlib.settings.reading import Settings
 from gadlib.settings.searches import ScreenSettings, SearchSettings
 
@@ -126,12 +118,13 @@ class ValidateSettings(SearchSettings):
     allow_transfer: bool = Field(
         False,
         description="validate values that were tuned for something else: another calculator,"
-        " solver, start, criterion, mode or budget; told in the results",
+        " solver, start, criterion, mode or budget; the results say so",
         json_schema_extra=WHERE,
     )
     screening: str | None = Field(
         None,
-        description="screening.json of these reactions, which says which are easy; none: not told",
+        description="screening.json of these reactions, which says which are easy; none: results do"
+        " not say",
         json_schema_extra=WHERE,
     )
     split: str = Field(

@@ -82,7 +82,7 @@ TUNE = "tune --h5-path little.h5 --split train --start-from ts --n-samples 1 --w
         (f"{SEARCH} --calculator vasp", "calculator 'vasp': expected one of scine"),
         (f"{SEARCH} --solver newton", "solver 'newton': expected one of gad"),
         (f"{SEARCH} --criterion best", "criterion 'best': expected one of index1, strict, bound"),
-        (f"{SEARCH} --start-from middle", "start 'middle': expected one of reactant, midpoint_rt"),
+        (f"{SEARCH} --start-from middle", "start 'middle': expected one of reactant, "),
         (f"{SEARCH} --start-from ts_noise9A", "'ts_noise9A': expected noise of at most 5.0 A"),
         (f"{SEARCH} --no-such-flag 1", "unrecognized arguments: --no-such-flag"),
         (f"{SEARCH} --dt-min 1", "dt_min = 1: expected 1e-09 .. 0.001 A^2/eV"),

@@ -80,7 +80,7 @@ class Hip:
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """Energies, forces and, where asked for, Hessians of the batch, in one forward pass."""
         failures = impossible(batch)
-        failures = self._outside(batch) | failures
+        failures = self._foreign(batch) | failures
         size, n_coordinates = len(batch), 3 * batch.positions.shape[1]
         energy = batch.positions.new_zeros(size)
         forces = torch.zeros_like(batch.positions)
@@ -106,7 +106,7 @@ class Hip:
         """The elements that HIP was not trained on."""
         return dict.fromkeys(sorted(atomic_numbers - set(ELEMENTS)), _UNKNOWN_ELEMENT)
 
-    def _outside(self, batch: Batch) -> dict[int, str]:
+    def _foreign(self, batch: Batch) -> dict[int, str]:
         """A sentence for each system that HIP's model is not made for."""
         cutoff = float(self._model.cutoff)  # type: ignore[arg-type]
         known = torch.tensor((0, *ELEMENTS), device=batch.positions.device)
@@ -126,8 +126,8 @@ class Hip:
         except torch.OutOfMemoryError:
             reason = f"HIP: out of memory on {self.device}"
         except Exception as error:  # foreign code may raise anything
-            told = " ".join(str(error).split())[:200]
-            return None, f"HIP: {type(error).__name__} {told}".strip()
+            text = " ".join(str(error).split())[:200]
+            return None, f"HIP: {type(error).__name__} {text}".strip()
         self._capacity = max(1, len(batch) // 2)
         torch.cuda.empty_cache()
         return None, reason

@@ -64,8 +64,8 @@ def frame_of(atoms: Atoms) -> Frame:
     info = atoms.info
     given = getattr(atoms.calc, "parameters", None) or {}
     numbers, positions = np.asarray(atoms.numbers), np.asarray(atoms.positions, dtype=float)
-    told = {key: given.get(key, info.get(key)) for key in ("charge", "total_charge", "mult")}
-    told["mult"] = info.get("multiplicity", told["mult"])
+    said = {key: given.get(key, info.get(key)) for key in ("charge", "total_charge", "mult")}
+    said["mult"] = info.get("multiplicity", said["mult"])
     frame = Frame(
         numbers.astype(np.int64),
         positions,
@@ -76,7 +76,7 @@ def frame_of(atoms: Atoms) -> Frame:
     )
     if atoms.constraints:
         return replace(frame, problem="it has constraints; expected none, as all atoms move")
-    charge, multiplicity = (told["charge"] or told["total_charge"] or 0), (told["mult"] or 1)
+    charge, multiplicity = (said["charge"] or said["total_charge"] or 0), (said["mult"] or 1)
     try:
         charge = float(charge) or round(float(atoms.get_initial_charges().sum()))
         unpaired = int(multiplicity) - 1 or round(float(atoms.get_initial_magnetic_moments().sum()))

@@ -12,7 +12,7 @@ _VALUE = r"""\s*[:=]\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|\{([^}]*)\}|([
 
 
 def values_of(comment: str) -> dict[str, str]:
-    """What a comment tells in the form key=value or key: value; keys in small letters."""
+    """What a comment says in the form key=value or key: value; keys in small letters."""
     found = {}
     for match in re.finditer(rf"([A-Za-z_][\w]*){_VALUE}", comment):
         value = next(group for group in match.groups()[1:] if group is not None).rstrip(",;")
@@ -82,7 +82,7 @@ def _pair(comment: str, numbers: np.ndarray) -> tuple[int, int]:
 
 
 def is_periodic(values: dict[str, str]) -> bool:
-    """Whether a comment tells of a cell that repeats: a lattice, unless `pbc` says F."""
+    """Whether a comment has a cell that repeats: a lattice, unless `pbc` says F."""
     if "pbc" in values:
         return any(word.lower() in ("t", "true", "1") for word in re.findall(r"\w+", values["pbc"]))
     lattice = re.findall(r"[^\s,\[\]]+", values.get("lattice", ""))

@@ -63,7 +63,7 @@ def frames(text: str, where: str) -> Iterator[Frame]:
         where: the file, for the sentences.
 
     Raises:
-        InputError: when the text is no xyz, or it can't be told where a frame ends.
+        InputError: when the text is no xyz, or it is not clear where a frame ends.
     """
     lines = re.split(r"\r*\n|\r", text.rstrip().rstrip("\ufeff"))
     i, announced = 0, ""
@@ -92,12 +92,12 @@ def _is_qm9_end(line: str) -> bool:
 
 def _count(line: str, i: int, announced: str, where: str) -> tuple[int, str]:
     """The number of atoms that the line announces, and the unit of length where it says one."""
-    told = _bare(line)
-    match = _COUNT.fullmatch(told)
+    text = _bare(line)
+    match = _COUNT.fullmatch(text)
     if match is None or len(match[1]) > MAX_DIGITS or int(match[1]) < 0:
         expected = "the number of atoms of a frame"
         expected += f", or the end of the file, {announced}" if announced else ""
-        _refuse(where, i, line, quoted(told), expected)
+        _refuse(where, i, line, quoted(text), expected)
     word = (match[2] or "").lower()
     if not word or word.startswith("atom"):
         return int(match[1]), ""
