@@ -8,9 +8,9 @@ from clusters import POTENTIAL, Recorded, clusters
 from hand_made import flat, ring, search_state
 
 from gadlib.evaluation import Evaluation
+from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import SOLVERS, GadHyperparameters, TrustHyperparameters
 from gadlib.solver import gad, gad_newton
-from gadlib.solver.criteria import CRITERIA
 from gadlib.solver.points import add_hessian, begin, compute, try_hessian
 from gadlib.solver.rules import RULES, rule_for
 from gadlib.solver.state import Cost

@@ -24,8 +24,8 @@ from gadlib.hessians.springs import model_hessian
 from gadlib.hessians.trust_region import matvec
 from gadlib.molecules.bonds import n_fragments
 from gadlib.rows import pick, put
+from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import TrustHyperparameters
-from gadlib.solver.criteria import CRITERIA
 from gadlib.solver.image_step import STRIDE, adapt_radius, image_move, lowest_mode, move_above
 from gadlib.solver.points import add_hessian, begin, compute, take_spectrum
 from gadlib.solver.state import State, along_modes
