@@ -1,8 +1,6 @@
 """Which storages are opened, how, and what is said of those that are not."""
 
-import fcntl
 import sqlite3
-import threading
 from contextlib import closing
 
 import optuna
@@ -10,7 +8,7 @@ import pytest
 
 from gadlib.cluster import storage
 from gadlib.cluster.journal import TidyJournal
-from gadlib.cluster.storage import alone, open_storage
+from gadlib.cluster.storage import open_storage
 from gadlib.settings.reading import InputError
 
 
@@ -156,35 +154,6 @@ def test_a_database_on_a_network_is_told_where_it_may_be(kind, tmp_path, monkeyp
 def test_a_folder_that_is_none_is_no_place_for_a_storage(tmp_path):
     (tmp_path / "file").touch()
     told(f"journal:///{tmp_path}/file/study.log")
-
-
-def test_only_one_is_alone_with_a_file(tmp_path):
-    path, order = tmp_path / "new" / "lock", []
-
-    def wait():
-        with alone(path):
-            order.append("other")
-
-    with alone(path):
-        other = threading.Thread(target=wait)
-        other.start()
-        with path.open("a") as file, pytest.raises(BlockingIOError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        other.join(0.1)
-        order.append("first")
-    other.join(10)
-    assert order == ["first", "other"]
-    with alone(path):
-        order.append("again")
-    assert order[-1] == "again"
-
-
-def test_where_nothing_can_be_locked_it_goes_on(tmp_path):
-    (tmp_path / "file").touch()
-    done = []
-    with alone(tmp_path / "file" / "lock"):
-        done.append(True)
-    assert done
 
 
 @pytest.mark.parametrize(

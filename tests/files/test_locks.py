@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import threading
 
 import pytest
 
@@ -48,3 +50,32 @@ def test_a_folder_whose_process_has_died_is_swept_and_others_are_not(tmp_path, m
     (tmp_path / "others" / ".alive").write_text("")
     locks.sweep()
     assert {path.name for path in tmp_path.iterdir()} == {"gadlib-unlocked", "others"}
+
+
+def test_only_one_at_a_time_is_inside(tmp_path):
+    path, order = tmp_path / "new" / "lock", []
+
+    def wait():
+        with locks.in_turn(path):
+            order.append("other")
+
+    with locks.in_turn(path):
+        other = threading.Thread(target=wait)
+        other.start()
+        with path.open("a") as file, pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        other.join(0.1)
+        order.append("first")
+    other.join(10)
+    assert order == ["first", "other"]
+    with locks.in_turn(path):
+        order.append("again")
+    assert order[-1] == "again"
+
+
+def test_where_nothing_can_be_locked_it_goes_on(tmp_path):
+    (tmp_path / "file").touch()
+    done = []
+    with locks.in_turn(tmp_path / "file" / "lock"):
+        done.append(True)
+    assert done
