@@ -131,6 +131,7 @@ class _Search:
         self.kept: dict[int, State] = {}
         self.status: tuple[Status, ...] = ()
         self.n_frames = 0
+        self.started = time.perf_counter()
 
     @property
     def is_open(self) -> bool:
@@ -139,7 +140,6 @@ class _Search:
 
     def next_frame(self) -> Frame:
         """The frame after a step of the active systems, with those that entered."""
-        started = time.perf_counter()  # what the caller does with a frame is not the search's
         called = 0.0 if self.active is None else float(self.active.cost.calculator_s.sum())
         with torch.inference_mode():  # autograd is the calculators' alone, and costs time
             active = self._enter(self._step())
@@ -151,7 +151,7 @@ class _Search:
         if state is not active:
             frame = self.goal.frame(state)
         called = float(state.cost.calculator_s.sum()) - called
-        seconds = (time.perf_counter() - started - called) / len(state.batch)
+        seconds = (time.perf_counter() - self.started - called) / len(state.batch)
         self.active = replace(state, cost=state.cost.plus(own_s=seconds))
         self.status = frame.status
         return frame._replace(state=self.active)
@@ -180,6 +180,7 @@ class _Search:
 
     def let_go(self) -> None:
         """Systems that have ended leave, and the batch is cut to the widest molecule left."""
+        self.started = time.perf_counter()  # what the caller did is not the search's
         assert self.active is not None
         rows = [i for i, status in enumerate(self.status) if status is Status.RUNNING]
         if len(rows) == len(self.status):

@@ -10,7 +10,6 @@ from scipy.spatial.transform import Rotation
 
 from gadlib.batch import Batch
 from gadlib.calculators import ContractError, check, contract
-from gadlib.calculators.contract import checking
 from gadlib.evaluation import Evaluation
 
 BATCH = clusters(0)
@@ -313,6 +312,6 @@ def test_the_default_batch_has_a_linear_molecule_off_the_axes_and_padding():
 
 
 def test_the_example_in_the_documentation_keeps_the_contract():
-    result = doctest.testmod(checking)
+    result = doctest.testmod(contract)
     assert result.attempted > 3
     assert result.failed == 0

@@ -111,11 +111,11 @@ class Mutation:
     def _measure(self, session: pytest.Session) -> Measured:
         """Run all tests once, in a process of its own; those that fail take no part."""
         found = Measured()
-        lines, _ = _fork(lambda say: _measure_all(session, say), 3600)
+        lines, _ = _fork(lambda say: _measure_all(session, say, self.quick_s), 3600)
         for line in lines:
             name, seconds, *touched = line.split("\t")
             if seconds == "failed":
-                print(f"fails without any mutant: {name}", flush=True)
+                print(f"fails without any mutant, or takes too long: {name}", flush=True)
                 continue
             found.seconds[name] = float(seconds)
             found.touched[name] = {
@@ -138,7 +138,7 @@ def warm_up(session: pytest.Session) -> None:
     hypothesis.given(hypothesis.strategies.integers())(lambda _: None)()
 
 
-def _measure_all(session: pytest.Session, say) -> int:
+def _measure_all(session: pytest.Session, say, quick_s: float) -> int:
     wing = str(ROOT / "gadlib")
     touched: set[tuple[str, str]] = set()
 
@@ -147,18 +147,25 @@ def _measure_all(session: pytest.Session, say) -> int:
         if event == "call" and code.co_filename.startswith(wing):
             touched.add((code.co_filename, code.co_qualname.split(".<locals>")[0]))
 
+    def give_up(*_) -> None:
+        raise TimeoutError
+
+    signal.signal(signal.SIGPROF, give_up)
     for item in session.items:
         touched.clear()
         started = time.process_time() + time.monotonic() / 10  # of what waits or is crowded out
         item.session.items = [item]
         threading.setprofile(note)
         sys.setprofile(note)
-        run_tests(session)
+        signal.setitimer(signal.ITIMER_PROF, 1.5 * quick_s)
+        with contextlib.suppress(TimeoutError):
+            run_tests(session)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         sys.setprofile(None)
         seconds = time.process_time() + time.monotonic() / 10 - started
         told = "failed" if session.testsfailed else f"{seconds:.3f}"
         say("\t".join([item.nodeid, told, *("|".join(t) for t in sorted(touched))]))
-        session.testsfailed = 0
+        session.testsfailed, session.shouldfail, session.shouldstop = 0, False, False
     return 0
 
 

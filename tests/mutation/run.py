@@ -1,8 +1,8 @@
 """The share of mutants that the tests of a wing catch: `python tests/mutation/run.py hessians`.
 
 mutmut makes the mutants, `forks` tries them. Where a wing has more than `--sample`, so many are
-drawn with a fixed seed. The table of all that were tried goes to runs/mutation/, the summary to the
-screen.
+drawn with a fixed seed, and tried as they are drawn, so that a run that is broken off has tried a
+fair sample, too. The table of all that were tried goes to runs/mutation/, the summary to the screen.
 """
 
 import argparse
@@ -27,8 +27,7 @@ def _chosen(options: argparse.Namespace) -> list[Mutant]:
         wanted = {(r["file"], r["old"], r["new"]) for r in rows if r["verdict"] not in CAUGHT}
         return [m for m in found if (m.file, m.old, m.new) in wanted]
     found = [m for m in found if options.only in m.file]
-    drawn = random.Random(options.seed).sample(found, min(options.sample, len(found)))
-    return sorted(drawn, key=lambda mutant: (mutant.file, mutant.line))
+    return random.Random(options.seed).sample(found, min(options.sample, len(found)))
 
 
 def _report(verdicts: list[tuple[Mutant, str]]) -> None:

@@ -49,26 +49,23 @@ def _file_of(module: ModuleType) -> Path | None:
     return Path(name) if name and module.__name__.startswith("gadlib") else None
 
 
+_OF_ONE = ("co_qualname", "co_firstlineno", "co_freevars")
+"""What tells the code of a function from that of others of its file, whatever wraps it."""
+
+
 def _put_functions(file: Path, source: str, functions: Iterable[FunctionType]) -> None:
     old = dict(_codes(compile(file.read_text(), str(file), "exec")))
     new = dict(_codes(compile(source, str(file), "exec")))
-    changed = {key for key in new if new[key] != old.get(key)}
+    changed = [key for key in new if key in old and new[key] != old[key]]
     n_put = 0
     for function in functions:
         for key in changed:
-            is_same = key[0] == function.__code__.co_qualname and _line(old[key]) == _line(
-                function.__code__
-            )
-            if is_same and new[key].co_freevars == function.__code__.co_freevars:
+            if all(getattr(old[key], n) == getattr(function.__code__, n) for n in _OF_ONE):
                 function.__code__ = new[key]
                 n_put += 1
+                break
     if not n_put:
         raise NotTransplantedError
-
-
-def _line(code: CodeType) -> int:
-    """Of its first statement: whatever decorates a function is not in it."""
-    return next(line for _, _, line in code.co_lines() if line and line > code.co_firstlineno - 1)
 
 
 def _codes(code: CodeType) -> Iterator[tuple[tuple[str, int], CodeType]]:

@@ -34,8 +34,10 @@ def start_of(name: str, *, noise: float = 0.0, seed: int = 0, positions=None) ->
 
 
 def records_of(calculator, starts, *, solver="trust", criterion="bound", n_steps=60, **more):
-    knobs = SOLVERS[solver](**more.pop("knobs", {}))
-    return search_starts(Job(calculator, tuple(starts), knobs, criterion, n_steps, **more))
+    hyperparameters = SOLVERS[solver](**more.pop("hyperparameters", {}))
+    return search_starts(
+        Job(calculator, tuple(starts), hyperparameters, criterion, n_steps, **more)
+    )
 
 
 class Counting:
@@ -83,9 +85,9 @@ def test_the_tries_of_a_record_have_taken_its_steps_and_gradients_the_last_one_s
     """With little patience, so that there are several."""
     pytest.importorskip("scine_sparrow")
     calculator = get("scine")
-    knobs = {"try_steps": 6, "settle_steps": 2}
-    found = records_of(calculator, STARTS, n_steps=150, knobs=knobs)
-    found += records_of(calculator, STARTS[:1], n_steps=10, knobs=knobs)
+    hyperparameters = {"try_steps": 6, "settle_steps": 2}
+    found = records_of(calculator, STARTS, n_steps=150, hyperparameters=hyperparameters)
+    found += records_of(calculator, STARTS[:1], n_steps=10, hyperparameters=hyperparameters)
     assert any(r.converged for r in found)
     for record in found:
         assert sum(t.steps for t in record.tries) == record.steps
@@ -108,7 +110,7 @@ def exact(record):
 def test_what_runs_out_is_told_of_by_an_exact_hessian(n_steps, exact_hessians):
     pytest.importorskip("scine_sparrow")
     for record in records_of(
-        get("scine"), STARTS, n_steps=n_steps, knobs={"exact_hessians": exact_hessians}
+        get("scine"), STARTS, n_steps=n_steps, hyperparameters={"exact_hessians": exact_hessians}
     ):
         state, verdict = exact(record)
         assert record.status == Status.OUT_OF_STEPS or record.converged
@@ -261,13 +263,13 @@ def test_pieces_that_go_from_one_another_end_a_try_and_are_told():
 
 def test_whether_hessians_are_spared_is_the_same_on_a_busy_machine():
     """Nothing is timed: what a calculator declares decides."""
-    knobs = TrustHyperparameters()
-    assert knobs.exact_hessians == "auto"
+    hyperparameters = TrustHyperparameters()
+    assert hyperparameters.exact_hessians == "auto"
     quiet, busy = (
         Counting(POTENTIAL, is_hessian_costly=False),
         Counting(POTENTIAL, is_hessian_costly=False),
     )
     for calculator in (quiet, busy):
-        for _ in search(calculator, clusters(1), knobs, criterion="strict", n_steps=6):
+        for _ in search(calculator, clusters(1), hyperparameters, criterion="strict", n_steps=6):
             pass
     assert quiet.hessians == busy.hessians and quiet.gradients == busy.gradients

@@ -31,10 +31,10 @@ from gadlib.solver.trust.rule import init
 from gadlib.solver.trust.wall import push_apart, wall
 
 
-def _last(calculator, batch, *, criterion="strict", n_steps=300, **knobs):
+def _last(calculator, batch, *, criterion="strict", n_steps=300, **changes):
     """The last frame's row of each system: status, state of one system."""
     ends = {}
-    hyperparameters = TrustHyperparameters(**{"exact_hessians": "often"} | knobs)
+    hyperparameters = TrustHyperparameters(**{"exact_hessians": "often"} | changes)
     for frame in search(calculator, batch, hyperparameters, criterion=criterion, n_steps=n_steps):
         for i in frame.is_done:
             row = torch.tensor([i])

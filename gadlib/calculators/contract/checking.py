@@ -40,23 +40,6 @@ def check(
     differences; and that a system at positions that are not finite is named in `failures`, is NaN,
     and leaves the others as they were.
 
-    A calculator of your own is a callable, such as one of equal springs between all atoms:
-
-        >>> import torch
-        >>> from gadlib.evaluation import Evaluation
-        >>> from gadlib.calculators import check
-        >>> def springs(batch, *, hessian=True):
-        ...     is_atom = batch.mask.double()
-        ...     net = torch.diag_embed(batch.n_atoms[:, None] * is_atom)
-        ...     net = net - is_atom[:, :, None] * is_atom[:, None, :]
-        ...     forces = -net @ batch.positions
-        ...     energy = -(forces * batch.positions).sum((1, 2)) / 2
-        ...     second = torch.stack([torch.kron(one, torch.eye(3)) for one in net])
-        ...     bad = (~energy.isfinite()).nonzero().flatten().tolist()
-        ...     failures = dict.fromkeys(bad, "the positions are not finite")
-        ...     return Evaluation(energy, forces, second if hessian else None, failures)
-        >>> check(springs)
-
     Args:
         calculator: the potential.
         batch: where to ask; by default slightly distorted water, hydrogen cyanide and ethane.
