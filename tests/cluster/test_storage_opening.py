@@ -159,6 +159,14 @@ def test_errors_of_another_kind_are_not_the_storage_s(tmp_path, monkeypatch):
     assert "not a usable database ('a mistake of ours')" in told(f"journal:///{tmp_path}/x.log")
 
 
+def test_of_a_long_error_the_first_line_is_told(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("made by an older version\nhere is how to migrate")
+
+    monkeypatch.setattr(storage, "_connect", fail)
+    assert told(f"journal:///{tmp_path}/x.log").endswith("database (made by an older version)")
+
+
 def test_two_at_signs_are_an_error_before_anything_is_asked():
     said = told("postgresql+psycopg://u:SEC@SECRET@127.0.0.1:1/x", timeout_s=0.0)
     assert said.endswith("an @ within a user's name or password is expected to be written %40")
