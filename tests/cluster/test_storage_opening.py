@@ -131,8 +131,38 @@ def test_a_url_without_what_its_kind_needs_is_told_what_is_expected(url):
     assert "expected e.g. sqlite:///study.db" in told(url, timeout_s=0.0)
 
 
-def test_a_package_that_is_missing_is_named():
-    assert "No module named" in told("mysql+nothere://h/db") or "Can't load plugin"
+def test_a_driver_that_there_is_not_is_named():
+    assert "Can't load plugin: sqlalchemy.dialects:mysql.nothere" in told("mysql+nothere://h/db")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("no such thing: ", "(ValueError: no such thing)"), ("of db://u:SECRET@h", "(ValueError)")],
+)
+def test_why_a_url_is_of_no_use_is_said_unless_it_names_a_url(text, said, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise ValueError(text)
+
+    monkeypatch.setattr(storage, "_connect", refuse)
+    assert f"not a usable storage URL {said};" in told(f"journal:///{tmp_path}/study.log")
+
+
+def test_errors_of_another_kind_are_not_the_storage_s(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise KeyError("a mistake of ours")
+
+    monkeypatch.setattr(storage, "_connect", fail)
+    with pytest.raises(KeyError, match="mistake"):
+        open_storage("grpc://host:7")
+    assert "not a usable database ('a mistake of ours')" in told(f"journal:///{tmp_path}/x.log")
+
+
+def test_of_a_long_error_the_first_line_is_told(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("made by an older version\nhere is how to migrate")
+
+    monkeypatch.setattr(storage, "_connect", fail)
+    assert told(f"journal:///{tmp_path}/x.log").endswith("database (made by an older version)")
 
 
 def test_two_at_signs_are_an_error_before_anything_is_asked():

@@ -2,7 +2,7 @@
 
 mutmut makes the mutants, `forks` tries them. Where a wing has more than `--sample`, so many are
 drawn with a fixed seed, and tried as they are drawn, so that a run that is broken off has tried a
-fair sample, too. The table of all that were tried goes to runs/mutation/, the summary to the screen.
+fair sample, too. The table goes to runs/mutation/, the summary to the screen.
 """
 
 import argparse
