@@ -79,7 +79,8 @@ mode. Probed one at a time these gave the same rates and gradients in more of th
 (CHANGELOG, Numbers)."""
 
 PROBE_LENGTH = 0.01
-"""A; a difference of gradients so far apart is well above rounding (0.01 eV/A at 1 eV/A^2)."""
+"""A; a difference of gradients so far apart is well above rounding (0.01 eV/A at 1 eV/A^2).
+Measured: with 0.03 A 112 and 100 gradients."""
 
 INDEPENDENT_SHARE = 1e-3
 """Of a vector's length; what is left of it beside others is a direction of its own if longer, else
@@ -97,7 +98,7 @@ with a force (eV/A) that is no noise, has a useless Hessian, and gets a model in
 
 STIFFNESS = 45.0
 """eV, per squared scaled distance: 3 eV/A on C-C at a scaled distance of 1.4. Measured: with 15 eV
-97 and 109 gradients."""
+97 and 109 gradients, with 135 eV 107 and 106."""
 
 HARMONIC = 0.3
 """Beyond the edge; farther out the pull is constant, so that it is at most 9 eV/A on C-C."""
