@@ -14,6 +14,7 @@ from gadlib.evaluation import Evaluation
 from gadlib.paths import descent, irc, relaxation
 from gadlib.rows import take
 from gadlib.settings.hyperparameters import TrustHyperparameters
+from gadlib.solver import points
 from gadlib.solver.criteria import judge
 from gadlib.solver.points import begin
 from gadlib.solver.trust import curvature, rule
@@ -53,9 +54,9 @@ WITH_NOBODY = {
     "move": lambda s: relaxation.move(POTENTIAL, s, torch.zeros(0, s.hessian.shape[1]).double()),
     "keep": lambda s: relaxation.keep(NONE_CHOSEN, s, s),
     "put_learned": lambda s: relaxation.put_learned(NONE_CHOSEN, s, s),
-    "minima._step": lambda s: relaxation._step(POTENTIAL, s, s.energy)[0],
-    "evaluated": lambda s: curvature.evaluated(POTENTIAL, s, NONE_CHOSEN),
-    "certified": lambda s: curvature.certified(POTENTIAL, s),
+    "relaxation._step": lambda s: relaxation._step(POTENTIAL, s, s.energy)[0],
+    "compute": lambda s: points.compute(POTENTIAL, s, NONE_CHOSEN),
+    "add_hessian": lambda s: points.add_hessian(POTENTIAL, s),
     "_sharpen": lambda s: irc._sharpen(POTENTIAL, s),
     "depart": lambda s: descent.depart(POTENTIAL, s),
     "step_down": lambda s: descent.step_down(POTENTIAL, descent.depart(POTENTIAL, s), 5),
@@ -71,7 +72,7 @@ def test_function_of_no_system_gives_none(name):
 @pytest.mark.parametrize(
     "function",
     [
-        lambda s: curvature.spared(POTENTIAL, s, H),
+        lambda s: curvature.sharpen(POTENTIAL, s, H),
         lambda s: rule.step(POTENTIAL, s, H),
     ],
 )
@@ -103,7 +104,7 @@ def test_some_beside_none_are_as_alone(seed):
     state = state_of(seed)
     chosen = torch.zeros(len(state.batch), dtype=torch.bool)
     assert relaxation.make_exact(POTENTIAL, state, chosen) is state
-    after = curvature.evaluated(POTENTIAL, state, chosen)
+    after = points.compute(POTENTIAL, state, chosen)
     assert torch.allclose(after.energy, state.energy)
 
 
