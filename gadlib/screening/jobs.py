@@ -13,6 +13,7 @@ import torch
 
 from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
+from gadlib.molecules.contacts import gap, is_adrift
 from gadlib.molecules.starting_points import Start, problem_of
 from gadlib.progress import signs_of_life
 from gadlib.screening.records import Record, TryRecord
@@ -25,7 +26,6 @@ from gadlib.solver.mode_following import read_aim, stack
 from gadlib.solver.search import Frame, search
 from gadlib.solver.state import State, Status
 from gadlib.solver.trust.tries import tell_tries
-from gadlib.solver.trust.wall import gap, is_adrift
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from gadlib.calculators.surfaces import double_well, lennard_jones, muller_brown
 from gadlib.hessians.springs import bond_hessian
 from gadlib.molecules.alignment import rmsd
 from gadlib.molecules.bonds import n_fragments
+from gadlib.molecules.contacts import push_apart
 from gadlib.molecules.reactions import read
 from gadlib.molecules.starting_points import starts
 from gadlib.settings.hyperparameters import TrustHyperparameters
@@ -28,7 +29,7 @@ from gadlib.solver.trust.constants import SETTLED_FORCE
 from gadlib.solver.trust.curvature import is_hessian_costly, update_hessian
 from gadlib.solver.trust.phases import Phase
 from gadlib.solver.trust.rule import init
-from gadlib.solver.trust.wall import push_apart, wall
+from gadlib.solver.trust.wall import wall
 
 
 def _last(calculator, batch, *, criterion="strict", n_steps=300, **changes):

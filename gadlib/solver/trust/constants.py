@@ -102,13 +102,3 @@ STIFFNESS = 45.0
 
 HARMONIC = 0.3
 """Beyond the edge; farther out the pull is constant, so that it is at most 9 eV/A on C-C."""
-
-ADRIFT = 3.5
-"""At which pieces no longer bind: C and Cl 6 A, O and H 3.4 A."""
-
-ADRIFT_GROWTH = 1.5
-"""Pieces that react from farther may go as far again by half."""
-
-PUSHES, PUSH_SHARE = 200, 0.35
-"""Rounds of pushing atoms apart, and what share of the lack each atom of a pair moves: less than
-half, since an atom has several neighbours."""

@@ -11,12 +11,13 @@ from torch import Tensor
 from gadlib.batch import Batch
 from gadlib.hessians.normal_modes import Spectrum, within
 from gadlib.molecules.bonds import n_fragments
+from gadlib.molecules.contacts import gap
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.aim import Aim
 from gadlib.solver.state import State
 from gadlib.solver.trust.constants import AIMED_TRIES, SOFT_EIGENVALUE
 from gadlib.solver.trust.phases import Phase
-from gadlib.solver.trust.wall import Wall, gap
+from gadlib.solver.trust.wall import Wall
 
 
 @dataclass(frozen=True)

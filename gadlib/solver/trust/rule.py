@@ -23,6 +23,7 @@ from gadlib.hessians.normal_modes import FORCE_TOL, spectrum
 from gadlib.hessians.springs import model_hessian
 from gadlib.hessians.trust_region import matvec
 from gadlib.molecules.bonds import n_fragments
+from gadlib.molecules.contacts import gap, is_adrift, push_apart
 from gadlib.rows import pick, put
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import TrustHyperparameters
@@ -42,7 +43,7 @@ from gadlib.solver.trust.curvature import sharpen, spares_hessians, update_hessi
 from gadlib.solver.trust.memory import Origin, TrustMemory, Try, is_aiming, most_aimed
 from gadlib.solver.trust.phases import Phase
 from gadlib.solver.trust.tries import next_try
-from gadlib.solver.trust.wall import gap, is_adrift, push_apart, wall
+from gadlib.solver.trust.wall import wall
 
 REACHES = CRITERIA
 

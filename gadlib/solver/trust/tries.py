@@ -19,6 +19,7 @@ from torch import Tensor
 from gadlib.batch import Batch, longest
 from gadlib.hessians.normal_modes import FORCE_TOL, spectrum
 from gadlib.hessians.springs import model_hessian
+from gadlib.molecules.contacts import push_apart
 from gadlib.molecules.repair import mended
 from gadlib.rows import pick, put, take
 from gadlib.settings.hyperparameters import TrustHyperparameters
@@ -34,7 +35,6 @@ from gadlib.solver.trust.constants import (
 )
 from gadlib.solver.trust.memory import Origin, TrustMemory, Try
 from gadlib.solver.trust.phases import Ending, Phase
-from gadlib.solver.trust.wall import push_apart
 
 
 def next_try(state: State, h: TrustHyperparameters) -> State:

@@ -1,4 +1,4 @@
-"""A soft wall that keeps the pieces of a molecule together, and how starts are pushed apart.
+"""A soft wall that keeps the pieces of a molecule together.
 
 The wall is exactly zero wherever the bond graph has no more pieces than allowed, so it moves no
 stationary point of a bound molecule; beyond, it pulls on the shortest links that would join the
@@ -17,15 +17,9 @@ from torch import Tensor
 from gadlib.batch import Batch
 from gadlib.hessians.springs import pair_hessian
 from gadlib.molecules.bonds import BOND_SCALE
+from gadlib.molecules.contacts import longest_links
 from gadlib.rows import put
-from gadlib.solver.trust.constants import (
-    ADRIFT,
-    ADRIFT_GROWTH,
-    HARMONIC,
-    PUSH_SHARE,
-    PUSHES,
-    STIFFNESS,
-)
+from gadlib.solver.trust.constants import HARMONIC, STIFFNESS
 
 
 @dataclass(frozen=True)
@@ -74,43 +68,13 @@ def _links(batch: Batch, max_fragments: Int[Tensor, " B"]) -> Bool[Tensor, "B N 
     belong.
     """
     scaled = batch.scaled_distances
-    is_link = (scaled <= _longest_links(batch)) & scaled.isfinite()
+    is_link = (scaled <= longest_links(batch)) & scaled.isfinite()
     for n_open in range(1, int(max_fragments.max())):
         length = torch.where(is_link.triu(), scaled, 0.0).flatten(1)
         is_longest = torch.nn.functional.one_hot(length.argmax(-1), length.shape[1]).bool()
         is_open = (is_longest & (max_fragments > n_open)[:, None]).view_as(is_link)
         is_link = is_link & ~(is_open | is_open.mT)
     return is_link
-
-
-def _longest_links(batch: Batch) -> Float[Tensor, "B N N"]:
-    """The longest link (scaled distance) of the way between two atoms whose links are shortest."""
-    longest = batch.scaled_distances
-    for _ in range((longest.shape[1] - 1).bit_length()):  # ways twice as long each time
-        over = torch.maximum(longest[:, :, :, None], longest[:, None]).amin(2)
-        longest = torch.minimum(longest, over)
-    return longest
-
-
-def gap(batch: Batch, is_asked: Bool[Tensor, " B"]) -> Float[Tensor, " B"]:
-    """The longest link (scaled distance) that holds a molecule together; 0 where not asked."""
-    found = torch.zeros_like(batch.positions[:, 0, 0])
-    rows = (is_asked & batch.is_free & (batch.n_atoms > 1)).nonzero().flatten()
-    if not len(rows):
-        return found
-    part = batch.take(rows)
-    links = torch.where(part.is_pair, _longest_links(part), 0.0)
-    return found.index_copy(0, rows, links.amax((1, 2)))
-
-
-def is_adrift(now: Float[Tensor, " B"], at_first: Float[Tensor, " B"]) -> Bool[Tensor, " B"]:
-    """Whether pieces that may be apart have gone from one another, by the gaps now and at first.
-
-    No wall holds them. Molecules in a complex are at scaled distances of 2 to 3 (O...H of two
-    waters 2.0, carbons in van der Waals contact 2.3); ones that react from farther may go as far
-    again by half.
-    """
-    return now > (ADRIFT_GROWTH * at_first).clamp(min=ADRIFT)
 
 
 def _pull(batch: Batch, is_pulled: Bool[Tensor, "B N N"]) -> Wall:
@@ -127,20 +91,3 @@ def _pull(batch: Batch, is_pulled: Bool[Tensor, "B N N"]) -> Wall:
         (slope[:, None] * batch.units).sum(-1).mT.flatten(1),
         pair_hessian(batch, along, slope / batch.distances),
     )
-
-
-def push_apart(batch: Batch, floor: float) -> Batch:
-    """The molecules with every pair of atoms pushed apart to the floor (a scaled distance).
-
-    Pairs below it are moved along their axis, both halves alike, again and again until none is
-    left.
-    """
-    if not batch.is_free:  # particles on an external surface do not feel each other
-        return batch
-    for _ in range(PUSHES):
-        lack = (floor - batch.scaled_distances).clamp(min=0)
-        if not (lack > 1e-6).any():
-            break
-        push = PUSH_SHARE * (lack * batch.radii_sum)[:, None] * batch.units
-        batch = batch.moved_to(batch.positions + push.sum(-1).mT)
-    return batch
