@@ -20,6 +20,7 @@ SHOWN = {
     "postgresql+psycopg://u:SECRET@h:5432/db": "postgresql+psycopg://u:***@h:5432/db",
     "postgresql+psycopg://u@h/db?password=SECRET&x=1": "postgresql+psycopg://u@h/db",
     "postgresql+psycopg://u:SEC@SECRET@h/db": "postgresql+psycopg://u:***@h/db",
+    "postgresql+psycopg://u:SEC@SECRET@SECRET@h/db": "postgresql+psycopg://u:***@h/db",
     "grpc://h:1": "grpc://h:1",
     "u:SECRET@h@host": "u://***@host",  # no URL: nothing between scheme and host
     "u:SECRET@host?password=SECRET": "u://***@host",
