@@ -1,6 +1,6 @@
 """The parameters of a notebook as a cluster job: from a YAML file, under those of the environment.
 
-They are checked before anything starts, as far as can be told before.
+They are checked before anything starts, as far as can be known before.
 """
 
 from __future__ import annotations

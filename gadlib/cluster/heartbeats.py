@@ -34,7 +34,7 @@ def this_machine() -> str:
 
 
 def this_process() -> dict[str, Any]:
-    """What tells this process from all others, and when it was told."""
+    """What tells this process from all others, and since when."""
     pid = os.getpid()
     return {"machine": this_machine(), "pid": pid, "ticks": _ticks(pid), "started": now()}
 

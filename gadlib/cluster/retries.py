@@ -52,10 +52,10 @@ def _is_unavailable(error: BaseException) -> bool:
 def is_race(error: BaseException) -> bool:
     """Whether making the tables failed because another process was making them."""
     text = str(error).lower()
-    told = ("already exists", "duplicate", "unique", "locked", "no such table", "starting up")
+    signs = ("already exists", "duplicate", "unique", "locked", "no such table", "starting up")
     lost = ("more than one", "does not exist", "concurrently")
     return isinstance(error, sqlalchemy.exc.DBAPIError | RuntimeError | AssertionError) and any(
-        word in text for word in told + lost
+        word in text for word in signs + lost
     )
 
 

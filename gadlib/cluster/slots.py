@@ -1,4 +1,4 @@
-"""Which trials a study of so many trials has room for, told from the list of its trials alone.
+"""Which trials a study of so many trials has room for, known from the list of its trials alone.
 
 A trial that failed and those that try it again are one chain, and hold one slot. The slot has the
 number of the first of them, which no other trial has. So every process comes to the same answer

@@ -76,17 +76,17 @@ def open_storage(
     except (sqlalchemy.exc.ArgumentError, ModuleNotFoundError, ImportError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        told = f"{type(error).__name__}: " + ("" if "://" in str(error) else str(error))
+        text = f"{type(error).__name__}: " + ("" if "://" in str(error) else str(error))
         raise InputError(
-            f"storage {shown}: not a usable storage URL ({told.rstrip(': ')});"
+            f"storage {shown}: not a usable storage URL ({text.rstrip(': ')});"
             f" expected e.g. {EXAMPLES}"
         ) from None
     except Exception as error:
         if not is_trouble(error) and path is None and not isinstance(error, RuntimeError):
             raise
         # what a damaged file raises is without end, and so is what an older Optuna left
-        told = reason(error) if is_trouble(error) else without_secrets(str(error).split("\n")[0])
-        raise InputError(f"storage {shown}: {_unusable(told or type(error).__name__)}") from None
+        why = reason(error) if is_trouble(error) else without_secrets(str(error).split("\n")[0])
+        raise InputError(f"storage {shown}: {_unusable(why or type(error).__name__)}") from None
     wal = Path(f"{path}-wal") if url.startswith("sqlite") else None
     retrying = RetryingStorage(storage, shown, timeout_s, wal, path)  # pyright: ignore[reportAbstractUsage]
     if (engine := getattr(getattr(storage, "_backend", None), "engine", None)) is not None:

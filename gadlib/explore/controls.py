@@ -191,11 +191,11 @@ class Controls:
         where = self.study.value, self._settings.study_name
         try:
             self.sliders.show(study_best(*where, self.solver.value))
-            told = tuned_for_else(*where, self.task().settings)
+            note = tuned_for_else(*where, self.task().settings)
         except InputError as error:
             self.say(str(error))
             return
-        self.say(f"The sliders show the best values of the study. {told}".strip())
+        self.say(f"The sliders show the best values of the study. {note}".strip())
 
 
 def _dropdown(label: str, options: Any, value: Any, doc: str) -> Any:

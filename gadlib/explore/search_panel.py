@@ -107,9 +107,9 @@ class SearchPanel(Panel):
             partial(self._finish, run),
         )
 
-    def _hear(self, run: Run, told: list[Any]) -> None:
+    def _hear(self, run: Run, messages: list[Any]) -> None:
         is_first = not run.points
-        for message in told:
+        for message in messages:
             if isinstance(message, Point):
                 run.points.append(message)
             elif isinstance(message, Ended):
@@ -118,7 +118,7 @@ class SearchPanel(Panel):
                 run.sentence = message.sentence
         if not run.points:
             return
-        if run.record is None and told:
+        if run.record is None and messages:
             last = run.points[-1]
             number = f"try {last.n_tries + 1}, " if last.n_tries else ""
             force = f"largest force {last.max_force:.2g} eV/Å"

@@ -112,10 +112,10 @@ def tuned_for_else(where: str, study_name: str | None, settings: SearchSettings)
         best = read_best(where)
     else:
         study = tune.load(where if "://" in where else f"sqlite:///{where}", study_name)
-        told = {"best_params": {"": 0}, "about": study.user_attrs.get("gadlib", {})}
-        best = fit(TuningFile, told, _shown(where))
-    told = transfers(best, settings)
-    return f"It was tuned for something else: {'; '.join(told)}." if told else ""
+        stored = {"best_params": {"": 0}, "about": study.user_attrs.get("gadlib", {})}
+        best = fit(TuningFile, stored, _shown(where))
+    changes = transfers(best, settings)
+    return f"It was tuned for something else: {'; '.join(changes)}." if changes else ""
 
 
 def _from_results(where: str) -> dict[str, float]:

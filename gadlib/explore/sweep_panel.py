@@ -127,13 +127,13 @@ class SweepPanel(Panel):
         self.first.offer(solver)
         self.second.offer(solver)
 
-    def _hear(self, sweep: Sweep, told: list[Any]) -> None:
-        for message in told:
+    def _hear(self, sweep: Sweep, messages: list[Any]) -> None:
+        for message in messages:
             if isinstance(message, Ended):
                 sweep.records[message.place] = message.record
             elif isinstance(message, Refused):
                 self._say(message.sentence)
-        if told:
+        if messages:
             self.progress.value = len(sweep.records)
             self._map_due(partial(self._draw, sweep))
 

@@ -83,8 +83,8 @@ def read(
             places = (everything[i] for i in drawn(len(everything), max_samples, sample_seed))
         found = [_reaction(file, place, i, path) for i, place in islice(places, max_samples)]
     if found and all(reaction.problem for reaction in found):
-        told = [reaction.problem.removeprefix(f"{path.name}: ") for reaction in found]
-        raise InputError(f"{path}: no reaction can be used: {listed(told)}")
+        problems = [reaction.problem.removeprefix(f"{path.name}: ") for reaction in found]
+        raise InputError(f"{path}: no reaction can be used: {listed(problems)}")
     return found
 
 

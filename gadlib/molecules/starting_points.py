@@ -177,8 +177,8 @@ def require_some(found: Sequence[Start], where: str) -> None:
     reasons = [problem_of(start, least) for start in found]
     if not reasons or not all(reasons):
         return
-    told = [
+    problems = [
         reason if start.name in reason else f"{start.name}: {reason}"
         for start, reason in zip(found, reasons, strict=True)
     ]
-    raise InputError(f"{where}: no start can be searched: {listed(told)}")
+    raise InputError(f"{where}: no start can be searched: {listed(problems)}")

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: heard alike, held back where work must be done whole, told from errors."""
+"""Ctrl-C and SIGTERM: heard alike, held back where work must be done whole, no mere errors."""
 
 from __future__ import annotations
 

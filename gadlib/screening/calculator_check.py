@@ -98,6 +98,6 @@ def _evaluated(job: Job) -> Iterator[tuple[int, Record]]:
     """A record of each start that tells whether its gradient can be computed."""
     for place, start in enumerate(job.starts):
         batch = Batch.pack([start.positions], [start.atomic_numbers])
-        told, _ = evaluate(job.calculator, batch, hessian=False)
-        status = Status.BAD_START if told.failures else Status.RUNNING
-        yield place, Record.blank(start, status, told.failures.get(0, ""))
+        evaluation, _ = evaluate(job.calculator, batch, hessian=False)
+        status = Status.BAD_START if evaluation.failures else Status.RUNNING
+        yield place, Record.blank(start, status, evaluation.failures.get(0, ""))

@@ -11,7 +11,7 @@ _BATCHES_ON_GPU = 4
 """Batches of a job there: a batch half empty costs as much as a full one."""
 
 _MOST_BATCHES = 16
-"""Batches of a job at most: what a process has not told yet is lost when it is killed."""
+"""Batches of a job at most: what a process has not given yet is lost when it is killed."""
 
 _JOBS_EACH = 3
 """Jobs for each process, so that all are busy to the end."""

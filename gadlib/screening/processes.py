@@ -32,13 +32,13 @@ from gadlib.screening.records import Record
 from gadlib.solver.state import Status
 
 _TICK_S = 1.0
-"""How often progress is told."""
+"""How often progress is reported."""
 
 _START_S = 120.0
 """What a process may take besides, until it begins: imports from a slow network disk take long."""
 
 _ENDING_S = 10.0
-"""How long a killed process is waited for, so that its executor is told."""
+"""How long a killed process is waited for, so that its executor learns of it."""
 
 Compute = Callable[[Job], Iterable[tuple[int, Record]]]
 """What a process does with a job: the place of each start and its record, as they come.
@@ -191,7 +191,7 @@ class _Running:
     is_alone: bool = False
     is_hung: bool = False
     n_read: int = 0
-    told: set[int] = field(default_factory=set)
+    given: set[int] = field(default_factory=set)
     path: Path = field(init=False)
     watch: Watch = field(init=False)
     future: Future = field(init=False)
@@ -217,13 +217,13 @@ class _Running:
         found = {
             self.places[content["place"]]: Record.read(content["record"]) for content in contents
         }
-        self.told |= set(found)
+        self.given |= set(found)
         if found:
             self.watch.stir()
         return found
 
     def rest(self, timeout_s: float | None) -> tuple[dict[int, Record], list[_Running]]:
-        """The records not told yet when the job or its process has ended, and what is left to run.
+        """The records not given yet when the job or its process has ended, and what is left to run.
 
         Where it was the process, the molecules that it may have been at are computed apart, each
         in a process of its own; they are the first ones that lack a record. Those that were
@@ -233,8 +233,8 @@ class _Running:
         if isinstance(error, PicklingError):
             raise error
         found = {} if error else {self.places[i]: r for i, r in self.future.result().items()}
-        found = {place: record for place, record in found.items() if place not in self.told}
-        missing = [i for i in self.places if i not in self.told and i not in found]
+        found = {place: record for place, record in found.items() if place not in self.given}
+        missing = [i for i in self.places if i not in self.given and i not in found]
         if missing and (self.is_alone or (self.is_hung and len(missing) == 1)):
             found[missing[0]] = self._failed(missing[0], error, timeout_s)
             return found, []

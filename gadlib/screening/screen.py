@@ -72,8 +72,8 @@ def screen(
     """
     if starts is None:
         starts = starts_of(settings)
-        if told := describe_sample(settings):
-            print(told, flush=True)
+        if note := describe_sample(settings):
+            print(note, flush=True)
     if hyperparameters is None:
         hyperparameters = hyperparameters_of(settings)
     calculator = calculator_of(settings, starts) if calculator is None else calculator
@@ -177,8 +177,8 @@ def read_earlier(out: str | Path, settings: SearchSettings) -> list[Record]:
 def require_same(before: ResultFile, settings: SearchSettings, where: str) -> None:
     """Raise InputError, with what differs, unless earlier results may stand beside new ones."""
     earlier = before.settings | (before.about or {})  # older files have settings alone
-    if told := differences(_with_defaults(earlier), identity_of(settings), settings):
-        raise InputError(f"{where} was made with other settings: {'; '.join(told)}")
+    if changes := differences(_with_defaults(earlier), identity_of(settings), settings):
+        raise InputError(f"{where} was made with other settings: {'; '.join(changes)}")
 
 
 def _with_defaults(earlier: dict[str, Any]) -> dict[str, Any]:

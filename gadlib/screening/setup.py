@@ -1,7 +1,7 @@
 """What a search sets out with, as settings ask: hyperparameters, a calculator, starting points.
 
 What can't be followed is refused here, before anything is computed; what is wrong with one start is
-told with it.
+named with it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def hyperparameters_of(settings: SearchSettings) -> Hyperparameters:
     """The hyperparameters that the settings ask for.
 
     Raises:
-        InputError: when the solver or a knob is unknown, or a value is out of its range.
+        InputError: when the solver or a hyperparameter is unknown, or a value is out of its range.
     """
     if settings.solver not in SOLVERS:
         raise InputError(f"solver {settings.solver!r}: expected one of {', '.join(SOLVERS)}")
@@ -47,14 +47,14 @@ def identity_of(settings: SetSettings, *, without: Collection[str] = ()) -> dict
     """What results depend on, as the settings declare it.
 
     The one answer to what a study, a cached sample and a file of results are about; a checkpoint is
-    told by its content, hyperparameters in full.
+    named by its content, hyperparameters in full.
 
     Args:
         settings: of a run.
         without: what is compared otherwise, "starts" or "hyperparameters".
 
     Raises:
-        InputError: when a knob or a checkpoint can't be used.
+        InputError: when a hyperparameter or a checkpoint can't be used.
     """
     found = identity(settings, without=without) | calculators.identity(settings)
     is_peer = getattr(settings, "solver", None) not in SOLVERS  # it has none, or none of ours
@@ -75,7 +75,7 @@ def differences(
         now: of `identity_of`, with what else it is compared by.
         settings: that `now` is of, which tell defaults.
     """
-    told = []
+    changes = []
     fields = type(settings).model_fields
     for name, value in now.items():
         is_told = name in before or name not in fields
@@ -88,8 +88,8 @@ def differences(
         else:
             parts = [(name, earlier, value)]
         silent = "" if is_told else " (its default; it was not kept)"
-        told += [f"{n} was {shown(was)}{silent}, now {shown(is_)}" for n, was, is_ in parts]
-    return told
+        changes += [f"{n} was {shown(was)}{silent}, now {shown(is_)}" for n, was, is_ in parts]
+    return changes
 
 
 def read_best(path: str | Path) -> TuningFile:
@@ -101,7 +101,7 @@ def read_best(path: str | Path) -> TuningFile:
     found = fit(TuningFile, read_json(path), path, expected="an hpo_results.json with best_params")
     if not found.best_params:
         raise InputError(f"{path}: no completed trial in it, so there are no best values")
-    numbers = {knob.name for kind in SOLVERS.values() for knob in kind.tunable()}
+    numbers = {h.name for kind in SOLVERS.values() for h in kind.tunable()}
     for name, value in found.best_params.items():
         if isinstance(value, str) and name in numbers:
             raise InputError(f"{path}: best_params.{name} = {shown(value)}: expected a number")
@@ -123,10 +123,10 @@ def transfers(best: TuningFile, settings: SetSettings) -> list[str]:
 
 def require_tuned_for(best: TuningFile, path: str | Path, settings: SetSettings) -> None:
     """Raise InputError, with what differs, unless the values were tuned for what is asked for."""
-    if told := transfers(best, settings):
+    if changes := transfers(best, settings):
         raise InputError(
-            f"{path} was tuned for something else: {'; '.join(told)}; expected the same settings,"
-            " or --allow-transfer (a job: ALLOW_TRANSFER=1)"
+            f"{path} was tuned for something else: {'; '.join(changes)};"
+            " expected the same settings, or --allow-transfer (a job: ALLOW_TRANSFER=1)"
         )
 
 

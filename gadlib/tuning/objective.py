@@ -164,8 +164,8 @@ def space(solver: str, ranges: Mapping[str, Sequence[float]]) -> tuple[Hyperpara
 def left_out_defaults(drawn: Sequence[Hyperparameter]) -> str:
     """A sentence on the defaults that the ranges to draw from leave out; empty if none."""
     left = [k for k in drawn if not k.low <= k.default <= k.high]
-    told = ", ".join(f"{k.name} ({k.default:g}, drawn from {k.low:g} .. {k.high:g})" for k in left)
-    return f"trial 0, the defaults, is outside the given ranges of {told}" if left else ""
+    names = ", ".join(f"{k.name} ({k.default:g}, drawn from {k.low:g} .. {k.high:g})" for k in left)
+    return f"trial 0, the defaults, is outside the given ranges of {names}" if left else ""
 
 
 def suggest(

@@ -30,8 +30,8 @@ def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]
     if settings.screening is None:
         starts = starts_of(wanted)
         _require_enough(settings, sum(not start.problem for start in starts))
-        if told := describe_sample(wanted):
-            print(told, flush=True)
+        if note := describe_sample(wanted):
+            print(note, flush=True)
         out = Path(settings.out_dir) / "screening.json"
         with in_turn(out.with_name(f".{out.name}.lock")):  # other workers wait, and find it done
             records = screen(wanted, starts=starts, out=out)
@@ -85,12 +85,12 @@ def _choice(before: dict[str, Any], where: str) -> dict[str, Any]:
     names = ("split", "max_samples", "sample", "sample_seed")
     earlier = {"sample": "first", "sample_seed": 0}  # as it was before there was a choice
     try:
-        told = ScreenSettings.read({n: (earlier | before)[n] for n in names})
+        asked = ScreenSettings.read({n: (earlier | before)[n] for n in names})
     except (KeyError, InputError) as error:
         raise InputError(
             f"{where}: settings: {error}; expected those of a screening, with split and max_samples"
         ) from None
-    return {name: getattr(told, name) for name in names}
+    return {name: getattr(asked, name) for name in names}
 
 
 def _require_enough(settings: TuneSettings, n: int) -> None:

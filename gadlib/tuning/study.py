@@ -82,8 +82,8 @@ def load(storage: str | None = None, study_name: str | None = None) -> optuna.St
     if study_name is None and len(names) == 1:
         study_name = names[0]
     if study_name is None:
-        told = f"several studies, expected one of {', '.join(names)}" if names else "no study in it"
-        raise InputError(f"storage {opened.shown}: {told}")
+        choice = f"several studies, expected one of {', '.join(names)}"
+        raise InputError(f"storage {opened.shown}: {choice if names else 'no study in it'}")
     if study_name not in names:
         there = ", ".join(names) or "none"
         raise InputError(f"storage {opened.shown}: no study {study_name!r}; studies there: {there}")
@@ -115,9 +115,9 @@ def require_own(study: optuna.Study) -> None:
     except (ValueError, TypeError, KeyError) as error:  # of a database that was edited
         raise InputError(f"{where}: can't be read ({type(error).__name__}: {error})") from None
     if directions != [StudyDirection.MAXIMIZE]:
-        told = ", ".join(d.name.lower() for d in directions)
+        found = ", ".join(d.name.lower() for d in directions)
         raise InputError(
-            f"{where} was not made by gadlib (its directions are {told}, expected maximize);"
+            f"{where} was not made by gadlib (its directions are {found}, expected maximize);"
             " choose another --study-name"
         )
     if _ABOUT not in attributes:

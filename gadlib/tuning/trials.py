@@ -63,7 +63,7 @@ class Loop:
     samples: tuple[Start, ...]
     cache: Cache
     running: dict[int, _Running] = field(default_factory=dict)
-    told: deque[int] = field(default_factory=deque)
+    reported: deque[int] = field(default_factory=deque)
     drawn: tuple[Hyperparameter, ...] = ()
     identity: dict[str, Any] = field(default_factory=dict)
     on_life: Callable[[Life], None] = lambda _: None
@@ -97,10 +97,10 @@ class Loop:
                     self._keep(job, place, record)
                 with undisturbed():
                     self._judge(job.tag[0])
-                while self.told:
-                    yield self.told.popleft()
-        while self.told:
-            yield self.told.popleft()
+                while self.reported:
+                    yield self.reported.popleft()
+        while self.reported:
+            yield self.reported.popleft()
 
     def _live(self, life: Life) -> None:
         self._tick()
@@ -200,7 +200,7 @@ class Loop:
         }
         del self.running[number]
         if self.worker.tell(this.trial, None if is_pruned else result.score, attributes):
-            self.told.append(number)
+            self.reported.append(number)
 
     def end(self) -> None:
         """What is unfinished is queued again, and the worker has left."""

@@ -89,8 +89,8 @@ def tune(
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     require_settings(settings)
-    if told := left_out_defaults(space(settings.solver, settings.ranges)):
-        print(told, flush=True)
+    if note := left_out_defaults(space(settings.solver, settings.ranges)):
+        print(note, flush=True)
     is_file = file_of(default_storage(settings)) is not None
     if settings.screening is not None and is_file:  # before one is made for the study
         require_screening(settings)
@@ -102,8 +102,8 @@ def tune(
     chosen = samples[: settings.n_samples]
     calculator = calculator_of(settings, chosen)
     require_working(calculator, chosen)
-    if told := _never_early(settings, job_size(calculator, settings.batch_size)):
-        print(told, flush=True)
+    if note := _never_early(settings, job_size(calculator, settings.batch_size)):
+        print(note, flush=True)
     worker = open_study(settings, chosen, screened, storage=storage)
     loop = Loop(worker, settings, calculator, tuple(chosen), Cache(out / "samples"))
     kept = Results(worker.study, results)

@@ -49,13 +49,13 @@ def validate(settings: ValidateSettings) -> Validation:
     require_values(settings, tuned)
     transfer = transfer_of(settings)
     starts = starts_of(settings)
-    if told := describe_sample(settings):
-        print(told, flush=True)
+    if note := describe_sample(settings):
+        print(note, flush=True)
     known = sorted({s.name for s in starts} & seen)
     if known:
-        told = ", ".join(known[:5]) + (", ..." if len(known) > 5 else "")
+        names = ", ".join(known[:5]) + (", ..." if len(known) > 5 else "")
         raise InputError(
-            f"split {settings.split!r} has reactions that tuning saw ({told});"
+            f"split {settings.split!r} has reactions that tuning saw ({names});"
             " expected a split of others"
         )
     out = require_writable(settings.out_dir)

@@ -76,7 +76,7 @@ def test_a_trial_is_decided_with_its_last_sample(tmp_path):
     trial = judged_with(loop, *met)
     assert trial.state is TrialState.COMPLETE
     assert trial.value == pytest.approx(1 - 0.01 * 4 / N_STEPS)
-    assert list(loop.told) == [1]
+    assert list(loop.reported) == [1]
 
 
 @pytest.mark.parametrize(

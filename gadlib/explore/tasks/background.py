@@ -64,27 +64,27 @@ class Background:
 
     @property
     def is_over(self) -> bool:
-        """Whether all that the work told was received, or it was stopped."""
+        """Whether all that the work sent was received, or it was stopped."""
         return self._is_over
 
     def receive(self, timeout_s: float = 0.0) -> list[Any]:
-        """What the work told since the last time; at the first word at the latest at the timeout.
+        """What the work sent since the last time; at the first word at the latest at the timeout.
 
         Where the process ended before its work did, the last is a `Refused` that says so.
         """
-        told: list[Any] = []
+        messages: list[Any] = []
         try:
-            while not self._is_over and self._here.poll(0.0 if told else timeout_s):
+            while not self._is_over and self._here.poll(0.0 if messages else timeout_s):
                 message = self._here.recv()
                 if message is None:
                     self._close()
                 else:
-                    told.append(message)
+                    messages.append(message)
         except (EOFError, OSError):  # the process ended, or the pipe was closed under us by `stop`
             if not self._is_over:
-                told.append(Refused(self._ending()))
+                messages.append(Refused(self._ending()))
                 self._close()
-        return told
+        return messages
 
     def stop(self) -> None:
         """End the process, whatever it is at."""
@@ -114,7 +114,7 @@ def prepare() -> None:
 
 
 def search_tasks(tell: Callable[[Any], None], tasks: Sequence[Task], with_points: bool) -> None:
-    """Each task's `Point`s, if asked for, and its `Ended`, told as they come."""
+    """Each task's `Point`s, if asked for, and its `Ended`, given as they come."""
     for place, task in enumerate(tasks):
         job = Job.of(task.settings, [task.start])
         on_frame = (lambda frame: tell(point_of(frame))) if with_points else None
