@@ -87,7 +87,7 @@ class Mutation:
         for mutant in self.mutants:
             key = (str(ROOT / mutant.file), mutant.inside)
             items = [i for i in quick if not mutant.inside or key in measured.touched[i.nodeid]]
-            limit = 30 + 20 * sum(measured.seconds[i.nodeid] for i in items)
+            limit = 30 + 4 * sum(measured.seconds[i.nodeid] for i in items)
             started = time.monotonic()
             verdict, by = (
                 attempt(session, items, mutant, functions, limit) if items else ("untouched", "")
