@@ -23,7 +23,7 @@ import hypothesis
 import hypothesis.strategies
 import pytest
 from _pytest.main import pytest_runtestloop as run_tests
-from transplant import NotTransplantedError, living, put
+from transplant import ImportFailsError, NotTransplantedError, living, put
 
 ROOT = Path(__file__).resolve().parents[2]
 CAUGHT = ("caught", "hung")
@@ -234,6 +234,9 @@ def _run_child(run, writing: int) -> int:
         return run(say)
     except (NotTransplantedError, SyntaxError):
         return 3
+    except ImportFailsError:
+        say("the import")
+        return 1
     except BaseException:
         say(traceback.format_exc().replace("\n", " / "))
         return 4
