@@ -23,7 +23,7 @@ import hypothesis
 import hypothesis.strategies
 import pytest
 from _pytest.main import pytest_runtestloop as run_tests
-from transplant import NotTransplantedError, living, put
+from transplant import ImportFailsError, NotTransplantedError, living, put
 
 ROOT = Path(__file__).resolve().parents[2]
 CAUGHT = ("caught", "hung")
@@ -87,7 +87,7 @@ class Mutation:
         for mutant in self.mutants:
             key = (str(ROOT / mutant.file), mutant.inside)
             items = [i for i in quick if not mutant.inside or key in measured.touched[i.nodeid]]
-            limit = 30 + 20 * sum(measured.seconds[i.nodeid] for i in items)
+            limit = 30 + 4 * sum(measured.seconds[i.nodeid] for i in items)
             started = time.monotonic()
             verdict, by = (
                 attempt(session, items, mutant, functions, limit) if items else ("untouched", "")
@@ -234,6 +234,9 @@ def _run_child(run, writing: int) -> int:
         return run(say)
     except (NotTransplantedError, SyntaxError):
         return 3
+    except ImportFailsError:
+        say("the import")
+        return 1
     except BaseException:
         say(traceback.format_exc().replace("\n", " / "))
         return 4

@@ -50,7 +50,8 @@ def main() -> None:
     parser.add_argument("--again", type=Path, help="a table, of which survivors are tried again")
     parser.add_argument("--tests", nargs="*", default=[], help="other tests than the wing's")
     options = parser.parse_args()
-    name = f"{options.wing}{'_again' if options.again else ''}.csv"
+    part = "_again" if options.again else f"_{options.only}".rstrip("_")
+    name = f"{options.wing}{part}.csv"
     plugin = Mutation(_chosen(options), ROOT / "runs" / "mutation" / name, options.quick)
     run(plugin, options.tests or [f"tests/{options.wing}"])
     if plugin.verdicts:

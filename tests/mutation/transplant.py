@@ -17,6 +17,10 @@ class NotTransplantedError(Exception):
     """A change of code that has run already, when its module was imported."""
 
 
+class ImportFailsError(Exception):
+    """A change with which the module could not have been imported."""
+
+
 def living(files: Iterable[Path]) -> dict[Path, list[FunctionType]]:
     """All functions that were made from these files, by file."""
     found: dict[Path, list[FunctionType]] = {file: [] for file in files}
@@ -37,6 +41,7 @@ def put(source: str, file: Path, functions: Iterable[FunctionType]) -> None:
     Raises:
         NotTransplantedError: when the change is not within a function, a default value or a value
             of a module or class.
+        ImportFailsError: when it is a value that can't be made.
     """
     (module,) = [m for m in list(sys.modules.values()) if _file_of(m) == file]
     old, new = ast.parse(file.read_text()), ast.parse(source)
@@ -96,7 +101,10 @@ def _put_values(module: ModuleType, old: ast.AST, new: ast.AST) -> bool:
 def _run(statement: ast.stmt, names: dict[str, Any]) -> dict[str, Any]:
     """What a statement binds, run beside the names of a module."""
     bound: dict[str, Any] = {}
-    exec(compile(ast.Module([statement], []), "mutant", "exec"), names, bound)
+    try:
+        exec(compile(ast.Module([statement], []), "mutant", "exec"), names, bound)
+    except Exception as error:
+        raise ImportFailsError from error
     return bound
 
 
