@@ -140,8 +140,8 @@ FAULTS = [
     Fault(
         "what results depend on is told without the mode that is climbed",
         "gadlib/settings/calculators.py",
-        "not is_other and not is_told",
-        'not is_other and not is_told and name != "mode"',
+        "not is_other and not is_given",
+        'not is_other and not is_given and name != "mode"',
         "tests/tuning/test_what_a_sample_depends_on.py"
         "::test_another_sample_is_computed_when_the_settings_ask_for_one",
     ),

@@ -97,7 +97,7 @@ def test_a_strict_saddle_is_put_aside_where_it_does_not_suffice():
     values[1] += 1.0  # no saddle
     state = replace(state, spectrum=replace(state.spectrum, eigenvalues=values))
     verdict = judge(state, torch.tensor([0, 0, 1]))  # the first is in more pieces than allowed
-    assert verdict.strict.tolist() == [True, False, True]
+    assert verdict.meets("strict").tolist() == [True, False, True]
     frame = Frame(state, verdict, (Status.RUNNING,) * 3)
     frame = frame._replace(state=replace(state, index=torch.tensor([7, 8, 9])))
     kept = {}
