@@ -1,15 +1,15 @@
 # Everything runs from .venv, which is built when missing or older than the pins.
-# PYTHON=/path/to/python chooses the interpreter it is built from.
+# PYTHON=/path/to/python chooses the interpreter it is built from, PIP_FLAGS goes to pip.
 
 USABLE = import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
 PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
 	$$python -c '$(USABLE)' >/dev/null 2>&1 && echo $$python && break; done)
 TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
 EXTRAS := test,lint,compare,tblite,make-data,postgres,grpc,voila,browser
-INSTALL := .venv/bin/python -m pip install -q -c constraints.txt
+INSTALL := .venv/bin/python -m pip install -q $(PIP_FLAGS) -c constraints.txt
 INSTALLED := .venv/.installed
 
-.PHONY: help env demo test lab page lint clean
+.PHONY: help env demo test mutate lab page site lint clean
 .DEFAULT_GOAL := help
 
 help: ## Say what can be made
@@ -21,13 +21,21 @@ demo: $(INSTALLED) ## Run the notebooks; print where they are and the table of r
 	.venv/bin/python -m gadlib demo
 
 test: $(INSTALLED) ## Run the tests
-	.venv/bin/python -m pytest -n 2 tests
+	.venv/bin/python -m pytest -n 2 --dist worksteal tests
+
+mutate: $(INSTALLED) ## Report which mutants of WING=hessians, cluster or solver the tests catch
+	$(INSTALL) -e '.[mutation]'
+	.venv/bin/python tests/mutation/run.py $(WING)
 
 lab: $(INSTALLED) ## Open the notebooks in JupyterLab
 	cd notebooks && ../.venv/bin/jupyter lab
 
 page: $(INSTALLED) ## Serve notebooks/06_explore as a page of its own, with voila
 	JUPYTER_PATH=gadlib/explore .venv/bin/voila --template=offline notebooks/06_explore.ipynb
+
+site: $(INSTALLED) ## Make a web site of the pages and of executed notebooks, in runs/site
+	$(INSTALL) -e '.[docs]'
+	.venv/bin/python docs/make_site.py
 
 lint: $(INSTALLED) ## Check style, types, floors and that notebooks are stripped
 	.venv/bin/ruff check .
@@ -42,8 +50,8 @@ clean: ## Remove caches and build leftovers; .venv and runs stay
 		\( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +
 
 # Parallelism is by process: one thread in each.
-demo test: export OMP_NUM_THREADS = 1
-demo test: export MKL_NUM_THREADS = 1
+demo test mutate site: export OMP_NUM_THREADS = 1
+demo test mutate site: export MKL_NUM_THREADS = 1
 # Otherwise pyright asks the network whether it is the latest.
 lint: export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 

@@ -1,7 +1,7 @@
-"""Batches of molecules, what a calculator tells about them, and the protocol between the two.
+"""Batches of molecules.
 
 A batch holds B systems of at most N atoms, padded; a padded atom has atomic number 0, mass 0 and
-sits at the origin. D = 3N Cartesian coordinates in the order x1 y1 z1 x2 ... Floor 1.
+sits at the origin. D = 3N Cartesian coordinates in the order x1 y1 z1 x2 ...
 """
 
 from __future__ import annotations

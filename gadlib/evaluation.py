@@ -47,11 +47,11 @@ class Evaluation:
 class Calculator(Protocol):
     """A potential: from a batch to its energies, forces and, where asked for, Hessians.
 
-    One may say by a boolean attribute `is_hessian_dear` whether a Hessian costs many gradients (it
-    does where nothing is said), by `name` what it is called in a sentence, and by `rounding` to how
-    many eV its numbers are the same in other company. One whose answers might yet depend on what it
-    computed before has a method `fresh`, which returns another that has computed nothing; a saddle
-    is then confirmed by that.
+    One may say by a boolean attribute `is_hessian_costly` whether a Hessian costs many gradients
+    (it does where nothing is said), by `name` what it is called in a sentence, and by `rounding` to
+    how many eV its numbers are the same in other company. One whose answers might yet depend on
+    what it computed before has a method `fresh`, which returns another that has computed nothing; a
+    saddle is then confirmed by that.
     """
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
@@ -110,7 +110,7 @@ def _formed(answer: Any, batch: Batch, hessian: bool) -> Evaluation:
         raise TypeError(f"its failures are {answer.failures!r}, expected a mapping")
     if strange := [i for i in answer.failures if i not in range(size)]:
         raise ValueError(f"its failures name system {strange[0]!r}, expected 0 to {size - 1}")
-    failures = {i: str(told) or "it failed without a reason" for i, told in answer.failures.items()}
+    failures = {i: str(why) or "it failed without a reason" for i, why in answer.failures.items()}
     return Evaluation(tensors["energy"], tensors["forces"], tensors.get("hessian"), failures)
 
 
@@ -127,12 +127,12 @@ def _one_by_one(
     if len(batch) == 1:
         width = batch.positions.shape[1]
         second = batch.positions.new_zeros(1, 3 * width, 3 * width) if hessian else None
-        told = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
         return Evaluation(
             batch.positions.new_full((1,), torch.nan),
             torch.zeros_like(batch.positions),
             second,
-            {0: f"{_name(calculator)}: {told}"},
+            {0: f"{_name(calculator)}: {reason}"},
         )
     parts = [
         evaluate(calculator, batch.take(torch.tensor([i])), hessian=hessian)[0]

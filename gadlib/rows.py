@@ -1,7 +1,7 @@
 """Systems taken out of frozen dataclasses of tensors, joined, put back, and rid of padding.
 
 A node is a nesting of frozen dataclasses whose leaves are tensors, batch axis first, and tuples
-with an item for each system. Floor 1.5.
+with an item for each system.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from gadlib.batch import Batch
@@ -59,7 +59,14 @@ def put(node: T, rows: Int[Tensor, " R"], change: Callable[[T], T]) -> T:
     return _map(tensors, tuples, [node, part, changed])
 
 
-def narrowed(node: T, width: int) -> T:
+def pick(condition: Bool[Tensor, " B"], yes: Tensor, no: Tensor) -> Tensor:
+    """For each system the one tensor's part or the other's."""
+    if not condition.any():
+        return no
+    return torch.where(condition.reshape(-1, *[1] * (yes.ndim - 1)), yes, no)
+
+
+def narrow(node: T, width: int) -> T:
     """The node without the padding beyond so many atoms.
 
     The axes of atoms and of coordinates are those that a field's annotation calls N and D.
@@ -72,7 +79,7 @@ def narrowed(node: T, width: int) -> T:
                 leaf = leaf.narrow(axis, 0, per_atom * width)
             changed[name] = leaf.contiguous()
         else:
-            changed[name] = narrowed(leaf, width)
+            changed[name] = narrow(leaf, width)
     return replace(node, **changed) if changed else node  # type: ignore[type-var]
 
 

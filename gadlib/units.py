@@ -1,7 +1,7 @@
 """The house units, and the few factors that lead out of them.
 
 Lengths in angstrom, energies in eV, masses in amu; hence forces in eV/A, Hessians in eV/A^2,
-eigenvalues of a mass-weighted Hessian in eV/(A^2 amu). Floor 0: imports nothing of gadlib.
+eigenvalues of a mass-weighted Hessian in eV/(A^2 amu).
 """
 
 import math

@@ -8,7 +8,8 @@ from faulty import Springs
 from little_reactions import geometries
 
 from gadlib.molecules.starting_points import Start
-from gadlib.screening.jobs import Job, failed
+from gadlib.screening.jobs import Job
+from gadlib.screening.records import Record
 from gadlib.settings.hyperparameters import GadHyperparameters
 from gadlib.settings.searches import SearchSettings
 from gadlib.solver.state import Status
@@ -28,7 +29,7 @@ SPRINGS = SearchSettings(n_steps_per_sample=2, workers=0, batch_size=1)
 
 
 def record_of(steps: int, *, converged: bool = True):
-    record = failed(STARTS[0], Status.OUT_OF_STEPS, "")
+    record = Record.blank(STARTS[0], Status.OUT_OF_STEPS, "")
     return replace(record, steps=steps, converged=converged, name=f"{steps}")
 
 

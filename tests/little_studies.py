@@ -12,8 +12,7 @@ from optuna.trial import TrialState, create_trial
 
 from gadlib.files.writing import write_json
 from gadlib.molecules.starting_points import Start
-from gadlib.screening.jobs import failed
-from gadlib.screening.records import payload
+from gadlib.screening.records import Record, payload
 from gadlib.settings.studies import ValidateSettings
 from gadlib.solver.state import Status
 
@@ -31,8 +30,9 @@ DEFAULTS = {"dt_max": 0.05, "plateau_patience": 5, "escape_delta": 0.1}
 
 def record(name: str, steps: int, *, index1=True, strict=False, bound=False, **changes):
     status = Status.SADDLE if index1 else Status.OUT_OF_STEPS
-    plain = failed(replace(START, name=name), status, status.sentence)
-    verdicts = {"converged": index1, "index1": index1, "strict": strict, "bound": bound}
+    plain = Record.blank(replace(START, name=name), status, status.sentence)
+    criteria = {"index1": index1, "strict": strict, "bound": bound}
+    verdicts = {"converged": index1, "criteria": criteria}
     return replace(plain, steps=steps, order=1 if index1 else 3, fmax=0.5, **verdicts, **changes)
 
 

@@ -8,7 +8,7 @@ from clusters import POTENTIAL, SEEDS, clusters, padded
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gadlib.rows import concatenate, narrowed, put, take
+from gadlib.rows import concatenate, narrow, put, take
 from gadlib.settings.hyperparameters import GadHyperparameters, TrustHyperparameters
 from gadlib.solver import gad, gad_newton
 from gadlib.solver.state import State
@@ -25,16 +25,16 @@ def leaves(node) -> list[torch.Tensor]:
     return [leaf for part in parts for leaf in leaves(part)]
 
 
-def state_of(seed: int, rule, knobs, *, is_padded: bool = False) -> State:
+def state_of(seed: int, rule, hyperparameters, *, is_padded: bool = False) -> State:
     batch = padded(clusters(seed)) if is_padded else clusters(seed)
-    state = rule.init(POTENTIAL, batch, knobs)
-    return replace(rule.step(POTENTIAL, state, knobs), message=("a", "b", "c"))
+    state = rule.init(POTENTIAL, batch, hyperparameters)
+    return replace(rule.step(POTENTIAL, state, hyperparameters), message=("a", "b", "c"))
 
 
-@pytest.mark.parametrize(("rule", "knobs"), RULES)
+@pytest.mark.parametrize(("rule", "hyperparameters"), RULES)
 @given(SEEDS, st.permutations([0, 1, 2]))
-def test_systems_taken_out_and_joined_are_the_same_systems(rule, knobs, seed, order):
-    state = state_of(seed, rule, knobs)
+def test_systems_taken_out_and_joined_are_the_same_systems(rule, hyperparameters, seed, order):
+    state = state_of(seed, rule, hyperparameters)
     whole = concatenate([take(state, torch.tensor([i])) for i in order])
     assert whole.message == tuple("abc"[i] for i in order)
     assert len(leaves(whole)) > 25
@@ -65,16 +65,19 @@ def test_what_is_known_of_molecules_goes_along():
     assert torch.equal(joined.known["inverse_sqrt_masses"], masses[[2, 0, 0, 1, 2]])
 
 
-@pytest.mark.parametrize(("rule", "knobs"), RULES)
+@pytest.mark.parametrize(("rule", "hyperparameters"), RULES)
 @given(SEEDS)
-def test_without_padding_is_as_if_there_never_was_any(rule, knobs, seed):
-    expected = state_of(seed, rule, knobs)
-    found = narrowed(state_of(seed, rule, knobs, is_padded=True), 5)
+def test_without_padding_is_as_if_there_never_was_any(rule, hyperparameters, seed):
+    expected = state_of(seed, rule, hyperparameters)
+    found = narrow(state_of(seed, rule, hyperparameters, is_padded=True), 5)
     for one, two in zip(leaves(found), leaves(expected), strict=True):
         assert one.shape == two.shape
         assert one.is_contiguous()
     assert torch.equal(found.batch.atomic_numbers, expected.batch.atomic_numbers)
     assert torch.allclose(found.forces, expected.forces, atol=1e-9)
     assert torch.allclose(found.hessian, expected.hessian, atol=1e-9)
-    again, once = rule.step(POTENTIAL, found, knobs), rule.step(POTENTIAL, expected, knobs)
+    again, once = (
+        rule.step(POTENTIAL, found, hyperparameters),
+        rule.step(POTENTIAL, expected, hyperparameters),
+    )
     assert torch.allclose(again.batch.positions, once.batch.positions, atol=1e-7)

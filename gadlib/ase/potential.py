@@ -1,6 +1,6 @@
-"""A calculator of gadlib's for ASE and all that builds on it; `gadlib.calculators.ase` turns round.
+"""A calculator of gadlib's for ASE, and for all that builds on ASE.
 
-Floor 3.
+The other way round, an ASE calculator for gadlib, is `gadlib.calculators.ase`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Potential(AseCalculator):
         properties: Any = ("energy",),
         system_changes: Any = all_changes,
     ) -> None:
-        """Nothing; the results are in `results`.
+        """Compute what is asked for, into `results`.
 
         Raises:
             CalculationFailed: with the reason that gadlib's calculator gives.
@@ -48,12 +48,12 @@ class Potential(AseCalculator):
         assert self.atoms is not None
         is_hessian = "hessian" in properties
         batch = Batch.pack([self.atoms.positions], [self.atoms.numbers])
-        told, seconds = evaluate(self.potential, batch, hessian=is_hessian)
+        found, seconds = evaluate(self.potential, batch, hessian=is_hessian)
         self.elapsed_s += seconds
         self.n_gradient += "forces" not in self.results
         self.n_hessian += is_hessian
-        if told.failures:
-            raise CalculationFailed(told.failures[0])
-        self.results = {"energy": float(told.energy[0]), "forces": told.forces[0].cpu().numpy()}
-        if told.hessian is not None:
-            self.results["hessian"] = told.hessian[0].cpu().numpy()
+        if found.failures:
+            raise CalculationFailed(found.failures[0])
+        self.results = {"energy": float(found.energy[0]), "forces": found.forces[0].cpu().numpy()}
+        if found.hessian is not None:
+            self.results["hessian"] = found.hessian[0].cpu().numpy()

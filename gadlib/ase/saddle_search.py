@@ -1,7 +1,7 @@
 """The face that gadlib shows to ASE: a saddle search that is one of its optimizers, potentials.
 
 `SaddleSearch` stands where another optimizer stood; log, trajectory, `attach`, `run` and `irun`
-are ASE's own. Floor 4.
+are ASE's own.
 
 Reference: Hjorth Larsen et al., J. Phys.: Condens. Matter 29, 273002 (2017),
 doi:10.1088/1361-648X/aa680e.
@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from ase import Atoms
 from ase.calculators.calculator import CalculationFailed
 from ase.optimize.optimize import DEFAULT_MAX_STEPS, Optimizer
@@ -24,19 +23,18 @@ from gadlib.ase.potential import Potential
 from gadlib.batch import Batch
 from gadlib.calculators.ase import Held
 from gadlib.evaluation import Calculator
-from gadlib.hessians.trust_region import image_step
+from gadlib.settings.criteria import IMAGINARY_MIN_CM1
 from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.settings.reading import InputError, explain
-from gadlib.solver.criteria import FORCE_TOL, IMAGINARY_MIN_CM1, Criterion, judge
+from gadlib.solver.criteria import FORCE_TOL, judge
+from gadlib.solver.image_step import polish
+from gadlib.solver.points import begin
 from gadlib.solver.search import Frame, search
-from gadlib.solver.state import State, along_modes, arrive, begin, displacement
-from gadlib.solver.trust.curvature import evaluated
+from gadlib.solver.state import State
 
 __all__ = ["Potential", "SaddleSearch"]
 
 _ENDLESS = 2**31
-_POLISH_RADIUS = 0.1
-_POLISH_HALVINGS = 6
 
 
 class SaddleSearch(Optimizer):
@@ -80,7 +78,7 @@ class SaddleSearch(Optimizer):
         trajectory: Any = None,
         *,
         solver: str = "trust",
-        criterion: Criterion = "strict",
+        criterion: str = "strict",
         hyperparameters: Mapping[str, Any] | Hyperparameters | None = None,
         displacement: float = 0.01,
         **options: Any,
@@ -89,9 +87,9 @@ class SaddleSearch(Optimizer):
             raise InputError("restart: a saddle search writes no restart files; expected None")
         if criterion not in ("strict", "bound"):
             raise InputError(f"criterion {criterion!r}: expected strict or bound")
-        knobs = {name: options.pop(name) for name in set(options) - _OF_ASE}
-        self.hyperparameters = _hyperparameters(solver, hyperparameters, knobs)
-        self.criterion: Criterion = criterion
+        named = {name: options.pop(name) for name in set(options) - _OF_ASE}
+        self.hyperparameters = _hyperparameters(solver, hyperparameters, named)
+        self.criterion: str = criterion
         self.potential = _potential(atoms, displacement)
         self._frames: Iterator[Frame] = iter(())
         self._state: State | None = None
@@ -103,13 +101,13 @@ class SaddleSearch(Optimizer):
     @property
     def n_gradient(self) -> int:
         """Energies with their gradients computed; those inside a Hessian are not counted."""
-        now = 0 if self._state is None else int(self._state.n_gradient[0])
+        now = 0 if self._state is None else int(self._state.cost.n_gradient[0])
         return self._spent[0] + now + self._certificates
 
     @property
     def n_hessian(self) -> int:
         """Hessians computed, the one that proves the saddle included."""
-        now = 0 if self._state is None else int(self._state.n_hessian[0])
+        now = 0 if self._state is None else int(self._state.cost.n_hessian[0])
         return self._spent[1] + now + self._certificates
 
     def irun(
@@ -139,14 +137,14 @@ class SaddleSearch(Optimizer):
         return is_converged
 
     def step(self) -> None:
-        """Nothing; one step of the solver, or of the polish, was made.
+        """Make one step of the solver, or of the polish.
 
         Raises:
             CalculationFailed: when the calculator could not compute a point.
         """
         state = self._reach()
         frame = next(self._frames, None)
-        self._enter(_polished(self.potential, state) if frame is None else frame.state)
+        self._enter(polish(self.potential, state) if frame is None else frame.state)
 
     def converged(self, forces: Any = None, **_: Any) -> bool:
         """Whether the atoms are where the search is, and that is a saddle within `fmax`."""
@@ -220,7 +218,7 @@ _OF_ASE = frozenset({"append_trajectory", "master", "comm", "loginterval"})
 
 
 def _hyperparameters(
-    solver: str, given: Mapping[str, Any] | Hyperparameters | None, knobs: Mapping[str, Any]
+    solver: str, given: Mapping[str, Any] | Hyperparameters | None, named: Mapping[str, Any]
 ) -> Hyperparameters:
     if solver not in SOLVERS:
         raise InputError(f"solver {solver!r}: expected one of {', '.join(SOLVERS)}")
@@ -229,7 +227,7 @@ def _hyperparameters(
             raise InputError(f"hyperparameters of {given.solver!r}: expected those of {solver!r}")
         given = given.model_dump()
     try:
-        return SOLVERS[solver](**{**(given or {}), **knobs})
+        return SOLVERS[solver](**{**(given or {}), **named})
     except ValidationError as error:
         raise InputError(explain(error)) from None
 
@@ -261,29 +259,3 @@ def _potential(atoms: Any, displacement: float) -> Calculator:
     if isinstance(atoms.calc, Potential):
         return atoms.calc.potential
     return Held(atoms, displacement=displacement)
-
-
-def _polished(calculator: Calculator, state: State) -> State:
-    """The state after a Newton step uphill along the lowest mode and downhill along all others.
-
-    Near a saddle Helgaker's image step (Chem. Phys. Lett. 182, 503, 1991) is Newton's. Where a mode
-    is so flat that the step would raise the forces, it is shortened until it does not.
-    """
-    eigenvalues = state.spectrum.eigenvalues
-    gradient = along_modes(state, -state.forces.flatten(1))
-    climbed = torch.zeros_like(eigenvalues)
-    climbed[:, 0] = 1
-    radius = _POLISH_RADIUS * state.batch.sqrt_masses.amax(-1)
-    positions = state.batch.positions
-    for _ in range(_POLISH_HALVINGS):
-        step = image_step(gradient, eigenvalues, climbed, radius)
-        move = displacement(state, step).unflatten(1, (-1, 3))
-        positions = state.batch.positions + move
-        trial = replace(state, batch=state.batch.moved_to(positions))
-        trial = evaluated(calculator, trial, torch.zeros_like(state.is_exact))
-        spent = {name: getattr(trial, name) for name in ("n_gradient", "calculator_s")}
-        state = replace(state, **spent)
-        if float(trial.max_force[0]) < float(state.max_force[0]):
-            break
-        radius = torch.minimum(radius, step.norm(dim=-1)) / 2
-    return arrive(state, positions, calculator)

@@ -1,7 +1,7 @@
 """How the cost of a saddle grows with the molecule: searches on chains of more and more carbons.
 
 Every start is an alkane stretched out, its middle bond turned half way from anti to gauche, its
-atoms shaken; so the chemistry is the same at every size, and only the size differs. Floor 6.
+atoms shaken; so the chemistry is the same at every size, and only the size differs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from gadlib.molecules.starting_points import Start
 from gadlib.screening.jobs import Job, search_starts
-from gadlib.screening.records import gradients_of, proof_apart
+from gadlib.screening.records import gradients_of, without_proof
 from gadlib.screening.setup import calculator_of, hyperparameters_of
 from gadlib.settings.benchmarks import GrowthSettings
 from gadlib.settings.reading import InputError, shown
@@ -47,7 +47,7 @@ class GrowthRow(NamedTuple):
     calculator_s: float | None
 
 
-def alkane(
+def build_alkane(
     n_carbons: int, dihedral: float = _BETWEEN
 ) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, "n 3"]]:
     """Atomic numbers and positions (A) of a stretched chain, its middle bond turned to an angle.
@@ -80,9 +80,9 @@ def alkane(
     )
 
 
-def starts(n_carbons: int, n_starts: int, noise: float, noise_seed: int) -> list[Start]:
+def shake_chain(n_carbons: int, n_starts: int, noise: float, noise_seed: int) -> list[Start]:
     """The chain shaken so many times, start i with seed `noise_seed` + i."""
-    numbers, positions = alkane(n_carbons)
+    numbers, positions = build_alkane(n_carbons)
     n_hydrogens = len(numbers) - n_carbons
     found = []
     for i in range(n_starts):
@@ -96,7 +96,7 @@ def starts(n_carbons: int, n_starts: int, noise: float, noise_seed: int) -> list
 _MAX_CARBONS = 1000
 
 
-def rows(settings: GrowthSettings) -> Iterator[GrowthRow]:
+def measure_growth(settings: GrowthSettings) -> Iterator[GrowthRow]:
     """The measurements as they come, in the order of the settings.
 
     Raises:
@@ -109,7 +109,7 @@ def rows(settings: GrowthSettings) -> Iterator[GrowthRow]:
                 f"carbons = {shown(settings.carbons)}: expected numbers of at most {_MAX_CARBONS}"
             )
         all_starts = [
-            starts(n, settings.n_starts, settings.noise, settings.noise_seed) for n in chains
+            shake_chain(n, settings.n_starts, settings.noise, settings.noise_seed) for n in chains
         ]
     except InputError:
         raise
@@ -119,12 +119,12 @@ def rows(settings: GrowthSettings) -> Iterator[GrowthRow]:
             f" ({error})"
         ) from None
     shared = {n: getattr(settings, n) for n in SearchSettings.model_fields if hasattr(settings, n)}
-    plain = SearchSettings.read(shared)
+    plain = SearchSettings.read(shared | {"criterion": "strict", "batch_size": settings.n_starts})
     hyperparameters = hyperparameters_of(plain)
     calculator = calculator_of(plain, all_starts[0])
     for same in tqdm(all_starts, desc="chains", unit="chain"):
-        job = Job(calculator, tuple(same), hyperparameters, "strict", settings.n_steps_per_sample)
-        records = [proof_apart(r) for r in search_starts(job)]
+        job = Job.of(plain, same, calculator, hyperparameters)
+        records = [without_proof(r) for r in search_starts(job)]
         good = [r for r in records if r.strict]
         yield GrowthRow(
             n_atoms=len(same[0].atomic_numbers),

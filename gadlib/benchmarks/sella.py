@@ -1,7 +1,7 @@
-"""Other people's saddle searches on gadlib's potentials, as records: Sella.
+"""Sella's saddle searches on gadlib's potentials, as records.
 
 A peer is given the same starts, calculator and budget; what its last point is worth is judged
-elsewhere (`benchmark`), from an exact Hessian, with gadlib's own criteria. Floor 5.
+by `gadlib.benchmarks.solvers`, from an exact Hessian, with gadlib's own criteria.
 
 Reference: Hermes, Sargsyan, Najm, Zador, J. Chem. Theory Comput. 18, 6974 (2022),
 doi:10.1021/acs.jctc.2c00395.
@@ -26,7 +26,7 @@ from ase.calculators.emt import EMT
 from gadlib.ase.potential import Potential
 from gadlib.molecules.starting_points import Start, problem_of
 from gadlib.progress import signs_of_life
-from gadlib.screening.jobs import Job, failed
+from gadlib.screening.jobs import Job
 from gadlib.screening.records import Record
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.reading import InputError
@@ -58,7 +58,7 @@ PEERS: dict[str, SellaHyperparameters] = {
 
 
 def require_installed() -> None:
-    """Nothing, when Sella can be imported.
+    """Raise InputError unless Sella can be imported.
 
     Raises:
         InputError: when it can't.
@@ -69,20 +69,20 @@ def require_installed() -> None:
         )
 
 
-def searched(job: Job) -> Iterator[tuple[int, Record]]:
+def search_each(job: Job) -> Iterator[tuple[int, Record]]:
     """The place of each start and the record of where Sella ended, at what cost; not judged yet.
 
     A start that no search can begin at is a record at once; Sella never sees it.
     """
     for place, start in enumerate(job.starts):
-        yield place, _searched(job, start)
+        yield place, _search_one(job, start)
 
 
-def _searched(job: Job, start: Start) -> Record:
+def _search_one(job: Job, start: Start) -> Record:
     if reason := problem_of(start, job.hyperparameters.closest_pair):
-        return failed(start, Status.BAD_START, f"{Status.BAD_START.sentence} {reason}")
+        return Record.blank(start, Status.BAD_START, f"{Status.BAD_START.sentence} {reason}")
     hyperparameters: Any = job.hyperparameters
-    _warm(hyperparameters.coordinates)
+    _warm_up(hyperparameters.coordinates)
     calc = Potential(job.calculator)
     atoms = Atoms(start.atomic_numbers, start.positions, calculator=calc)
     np.random.seed(start.noise_seed or 0)  # noqa: NPY002 - Sella draws from numpy's global state
@@ -100,7 +100,7 @@ def _searched(job: Job, start: Start) -> Record:
     except Exception as error:  # foreign code may raise anything; it costs one record
         status, reason = Status.SOLVER_FAILED, f"Sella failed: {type(error).__name__}: {error}"
     return replace(
-        failed(start, status, reason),
+        Record.blank(start, status, reason),
         steps=getattr(search, "nsteps", 0),
         n_energy=calc.n_gradient,
         n_gradient=calc.n_gradient,
@@ -140,8 +140,8 @@ def _run(search: Any, atoms: Atoms, n_steps: int) -> Status:
 
 
 @cache
-def _warm(coordinates: Literal["cartesian", "internal"]) -> None:
-    """Nothing, after Sella's functions were loaded and compiled, which no search is charged with.
+def _warm_up(coordinates: Literal["cartesian", "internal"]) -> None:
+    """Load and compile Sella's functions, so that no search is charged with it.
 
     What depends on the size of a molecule is compiled anew for it, and charged.
     """

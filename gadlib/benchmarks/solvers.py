@@ -1,7 +1,7 @@
 """Solvers compared: the same starts, calculator, criteria and budget for gadlib's and their peers.
 
 Every last point is judged alike, from an exact Hessian computed after the search and counted with
-none. Each solver has a result file of its own, resumable as those of `screen`. Floor 6.
+none. Each solver has a result file of its own, resumable as those of `screen`.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ from gadlib.molecules.alignment import rmsd
 from gadlib.molecules.reactions import Reaction
 from gadlib.molecules.starting_points import Start
 from gadlib.screening import screen
-from gadlib.screening.jobs import Job, searched
-from gadlib.screening.records import Record, proof_apart, read_records
-from gadlib.screening.setup import calculator_of, reactions_of, told_sample
+from gadlib.screening.jobs import Job, describe, search_each
+from gadlib.screening.records import Record, read_records, without_proof
+from gadlib.screening.setup import calculator_of, describe_sample, reactions_of
 from gadlib.settings.benchmarks import BenchmarkSettings
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
-from gadlib.solver.criteria import Criterion, judge
-from gadlib.solver.state import Status, begin
+from gadlib.solver.criteria import judge
+from gadlib.solver.points import begin
+from gadlib.solver.state import Status
 
 RECOVERED_TOL = 0.1
 """A saddle is the reference one when its atoms are this close to it (RMSD in A), superposed, with
@@ -74,7 +75,7 @@ class Results:
         return rmsd(numbers, here, there, with_mirror=True)
 
 
-def run(settings: BenchmarkSettings) -> Results:
+def compare(settings: BenchmarkSettings) -> Results:
     """What the solvers found, one after the other, with progress bars; files in `out_dir`.
 
     Raises:
@@ -83,14 +84,14 @@ def run(settings: BenchmarkSettings) -> Results:
     """
     names = solver_names(settings)
     found = reactions_of(settings)
-    if told := told_sample(settings):
-        print(told, flush=True)
+    if sentence := describe_sample(settings):
+        print(sentence, flush=True)
     starts = starts_of(settings, found)
     calculator = calculator_of(_search_settings(settings, "trust"), starts)
     folder = require_writable(settings.out_dir)
     plans = {name: _search_settings(settings, name) for name in names}
     for name, plan in plans.items():  # before anything is computed
-        screen.earlier_records(_file(folder, name), plan)
+        screen.read_earlier(_file(folder, name), plan)
     references = _references(settings, found, calculator, folder)
     records = {}
     for name, plan in plans.items():
@@ -109,7 +110,7 @@ def run(settings: BenchmarkSettings) -> Results:
     return Results(records, references)
 
 
-def read(out_dir: str | Path) -> Results:
+def read_results(out_dir: str | Path) -> Results:
     """What an earlier run left in a folder.
 
     Raises:
@@ -121,8 +122,8 @@ def read(out_dir: str | Path) -> Results:
         raise InputError(f"{folder}: no results of a benchmark in it; expected one like trust.json")
     records = {name: read_records(_file(folder, name))[1] for name in known}
     references = _file(folder, _REFERENCE)
-    told = read_records(references)[1] if references.is_file() else []
-    return Results(records, _bound(told))
+    proved = read_records(references)[1] if references.is_file() else []
+    return Results(records, _bound(proved))
 
 
 def solver_names(settings: BenchmarkSettings) -> list[str]:
@@ -152,7 +153,7 @@ def starts_of(settings: BenchmarkSettings, found: Sequence[Reaction]) -> list[St
     return [start for recipe in recipes for start in starting_points.starts(found, recipe, seed)]
 
 
-def certified(record: Record, start: Start, calculator: Calculator, criterion: Criterion) -> Record:
+def certify(record: Record, start: Start, calculator: Calculator, criterion: str) -> Record:
     """The record judged at its last point, from an exact Hessian that is not counted."""
     if record.status in (Status.BAD_START, Status.PROCESS_ENDED, Status.TIMED_OUT):
         return record
@@ -160,9 +161,9 @@ def certified(record: Record, start: Start, calculator: Calculator, criterion: C
     state = begin(Batch.pack([positions], [record.atomic_numbers]), calculator)
     verdict = judge(state, torch.tensor([start.max_fragments]))
     if state.message[0]:
-        verdicts = {"converged": False, "index1": None, "strict": None, "bound": None}
-        told = "" if state.message[0] in record.message else f" {state.message[0]}"
-        return replace(record, **verdicts, message=record.message + told)
+        verdicts = {"converged": False, "criteria": dict.fromkeys(record.criteria)}
+        reason = "" if state.message[0] in record.message else f" {state.message[0]}"
+        return replace(record, **verdicts, message=record.message + reason)
     is_met = bool(verdict.meets(criterion)[0])
     ending: dict[str, Any] = {}
     if is_met and record.status == Status.STOPPED:
@@ -170,37 +171,29 @@ def certified(record: Record, start: Start, calculator: Calculator, criterion: C
     return replace(
         record,
         converged=is_met,
-        index1=bool(verdict.index1[0]),
-        strict=bool(verdict.strict[0]),
-        bound=bool(verdict.bound[0]),
-        imaginary_cm1=float(verdict.imaginary_cm1[0]),
-        n_fragments=int(verdict.n_fragments[0]),
-        order=int(state.order[0]),
-        fmax=float(state.max_force[0]),
-        energy=float(state.energy[0]),
-        eigenvalues=state.spectrum.eigenvalues[0, :2].tolist(),
+        **describe(verdict, 0),
         **ending,
     )
 
 
 def _search(job: Job) -> Iterator[tuple[int, Record]]:
     """What gadlib's solver found; the Hessian that it proves a strict saddle with is set apart."""
-    for place, record in searched(job):
-        yield place, proof_apart(record)
+    for place, record in search_each(job):
+        yield place, without_proof(record)
 
 
 def _search_peer(job: Job) -> Iterator[tuple[int, Record]]:
-    for place, record in sella.searched(job):
-        yield place, certified(record, job.starts[place], job.calculator, job.criterion)
+    for place, record in sella.search_each(job):
+        yield place, certify(record, job.starts[place], job.calculator, job.criterion)
 
 
 def _search_settings(settings: BenchmarkSettings, solver: str) -> SearchSettings:
-    """The settings of one solver's searches; knobs go to the solvers that declare them."""
+    """The settings of one solver's searches, with those hyperparameters that it declares."""
     declared = {name: set(kind.model_fields) for name, kind in SOLVERS.items()}
     asked = [name for name in solver_names(settings) if name in SOLVERS]
-    for knob in settings.hyperparameters:
-        if not any(knob in declared[name] for name in asked):
-            raise InputError(f"{knob}: no hyperparameter of {', '.join(asked) or 'these solvers'}")
+    for given in settings.hyperparameters:
+        if not any(given in declared[name] for name in asked):
+            raise InputError(f"{given}: no hyperparameter of {', '.join(asked) or 'these solvers'}")
     own = declared.get(solver, set())
     shared = settings.model_dump(exclude={"solvers", "starts", "hyperparameters"})
     return SearchSettings(

@@ -1,7 +1,7 @@
 """How long a step takes, and how much of it is the solver's: to choose a batch and a device.
 
 The molecules are made up (atoms of H, C, N and O on a shaken grid), and HIP may be measured with
-random weights: nothing here says whether the chemistry is right. Floor 5.
+random weights: nothing here says whether the chemistry is right.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Row(NamedTuple):
     Attributes:
         ms: wall time of the fastest step (energy, forces, Hessian, spectrum, move, verdict), by
             molecule.
-        outside: the part of it that is not the calculator's.
+        overhead: the part of it that is not the calculator's.
         memory_gb: of the GPU, the most since the start of this row; else of this process, the most
             since its own start.
         eigh_ms: the eigen-decomposition alone, of one molecule, where it is computed.
@@ -56,7 +56,7 @@ class Row(NamedTuple):
     n_atoms: int
     batch: int
     ms: float
-    outside: float
+    overhead: float
     memory_gb: float
     eigh_ms: float
     eigh_cpu_ms: float
@@ -94,7 +94,7 @@ def random_hip(source: Path, path: Path) -> Path:
     return path
 
 
-def molecules(n_atoms: int, size: int) -> Batch:
+def make_molecules(n_atoms: int, size: int) -> Batch:
     """Made-up molecules: atoms on a shaken cubic grid, each molecule shaken otherwise."""
     edge = round(n_atoms ** (1 / 3) + 0.5)
     grid = torch.cartesian_prod(*[torch.arange(edge, dtype=torch.float64)] * 3)[:n_atoms]
@@ -116,16 +116,16 @@ def measure(calculator: Calculator, batch: Batch, n_steps: int) -> Row:
     device = batch.positions.device
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    knobs = GadHyperparameters()
-    state = step(calculator, init(calculator, batch, knobs), knobs)
+    defaults = GadHyperparameters()
+    state = step(calculator, init(calculator, batch, defaults), defaults)
     pieces = torch.ones(len(batch), dtype=torch.int64, device=device)
     timed: list[tuple[float, float]] = []
     for _ in range(n_steps):
-        before, started = float(state.calculator_s.sum()), time.perf_counter()
-        state = step(calculator, state, knobs)
-        judge(state, pieces).bound.tolist()
+        before, started = float(state.cost.calculator_s.sum()), time.perf_counter()
+        state = step(calculator, state, defaults)
+        judge(state, pieces).meets("bound").tolist()
         seconds = time.perf_counter() - started
-        timed.append((seconds, float(state.calculator_s.sum()) - before))
+        timed.append((seconds, float(state.cost.calculator_s.sum()) - before))
     seconds, inside = min(timed)  # other processes only ever make it slower
     if reason := next(filter(None, state.message), ""):
         raise InputError(f"the made-up molecules can't be computed: {reason}")
@@ -134,7 +134,7 @@ def measure(calculator: Calculator, batch: Batch, n_steps: int) -> Row:
         n_atoms=batch.positions.shape[1],
         batch=len(batch),
         ms=1e3 * seconds / len(batch),
-        outside=1 - inside / seconds,
+        overhead=1 - inside / seconds,
         memory_gb=_memory_gb(device),
         eigh_ms=here,
         eigh_cpu_ms=cpu,
@@ -144,7 +144,7 @@ def measure(calculator: Calculator, batch: Batch, n_steps: int) -> Row:
 _MAX_SIZE = 100_000
 
 
-def rows(calculator: Calculator, settings: TimingSettings) -> Iterator[Row]:
+def measure_steps(calculator: Calculator, settings: TimingSettings) -> Iterator[Row]:
     """The measurements, as they come, small molecules and batches first.
 
     Raises:
@@ -164,16 +164,16 @@ def rows(calculator: Calculator, settings: TimingSettings) -> Iterator[Row]:
             )
     for n_atoms in atoms:
         for size in batches:
-            yield measure(calculator, molecules(n_atoms, size), settings.n_steps)
+            yield measure(calculator, make_molecules(n_atoms, size), settings.n_steps)
 
 
-HEAD = "atoms  batch  ms/molecule/step  outside  memory GB  eigh ms  eigh by CPU ms"
+HEAD = "atoms  batch  ms/molecule/step  overhead  memory GB  eigh ms  eigh by CPU ms"
 
 
-def told(row: Row) -> str:
+def format_row(row: Row) -> str:
     """The row as a line of the table under `HEAD`."""
     return (
-        f"{row.n_atoms:5d}  {row.batch:5d}  {row.ms:16.2f}  {row.outside:7.1%}"
+        f"{row.n_atoms:5d}  {row.batch:5d}  {row.ms:16.2f}  {row.overhead:8.1%}"
         f"  {row.memory_gb:9.2f}  {row.eigh_ms:7.3f}  {row.eigh_cpu_ms:14.3f}"
     )
 

@@ -3,7 +3,7 @@
 The calculator's own Hessian is used where it offers one, else central differences of its forces: 6N
 more gradients for N atoms. For each geometry, those of the differences too, the calculator is as it
 was when it was made (`unused`). Foreign code: whatever it raises for one molecule is that
-molecule's failure alone. Floor 3.
+molecule's failure alone.
 
 Reference: Hjorth Larsen et al., J. Phys.: Condens. Matter 29, 273002 (2017),
 doi:10.1088/1361-648X/aa680e.
@@ -11,12 +11,8 @@ doi:10.1088/1361-648X/aa680e.
 
 from __future__ import annotations
 
-import difflib
-import importlib
-import importlib.util
 import json
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any
 
 import ase
@@ -25,23 +21,13 @@ import torch
 
 from gadlib.batch import Batch
 from gadlib.calculators.failures import blanked, impossible
-from gadlib.calculators.unused import Unused, is_calculator, is_calculator_class
+from gadlib.calculators.import_paths import KNOWN, built, found, in_a_line, made
+from gadlib.calculators.kind import Kind, Options, refusal
+from gadlib.calculators.unused import Unused
 from gadlib.evaluation import Evaluation
 from gadlib.progress.interrupts import outlived
+from gadlib.settings.calculators import CalculatorSettings
 from gadlib.settings.reading import InputError
-
-KNOWN = {
-    "tblite.ase:TBLite": "tblite",
-    "mace.calculators:MACECalculator": "mace-torch",
-    "ase.calculators.emt:EMT": "ase",
-}
-"""Some import paths, each with the package that brings it; any other class will do as well."""
-
-FACTORIES = {
-    "mace.calculators:mace_mp": "mace-torch",
-    "mace.calculators:mace_off": "mace-torch",
-}
-"""The functions that may be called for a calculator; no others are, whatever a path names."""
 
 
 class Ase:
@@ -80,7 +66,7 @@ class Ase:
         )
 
     @property
-    def is_hessian_dear(self) -> bool:
+    def is_hessian_costly(self) -> bool:
         """Whether it takes differences, not having its own."""
         return not _has_hessian(self._build().source)
 
@@ -101,9 +87,9 @@ class Ase:
     def _build(self) -> Unused:
         about = self.calculator, json.dumps(self.options, sort_keys=True, default=repr)
         if not self._is_own:
-            return _built(*about)
+            return built(*about)
         if self._own is None:
-            self._own = _made(*about)
+            self._own = made(*about)
         return self._own
 
 
@@ -130,7 +116,7 @@ class Held:
         return type(self.atoms.calc).__name__
 
     @property
-    def is_hessian_dear(self) -> bool:
+    def is_hessian_costly(self) -> bool:
         """Whether it takes differences, not having its own."""
         return not _has_hessian(self.atoms.calc)
 
@@ -187,15 +173,15 @@ def _evaluated(
                 if second is not None:
                     second[i, : 3 * n, : 3 * n] = curvature
             except Exception as error:  # foreign code may raise anything; it costs one molecule
-                failures[i] = f"{name}: {_told(error)}"
+                failures[i] = f"{name}: {in_a_line(error)}"
     device = batch.positions.device
-    found = Evaluation(
+    evaluation = Evaluation(
         torch.from_numpy(energy).to(device),
         torch.from_numpy(forces).to(device),
         None if second is None else torch.from_numpy(second).to(device),
         failures,
     )
-    return blanked(found, batch)
+    return blanked(evaluation, batch)
 
 
 def _has_hessian(source: Any) -> bool:
@@ -239,63 +225,29 @@ def _energy_name(source: Any) -> str:
     return "free_energy" if "free_energy" in source.implemented_properties else "energy"
 
 
-@lru_cache(maxsize=4)
-def _built(path: str, options: str) -> Unused:
-    """The ASE calculator, one per process: building one may mean to load a large model."""
-    return _made(path, options)
-
-
-def _made(path: str, options: str) -> Unused:
-    kind, values = _imported(path), json.loads(options)
-    known = getattr(kind, "default_parameters", {})
-    for name in values:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
-        if near and name not in known:
-            raise InputError(f"ase_options: {path} has no {name}; did you mean {near[0]}?")
-    if "verbosity" in known:
-        values.setdefault("verbosity", 0)  # else it prints every iteration
-    try:
-        with outlived():
-            calculator = kind(**values)
-    except Exception as error:  # foreign code may raise anything
+def _build(settings: CalculatorSettings) -> Ase:
+    if settings.ase_calculator is None:
         raise InputError(
-            f"ase_options {values}: {path} can't be made with them ({_told(error)})"
-        ) from None
-    if not is_calculator(calculator):
-        raise InputError(f"ase_calculator {path!r}: it made {calculator!r}, no ASE calculator")
-    return Unused(calculator, lambda: kind(**values))
-
-
-def found() -> list[str]:
-    """Those of the known import paths whose package is installed."""
-    return [path for path in KNOWN if importlib.util.find_spec(path.split(".")[0]) is not None]
-
-
-def _imported(path: str) -> Any:
-    """The class, or one of the known functions, at the import path; nothing has been called."""
-    module, colon, name = path.partition(":")
-    if not (module and colon and name):
-        raise InputError(f"ase_calculator {path!r}: expected MODULE:NAME, e.g. {', '.join(KNOWN)}")
-    try:
-        with outlived():
-            kind = getattr(importlib.import_module(module), name)
-    except AttributeError:
-        raise InputError(f"ase_calculator {path!r}: {module} has no {name}") from None
-    except Exception as error:  # a package that is there may still fail to load
-        package = (KNOWN | FACTORIES).get(path)
-        hint = f"; pip install {package}" if package else ""
-        raise InputError(
-            f"ase_calculator {path!r}: can't be imported ({_told(error)}){hint}"
-        ) from None
-    if path not in FACTORIES and not is_calculator_class(kind):
-        raise InputError(
-            f"ase_calculator {path!r}: not an ASE calculator but {kind!r}; expected a class"
-            f" derived from ASE's Calculator, or one of {', '.join(FACTORIES)}"
+            f"ase_calculator: not given; expected MODULE:NAME, e.g. {', '.join(KNOWN)}"
         )
-    return kind
+    return Ase(
+        settings.ase_calculator, settings.ase_options, displacement=settings.ase_displacement
+    )
 
 
-def _told(error: Exception) -> str:
-    """The error in one line."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+def _variants(settings: CalculatorSettings) -> list[Options]:
+    given: list[Options] = [{}] if settings.ase_calculator else []
+    return given + [{"ase_calculator": path, "ase_options": {}} for path in found()]
+
+
+KIND = Kind(
+    name="ase",
+    doc="any ASE calculator by its import path, with its own Hessians or by differences; "
+    f"found here: {', '.join(found())}",
+    needs="its package, e.g. pip install 'gadlib[tblite]'; --ase-calculator, --ase-options",
+    build=_build,
+    lacks=lambda settings: refusal(_build, settings) if settings.ase_calculator else [],
+    detail="ase_calculator",
+    packages=("tblite",),
+    variants=_variants,
+)

@@ -1,4 +1,4 @@
-"""Systems that can't be computed: found before the call, blanked after it. Floor 3."""
+"""Systems that can't be computed: found before the call, blanked after it."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ Sparrow holds the interpreter's lock while it computes and ends the whole proces
 coordinates; so positions are checked here, before every call, and parallelism is by process,
 elsewhere. A Sparrow object that is used again begins its SCF with the density of the last geometry,
 and may end in another solution, eV away; so where there is an SCF each geometry gets an object of
-its own. Floor 3.
+its own.
 
 References: Husch, Vaucher, Reiher, Int. J. Quantum Chem. 118, e25799 (2018), doi:10.1002/qua.25799;
 Bosia et al., J. Chem. Phys. 158, 054118 (2023), doi:10.1063/5.0136404.
@@ -22,14 +22,13 @@ from ase.data import chemical_symbols
 from scipy.spatial.transform import Rotation
 
 from gadlib.batch import Batch
+from gadlib.calculators.failures import blanked, impossible
+from gadlib.calculators.kind import Kind
 from gadlib.evaluation import Evaluation
 from gadlib.settings.reading import InputError
 from gadlib.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
 
 METHODS = ("DFTB0", "DFTB2", "DFTB3", "PM6", "AM1", "RM1", "MNDO")
-
-CLOSEST_PAIR_MIN = 0.05
-"""Two atoms closer than this (A) give nonsense or no convergence; such a system is not computed."""
 
 _KEPT_MOLECULES = 256
 _NDDO = ("PM6", "AM1", "RM1", "MNDO")
@@ -47,7 +46,7 @@ class Sparrow:
         InputError: when the method is not one of `METHODS`.
     """
 
-    is_hessian_dear = True  # about a gradient for each coordinate
+    is_hessian_costly = True  # about a gradient for each coordinate
 
     def __init__(self, functional: str = "DFTB0") -> None:
         if functional not in METHODS:
@@ -66,37 +65,36 @@ class Sparrow:
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """Energies, forces and, where asked for, Hessians, one molecule after the other."""
         size, width = batch.positions.shape[:2]
-        energy = np.full(size, np.nan)
+        energy = np.zeros(size)
         forces = np.zeros((size, width, 3))
         second = np.zeros((size, 3 * width, 3 * width)) if hessian else None
-        failures: dict[int, str] = {}
-        closest, n_atoms = batch.closest_pair.tolist(), batch.n_atoms.tolist()
+        failures = {i: f"{self.functional}: {reason}" for i, reason in impossible(batch).items()}
         all_numbers, all_positions = (
             batch.atomic_numbers.cpu().numpy(),
             batch.positions.cpu().numpy(),
         )
-        for i, n in enumerate(n_atoms):
+        for i, n in enumerate(batch.n_atoms.tolist()):
+            if i in failures:
+                continue
             numbers, positions = all_numbers[i, :n], all_positions[i, :n]
             try:
-                _require_sane(positions, closest[i])
                 result = self._compute(numbers, positions, hessian)
             except (RuntimeError, ValueError) as error:  # Sparrow's own errors are RuntimeErrors
                 failures[i] = f"{self.functional}: {error}"
-                forces[i, :n] = np.nan
-                if second is not None:
-                    second[i, : 3 * n, : 3 * n] = np.nan
                 continue
             energy[i] = result.energy * EV_PER_HARTREE
             forces[i, :n] = result.gradients @ self._turn.T * -_GRADIENT_UNIT
             if second is not None:
                 turn = np.kron(np.eye(n), self._turn)
                 second[i, : 3 * n, : 3 * n] = turn @ result.hessian @ turn.T * _HESSIAN_UNIT
-        return Evaluation(
-            torch.from_numpy(energy).to(batch.positions.device),
-            torch.from_numpy(forces).to(batch.positions.device),
-            None if second is None else torch.from_numpy(second).to(batch.positions.device),
+        device = batch.positions.device
+        found = Evaluation(
+            torch.from_numpy(energy).to(device),
+            torch.from_numpy(forces).to(device),
+            None if second is None else torch.from_numpy(second).to(device),
             failures,
         )
+        return blanked(found, batch)
 
     def unsupported(self, atomic_numbers: set[int]) -> dict[int, str]:
         """The elements that the method has no parameters for, each with Sparrow's own reason."""
@@ -148,15 +146,6 @@ def _element(atomic_number: int) -> Any:
     return _import_scine().ElementInfo.element_from_symbol(chemical_symbols[atomic_number])
 
 
-def _require_sane(positions: np.ndarray, closest: float) -> None:
-    if not np.isfinite(positions).all():
-        raise ValueError("positions are not finite")
-    if closest < CLOSEST_PAIR_MIN:
-        raise ValueError(
-            f"two atoms are {closest:.3f} A apart, expected at least {CLOSEST_PAIR_MIN} A"
-        )
-
-
 def _import_scine() -> Any:
     try:
         import scine_sparrow  # noqa: F401 - registers its methods with scine_utilities
@@ -167,3 +156,15 @@ def _import_scine() -> Any:
             " (pip install scine-sparrow; Python 3.10-3.12 on Linux x86-64)"
         ) from error
     return scine_utilities
+
+
+KIND = Kind(
+    name="scine",
+    doc=f"SCINE Sparrow, semi-empirical, CPU: {', '.join(METHODS)} (--scine-functional)",
+    needs="pip install scine-sparrow (Python 3.10-3.12, Linux x86-64)",
+    build=lambda settings: Sparrow(settings.scine_functional),
+    is_quick=True,
+    detail="scine_functional",
+    packages=("scine-sparrow", "scine-utilities"),
+    variants=lambda _: [{"scine_functional": method} for method in METHODS],
+)

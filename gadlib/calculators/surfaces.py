@@ -2,7 +2,7 @@
 
 Every surface is itself a calculator. Particles on an external surface (`is_free=False`) do not
 feel each other; clusters and molecules float in empty space. Lengths and energies of the sources
-are read as angstrom and eV. Floor 3.
+are read as angstrom and eV.
 """
 
 from __future__ import annotations
@@ -13,11 +13,15 @@ from functools import partial
 from typing import ClassVar
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool
 from torch import Tensor
 
 from gadlib.batch import Batch
+from gadlib.calculators import formulas
+from gadlib.calculators.kind import Kind
 from gadlib.evaluation import Evaluation
+from gadlib.settings.calculators import CalculatorSettings
+from gadlib.settings.reading import InputError
 
 Energy = Callable[[Tensor, Tensor], Tensor]
 """The energy in eV of one system, of its positions (N, 3) in angstrom and atomic numbers (N,)."""
@@ -50,7 +54,7 @@ class Surface:
     """
 
     name: ClassVar[str] = "surface"
-    is_hessian_dear: ClassVar[bool] = False
+    is_hessian_costly: ClassVar[bool] = False
     potential: Energy
     start: Batch
     points: tuple[StationaryPoint, ...]
@@ -96,7 +100,7 @@ class Surface:
 def muller_brown() -> Surface:
     """One particle in the xy plane, held there by a spring; three minima and two saddles."""
     return Surface(
-        _muller_brown,
+        formulas.muller_brown,
         _particles((-0.7, 0.9, 0.1), (-0.2, 0.5, -0.05), (0.4, 0.2, 0.0)),
         (
             StationaryPoint(((-0.558, 1.442, 0.0),), -146.700, 0),
@@ -116,7 +120,7 @@ def double_well(barrier: float = 1.0) -> Surface:
     """
     ends, middle = (-1.0, 1.0), 0.0
     return Surface(
-        partial(_double_well, barrier=barrier),
+        partial(formulas.double_well, barrier=barrier),
         _particles((0.2, 0.8, 0.0), (0.3, -0.2, 0.1), (-0.9, 0.4, 0.0)),
         (
             *(StationaryPoint(((x, y, 0.0),), 0.0, 0) for x in ends for y in ends),
@@ -143,7 +147,7 @@ def quadratic(eigenvalues: Sequence[float] = (-2.0, 0.5, 1.0, 2.0, 4.0, 8.0)) ->
     start = torch.linspace(-0.5, 0.7, len(eigenvalues), dtype=torch.float64).reshape(-1, 3)
     origin = ((0.0, 0.0, 0.0),) * n_atoms
     return Surface(
-        partial(_quadratic, eigenvalues=tuple(eigenvalues)),
+        partial(formulas.quadratic, eigenvalues=tuple(eigenvalues)),
         _batch([start, -2 * start], [[1] * n_atoms] * 2, False),
         (StationaryPoint(origin, 0.0, sum(value < 0 for value in eigenvalues)),),
         "by hand",
@@ -165,7 +169,7 @@ def lennard_jones(epsilon: float = 1.0, sigma: float = 1.0) -> Surface:
     narrow, wide = torch.tensor(rhombus), torch.tensor(tetrahedron)
     starts = [narrow + 0.1 * wide, 0.7 * narrow + 0.5 * wide]
     return Surface(
-        partial(_lennard_jones, epsilon=epsilon, sigma=sigma),
+        partial(formulas.lennard_jones, epsilon=epsilon, sigma=sigma),
         _batch(starts, [[18] * 4] * 2, True),
         (
             StationaryPoint(tetrahedron, -6.0 * epsilon, 0),
@@ -187,7 +191,7 @@ def leps() -> Surface:
     bent = [[-0.85, 0.1, 0.0], [0.0, -0.1, 0.05], [1.1, 0.2, 0.0]]
     apart = [[-0.74, 0.0, 0.0], [0.0, 0.05, 0.0], [1.4, 0.1, 0.1]]
     return Surface(
-        _leps,
+        formulas.leps,
         _batch([bent, apart], [[1, 1, 1]] * 2, True),
         (StationaryPoint(saddle, _LEPS_SADDLE[1], 1),),
         "Sato, J. Chem. Phys. 23, 592 (1955); saddle: by Newton's method, one unknown",
@@ -207,70 +211,8 @@ def _particles(*positions: tuple[float, float, float]) -> Batch:
     return _batch(positions, [[1]] * len(positions), False)
 
 
-# Of each term: its height, its curvatures xx, xy and yy, and its centre.
-_TERMS = (
-    (-200.0, -1.0, 0.0, -10.0, 1.0, 0.0),
-    (-100.0, -1.0, 0.0, -10.0, 0.0, 0.5),
-    (-170.0, -6.5, 11.0, -6.5, -0.5, 1.5),
-    (15.0, 0.7, 0.6, 0.7, -1.0, 1.0),
-)
-_MULLER_BROWN_SPRING = 500.0
 _LJ4_RHOMBUS = (1.1248000630696513, 1.9376517661311716, -5.073420858462791)  # diagonals, energy
 _LEPS_SADDLE = (0.925970477949586, -4.390351086625385)  # both bonds, energy
-_LEPS = {"d": 4.746, "a": 1.942, "r0": 0.742, "s": 0.15}
-
-
-def _muller_brown(positions: Float[Tensor, "N 3"], numbers: Int[Tensor, " N"]) -> Float[Tensor, ""]:
-    x, y, z = positions.unbind(-1)
-    energy = _MULLER_BROWN_SPRING / 2 * z**2
-    for height, xx, xy, yy, x0, y0 in _TERMS:
-        dx, dy = x - x0, y - y0
-        energy = energy + height * torch.exp(xx * dx**2 + xy * dx * dy + yy * dy**2)
-    return torch.where(numbers > 0, energy, 0.0).sum()
-
-
-def _double_well(
-    positions: Float[Tensor, "N 3"], numbers: Int[Tensor, " N"], *, barrier: float
-) -> Float[Tensor, ""]:
-    x, y, z = positions.unbind(-1)
-    energy = barrier * ((x**2 - 1) ** 2 + (y**2 - 1) ** 2 + 2 * z**2)
-    return torch.where(numbers > 0, energy, 0.0).sum()
-
-
-def _quadratic(
-    positions: Float[Tensor, "N 3"], numbers: Int[Tensor, " N"], *, eigenvalues: tuple[float, ...]
-) -> Float[Tensor, ""]:
-    curvature = positions.new_tensor(eigenvalues)
-    x = positions.flatten()[: len(curvature)]
-    if len(x) < len(curvature):
-        return positions.sum() * torch.nan
-    along = x - 2 * x.mean()  # Householder's reflection at (1, 1, ..., 1)
-    is_its_size = 3 * (numbers > 0).sum() == len(curvature)
-    return torch.where(is_its_size, (curvature * along**2).sum() / 2, torch.nan)
-
-
-def _lennard_jones(
-    positions: Float[Tensor, "N 3"], numbers: Int[Tensor, " N"], *, epsilon: float, sigma: float
-) -> Float[Tensor, ""]:
-    i, j = torch.triu_indices(len(numbers), len(numbers), 1, device=positions.device)
-    is_pair = (numbers[i] > 0) & (numbers[j] > 0)
-    square = torch.where(is_pair, ((positions[i] - positions[j]) ** 2).sum(-1), torch.inf)
-    sixth = (sigma**2 / square) ** 3
-    return 4 * epsilon * (sixth**2 - sixth).sum()
-
-
-def _leps(positions: Float[Tensor, "N 3"], numbers: Int[Tensor, " N"]) -> Float[Tensor, ""]:
-    if len(numbers) < 3:
-        return positions.sum() * torch.nan
-    a, b, c = positions[:3]
-    distance = torch.stack([b - a, c - b, a - c]).square().sum(-1).sqrt()
-    e = torch.exp(-_LEPS["a"] * (distance - _LEPS["r0"]))
-    s, scale = _LEPS["s"], _LEPS["d"] / (1 + _LEPS["s"]) / 4
-    coulomb = scale * ((3 + s) * e**2 - (2 + 6 * s) * e)
-    exchange = scale * ((1 + 3 * s) * e**2 - (6 + 2 * s) * e)
-    spread = (exchange - exchange.roll(1)).square().sum() / 2
-    return torch.where((numbers > 0).sum() == 3, coulomb.sum() - spread.sqrt(), torch.nan)
-
 
 SURFACES: dict[str, Surface] = {
     "muller_brown": muller_brown(),
@@ -280,3 +222,21 @@ SURFACES: dict[str, Surface] = {
     "leps": leps(),
 }
 """The surfaces with their defaults, by name."""
+
+
+def _build(settings: CalculatorSettings) -> Surface:
+    if settings.surface_name not in SURFACES:
+        raise InputError(
+            f"surface {settings.surface_name!r}: expected one of {', '.join(SURFACES)}"
+        )
+    return SURFACES[settings.surface_name]
+
+
+KIND = Kind(
+    name="surface",
+    doc=f"analytic surfaces with known saddles: {', '.join(SURFACES)} (--surface-name)",
+    needs="nothing",
+    build=_build,
+    is_quick=True,
+    detail="surface_name",
+)

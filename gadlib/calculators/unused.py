@@ -4,7 +4,7 @@ Many begin with the wave function of the geometry before, held in attributes or 
 end in another solution than a new one does: then a result depends on what was computed before. So
 for each geometry the attributes are put back, and one that writes files gets an empty folder. What
 can't be put back is built anew where that is possible. Neural networks are shared: an evaluation
-changes nothing in them. Floor 3.
+changes nothing in them.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Unused:
             yield self.source
 
     def follow(self) -> None:
-        """Nothing; where its parameters were set otherwise meanwhile, they are kept from now on."""
+        """Keep the parameters that were set otherwise meanwhile, from now on."""
         now = dict(getattr(self.source, "parameters", None) or {})
         changed = {k: v for k, v in now.items() if repr(v) != self._parameters.get(k)}
         if changed and hasattr(self.source, "set"):
@@ -133,7 +133,7 @@ class _Attributes:
         return self._whole is not None
 
     def put_back(self) -> None:
-        """Nothing; the calculator has the attributes of then, and no others."""
+        """Give the calculator the attributes of then, and no others."""
         if self._whole is not None:
             values = self._read(self._whole)
         else:
@@ -178,7 +178,7 @@ def _networks() -> tuple[type, ...]:
 
 
 def _forget(source: Any, depth: int = 3) -> None:
-    """Nothing; known wave functions are gone, from calculators within calculators too."""
+    """Drop known wave functions, from calculators within calculators too."""
     attributes = getattr(source, "__dict__", {})
     packages = {kind.__module__.partition(".")[0] for kind in type(source).__mro__}
     for name in [name for package in packages & RESTARTS.keys() for name in RESTARTS[package]]:

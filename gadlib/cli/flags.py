@@ -1,85 +1,77 @@
 """Flags derived from settings and hyperparameters, and the settings that given flags make.
 
-None is declared here: a new setting or knob is a flag at once. Floor 8.
+None is declared here: a new setting or hyperparameter is a flag at once.
 """
 
 from __future__ import annotations
 
 import argparse
 import typing
-from collections.abc import Callable
 from typing import Any
 
+from gadlib.settings.declarations import Choice, Hyperparameter
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import Settings
 
+_WITHOUT_FLAG = ("hyperparameters", "ranges", "records")
+_SHORT = {"n_steps_per_sample": "--n-steps"}
 
-def add_command(
-    parsers: Any,
-    name: str,
-    command: Callable[[argparse.Namespace], int],
-    kind: type[Settings],
-    doc: str,
-) -> argparse.ArgumentParser:
-    """The parser of one command, with a flag for every setting and hyperparameter it takes."""
-    parser = parsers.add_parser(name, help=doc, description=f"gadlib {name}: {doc}.")
-    for field_name, field in kind.model_fields.items():
-        if field_name in ("hyperparameters", "ranges", "records"):
+
+def add_flags(parser: argparse.ArgumentParser, kind: type[Settings]) -> None:
+    """Give the parser a flag for every setting of that kind, and hyperparameter if it has them."""
+    for name, field in kind.model_fields.items():
+        if name in _WITHOUT_FLAG:
             continue
-        flags = [_flag(field_name)] + (["--n-steps"] if field_name == "n_steps_per_sample" else [])
-        shown = f"{field.description} (default {field.default})"
+        flags = [_flag(name), *([_SHORT[name]] if name in _SHORT else [])]
         if field.annotation is bool:
             parser.add_argument(*flags, action="store_true", help=field.description)
         else:
-            parser.add_argument(
-                *flags,
-                dest=field_name,
-                type=_type(field.annotation),
-                default=None,
-                metavar="X",
-                help=shown,
-            )
-    parser.set_defaults(command=command)
+            shown = f"{field.description} (default {field.default})"
+            _add(parser, *flags, dest=name, type=_type(field.annotation), help=shown)
     if "ranges" in kind.model_fields:
         parser.add_argument(
             "--range",
             dest="ranges",
             action="append",
             type=_range,
-            metavar="KNOB=LOW:HIGH",
+            metavar="NAME=LOW:HIGH",
             help=f"{kind.model_fields['ranges'].description}; may be repeated",
         )
-    if "hyperparameters" not in kind.model_fields:
-        return parser
-    knobs = parser.add_argument_group("hyperparameters")
-    for knob in {
-        knob.name: knob for solver in SOLVERS.values() for knob in solver.knobs()
-    }.values():
-        shown = f"{knob.doc}; {knob.range_text} (default {knob.default:g})"
-        action = _Once if knob.aliases else "store"
-        knobs.add_argument(
-            _flag(knob.name), action=action, type=knob.type, default=None, metavar="X", help=shown
-        )
-        for alias, bare in knob.aliases.items():
-            options = {} if bare is None else {"nargs": "?", "const": bare}
-            knobs.add_argument(
-                _flag(alias),
-                dest=knob.name,
-                action=_Once,
-                type=knob.type,
-                default=None,
-                metavar="X",
-                help=f"{_flag(knob.name)} as published scripts call it",
-                **options,
-            )
-    for choice in (choice for solver in SOLVERS.values() for choice in solver.choices()):
-        shown = f"{choice.doc} (default {choice.default})"
-        knobs.add_argument(_flag(choice.name), choices=choice.values, default=None, help=shown)
-    return parser
+    if "hyperparameters" in kind.model_fields:
+        group = parser.add_argument_group("hyperparameters")
+        numbers, choices = _declared()
+        for number in numbers.values():
+            _add_number(group, number)
+        for choice in choices.values():
+            shown = f"{choice.doc} (default {choice.default})"
+            group.add_argument(_flag(choice.name), choices=choice.values, help=shown)
+
+
+def _declared() -> tuple[dict[str, Hyperparameter], dict[str, Choice]]:
+    """The hyperparameters of all solvers by name: numbers, and choices."""
+    solvers = SOLVERS.values()
+    numbers = {number.name: number for solver in solvers for number in solver.tunable()}
+    return numbers, {choice.name: choice for solver in solvers for choice in solver.choices()}
+
+
+def _add_number(group: Any, number: Hyperparameter) -> None:
+    """Add the flag of a hyperparameter, and those that published scripts know it by."""
+    shown = f"{number.doc}; {number.range_text} (default {number.default:g})"
+    action = _Once if number.aliases else "store"
+    _add(group, _flag(number.name), action=action, type=number.type, help=shown)
+    for alias, bare in number.aliases.items():
+        optional = {} if bare is None else {"nargs": "?", "const": bare}
+        shown = f"{_flag(number.name)} as published scripts call it"
+        given = {"dest": number.name, "action": _Once, "type": number.type, "help": shown}
+        _add(group, _flag(alias), **given, **optional)
+
+
+def _add(parser: Any, *flags: str, **options: Any) -> None:
+    parser.add_argument(*flags, default=None, metavar="X", **options)
 
 
 class _Once(argparse.Action):
-    """Keeps a value under the name of its knob, which may not have been given already."""
+    """Keeps a value under the name of its hyperparameter, which may not have been given already."""
 
     def __call__(
         self, parser: Any, namespace: Any, values: Any, option_string: str | None = None
@@ -95,7 +87,7 @@ def _range(text: str) -> tuple[str, list[float]]:
         low, high = (float(part) for part in span.split(":"))
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"{text!r}: expected KNOB=LOW:HIGH, as in escape_delta=0.01:1.0"
+            f"{text!r}: expected NAME=LOW:HIGH, as in escape_delta=0.01:1.0"
         ) from None
     return name.replace("-", "_"), [low, high]
 
@@ -107,10 +99,8 @@ def _flag(name: str) -> str:
 def _type(annotation: Any) -> type:
     if typing.get_origin(annotation) is dict:
         return str  # JSON, which the settings read
-    plain = [
-        kind for kind in typing.get_args(annotation) or (annotation,) if kind is not type(None)
-    ]
-    return plain[0]
+    parts = typing.get_args(annotation) or (annotation,)
+    return next(part for part in parts if part is not type(None))
 
 
 def settings_of(kind: type[Settings], options: argparse.Namespace) -> Any:
@@ -119,16 +109,12 @@ def settings_of(kind: type[Settings], options: argparse.Namespace) -> Any:
     Raises:
         InputError: when a value can't be used.
     """
-    given = {k: v for k, v in vars(options).items() if v is not None}
+    given = {name: value for name, value in vars(options).items() if value is not None}
     if "ranges" in given:
         given["ranges"] = dict(given["ranges"])
-    names = {
-        declared.name
-        for solver in SOLVERS.values()
-        for declared in (*solver.knobs(), *solver.choices())
-    }
     values = {name: given[name] for name in kind.model_fields if name in given}
-    is_taken = "hyperparameters" in kind.model_fields
-    knobs = {name: given[name] for name in names - set(kind.model_fields) if name in given}
-    knobs = knobs if is_taken else {}
-    return kind.read(values | ({"hyperparameters": knobs} if knobs else {}))
+    if "hyperparameters" in kind.model_fields:
+        numbers, choices = _declared()
+        chosen = {name: given[name] for name in (*numbers, *choices) if name in given}
+        values |= {"hyperparameters": chosen} if chosen else {}
+    return kind.read(values)

@@ -1,4 +1,4 @@
-"""Many workers on one storage: places, claims, retries, databases in trouble.
+"""Many workers on one storage: slots, workers and their heartbeats, retries, databases in trouble.
 
 Never: chemistry; it does not know what a trial is about.
 """

@@ -1,7 +1,6 @@
 """A storage that is asked again when its database is in trouble, and its errors without secrets.
 
 Nothing of kinds of storages, which is `storage`'s. No message of this module holds a password.
-Floor 3.
 """
 
 from __future__ import annotations
@@ -53,10 +52,10 @@ def _is_unavailable(error: BaseException) -> bool:
 def is_race(error: BaseException) -> bool:
     """Whether making the tables failed because another process was making them."""
     text = str(error).lower()
-    told = ("already exists", "duplicate", "unique", "locked", "no such table", "starting up")
+    signs = ("already exists", "duplicate", "unique", "locked", "no such table", "starting up")
     lost = ("more than one", "does not exist", "concurrently")
     return isinstance(error, sqlalchemy.exc.DBAPIError | RuntimeError | AssertionError) and any(
-        word in text for word in told + lost
+        word in text for word in signs + lost
     )
 
 
@@ -75,10 +74,10 @@ def reason(error: BaseException) -> str:
     return line if "://" not in line else type(error).__name__
 
 
-def persist(
+def retry(
     call: Callable[[], Any],
     is_worth_it: Callable[[BaseException], bool],
-    patience_s: float,
+    timeout_s: float,
     on_wait: Callable[[BaseException, float], None],
 ) -> Any:
     """What the call returns, tried again with growing pauses while its errors are worth it."""
@@ -88,29 +87,29 @@ def persist(
             return call()
         except Exception as error:
             elapsed = time.monotonic() - started
-            if not is_worth_it(error) or elapsed >= patience_s:
+            if not is_worth_it(error) or elapsed >= timeout_s:
                 raise
             on_wait(error, elapsed)
-        time.sleep(min(pause * random.uniform(0.5, 1.5), patience_s))  # not all at once again
+        time.sleep(min(pause * random.uniform(0.5, 1.5), timeout_s))  # not all at once again
         pause = min(2 * pause, 5.0)
 
 
-class Patient(BaseStorage):
+class RetryingStorage(BaseStorage):
     """A storage whose every call is tried again with backoff when the database is in trouble.
 
     Raises:
-        StorageLostError: from any call, when that has not helped for `patience_s`.
+        StorageLostError: from any call, when that has not helped for `timeout_s`.
     """
 
     def __init__(
         self,
         storage: BaseStorage,
         shown: str,
-        patience_s: float,
+        timeout_s: float,
         wal: Path | None = None,
         file: Path | None = None,
     ) -> None:
-        self.storage, self.shown, self.patience_s, self.wal = storage, shown, patience_s, wal
+        self.storage, self.shown, self.timeout_s, self.wal = storage, shown, timeout_s, wal
         self.file, self._opened = file, _which(file)
 
     def set_trial_state_values(self, *args: Any, **kwargs: Any) -> bool:
@@ -123,11 +122,7 @@ class Patient(BaseStorage):
         return answer
 
     def _require_file(self) -> None:
-        """Nothing, when the file is still the one that was opened: no other may be written to.
-
-        Raises:
-            StorageLostError: when it is not.
-        """
+        """Raise StorageLostError unless the file is still the one that was opened."""
         if self._opened is not None and _which(self.file) not in (self._opened, _UNKNOWN):
             raise StorageLostError(
                 f"storage {self.shown}: its file was removed or replaced while the study ran,"
@@ -143,7 +138,7 @@ class Patient(BaseStorage):
                 was_told = True
                 tqdm.write(  # on a line of its own, where a progress bar stands
                     f"storage {self.shown}: no answer ({reason(error)});"
-                    f" trying again for {self.patience_s:.0f} s",
+                    f" trying again for {self.timeout_s:.0f} s",
                     file=sys.stderr,
                 )
 
@@ -158,17 +153,12 @@ class Patient(BaseStorage):
                 raise
 
         try:
-            return persist(
-                call,
-                is_trouble,
-                self.patience_s,
-                tell,
-            )
+            return retry(call, is_trouble, self.timeout_s, tell)
         except Exception as error:
             if not is_trouble(error):
                 raise
             raise StorageLostError(
-                f"storage {self.shown}: no answer for {self.patience_s:.0f} s ({reason(error)});"
+                f"storage {self.shown}: no answer for {self.timeout_s:.0f} s ({reason(error)});"
                 " what it holds is safe, --resume goes on"
             ) from None
 
@@ -188,13 +178,13 @@ def _which(file: Path | None) -> tuple[int, int] | None:
 
 
 def _forward(name: str) -> Callable[..., Any]:
-    def call(self: Patient, *args: Any, **kwargs: Any) -> Any:
+    def call(self: RetryingStorage, *args: Any, **kwargs: Any) -> Any:
         return self._ask(name, *args, **kwargs)
 
     return call
 
 
 for _name in [n for n in dir(BaseStorage) if callable(getattr(BaseStorage, n))]:
-    if not _name.startswith("_") and _name not in vars(Patient):
-        setattr(Patient, _name, _forward(_name))
-Patient.__abstractmethods__ = frozenset()
+    if not _name.startswith("_") and _name not in vars(RetryingStorage):
+        setattr(RetryingStorage, _name, _forward(_name))
+RetryingStorage.__abstractmethods__ = frozenset()

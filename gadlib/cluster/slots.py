@@ -1,8 +1,8 @@
-"""Which trials a study of so many trials has room for, told from the list of its trials alone.
+"""Which trials a study of so many trials has room for, known from the list of its trials alone.
 
-A trial that failed and those that try it again are one chain, and hold one place: that of the first
-of them, whose number no other trial has. So every process comes to the same answer without asking
-another. Floor 3.
+A trial that failed and those that try it again are one chain, and hold one slot. The slot has the
+number of the first of them, which no other trial has. So every process comes to the same answer
+without asking another.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 """A pruned trial is decided: it can't be the best."""
 
 MAX_DEATHS = 3
-"""A trial during which that many workers died is not tried again."""
-
+"""A trial during which that many workers died is not tried again: it may be what kills them."""
 
 MAX_STALLS = 3
 """A trial that was ended in order that often in a row, with no sample done, is not tried again."""
@@ -27,7 +26,7 @@ def history(trial: FrozenTrial) -> list[int]:
     return trial.system_attrs.get("retry_history", [])
 
 
-def first(trial: FrozenTrial) -> int:
+def slot_of(trial: FrozenTrial) -> int:
     """The number of the first trial of its chain."""
     return (history(trial) or [trial.number])[0]
 
@@ -49,26 +48,27 @@ def is_over(trial: FrozenTrial) -> bool:
     return bool(attrs.get("surplus") or attrs.get("twin")) or is_given_up
 
 
-def taken(trials: Iterable[FrozenTrial]) -> set[int]:
-    """The places that are taken, by the numbers of the first trials of their chains."""
+def taken_slots(trials: Iterable[FrozenTrial]) -> set[int]:
+    """The slots that are taken."""
     chains: dict[int, list[FrozenTrial]] = {}
     for trial in trials:
-        chains.setdefault(first(trial), []).append(trial)
-    return {place for place, chain in chains.items() if _is_live(chain)}
+        chains.setdefault(slot_of(trial), []).append(trial)
+    return {slot for slot, chain in chains.items() if _is_live(chain)}
 
 
 def _is_live(chain: Sequence[FrozenTrial]) -> bool:
-    failed = [t for t in chain if t.state is TrialState.FAIL and not t.user_attrs.get("twin")]
-    twins = sum(bool(t.user_attrs.get("twin")) for t in chain)
-    if len(failed) + twins < len(chain):
+    """Whether a trial of the chain is decided, running or queued, or will be queued again."""
+    retries = [t for t in chain if not t.user_attrs.get("twin")]
+    failed = [t for t in retries if t.state is TrialState.FAIL]
+    if len(failed) < len(retries):
         return True
     return not failed or not is_over(max(failed, key=lambda t: t.number))
 
 
-def has_place(trial: FrozenTrial, trials: Iterable[FrozenTrial], n_trials: int) -> bool:
-    """Whether the trial is among the first `n_trials`, those that have no place left out."""
-    mine = first(trial)
-    return sum(place < mine for place in taken(trials)) < n_trials
+def has_slot(trial: FrozenTrial, trials: Iterable[FrozenTrial], n_trials: int) -> bool:
+    """Whether the trial is among the first `n_trials`, given-up chains not counted."""
+    mine = slot_of(trial)
+    return sum(slot < mine for slot in taken_slots(trials)) < n_trials
 
 
 def is_twin(trial: FrozenTrial, trials: Iterable[FrozenTrial]) -> bool:

@@ -1,73 +1,60 @@
-"""Who runs which trial: the workers of a study share out exactly as many trials as were asked for.
+"""The workers of a study, who share out exactly as many trials as were asked for.
 
-Every worker is a line in the study's attributes with a sign of life; a trial carries its worker's
-name. A trial is created first and run only if it has a place (`places`): numbers are given out one
-by one by every storage, so no two workers can both take the last. A trial that is interrupted, or
-whose worker has died, is ended as failed by exactly one process and queued again with its
-parameters. Floor 4.
+Every worker keeps a sign of life in the study's attributes (`heartbeats`); a trial carries its
+worker's name. A trial is created first and run only if it has a slot (`slots`): numbers are given
+out one by one by every storage, so no two workers can both take the last. A trial that is
+interrupted, or whose worker has died, is ended as failed by exactly one process and queued again
+with its parameters.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import random
-import socket
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import datetime
 from typing import Any
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from gadlib.cluster.heartbeats import (
+    is_alive,
+    now,
+    read_workers,
+    this_machine,
+    this_process,
+    write_worker,
+)
 from gadlib.cluster.slots import (
     DONE,
     deaths,
-    has_place,
+    has_slot,
     history,
     is_over,
     is_twin,
     lost,
     stalls,
-    taken,
+    taken_slots,
 )
-from gadlib.files.shapes import Worker, fit
-from gadlib.settings.reading import InputError
 
-_WORKER = "worker:"
-_SETTLED_S = 60.0
+_QUEUED_S = 60.0
+"""Who failed a trial queues it again in the next moment; after that long it is another's to do."""
+
 _LOOK_S = 5.0
+"""How often to look for trials of dead workers, which costs a read of all trials."""
+
 _DOUBT_S = 30.0
-
-
-def this_machine() -> str:
-    """A name under which process numbers mean the same."""
-    parts = [socket.gethostname()]
-    for path in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
-        try:
-            link = Path(path)
-            parts.append(str(link.readlink()) if link.is_symlink() else link.read_text()[:8])
-        except OSError:
-            continue
-    return "/".join(parts)
-
-
-def _started(pid: int) -> str | None:
-    """When the process was started, in the kernel's ticks; None where there is none alive."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    except (OSError, IndexError):
-        return None
-    return None if fields[0] in "ZX" else fields[19]
+"""How long a worker elsewhere, or a trial that nobody signed, is watched before it counts as dead:
+clocks of two machines may differ, what this process itself saw does not depend on them."""
 
 
 @dataclass
-class Claims:
-    """One worker's view of a study of `n_trials` trials.
+class Worker:
+    """A worker of a study of `n_trials` trials: this process.
 
     Attributes:
         grace_s: seconds without a sign of life after which a worker counts as dead; clocks of
@@ -86,10 +73,9 @@ class Claims:
     _seen: dict[str, tuple[Any, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        pid = os.getpid()
-        machine = this_machine()
-        self.name = f"{machine.split('/')[0]}-{pid}-{random.SystemRandom().randrange(16**6):06x}"
-        self._about = {"machine": machine, "pid": pid, "ticks": _started(pid), "started": _now()}
+        self._about = this_process()
+        host, pid = self._about["machine"].split("/")[0], self._about["pid"]
+        self.name = f"{host}-{pid}-{random.SystemRandom().randrange(16**6):06x}"
         self.beat(force=True)
 
     def beat(self, *, force: bool = False, **more: Any) -> None:
@@ -97,12 +83,12 @@ class Claims:
         if not force and time.monotonic() - self._last_beat < self.grace_s / 6:
             return
         self._about |= {"beat": time.time(), "seed": self.seed, **more}
-        self.study.set_user_attr(_WORKER + self.name, self._about)
+        write_worker(self.study, self.name, self._about)
         self._last_beat = time.monotonic()
 
     def leave(self) -> None:
         """The last sign: this worker has ended in order."""
-        self.beat(force=True, ended=_now())
+        self.beat(force=True, ended=now())
 
     def trials(self) -> list[FrozenTrial]:
         """The trials as they are in the storage now."""
@@ -113,13 +99,13 @@ class Claims:
         """Trials that are decided, whoever ran them."""
         return sum(t.state in DONE for t in self.trials())
 
-    def claim(self) -> Trial | None:
+    def ask(self) -> Trial | None:
         """The next trial, this worker's to run; None when others have all there are to run."""
         trials = self.trials()
         if sum(t.state in DONE for t in trials) >= self.n_trials:
             return None
         is_queued = any(t.state is TrialState.WAITING for t in trials)
-        if not is_queued and len(taken(trials)) >= self.n_trials:
+        if not is_queued and len(taken_slots(trials)) >= self.n_trials:
             return None
         trial = self.study.ask()
         with contextlib.suppress(UpdateFinishedTrialError):  # slept, and was taken for dead
@@ -128,7 +114,7 @@ class Claims:
             this = trials[trial.number]
             if is_twin(this, trials):
                 trial.set_user_attr("twin", True)
-            elif has_place(this, trials, self.n_trials):
+            elif has_slot(this, trials, self.n_trials):
                 return trial
             else:
                 trial.set_user_attr("surplus", True)
@@ -188,7 +174,7 @@ class Claims:
 
         As by Optuna's RetryHeartbeatStaleTrialCallback, whose attributes these are.
         """
-        if is_over(trial) or not has_place(trial, self.trials(), self.n_trials):
+        if is_over(trial) or not has_slot(trial, self.trials(), self.n_trials):
             return False
         numbers = [*history(trial), trial.number]
         kept = {"failed_trial": numbers[0], "retry_history": numbers}
@@ -212,7 +198,8 @@ class Claims:
         if not force and time.monotonic() - self._last_recovery < pause:
             return 0
         self._last_recovery = time.monotonic()
-        trials, known = self.trials(), workers(self.study)  # in this order: no trial has no worker
+        trials = self.trials()
+        known = read_workers(self.study)  # read after the trials, so that none is of an unknown one
         others = [worker for name, worker in known.items() if name != self.name]
         is_alone = not any(is_alive(worker, self.grace_s) for worker in others)
         n = 0
@@ -249,7 +236,7 @@ class Claims:
         if by != self.name and is_alive(known.get(by, {}), self.grace_s) is False:
             return True
         ended = trial.datetime_complete
-        return ended is not None and datetime.now().timestamp() - ended.timestamp() > _SETTLED_S
+        return ended is not None and datetime.now().timestamp() - ended.timestamp() > _QUEUED_S
 
     @property
     def _doubt_s(self) -> float:
@@ -266,38 +253,3 @@ class Claims:
 def _is_in(trial: FrozenTrial, name: str) -> bool:
     kind = trial.distributions[name]
     return kind._contains(kind.to_internal_repr(trial.params[name]))
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def workers(study: optuna.Study) -> dict[str, dict[str, Any]]:
-    """What each worker of the study has said of itself, by its name; nothing, where that is none.
-
-    Of such a worker is not known whether it lives.
-    """
-    return {
-        name.removeprefix(_WORKER): about if _is_sound(about) else {}
-        for name, about in study.user_attrs.items()
-        if name.startswith(_WORKER)
-    }
-
-
-def _is_sound(about: Any) -> bool:
-    try:
-        fit(Worker, about, "worker")
-    except InputError:
-        return False
-    return True
-
-
-def is_alive(worker: Mapping[str, Any], grace_s: float) -> bool | None:
-    """Whether the worker lives, by its process here, elsewhere by its last sign; None: unknown."""
-    if not worker:
-        return None
-    if worker.get("ended"):
-        return False
-    if worker["machine"] == this_machine():
-        return worker["ticks"] is not None and _started(worker["pid"]) == worker["ticks"]
-    return abs(time.time() - worker["beat"]) < grace_s

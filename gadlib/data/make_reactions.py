@@ -27,14 +27,14 @@ import h5py
 import networkx as nx
 import numpy as np
 import torch
-from ase.symbols import Symbols
 from numpy.random import Generator
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDistGeom
 
 from gadlib import calculators
-from gadlib.data import paths
-from gadlib.data.paths import Surface, Unsuitable, aligned, descend, drive, follow, is_same, propose
+from gadlib.data import paths, reactions
+from gadlib.data.paths import Surface, Unsuitable, aligned, descend, drive, follow, propose
+from gadlib.data.reactions import CRITERIA, Reaction, hill, require_new, require_reaction
 from gadlib.molecules import bonds as chemistry
 from gadlib.units import frequency_cm1
 
@@ -57,26 +57,6 @@ MAX_ROUNDS = 60
 
 
 @dataclass(frozen=True)
-class Criteria:
-    """What a reaction must satisfy to be kept; the file carries these numbers."""
-
-    max_force: float = 0.005  # eV/A on any atom, at all three points
-    min_imaginary_cm1: float = 100.0
-    min_barrier: float = 0.1  # eV, seen from either side
-    max_barrier: float = 6.0
-    max_fragment_gap: float = 3.5  # A between the fragments of a product
-    max_two_fragment_products: int = 6
-    duplicate_energy: float = 0.05  # eV between saddles of isomorphic reactions: the same saddle
-    max_per_formula: int = 5
-    max_per_molecule: int = 3
-    min_atoms: int = 4
-    max_atoms: int = 15
-
-
-CRITERIA = Criteria()
-
-
-@dataclass(frozen=True)
 class Molecule:
     """A molecule of the library at its minimum, with random numbers of its own."""
 
@@ -84,52 +64,6 @@ class Molecule:
     surface: Surface
     positions: np.ndarray
     rng: Generator
-
-
-@dataclass(frozen=True)
-class Reaction:
-    """Reactant, transition state and product in this order, on common axes."""
-
-    smiles: str
-    numbers: np.ndarray
-    positions: np.ndarray
-    energy: np.ndarray
-    forces: np.ndarray
-    graphs: tuple[nx.Graph, nx.Graph]
-    imaginary_cm1: float
-
-    @property
-    def formula(self) -> str:
-        """In Hill's order."""
-        return hill(self.numbers)
-
-    @property
-    def n_product_fragments(self) -> int:
-        """The number of molecules in the product."""
-        return nx.number_connected_components(self.graphs[1])
-
-    def is_duplicate_of(self, other: Reaction) -> bool:
-        """Whether both join isomorphic ends over a saddle of about the same energy."""
-        if self.formula != other.formula:
-            return False
-        if abs(self.energy[1] - other.energy[1]) > CRITERIA.duplicate_energy:
-            return False
-        (a, b), (c, d) = self.graphs, other.graphs
-        return (is_same(a, c) and is_same(b, d)) or (is_same(a, d) and is_same(b, c))
-
-
-def hill(numbers: np.ndarray) -> str:
-    """The formula in Hill's order."""
-    return Symbols(numbers).get_chemical_formula("hill")
-
-
-def fragment_gap(graph: nx.Graph, positions: np.ndarray) -> float:
-    """The smallest distance in angstrom between two fragments; 0 when there is one."""
-    parts = [sorted(part) for part in nx.connected_components(graph)]
-    if len(parts) == 1:
-        return 0.0
-    apart = positions[parts[0]][:, None] - np.delete(positions, parts[0], axis=0)
-    return float(np.linalg.norm(apart, axis=-1).min())
 
 
 def find_reaction(molecule: Molecule) -> Reaction:
@@ -169,31 +103,6 @@ def find_reaction(molecule: Molecule) -> Reaction:
     return reaction
 
 
-def require_reaction(reaction: Reaction) -> None:
-    """Nothing, when the ends and the barriers are acceptable; else raises `Unsuitable`."""
-    reactant, product = reaction.graphs
-    if is_same(reactant, product):
-        raise Unsuitable("both ends have the same bonds")
-    barriers = reaction.energy[1] - reaction.energy[[0, 2]]
-    if barriers.min() < CRITERIA.min_barrier:
-        raise Unsuitable("barrier too low")
-    if barriers.max() > CRITERIA.max_barrier:
-        raise Unsuitable("barrier too high")
-    if not nx.is_connected(reactant) or reaction.n_product_fragments > 2:
-        raise Unsuitable("ends in fragments")
-    if fragment_gap(product, reaction.positions[2]) > CRITERIA.max_fragment_gap:
-        raise Unsuitable("fragments drift off")
-
-
-def require_new(reaction: Reaction, known: Sequence[Reaction]) -> None:
-    """Nothing, when the reaction adds to the known ones; else raises `Unsuitable`."""
-    if any(reaction.is_duplicate_of(other) for other in known):
-        raise Unsuitable("duplicate")
-    n_two = sum(other.n_product_fragments == 2 for other in known)
-    if reaction.n_product_fragments == 2 and n_two >= CRITERIA.max_two_fragment_products:
-        raise Unsuitable("enough two-fragment products")
-
-
 def build_molecules(seed: int) -> Iterator[Molecule]:
     """The library, relaxed."""
     calculator = calculators.get("scine", functional=LEVEL)
@@ -214,7 +123,7 @@ def build_molecules(seed: int) -> Iterator[Molecule]:
 
 def collect(seed: int, count: int) -> tuple[list[Reaction], Counter[str]]:
     """The first `count` reactions of rounds over the library, and why attempts were rejected."""
-    reactions: list[Reaction] = []
+    found: list[Reaction] = []
     rejected: Counter[str] = Counter()
     per_formula: Counter[str] = Counter()
     per_molecule: Counter[str] = Counter()
@@ -224,25 +133,25 @@ def collect(seed: int, count: int) -> tuple[list[Reaction], Counter[str]]:
         is_full = per_formula[formula] >= CRITERIA.max_per_formula
         if is_full or per_molecule[molecule.smiles] >= CRITERIA.max_per_molecule:
             continue
-        if len(reactions) == count:
+        if len(found) == count:
             break
         try:
             reaction = find_reaction(molecule)
-            require_new(reaction, reactions)
+            require_new(reaction, found)
         except Unsuitable as reason:
             rejected[str(reason)] += 1
             continue
-        reactions.append(reaction)
+        found.append(reaction)
         per_formula[formula] += 1
         per_molecule[molecule.smiles] += 1
-        logging.info("%d %s %s", len(reactions), formula, np.round(np.diff(reaction.energy), 2))
-    return reactions, rejected
+        logging.info("%d %s %s", len(found), formula, np.round(np.diff(reaction.energy), 2))
+    return found, rejected
 
 
-def split_by_formula(reactions: Sequence[Reaction]) -> dict[str, list[str]]:
+def split_by_formula(found: Sequence[Reaction]) -> dict[str, list[str]]:
     """The formulas of each split: by size, each to the split that lacks most reactions so far."""
-    sizes = Counter(reaction.formula for reaction in reactions)
-    n_atoms = {reaction.formula: len(reaction.numbers) for reaction in reactions}
+    sizes = Counter(reaction.formula for reaction in found)
+    n_atoms = {reaction.formula: len(reaction.numbers) for reaction in found}
     splits: dict[str, list[str]] = {name: [] for name in SPLITS}
     filled: Counter[str] = Counter()
     for formula in sorted(sizes, key=lambda f: (n_atoms[f], f)):
@@ -281,8 +190,8 @@ def provenance(seed: int, count: int) -> dict[str, str | int]:
         "level_of_theory": f"{LEVEL} (3ob-3-1 parameters), SCINE Sparrow; gas phase, singlet",
         "units": "angstrom, eV, eV/angstrom",
         "script": "gadlib.data.make_reactions",
-        "script_sha256": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
-        "paths_sha256": hashlib.sha256(Path(paths.__file__).read_bytes()).hexdigest(),
+        "script_sha256": _sha256_of(__file__, reactions.__file__),
+        "paths_sha256": _sha256_of(paths.__file__),
         "command": f"python -m gadlib.data.make_reactions --seed {seed} --count {count}",
         "seed": seed,
         "versions": json.dumps({"python": platform.python_version(), **versions}),
@@ -291,13 +200,18 @@ def provenance(seed: int, count: int) -> dict[str, str | int]:
     }
 
 
-def write(path: Path, reactions: Sequence[Reaction], attributes: dict[str, str | int]) -> None:
+def _sha256_of(*files: str) -> str:
+    """The checksum of files, one after the other."""
+    return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
+
+
+def write(path: Path, found: Sequence[Reaction], attributes: dict[str, str | int]) -> None:
     """The file: reactions numbered as found, and the three splits as soft links by formula."""
     with h5py.File(path, "w", libver=("v110", "v110")) as file:  # half the size of the old format
         file.attrs.update(attributes)
-        for i, reaction in enumerate(reactions):
+        for i, reaction in enumerate(found):
             write_reaction(file.create_group(f"data/{reaction.formula}/rxn{i:04d}"), reaction)
-        for name, formulas in split_by_formula(reactions).items():
+        for name, formulas in split_by_formula(found).items():
             split = file.create_group(name)
             for formula in formulas:
                 split[formula] = h5py.SoftLink(f"/data/{formula}")
@@ -313,11 +227,11 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     rdBase.DisableLog("rdApp.*")
     torch.set_num_threads(1)
-    reactions, rejected = collect(arguments.seed, arguments.count)
+    found, rejected = collect(arguments.seed, arguments.count)
     attributes = provenance(arguments.seed, arguments.count)
     attributes["rejected_attempts"] = json.dumps(dict(sorted(rejected.items())))
-    write(arguments.out, reactions, attributes)
-    logging.info("%d reactions; rejected attempts: %s", len(reactions), rejected)
+    write(arguments.out, found, attributes)
+    logging.info("%d reactions; rejected attempts: %s", len(found), rejected)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The page on which searches are started, watched, stopped, compared and swept; no notebook needed.
 
-`page` puts it together; `background`, `series`, `knobs`, `choice` and `sweep` know no widget. The
-process that searches are forked from imports this package, so that nothing is imported here. Floor
-5.
+`page` builds it; what `tasks` and `sliders` hold knows no widget. Nothing is imported here: the
+process that searches are forked from imports this package.
+
+Never: a result of its own; what the page searches, a notebook and the command can search too.
 """

@@ -1,7 +1,4 @@
-"""The left column of the page: what is searched, how, and a slider for every hyperparameter.
-
-Floor 5.
-"""
+"""The left column of the page: what is searched, how, and a slider for every hyperparameter."""
 
 from __future__ import annotations
 
@@ -21,8 +18,9 @@ from gadlib.explore.sliders import (
 )
 from gadlib.explore.tasks.background import Task
 from gadlib.explore.tasks.choice import ANCHORS, Molecule, potentials, recipe, task_of
-from gadlib.molecules.starting_points import MAX_NOISE, parse_start
-from gadlib.settings.hyperparameters import SOLVERS, Knob
+from gadlib.molecules.recipes import MAX_NOISE, parse_start
+from gadlib.settings.declarations import Hyperparameter
+from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import ExploreSettings, SearchSettings
 from gadlib.solver.criteria import CRITERIA
@@ -32,12 +30,12 @@ _LABEL = {"description_width": "190px"}
 _MAX_WHOLE = 2**53 - 1  # of a browser
 
 
-def knob_slider(knob: Knob) -> Any:
+def make_slider(hyperparameter: Hyperparameter) -> Any:
     """The slider of one hyperparameter, at its default."""
-    form = slider_of(knob)
+    form = slider_of(hyperparameter)
     common: dict[str, Any] = {
-        "description": label_of(knob),
-        "tooltip": tooltip_of(knob),
+        "description": label_of(hyperparameter),
+        "tooltip": tooltip_of(hyperparameter),
         "readout_format": form.readout,
         "style": _LABEL,
         "layout": WIDE,
@@ -47,18 +45,18 @@ def knob_slider(knob: Knob) -> Any:
         "step": form.step,
     }
     if form.is_log:
-        return w.FloatLogSlider(value=knob.default, base=10, **common)
+        return w.FloatLogSlider(value=hyperparameter.default, base=10, **common)
     if form.is_whole:
-        return w.IntSlider(value=int(knob.default), **common)
-    return w.FloatSlider(value=knob.default, **common)
+        return w.IntSlider(value=int(hyperparameter.default), **common)
+    return w.FloatSlider(value=hyperparameter.default, **common)
 
 
-class KnobSliders:
+class SolverSliders:
     """The sliders of one solver, and a list for each of its settings that is a word.
 
     Attributes:
-        solver: whose knobs they are.
-        sliders: by the name of the knob.
+        solver: whose hyperparameters they are.
+        sliders: by the name of the hyperparameter.
         choices: by the name of the setting.
         box: the widget that shows them.
     """
@@ -66,8 +64,8 @@ class KnobSliders:
     def __init__(self, solver: str) -> None:
         self.solver = solver
         kind = SOLVERS[solver]
-        self._knobs = {knob.name: knob for knob in kind.knobs()}
-        self.sliders = {name: knob_slider(knob) for name, knob in self._knobs.items()}
+        self._declared = {each.name: each for each in kind.tunable()}
+        self.sliders = {name: make_slider(each) for name, each in self._declared.items()}
         self.choices = {
             c.name: _dropdown(c.name, c.values, c.default, c.doc) for c in kind.choices()
         }
@@ -83,26 +81,26 @@ class KnobSliders:
     def _number_of(self, name: str) -> float | int:
         place = self.sliders[name].value
         before, given = self._given.get(name, (None, 0.0))
-        return given if place == before else value_of(self._knobs[name], place)
+        return given if place == before else value_of(self._declared[name], place)
 
     def show(self, values: Mapping[str, float | int | str]) -> None:
-        """Nothing; the named ones are set, and a slider whose range ends before its value grows."""
+        """Set the named ones; a slider whose range ends before its value grows."""
         for name, value in values.items():
             if name in self.choices:
                 self.choices[name].value = value
                 continue
-            knob, slider = self._knobs[name], self.sliders[name]
-            shown = value_of(knob, float(value))
-            end = math.log10(shown) if knob.log else shown
+            hyperparameter, slider = self._declared[name], self.sliders[name]
+            shown = value_of(hyperparameter, float(value))
+            end = math.log10(shown) if hyperparameter.log else shown
             slider.min, slider.max = min(slider.min, end), max(slider.max, end)
-            slider.value = int(shown) if slider_of(knob).step == 1 else shown
-            self._given[name] = slider.value, knob.type(value)
+            slider.value = int(shown) if slider_of(hyperparameter).step == 1 else shown
+            self._given[name] = slider.value, hyperparameter.type(value)
 
     def reset(self) -> None:
-        """Nothing; everything is at its default."""
+        """Set everything to its default."""
         kind = SOLVERS[self.solver]
         self.show(
-            {declared.name: declared.default for declared in (*kind.knobs(), *kind.choices())}
+            {declared.name: declared.default for declared in (*kind.tunable(), *kind.choices())}
         )
 
 
@@ -124,54 +122,37 @@ class Controls:
         is_fixed = molecules[0].start is not None
         self.molecule = _dropdown("reaction", names, 0, "what is searched; type to find one")
         self.anchor = _dropdown("start", ANCHORS, anchor, "where the search starts")
-        self.noise = w.FloatSlider(
-            value=noise,
-            min=0,
-            max=max(noise, MAX_NOISE / 2),
-            step=0.05,
-            description="noise (Å)",
-            tooltip="standard deviation of the Gaussian noise on every coordinate of the start",
-            style=_LABEL,
-            layout=WIDE,
-            continuous_update=False,
-            disabled=is_fixed,
-        )
-        self.anchor.disabled = is_fixed
+        self.noise = _noise_slider(noise)
+        self.anchor.disabled = self.noise.disabled = is_fixed
         self.seed = _number("noise seed", settings.noise_seed, "draws the noise of the start", 0)
         self.potential = _dropdown(
             "calculator", list(self._potentials), next(iter(self._potentials)), "the potential"
         )
         self.solver = _dropdown("solver", list(SOLVERS), settings.solver, "the step rule")
         self.criterion = _dropdown(
-            "criterion", CRITERIA, settings.criterion, "what ends a search; all three are judged"
+            "criterion", tuple(CRITERIA), settings.criterion, "what ends a search; all are judged"
         )
         self.n_steps = _number(
             "steps at most", settings.n_steps_per_sample, "then the search ends without success", 1
         )
-        self._knobs = {name: KnobSliders(name) for name in SOLVERS}
-        self.knobs.show(settings.hyperparameters)
+        self._sliders_of = {name: SolverSliders(name) for name in SOLVERS}
+        self.sliders.show(settings.hyperparameters)
         self.default_button = _button("Defaults", "every slider to its default")
         self.best_button = _button("Study's best", "every slider to the best values of the study")
-        self.study = w.Text(
-            value=settings.best or "",
-            placeholder="results .json, or .db",
-            continuous_update=False,
-            layout={"width": "160px"},
-            tooltip="where the study's best values are",
-        )
-        self._knob_box = w.VBox([self.knobs.box])
+        self.study = _study_field(settings.best or "")
+        self._slider_box = w.VBox([self.sliders.box])
         self.solver.observe(self._show_solver, "value")
-        self.default_button.on_click(lambda _: self.knobs.reset())
+        self.default_button.on_click(lambda _: self.sliders.reset())
         self.best_button.on_click(lambda _: self._show_best())
         choices = [self.molecule, self.anchor, self.noise, self.seed, self.potential, self.solver]
         buttons = w.HBox([self.default_button, self.best_button, self.study])
         rows = [*choices, self.criterion, self.n_steps, w.HTML("<b>Hyperparameters</b>"), buttons]
-        self.box = w.VBox([*rows, self._knob_box], layout={"width": "405px"})
+        self.box = w.VBox([*rows, self._slider_box], layout={"width": "405px"})
 
     @property
-    def knobs(self) -> KnobSliders:
+    def sliders(self) -> SolverSliders:
         """The sliders of the chosen solver."""
-        return self._knobs[self.solver.value]
+        return self._sliders_of[self.solver.value]
 
     @property
     def chosen(self) -> Molecule:
@@ -195,7 +176,7 @@ class Controls:
                 "solver": self.solver.value,
                 "criterion": self.criterion.value,
                 "n_steps_per_sample": self.n_steps.value,
-                "hyperparameters": self.knobs.values,
+                "hyperparameters": self.sliders.values,
             },
         )
 
@@ -204,22 +185,46 @@ class Controls:
         return given if shown == parse_start(given) else recipe(shown[0], round(shown[1], 3))
 
     def _show_solver(self, _: Any) -> None:
-        self._knob_box.children = [self.knobs.box]
+        self._slider_box.children = [self.sliders.box]
 
     def _show_best(self) -> None:
         where = self.study.value, self._settings.study_name
         try:
-            self.knobs.show(study_best(*where, self.solver.value))
-            told = tuned_for_else(*where, self.task().settings)
+            self.sliders.show(study_best(*where, self.solver.value))
+            note = tuned_for_else(*where, self.task().settings)
         except InputError as error:
             self.say(str(error))
             return
-        self.say(f"The sliders show the best values of the study. {told}".strip())
+        self.say(f"The sliders show the best values of the study. {note}".strip())
 
 
 def _dropdown(label: str, options: Any, value: Any, doc: str) -> Any:
     return w.Dropdown(
         options=options, value=value, description=label, tooltip=doc, style=_LABEL, layout=WIDE
+    )
+
+
+def _noise_slider(noise: float) -> Any:
+    return w.FloatSlider(
+        value=noise,
+        min=0,
+        max=max(noise, MAX_NOISE / 2),
+        step=0.05,
+        description="noise (Å)",
+        tooltip="standard deviation of the Gaussian noise on every coordinate of the start",
+        style=_LABEL,
+        layout=WIDE,
+        continuous_update=False,
+    )
+
+
+def _study_field(where: str) -> Any:
+    return w.Text(
+        value=where,
+        placeholder="results .json, or .db",
+        continuous_update=False,
+        layout={"width": "160px"},
+        tooltip="where the study's best values are",
     )
 
 

@@ -1,6 +1,6 @@
 """The page's figures as PNG: the curves of runs, and the map of a sweep.
 
-They are drawn without pyplot, because they are drawn beside the main thread. Floor 5.
+They are drawn without pyplot, because they are drawn beside the main thread.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from matplotlib.ticker import (
     StrMethodFormatter,
 )
 
-from gadlib.explore.tasks.series import REACH, Run
+from gadlib.explore.tasks.series import Run
 from gadlib.explore.tasks.sweep import Axis, Map
+from gadlib.report.searches.trajectory import REACH_LABELS
 from gadlib.report.style import (
     BLACK,
     BLUE,
@@ -118,7 +119,7 @@ class LiveCurves:
                 ("steps", run.points[-1].steps),
                 ("rise", np.nanmax(rise, initial=0.0)),
                 ("fall", np.nanmin(rise, initial=0.0)),
-                ("order", run.column("order").max()),
+                ("order", np.nanmax(run.column("order"), initial=0.0)),
             ):
                 while abs(value) > abs(self._ends[name]) and value * self._ends[name] > 0:
                     self._ends[name] *= 2
@@ -143,7 +144,7 @@ def _empty(runs: Sequence[Run], *, is_live: bool = False) -> tuple[Figure, np.nd
     figure.subplots_adjust(0.105, 0.075, 0.985, 0.97, wspace=0.3, hspace=0.12)
     energy, force, eigenvalues, order, reach, legend = axes.flat
     _scales(energy, force, eigenvalues, order)
-    labels = {run.settings.solver: REACH[run.settings.solver][1] for run in runs}
+    labels = {run.settings.solver: REACH_LABELS[run.settings.solver] for run in runs}
     label = next(iter(labels.values())) if len(labels) == 1 else "time step (Å²/eV)\nor radius (Å)"
     reach.set(yscale="log", ylabel=label)
     _plain(reach)
@@ -177,7 +178,7 @@ def _add(axes: np.ndarray, run: Run, colour: str) -> list[Line2D]:
         *reach.plot(x, run.column("reach"), **line),
     ]
     for ax in (energy, force, eigenvalues, order, reach):
-        for counter, style in (("escapes", "--"), ("attempt", ":")):
+        for counter, style in (("escapes", "--"), ("n_tries", ":")):
             lines += [
                 ax.axvline(step, color=colour, linestyle=style, linewidth=0.8, alpha=0.6)
                 for step in run.rises(counter)
@@ -218,14 +219,14 @@ def _legend(ax: Axes, runs: Sequence[Run], *, is_live: bool) -> None:
         (f"{FORCE_TOL:g} eV/Å, the bound of strict", "-", 0.8),
     ):
         ax.plot([], [], color=GREY, linestyle=style, linewidth=width, label=label)
-    for counter, style, label in (("escapes", "--", "escape"), ("attempt", ":", "next try")):
+    for counter, style, label in (("escapes", "--", "escape"), ("n_tries", ":", "next try")):
         if is_live or any(run.rises(counter) for run in runs):
             ax.plot([], [], color=GREY, linestyle=style, linewidth=0.8, label=f"{label} (upright)")
     ax.legend(loc="upper left", bbox_to_anchor=(-0.08, 0.92), **LEGEND)
 
 
 def draw_map(found: Map, n_steps: int) -> Figure:
-    """Steps at each value of one knob, or as a heat map over two; failures are crosses."""
+    """Steps against one hyperparameter, or as a heat map over two; failures are crosses."""
     figure, axes = panels(figure=Figure(figsize=(6.4, 3.9), layout="constrained"))
     ax = axes[0, 0]
     if np.isnan(found.steps).all():
@@ -248,7 +249,11 @@ def _draw_line(ax: Axes, found: Map) -> None:
         if chosen.any():
             shown = np.asarray(x)[chosen]
             ax.scatter(shown, steps[chosen], color=colour, marker=marker, label=label, zorder=3)
-    ax.set(xscale="log" if found.x.knob.log else "linear", xlabel=found.x.label, ylabel="steps")
+    ax.set(
+        xscale="log" if found.x.hyperparameter.log else "linear",
+        xlabel=found.x.label,
+        ylabel="steps",
+    )
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_ylim(bottom=0)
     ax.set_title("Steps until the search ended", loc="left")

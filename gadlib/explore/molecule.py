@@ -1,6 +1,6 @@
 """A molecule in three dimensions as a widget, with arrows; its drawing is `molecule.js` beside it.
 
-The script travels over the kernel's own connection: no request leaves the machine. Floor 5.
+The script travels over the kernel's own connection: no request leaves the machine.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class MoleculeView(anywidget.AnyWidget):
         caption: str = "",
         is_new: bool = False,
     ) -> None:
-        """Nothing; the molecule is drawn, where it `is_new` at a scale of its own."""
+        """Draw the molecule, at a scale of its own where it `is_new`."""
         batch = Batch.pack([positions], [atomic_numbers])
         pairs = np.argwhere(np.triu(bonds(batch)[0].numpy())).tolist()
         with self.hold_sync():

@@ -1,7 +1,4 @@
-"""The whole page: controls, search, runs and sweep; a sentence where something can't be used.
-
-Floor 5.
-"""
+"""The whole page: controls, search, runs and sweep; a sentence where something can't be used."""
 
 from __future__ import annotations
 
@@ -45,7 +42,7 @@ class Page:
         self._preparing.start()
 
     def say(self, sentence: str) -> None:
-        """Nothing; the sentence is shown above the page."""
+        """Show a sentence for the user above the page."""
         self.message.value = _notice(sentence) if sentence else ""
 
     def wait(self, timeout_s: float) -> bool:

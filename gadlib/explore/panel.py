@@ -1,6 +1,6 @@
 """A search in the background, watched by a thread that tells what comes, at most so often.
 
-Shared by the two panels that start work; it knows no widget. Floor 5.
+Shared by the two panels that start work; it knows no widget.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Watch:
         self._thread.start()
 
     def stop(self) -> None:
-        """Nothing; the work is ended, whatever it is at, and `finish` follows."""
+        """End the work, whatever it is at; `finish` follows."""
         self._is_stopped.set()
         if self._work is not None:
             self._work.stop()
@@ -72,7 +72,7 @@ class Panel:
         return self._is_running
 
     def stop(self) -> None:
-        """Nothing; the running work is ended, and what it told is kept."""
+        """End the running work and keep what it reported."""
         if self._watch is not None:
             self._watch.stop()
 

@@ -1,4 +1,4 @@
-"""The page's search: Run and Stop, live curves, the molecule, the runs that are kept. Floor 5."""
+"""The page's search: Run and Stop, live curves, the molecule, the runs that are kept."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from gadlib.explore.molecule import MoleculeView
 from gadlib.explore.panel import Panel, Throttle, Watch
 from gadlib.explore.tasks.background import Background, Ended, Refused, Task, search_tasks
 from gadlib.explore.tasks.choice import Molecule
-from gadlib.explore.tasks.series import Point, Run, run_row
+from gadlib.explore.tasks.series import Run, run_row
+from gadlib.report.searches.tries import tries_table
+from gadlib.screening.trajectories import Point
 from gadlib.settings.reading import InputError
 
 _CURVES_EVERY_S = 0.25
@@ -46,43 +48,44 @@ class SearchPanel(Panel):
             description="Stop", icon="stop", disabled=True, tooltip="end the search at once"
         )
         self.status = w.HTML()
+        self.tries = w.HTML()
         self.curves = w.Image(value=curves_png([]), format="png", layout={"width": "600px"})
         self.molecule = MoleculeView()
-        self.frame: Any = w.IntSlider(
-            min=0,
-            max=0,
-            description="frame",
-            tooltip="which moment is shown",
-            layout={"width": "300px"},
-        )
+        wide = {"width": "300px"}
+        doc = "which moment is shown"
+        self.frame: Any = w.IntSlider(min=0, max=0, description="frame", tooltip=doc, layout=wide)
         self._play: Any = w.Play(min=0, max=0, interval=120, layout={"width": "150px"})
-        w.jslink((self._play, "value"), (self.frame, "value"))
-        self.frame.observe(lambda _: self._draw_molecule(), "value")
         self.compare: Any = w.SelectMultiple(
             options=[], rows=4, layout={"width": "420px"}, tooltip="the runs that are drawn"
         )
-        self.compare.observe(lambda _: self._redraw(), "value")
         self.forget_button = w.Button(
             description="Forget", tooltip="drop the runs that are selected"
         )
         self._table = w.HTML()
-        self.run_button.on_click(lambda _: self.start())
-        self.stop_button.on_click(lambda _: self.stop())
-        self.forget_button.on_click(lambda _: self._forget())
+        self._curves_due = Throttle(_CURVES_EVERY_S)
+        self._molecule_due = Throttle(_MOLECULE_EVERY_S)
+        self._arrange()
+        self._connect()
+
+    def _arrange(self) -> None:
         buttons = w.HBox([self.run_button, self.stop_button])
-        view = w.VBox([self.molecule, w.HBox([self._play, self.frame])])
+        view = w.VBox([self.molecule, w.HBox([self._play, self.frame]), self.tries])
         self.bar = w.HBox([buttons, self.status])
         self.box = w.HBox(
             [self.curves, view], layout={"flex": "1 1 600px", "flex_flow": "row wrap"}
         )
         self.table_box = w.VBox([w.HBox([self.compare, self.forget_button]), self._table])
-        self._curves_due, self._molecule_due = (
-            Throttle(_CURVES_EVERY_S),
-            Throttle(_MOLECULE_EVERY_S),
-        )
+
+    def _connect(self) -> None:
+        w.jslink((self._play, "value"), (self.frame, "value"))
+        self.frame.observe(lambda _: self._draw_molecule(), "value")
+        self.compare.observe(lambda _: self._redraw(), "value")
+        self.run_button.on_click(lambda _: self.start())
+        self.stop_button.on_click(lambda _: self.stop())
+        self.forget_button.on_click(lambda _: self._forget())
 
     def start(self) -> None:
-        """Nothing; the search that the controls say is started, or a sentence tells why not."""
+        """Start the search that the controls say, or say in a sentence why not."""
         if self.is_running:
             return
         try:
@@ -104,9 +107,9 @@ class SearchPanel(Panel):
             partial(self._finish, run),
         )
 
-    def _hear(self, run: Run, told: list[Any]) -> None:
+    def _hear(self, run: Run, messages: list[Any]) -> None:
         is_first = not run.points
-        for message in told:
+        for message in messages:
             if isinstance(message, Point):
                 run.points.append(message)
             elif isinstance(message, Ended):
@@ -115,9 +118,11 @@ class SearchPanel(Panel):
                 run.sentence = message.sentence
         if not run.points:
             return
-        if run.record is None and told:
+        if run.record is None and messages:
             last = run.points[-1]
-            run.sentence = f"Running: {last.steps} steps, largest force {last.max_force:.2g} eV/Å."
+            number = f"try {last.n_tries + 1}, " if last.n_tries else ""
+            force = f"largest force {last.max_force:.2g} eV/Å"
+            run.sentence = f"Running: {number}{last.steps} steps, {force}."
         self._curves_due(partial(self._draw, run, is_live=True), now=is_first)
         self._molecule_due(partial(self._follow, run), now=is_first)
 
@@ -145,6 +150,7 @@ class SearchPanel(Panel):
 
     def _tell(self, run: Run) -> None:
         self.status.value = f"<b>Run {run.number}.</b> {html.escape(run.sentence)}"
+        self.tries.value = _tries_html(run)
 
     def _follow(self, run: Run) -> None:
         """The last moment of the run on the screen."""
@@ -160,7 +166,8 @@ class SearchPanel(Panel):
             return
         point = run.points[min(self.frame.value, len(run.points) - 1)]
         arrows = "arrows: the climbed mode" if point.mode.any() else "settling, no mode climbed"
-        caption = f"step {point.steps}, order {point.order}; {arrows}"
+        order = "unknown" if point.order is None else point.order
+        caption = f"step {point.steps}, order {order}; {arrows}"
         is_new = len(run.points) == 1 or len(self.molecule.colours) != len(run.atomic_numbers)
         self.molecule.show(
             run.atomic_numbers, point.positions, point.mode, caption=caption, is_new=is_new
@@ -201,3 +208,9 @@ class SearchPanel(Panel):
     def _tabulate(self, runs: list[Run]) -> None:
         table = pd.DataFrame([run_row(run) for run in runs])
         self._table.value = table.to_html(index=False, border=0) if runs else ""
+
+
+def _tries_html(run: Run) -> str:
+    """The tries of a run that has ended as a small table; empty where its solver makes none."""
+    table = pd.DataFrame() if run.record is None else tries_table([run.record])
+    return "" if table.empty else table.drop(columns="reaction").to_html(index=False, border=0)

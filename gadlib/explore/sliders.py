@@ -1,6 +1,6 @@
 """Hyperparameters as sliders: which kind each declaration asks for, and values from a study.
 
-Nothing here draws anything; `controls` makes widgets of it. Floor 5.
+Nothing here draws anything; `controls` makes widgets of it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import numpy as np
 
 from gadlib.files.shapes import TuningFile, fit
 from gadlib.screening.setup import read_best, transfers
-from gadlib.settings.hyperparameters import SOLVERS, Knob
+from gadlib.settings.declarations import Hyperparameter
+from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
 from gadlib.tuning import tune
@@ -23,7 +24,7 @@ _DIGITS = 6
 
 
 class Slider(NamedTuple):
-    """A slider for one knob; where it is logarithmic, its ends and its step are exponents of 10."""
+    """A slider; where it is logarithmic, its ends and its step are exponents of 10."""
 
     low: float
     high: float
@@ -33,53 +34,54 @@ class Slider(NamedTuple):
     readout: str
 
 
-def slider_of(knob: Knob) -> Slider:
+def slider_of(declared: Hyperparameter) -> Slider:
     """The slider that a declaration asks for."""
-    is_whole = knob.type is int
-    if knob.log:
-        low, high = math.log10(knob.low), math.log10(knob.high)
-        form = ".0f" if is_whole else ".1e" if knob.low < 1e-3 else ".2g"
+    is_whole = declared.type is int
+    if declared.log:
+        low, high = math.log10(declared.low), math.log10(declared.high)
+        form = ".0f" if is_whole else ".1e" if declared.low < 1e-3 else ".2g"
         return Slider(low, high, (high - low) / _N_STEPS, True, is_whole, form)
     if is_whole:
-        return Slider(knob.low, knob.high, 1, False, True, "d")
-    step = 10.0 ** math.floor(math.log10((knob.high - knob.low) / 20))
-    return Slider(knob.low, knob.high, step, False, False, ".3g")
+        return Slider(declared.low, declared.high, 1, False, True, "d")
+    step = 10.0 ** math.floor(math.log10((declared.high - declared.low) / 20))
+    return Slider(declared.low, declared.high, step, False, False, ".3g")
 
 
-def value_of(knob: Knob, shown: float) -> float:
-    """The value of the knob from what its slider shows: whole where it must be, within limits."""
-    value = float(round(shown)) if knob.type is int else float(f"{shown:.{_DIGITS}g}")
-    return min(max(value, knob.least), knob.most)
+def value_of(declared: Hyperparameter, shown: float) -> float:
+    """The value that a slider stands for: whole where it must be, and within the limits."""
+    value = float(round(shown)) if declared.type is int else float(f"{shown:.{_DIGITS}g}")
+    return min(max(value, declared.least), declared.most)
 
 
-def tooltip_of(knob: Knob) -> str:
-    """What the knob is, its range and its default, in a sentence."""
-    return f"{knob.doc}; {knob.range_text}, default {knob.default:g}"
+def tooltip_of(declared: Hyperparameter) -> str:
+    """What the hyperparameter is, its range and its default, in a sentence."""
+    return f"{declared.doc}; {declared.range_text}, default {declared.default:g}"
 
 
-def label_of(knob: Knob) -> str:
-    """The name of the knob, with its unit."""
-    unit = knob.unit.replace("^2", "²").replace("A", "Å")
-    return f"{knob.name} ({unit})" if unit else knob.name
+def label_of(declared: Hyperparameter) -> str:
+    """The name of the hyperparameter, with its unit."""
+    unit = declared.unit.replace("^2", "²").replace("A", "Å")
+    return f"{declared.name} ({unit})" if unit else declared.name
 
 
 def defaults(solver: str) -> dict[str, float]:
-    """The defaults of every knob of a solver."""
-    return {knob.name: knob.default for knob in SOLVERS[solver].knobs()}
+    """The defaults of every hyperparameter of a solver."""
+    return {declared.name: declared.default for declared in SOLVERS[solver].tunable()}
 
 
-def values_between(knob: Knob, low: float, high: float, n: int) -> list[float]:
-    """`n` values from `low` to `high` on the knob's own scale; fewer where they must be whole.
+def values_between(declared: Hyperparameter, low: float, high: float, n: int) -> list[float]:
+    """`n` values from `low` to `high` on the scale as declared; fewer where they must be whole.
 
     Raises:
-        InputError: when the ends are outside the knob's range or the wrong way round.
+        InputError: when the ends are outside the hyperparameter's range or the wrong way round.
     """
-    if not knob.low <= low < high <= knob.high:
+    if not declared.low <= low < high <= declared.high:
         raise InputError(
-            f"{knob.name} from {low:g} to {high:g}: expected an interval within {knob.range_text}"
+            f"{declared.name} from {low:g} to {high:g}:"
+            f" expected an interval within {declared.range_text}"
         )
-    spaced = np.geomspace(low, high, n) if knob.log else np.linspace(low, high, n)
-    return list(dict.fromkeys(value_of(knob, value) for value in spaced))
+    spaced = np.geomspace(low, high, n) if declared.log else np.linspace(low, high, n)
+    return list(dict.fromkeys(value_of(declared, value) for value in spaced))
 
 
 def study_best(where: str, study_name: str | None, solver: str) -> dict[str, float]:
@@ -95,7 +97,7 @@ def study_best(where: str, study_name: str | None, solver: str) -> dict[str, flo
     where, known = _shown(where), defaults(solver)
     strange = sorted(found.keys() - known.keys())
     if strange:
-        raise InputError(f"{where}: {', '.join(strange)} is no knob of solver {solver!r}")
+        raise InputError(f"{where}: {', '.join(strange)} is no hyperparameter of solver {solver!r}")
     return known | found
 
 
@@ -110,10 +112,10 @@ def tuned_for_else(where: str, study_name: str | None, settings: SearchSettings)
         best = read_best(where)
     else:
         study = tune.load(where if "://" in where else f"sqlite:///{where}", study_name)
-        told = {"best_params": {"": 0}, "about": study.user_attrs.get("gadlib", {})}
-        best = fit(TuningFile, told, _shown(where))
-    told = transfers(best, settings)
-    return f"It was tuned for something else: {'; '.join(told)}." if told else ""
+        stored = {"best_params": {"": 0}, "about": study.user_attrs.get("gadlib", {})}
+        best = fit(TuningFile, stored, _shown(where))
+    changes = transfers(best, settings)
+    return f"It was tuned for something else: {'; '.join(changes)}." if changes else ""
 
 
 def _from_results(where: str) -> dict[str, float]:

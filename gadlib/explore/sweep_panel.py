@@ -1,4 +1,4 @@
-"""The page's sweep: one or two knobs over a range, with progress, cancel and a map. Floor 5."""
+"""The page's sweep of one or two hyperparameters, with progress, cancel and a map."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ _MAP_EVERY_S = 1.0
 
 
 class AxisChoice:
-    """A knob, the ends of its range and how many values; `axis` is None where none is chosen."""
+    """A hyperparameter, the ends of its range and how many values; `axis` is None without one."""
 
     def __init__(self, solver: str, *, is_optional: bool) -> None:
         self._is_optional = is_optional
-        self.knob: Any = w.Dropdown(layout={"width": "230px"}, tooltip="the knob that is varied")
+        self.hyperparameter: Any = w.Dropdown(
+            layout={"width": "230px"}, tooltip="the hyperparameter that is varied"
+        )
         self.low, self.high = (
             w.FloatText(
                 description=end, layout={"width": "150px"}, style={"description_width": "40px"}
@@ -40,17 +42,17 @@ class AxisChoice:
             layout={"width": "120px"},
             style={"description_width": "45px"},
         )
-        self.box = w.HBox([self.knob, self.low, self.high, self.n])
-        self.knob.observe(lambda _: self._show_range(), "value")
+        self.box = w.HBox([self.hyperparameter, self.low, self.high, self.n])
+        self.hyperparameter.observe(lambda _: self._show_range(), "value")
         self.offer(solver)
 
     def offer(self, solver: str) -> None:
-        """Nothing; the knobs of that solver can be chosen."""
+        """Offer the hyperparameters of that solver."""
         self._solver = solver
-        names = [knob.name for knob in SOLVERS[solver].knobs()]
+        names = [declared.name for declared in SOLVERS[solver].tunable()]
         names = [_NONE, *names] if self._is_optional else names
-        self.knob.options = names
-        self.knob.value = names[0]
+        self.hyperparameter.options = names
+        self.hyperparameter.value = names[0]
         self._show_range()
 
     @property
@@ -58,16 +60,18 @@ class AxisChoice:
         """The axis that the widgets say.
 
         Raises:
-            InputError: when the ends are not in the knob's range.
+            InputError: when the ends are not in the hyperparameter's range.
         """
-        if self.knob.value == _NONE:
+        if self.hyperparameter.value == _NONE:
             return None
-        return axis(self._solver, self.knob.value, self.low.value, self.high.value, self.n.value)
+        return axis(
+            self._solver, self.hyperparameter.value, self.low.value, self.high.value, self.n.value
+        )
 
     def _show_range(self) -> None:
-        for knob in SOLVERS[self._solver].knobs():
-            if knob.name == self.knob.value:
-                self.low.value, self.high.value = knob.low, knob.high
+        for hyperparameter in SOLVERS[self._solver].tunable():
+            if hyperparameter.name == self.hyperparameter.value:
+                self.low.value, self.high.value = hyperparameter.low, hyperparameter.high
 
 
 class SweepPanel(Panel):
@@ -99,7 +103,7 @@ class SweepPanel(Panel):
         self.box = w.VBox([self.first.box, self.second.box, buttons, self.status, self.map])
 
     def start(self) -> None:
-        """Nothing; the sweep is started, or a sentence tells why not."""
+        """Start the sweep, or say in a sentence why not."""
         if self.is_running:
             return
         try:
@@ -123,13 +127,13 @@ class SweepPanel(Panel):
         self.first.offer(solver)
         self.second.offer(solver)
 
-    def _hear(self, sweep: Sweep, told: list[Any]) -> None:
-        for message in told:
+    def _hear(self, sweep: Sweep, messages: list[Any]) -> None:
+        for message in messages:
             if isinstance(message, Ended):
                 sweep.records[message.place] = message.record
             elif isinstance(message, Refused):
                 self._say(message.sentence)
-        if told:
+        if messages:
             self.progress.value = len(sweep.records)
             self._map_due(partial(self._draw, sweep))
 

@@ -1,6 +1,6 @@
 """A result file that is written again as results come, so that what was done is kept.
 
-Writing a long file takes a small share of the time. Floor 3.5.
+Writing a long file takes a small share of the time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Kept:
 
     def __init__(self, out: str | Path | None, content: Callable[[], Any]) -> None:
         self.out, self.content = out, content
-        self._is_behind = self._was_told = False
+        self._is_behind = self._was_said = False
         self._next_at = 0.0
 
     def grown(self) -> None:
@@ -39,8 +39,8 @@ class Kept:
             self.write()
         except InputError as error:
             self._next_at = time.monotonic() + 1.0
-            if not self._was_told:
-                self._was_told = True
+            if not self._was_said:
+                self._was_said = True
                 tqdm.write(f"{error}; going on, it is tried again", file=sys.stderr)
 
     def write(self) -> None:

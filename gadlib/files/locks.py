@@ -1,7 +1,7 @@
-"""Who else is at it: an output that one run at a time may write, folders whose process has died.
+"""Locks: one run at a time writes an output; folders of processes that have died are removed.
 
-Both are told by a lock on a file, which the kernel gives free when a process ends in whatever way.
-Where a file system can't lock, nothing is refused and nothing removed. Floor 0.
+Both rest on a lock on a file, which the kernel gives free when a process ends in whatever way.
+Where a file system can't lock, nothing is refused and nothing removed.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _held(path: Path, output: Path) -> int | None:
             path.parent.mkdir(parents=True, exist_ok=True)
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError:
-            return None  # what can't be written is told when it is written
+            return None  # what can't be written is refused when it is written
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -78,6 +78,16 @@ def _is_at(path: Path, handle: int) -> bool:
 
 
 @contextlib.contextmanager
+def in_turn(path: str | Path) -> Iterator[None]:
+    """One process at a time inside, of those that name the same file, if it can be locked."""
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            fcntl.flock(held.enter_context(Path(path).open("a")), fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
 def scratch(name: str = "") -> Iterator[Path]:
     """A temporary folder, removed in the end; those that dead processes left are removed before."""
     sweep()
@@ -92,7 +102,7 @@ def scratch(name: str = "") -> Iterator[Path]:
 
 
 def sweep() -> None:
-    """Nothing, after the temporary folders of processes that have died were removed."""
+    """Remove the temporary folders of processes that have died."""
     for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_ALIVE}"):
         with contextlib.suppress(OSError), path.open("r+") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

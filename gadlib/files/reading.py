@@ -1,19 +1,23 @@
-"""JSON as people have it, and the whole lines of files that others still write."""
+"""Text and JSON as people have them, and the whole lines of files that others still write."""
 
 from __future__ import annotations
 
 import json
 import math
+import stat
 from pathlib import Path
 from typing import Any
 
-from gadlib.settings.reading import InputError, read_text, shown
+from gadlib.settings.reading import InputError, shown
+
+MAX_BYTES = 1 << 30
+"""Files of text that are larger than this are not read."""
 
 
 def whole_lines(path: Path, start: int) -> tuple[list[bytes], int]:
     """The lines of a growing file from a place on, and the place after them.
 
-    A last one that is not ended yet, or was torn, is left.
+    A last one that is not ended yet is left.
 
     Raises:
         OSError: when the file can't be read.
@@ -22,6 +26,34 @@ def whole_lines(path: Path, start: int) -> tuple[list[bytes], int]:
         file.seek(start)
         lines = [line for line in file if line.endswith(b"\n")]
     return lines, start + sum(map(len, lines))
+
+
+def read_text(path: str | Path, expected: str = "text") -> str:
+    """What a file of text holds.
+
+    Raises:
+        InputError: when it is missing, no regular file, too large, or not UTF-8.
+    """
+    path = Path(path)
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise InputError(f"{path}: a folder; can't be read, expected a file")
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
+            raise InputError(f"{path}: a pipe or a device; expected a file")
+        if status.st_size > MAX_BYTES:
+            raise InputError(
+                f"{path}: {status.st_size} bytes; expected a file of at most {MAX_BYTES}"
+            )
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not {expected} (no text in UTF-8)") from None
+    except OSError as error:
+        raise InputError(f"{path}: can't be read ({error.strerror or error})") from None
+    except ValueError as error:  # a NUL in the name
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{shown(str(path))}: can't be read ({error})") from None
 
 
 def read_json(path: str | Path) -> Any:

@@ -1,8 +1,8 @@
-"""The shapes of files that come from outside, declared once: which keys, of what types.
+"""The shapes of files that are read, declared once: which keys, of what types.
 
 Types are strict: "no" is not false, 6.2 no integer, and nothing is infinite. What does not fit is
 refused in one sentence that names the file, the key, the value and what was expected. Records
-declare their own shape by their fields, as dataclasses (`records`, `pathways`). Floor 0.5.
+declare their own shape by their fields, as dataclasses (`screening.records`, `paths.intended`).
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Any, Optional, TypeVar, get_type_hints
+from typing import Annotated, Any, Optional, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
@@ -35,8 +35,9 @@ class Shape(BaseModel):
 
 
 class ResultFile(Shape):
-    """A result file of searches; `about` is what its records depend on (`outset.identity_of`)."""
+    """A result file of searches; `about` is what its records depend on (`setup.identity_of`)."""
 
+    format: int = 1
     settings: dict[str, Any]
     records: list[Any]
     about: dict[str, Any] | None = None
@@ -49,7 +50,7 @@ class PathsFile(Shape):
     settings: dict[str, Any] = {}
 
 
-class Worker(Shape):
+class WorkerAttributes(Shape):
     """What a worker says of itself in a study's attributes."""
 
     model_config = Shape.model_config | ConfigDict(extra="allow")
@@ -124,7 +125,14 @@ def _counted(hint: Any) -> Any:
         return list[list[Coordinate]]
     if hint == list[int]:
         return list[Count]
+    if get_origin(hint) is list and dataclasses.is_dataclass(get_args(hint)[0]):
+        return Annotated[hint, BeforeValidator(partial(_read_items, *get_args(hint)))]
     return Optional[Count] if hint == (int | None) else hint  # noqa: UP045 (of an Annotated)
+
+
+def _read_items(kind: type[T], items: Any) -> Any:
+    """The items of a list as values of a dataclass; what is no list is left to be refused."""
+    return [fit(kind, item, "item") for item in items] if isinstance(items, list) else items
 
 
 def fit(kind: type[T], content: Any, where: str | Path, *, expected: str = "") -> T:

@@ -1,4 +1,4 @@
-"""Files that are replaced whole: a reader sees the old one or the new, never a part."""
+"""Files that are replaced whole, so that no reader sees a part, and files that grow by lines."""
 
 from __future__ import annotations
 
@@ -25,6 +25,17 @@ def write_json(path: str | Path, content: Any) -> Path:
     """
     text = json.dumps(_finite(content), indent=1, allow_nan=False) + "\n"
     return write_bytes(path, text.encode())
+
+
+def append_line(path: str | Path, content: Any) -> None:
+    """Add a line of JSON to a file of lines, which others may read meanwhile (`whole_lines`).
+
+    Raises:
+        OSError: when it can't be written.
+    """
+    line = json.dumps(content) + "\n"
+    with Path(path).open("a") as file:
+        file.write(line)
 
 
 def write_bytes(path: str | Path, content: bytes) -> Path:
@@ -73,7 +84,7 @@ _MADE: list[Path] = []
 
 
 def leave_no_empty_folder() -> None:
-    """Nothing, after the folders that were made for results, and are empty yet, were removed.
+    """Remove the folders that were made for results and are still empty.
 
     For who is refused: nothing is left of what was asked for.
     """

@@ -3,7 +3,7 @@
 The one place where anything is projected. A mass-weighted coordinate is sqrt(m) times the Cartesian
 one; rigid motions (three translations, three rotations about the centre of mass, two for a linear
 molecule) are removed exactly, cut out or, on a GPU, shifted above all others, so that no threshold
-on eigenvalues is ever needed. Floor 2.
+on eigenvalues is ever needed.
 
 Reference: Miller, Handy, Adams, J. Chem. Phys. 72, 99 (1980), doi:10.1063/1.438959.
 """
@@ -189,13 +189,13 @@ def spectrum(
     return Spectrum(*solve(hessian, motions, batch), motions)
 
 
-def judged(
+def exact_spectrum(
     hessian: Float[Tensor, "B D D"],
     batch: Batch,
     forces: Float[Tensor, "B N 3"],
     motions: Motions | None = None,
 ) -> Spectrum:
-    """The spectrum of exact Hessians, by which points are judged: a bend is told from a rotation.
+    """The spectrum of exact Hessians, by which points are judged: bends told apart from rotations.
 
     A chain bent by some thousandths of an angstrom has two bends, and one of them has the direction
     of a rotation about the chain. Where a molecule is at rest or nearly straight, a rotation that

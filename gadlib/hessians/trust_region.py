@@ -15,14 +15,14 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.linalg import vector_norm as norm
 
-_NEWTON_STEPS, _RELATIVE_STEPS = 8, 3
-
-
 _RADIUS_TOL, _RELATIVE_TOL = 1e-6, 0.05
+"""How near to the radius a step is to be, as a share of it; in another measure of steps nearness is
+no use, since the radius itself is a guess."""
 
+_NEWTON_STEPS, _RELATIVE_STEPS = 8, 3
+"""Newton steps to come so near; Newton's method on 1 / |d| doubles the digits with each."""
 
 _TINY = 1e-14
-
 
 Measure = Callable[[Float[Tensor, "B K"]], Float[Tensor, " B"]]
 """How long steps are, over what is allowed."""

@@ -77,15 +77,14 @@ def ts_bfgs(
     """The Hessian near a saddle updated to meet the secant condition; it may stay indefinite.
 
     The correction is spread along u = (y.s) y + (s.w) w with y the change of the gradient and w the
-    step mapped by the Hessian with
-    its negative eigenvalues turned round: Bofill, Int. J. Quantum Chem. 94, 324 (2003),
-        doi:10.1002/qua.10709, as used in Sella by Hermes, Sargsyan, Najm, Zador, J. Chem. Theory
-        Comput. 15, 6536 (2019), doi:10.1021/acs.jctc.9b00869.
+    step mapped by the Hessian with its negative eigenvalues turned round: Bofill, Int. J. Quantum
+    Chem. 94, 324 (2003), doi:10.1002/qua.10709, as used in Sella by Hermes, Sargsyan, Najm, Zador,
+    J. Chem. Theory Comput. 15, 6536 (2019), doi:10.1021/acs.jctc.9b00869.
     """
     error = change - matvec(hessian, step)
-    spread = (change * step).sum(-1, keepdim=True) * change + (step * weighted).sum(
-        -1, keepdim=True
-    ) * weighted
+    of_change = (change * step).sum(-1, keepdim=True)
+    of_weighted = (step * weighted).sum(-1, keepdim=True)
+    spread = of_change * change + of_weighted * weighted
     along = (spread * step).sum(-1, keepdim=True)
     scale = norm(spread, dim=-1, keepdim=True) * norm(step, dim=-1, keepdim=True)
     is_safe = along > 1e-8 * scale

@@ -1,6 +1,6 @@
 """How far two geometries of one molecule are from being the same, whatever the order of like atoms.
 
-It compares shapes; it knows no energies and no bonds. Floor 2.
+It compares shapes; it knows no energies and no bonds.
 
 References: Kabsch, Acta Cryst. A 32, 922 (1976), doi:10.1107/S0567739476001873; Allen, Rockwood,
 J. Chem. Inf. Model. 54, 518 (2014), doi:10.1021/ci400534h (assignment and rotation in turns).

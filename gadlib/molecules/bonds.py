@@ -1,4 +1,4 @@
-"""What is bonded to what: bond graphs and fragments, by covalent radii. Floor 2.
+"""What is bonded to what: bond graphs and fragments, by covalent radii.
 
 Radii: Cordero et al., Dalton Trans. 2832 (2008), doi:10.1039/b801115j, as tabulated by ASE.
 Full shells: Lewis, J. Am. Chem. Soc. 38, 762 (1916), doi:10.1021/ja02261a002.

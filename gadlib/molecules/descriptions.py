@@ -1,9 +1,9 @@
 """Chemistry in words: which bonds form and break, which group only turns, what a mode moves.
 
 Atoms are named by element and place, from 1 on: C1, H4. Names of groups are for reading, not for
-deciding anything. Floor 2.
+deciding anything.
 
-Radii: as in `chemistry`.
+Radii: as in `bonds`.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ def change_in_words(before: nx.Graph, after: nx.Graph) -> str:
     numbers = [before.nodes[i]["z"] for i in range(len(before))]
     old, new = ({tuple(sorted(e)) for e in g.edges} for g in (before, after))
     broken, formed = sorted(old - new), sorted(new - old)
-    told = []
+    found = []
     for i in range(len(numbers)):
         lost = [pair for pair in broken if i in pair]
         won = [pair for pair in formed if i in pair]
         if numbers[i] == 1 and len(lost) == len(won) == 1:
             (source,), (target,) = (set(lost[0]) - {i}, set(won[0]) - {i})
             name = label(numbers, i)
-            told.append(f"{name} moves from {label(numbers, source)} to {label(numbers, target)}")
+            found.append(f"{name} moves from {label(numbers, source)} to {label(numbers, target)}")
             broken.remove(lost[0])
             formed.remove(won[0])
-    told += [f"{pair_label(numbers, pair)} breaks" for pair in broken]
-    told += [f"{pair_label(numbers, pair)} forms" for pair in formed]
-    return ", ".join(told) or "no bond forms or breaks"
+    found += [f"{pair_label(numbers, pair)} breaks" for pair in broken]
+    found += [f"{pair_label(numbers, pair)} forms" for pair in formed]
+    return ", ".join(found) or "no bond forms or breaks"
 
 
 def mode_in_words(
@@ -80,8 +80,7 @@ def mode_in_words(
         return motions[int(np.argmax(shares))][0]
     opening, closing = _loose_pairs(graph, numbers, positions, mode)
     if opening or closing:
-        told = [f"{', '.join(opening)} against {', '.join(closing)}"] if opening and closing else []
-        return "stretches " + (told[0] if told else ", ".join(opening or closing))
+        return "stretches " + " against ".join(", ".join(p) for p in (opening, closing) if p)
     heaviest = np.argsort(-np.linalg.norm(root * mode, axis=1))[:3].tolist()
     return f"deforms the skeleton, mostly at {', '.join(label(numbers, i) for i in heaviest)}"
 

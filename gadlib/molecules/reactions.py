@@ -1,7 +1,7 @@
 """Reactions in the layout of Transition1x: the embedded set and files of one's own, read lazily.
 
-A reaction is touched only when it is taken; one that can't be used is told with its reason and
-costs nobody else anything. Floor 2.75.
+A reaction is touched only when it is taken; one that can't be used has its `problem` and
+costs nobody else anything.
 
 Reference: Schreiner, Bhowmik, Vegge, Busk, Winther, Sci. Data 9, 779 (2022),
 doi:10.1038/s41597-022-01870-w.
@@ -22,7 +22,8 @@ import numpy as np
 from ase import Atoms
 from jaxtyping import Float, Int
 
-from gadlib.molecules import geometries
+from gadlib.molecules.formats.contents import foreign, printable, require_file
+from gadlib.molecules.problems import MAX_ATOMS, atoms_problem
 from gadlib.settings.reading import InputError, listed
 
 EMBEDDED = Path(__file__).parents[1] / "data" / "reactions.h5"
@@ -82,8 +83,8 @@ def read(
             places = (everything[i] for i in drawn(len(everything), max_samples, sample_seed))
         found = [_reaction(file, place, i, path) for i, place in islice(places, max_samples)]
     if found and all(reaction.problem for reaction in found):
-        told = [reaction.problem.removeprefix(f"{path.name}: ") for reaction in found]
-        raise InputError(f"{path}: no reaction can be used: {listed(told)}")
+        problems = [reaction.problem.removeprefix(f"{path.name}: ") for reaction in found]
+        raise InputError(f"{path}: no reaction can be used: {listed(problems)}")
     return found
 
 
@@ -106,10 +107,10 @@ def _opened(path: Path) -> Iterator[h5py.File]:
         InputError: when it is none, or damaged.
     """
     expected = "an HDF5 file in the Transition1x layout"
-    geometries.require_file(path, expected)
+    require_file(path, expected)
     if not h5py.is_hdf5(path):
         with path.open("rb") as file:
-            kind = geometries.foreign(file.read(200)) or "not an HDF5 file"
+            kind = foreign(file.read(200)) or "not an HDF5 file"
         raise InputError(f"{path}: {kind}; expected one in the Transition1x layout")
     try:
         with h5py.File(path) as file:
@@ -175,7 +176,7 @@ def _places(file: h5py.File, path: Path, splits: Sequence[str]) -> Iterator[_Pla
     for split in splits:
         formulas = _group(file, split)
         if formulas is None:
-            there = ", ".join(map(geometries.printable, file)) or "nothing"
+            there = ", ".join(map(printable, file)) or "nothing"
             raise InputError(
                 f"{path}: no group {split!r}; expected the Transition1x groups data, train, val,"
                 f" test, found {there}"
@@ -216,7 +217,7 @@ def _astray(parent: h5py.Group, name: str) -> str:
 def _reaction(file: h5py.File, place: _Place, i: int, path: Path) -> Reaction:
     """The reaction at that place, or one without atoms and with the reason."""
     split, formula, name, problem = place
-    shown = geometries.printable
+    shown = printable
     about = (shown(name), shown(formula), split)
     where = f"{path.name}: {shown(problem) if problem else f'reaction {split}/{formula}/{name}'}"
     try:
@@ -262,21 +263,21 @@ def _part(group: h5py.Group, part: str) -> tuple[np.ndarray, np.ndarray]:
         wrong = z[whole != z][0]
         raise _Unusable(f"{part} has an atomic number {wrong:g}; expected integers")
     positions = positions.reshape(-1, 3).astype(np.float64)
-    if problem := geometries.problem_of(whole, positions):
+    if problem := atoms_problem(whole, positions):
         raise _Unusable(f"{part} has {problem}")
     return whole, positions
 
 
 def _numbers(geometry: h5py.Group, part: str, name: str) -> np.ndarray:
     """The numbers of a dataset, after its declared kind and shape were looked at."""
-    expected = f"expected at most {geometries.MAX_ATOMS} atoms"
+    expected = f"expected at most {MAX_ATOMS} atoms"
     try:
         dataset = geometry[name]
         if not isinstance(dataset, h5py.Dataset):
             raise _Unusable(f"{part} lacks {name} (there is a group); expected a dataset")
         if dataset.dtype.kind not in "iuf" or dataset.shape is None:
             raise _Unusable(f"{part}: {name} of kind {dataset.dtype}; expected numbers")
-        if (dataset.size or 0) > 3 * geometries.MAX_ATOMS:
+        if (dataset.size or 0) > 3 * MAX_ATOMS:
             raise _Unusable(f"{part}: {name} of shape {dataset.shape}; {expected}")
         return np.asarray(dataset)
     except (KeyError, OSError, RuntimeError, ValueError, TypeError) as error:

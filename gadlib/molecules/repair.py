@@ -1,7 +1,7 @@
-"""A molecule put together again from what noise has made of it, without a calculator. Floor 2.
+"""A molecule rebuilt from what noise has made of it, without a calculator.
 
 Which atoms are to be bonded follows from where they are and from how many neighbours each element
-takes (`chemistry`): the heavy atoms are joined to one tree, every hydrogen is hung on one of them,
+takes (`bonds`): the heavy atoms are joined to one tree, every hydrogen is hung on one of them,
 and more bonds are kept where atoms that are near have places left. Then the atoms move to where
 these bonds have their lengths and nothing else is too near.
 
@@ -33,7 +33,7 @@ _ENOUGH = 0.2  # A
 
 
 def mended(batch: Batch) -> Batch:
-    """The molecules put together; metal clusters, hydrogen, particles on a surface as they are.
+    """The molecules rebuilt; metal clusters, hydrogen, particles on a surface as they are.
 
     Least squares by Gauss and Newton: bonds are to be as long as the radii of their atoms together,
     atoms with a common neighbour at least as far apart as a tetrahedral angle has them, others at
@@ -41,13 +41,13 @@ def mended(batch: Batch) -> Batch:
     """
     if not batch.is_free or batch.positions.shape[1] < 2:
         return batch
-    told = (
+    known = (
         batch.atomic_numbers,
         batch.scaled_distances,
         full_shells(batch),
         most_neighbours(batch),
     )
-    molecules = zip(*(values.cpu().numpy() for values in told), strict=True)
+    molecules = zip(*(values.cpu().numpy() for values in known), strict=True)
     is_bond = torch.from_numpy(np.stack([_bonds_to_be(*molecule) for molecule in molecules]))
     is_bond = is_bond.to(batch.positions.device)
     apart = _apart(batch, is_bond)

@@ -1,17 +1,15 @@
 """Starting points: from reactions by a recipe, from files of geometries; which can be searched.
 
-How files are read is `transition1x`'s and `geometries`'. Floor 3.
+How files are read is said in `reactions` and `geometries`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from ase import Atoms
 from ase.formula import Formula
 from jaxtyping import Float, Int
@@ -19,50 +17,12 @@ from jaxtyping import Float, Int
 from gadlib.batch import Batch
 from gadlib.molecules import geometries
 from gadlib.molecules.bonds import n_fragments
-from gadlib.molecules.reactions import (
-    EMBEDDED,
-    SAMPLES,
-    SPLITS,
-    Reaction,
-    count,
-    drawn,
-    read,
-    seed_of,
-    split_names,
-)
+from gadlib.molecules.formats.contents import printable
+from gadlib.molecules.geometries import Geometry
+from gadlib.molecules.reactions import Reaction
+from gadlib.molecules.recipes import parse_start, place
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError, listed
-
-MAX_NOISE = 5.0
-
-__all__ = [
-    "EMBEDDED",
-    "SAMPLES",
-    "SPLITS",
-    "Reaction",
-    "Start",
-    "count",
-    "drawn",
-    "hill_formula",
-    "parse_start",
-    "problem_of",
-    "read",
-    "read_geometries",
-    "require_some",
-    "seed_of",
-    "split_names",
-    "starts",
-    "too_close",
-]
-
-_ANCHORS = {
-    "reactant": (1.0, 0.0, 0.0),
-    "ts": (0.0, 1.0, 0.0),
-    "product": (0.0, 0.0, 1.0),
-    "midpoint_rt": (0.5, 0.5, 0.0),
-    "three_quarter_rt": (0.25, 0.75, 0.0),
-    "midpoint_rp": (0.5, 0.0, 0.5),
-}
 
 
 @dataclass(frozen=True)
@@ -106,16 +66,11 @@ def starts(reactions: Sequence[Reaction], start_from: str, noise_seed: int = 42)
     Raises:
         InputError: when the recipe is unknown, or no reaction can be searched.
     """
-    anchor, noise = parse_start(start_from)
-    r, t, p = _ANCHORS[anchor]
+    _, noise = parse_start(start_from)
     found = []
     for i, reaction in enumerate(reactions):
-        positions = r * reaction.reactant + t * reaction.transition_state + p * reaction.product
         seed = noise_seed + (i if reaction.place is None else reaction.place)
-        if noise:
-            generator = torch.Generator().manual_seed(seed)
-            drawn = torch.randn(positions.shape, generator=generator, dtype=torch.float32)
-            positions = positions + (noise * drawn).double().numpy()
+        has_atoms = not reaction.problem
         found.append(
             Start(
                 name=reaction.name,
@@ -124,7 +79,7 @@ def starts(reactions: Sequence[Reaction], start_from: str, noise_seed: int = 42)
                 start=start_from,
                 noise_seed=seed if noise else None,
                 atomic_numbers=reaction.atomic_numbers,
-                positions=positions,
+                positions=place(reaction, start_from, seed) if has_atoms else np.zeros((0, 3)),
                 max_fragments=_pieces(reaction.atomic_numbers, reaction.transition_state),
                 ends=(reaction.reactant, reaction.product),
                 problem=reaction.problem,
@@ -132,27 +87,6 @@ def starts(reactions: Sequence[Reaction], start_from: str, noise_seed: int = 42)
         )
     require_some(found, start_from)
     return found
-
-
-def parse_start(start_from: str) -> tuple[str, float]:
-    """The anchor and the noise in angstrom of a recipe such as `midpoint_rt_noise1.0A`.
-
-    Raises:
-        InputError: when it is not such a recipe.
-    """
-    match = re.fullmatch(r"([a-z_]+?)(?:_noise(\d+(?:\.\d+)?)A)?", start_from)
-    if match is None or match[1] not in _ANCHORS:
-        raise InputError(
-            f"start {start_from!r}: expected one of {', '.join(_ANCHORS)},"
-            " with an optional _noise<A>A, as in midpoint_rt_noise1.0A"
-        )
-    noise = float(match[2] or 0.0)
-    if noise > MAX_NOISE:
-        raise InputError(
-            f"start {start_from!r}: expected noise of at most {MAX_NOISE} A,"
-            " else nothing of the molecule is left"
-        )
-    return match[1], noise
 
 
 def read_geometries(path: str | Path) -> list[Start]:
@@ -165,14 +99,27 @@ def read_geometries(path: str | Path) -> list[Start]:
         InputError: when the file is missing or unreadable, or no frame can be used.
     """
     path = Path(path)
+    return _starts(geometries.read(path), printable(path.name), str(path))
+
+
+def from_atoms(given: Sequence[Atoms]) -> list[Start]:
+    """Starting points from ASE's atoms, in order, as `read_geometries` takes them from a file.
+
+    Raises:
+        InputError: when none of them can be used.
+    """
+    return _starts(geometries.of_atoms(given), "atoms", "atoms")
+
+
+def _starts(given: Sequence[Geometry], recipe: str, where: str) -> list[Start]:
     found = []
-    for geometry in geometries.read(path):
+    for geometry in given:
         numbers, positions = geometry.atomic_numbers, geometry.positions
         start = Start(
             name=geometry.name,
             formula=hill_formula(numbers),
             split="",
-            start=geometries.printable(path.name),
+            start=recipe,
             noise_seed=None,
             atomic_numbers=numbers,
             positions=positions,
@@ -180,7 +127,7 @@ def read_geometries(path: str | Path) -> list[Start]:
             problem=geometry.problem,
         )
         found.append(start)
-    require_some(found, str(path))
+    require_some(found, where)
     return found
 
 
@@ -217,22 +164,21 @@ def _no_saddle(start: Start) -> str:
     n = len(start.atomic_numbers)
     if n > 2:
         return ""
-    told = ("no vibrations", "1 vibration")[max(n - 1, 0)]
-    return f"{start.name} has {told}; expected two, so three atoms, as a saddle needs them"
+    vibrations = ("no vibrations", "1 vibration")[max(n - 1, 0)]
+    return f"{start.name} has {vibrations}; expected two, so three atoms, as a saddle needs them"
 
 
 def require_some(found: Sequence[Start], where: str) -> None:
-    """Nothing, when one start can be searched; those that can't become records, not errors.
+    """Raise InputError unless a start can be searched; it names what is wrong with each.
 
-    Raises:
-        InputError: naming each start and what is wrong with it, when none can.
+    Where one can, those that can't become records, not errors.
     """
     least = min(kind.closest_pair for kind in SOLVERS.values())
     reasons = [problem_of(start, least) for start in found]
     if not reasons or not all(reasons):
         return
-    told = [
+    problems = [
         reason if start.name in reason else f"{start.name}: {reason}"
         for start, reason in zip(found, reasons, strict=True)
     ]
-    raise InputError(f"{where}: no start can be searched: {listed(told)}")
+    raise InputError(f"{where}: no start can be searched: {listed(problems)}")

@@ -1,7 +1,4 @@
-"""Whether two ends are a reaction's reactant and product, told by bonds, where need be by shape.
-
-Floor 3.
-"""
+"""Whether two ends are a reaction's reactant and product: by bonds, where need be by shape."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ SHAPE_TOL = 0.3
 """A (RMSD) within which an end has the shape of a reference of the same bonds."""
 
 
-class Verdict(StrEnum):
+class Connection(StrEnum):
     """What a saddle joins."""
 
     INTENDED = "intended"
@@ -29,7 +26,7 @@ class Verdict(StrEnum):
     FAILED = "failed"
 
 
-def matches(
+def match_ends(
     ends: Sequence[nx.Graph], references: Sequence[nx.Graph], far: Float[np.ndarray, "2 2"]
 ) -> Bool[np.ndarray, "2 2"]:
     """Which end (row) is the reactant or the product (columns).
@@ -45,7 +42,7 @@ def matches(
     return is_like & (far < SHAPE_TOL) if is_same(*references) else is_like
 
 
-def ordered(is_like: Bool[np.ndarray, "2 2"], far: Float[np.ndarray, "2 2"]) -> list[int]:
+def order_ends(is_like: Bool[np.ndarray, "2 2"], far: Float[np.ndarray, "2 2"]) -> list[int]:
     """Which end to call the reactant's, and which the product's, as well as it can be said."""
 
     def fitness(order: list[int]) -> tuple[int, float]:
@@ -54,19 +51,19 @@ def ordered(is_like: Bool[np.ndarray, "2 2"], far: Float[np.ndarray, "2 2"]) -> 
     return max(([0, 1], [1, 0]), key=fitness)
 
 
-def judge(
+def classify_ends(
     is_like: Bool[np.ndarray, "2 2"], ends: Sequence[nx.Graph], references: Sequence[nx.Graph]
-) -> tuple[Verdict, str]:
-    """The verdict on two ends, ordered as reactant and product, and a sentence."""
+) -> tuple[Connection, str]:
+    """The verdict on two ends, order_ends as reactant and product, and a sentence."""
     if is_like.trace() == 2:
-        return Verdict.INTENDED, "It joins the reactant and the product."
+        return Connection.INTENDED, "It joins the reactant and the product."
     names = ("reactant", "product")
     if is_same(*ends):
         known = zip(names, references, strict=True)
         own = [name for name, graph in known if is_same(ends[0], graph)]
         where = f"those of the {' and the '.join(own)}" if own else "those of neither end known"
-        return Verdict.NO_REACTION, f"Both ways lead to the same bonds, {where}."
+        return Connection.NO_REACTION, f"Both ways lead to the same bonds, {where}."
     for row, column in product((0, 1), (0, 1)):
         if is_like[row, column]:
-            return Verdict.HALF, f"One way leads to the {names[column]}, the other elsewhere."
-    return Verdict.UNINTENDED, "Neither way leads to the reactant or the product."
+            return Connection.HALF, f"One way leads to the {names[column]}, the other elsewhere."
+    return Connection.UNINTENDED, "Neither way leads to the reactant or the product."

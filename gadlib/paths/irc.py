@@ -1,7 +1,7 @@
 """The intrinsic reaction coordinate: steepest descent from a saddle, both ways, to the minima.
 
 In mass-weighted coordinates, by steps on local quadratic models whose Hessian is updated between
-exact ones. What the ends are is not asked here. Floor 4.
+exact ones. What the ends are is not asked here.
 
 References: Fukui, Acc. Chem. Res. 14, 363 (1981), doi:10.1021/ar00072a001; Page, McIver, J. Chem.
 Phys. 88, 922 (1988), doi:10.1063/1.454172 (the steps); Hratchian, Schlegel, J. Chem. Phys. 120,
@@ -11,37 +11,32 @@ Phys. 88, 922 (1988), doi:10.1063/1.454172 (the steps); Hratchian, Schlegel, J. 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
-from gadlib.hessians.normal_modes import spectrum
-from gadlib.hessians.trust_region import image_step, predicted_change
-from gadlib.hessians.updates import bofill
+from gadlib.hessians.trust_region import image_step
+from gadlib.paths.descent import depart, lowest_mode, step_down
 from gadlib.paths.relaxation import (
     RELAXED_FORCE,
-    RISE_TOL,
-    is_sound,
+    can_go_on,
     keep,
-    moved,
+    make_exact,
+    move,
     relax,
     weighted_gradient,
-    with_exact,
 )
 from gadlib.progress import signs_of_life
-from gadlib.rows import take
-from gadlib.solver.state import State, begin, displacement
-from gadlib.solver.trust.tries import pick, put
+from gadlib.rows import put, take
+from gadlib.solver.points import begin
+from gadlib.solver.state import State, displacement
 
 _SHARP_FORCE, _SHARPENINGS = 1e-3, 5
-_FIRST_DROP = 2e-3  # eV by which the first step goes down
-_FIRST_MIN, _FIRST_MAX = 0.05, 0.5  # amu^1/2 A
-_LENGTH_MIN, _LENGTH_MAX = 0.01, 0.25
-_MAX_REJECTED = 4
+"""eV/A on any atom, a tenth of what ends a search, and the Newton steps that may be spent on it."""
 
 
 @dataclass(frozen=True)
@@ -105,20 +100,20 @@ def follow(
         hessian_every: steps from one exact Hessian to the next.
         n_steps: steps along the coordinate at most, on each side.
     """
-    found = dict(followed(calculator, batch, hessian_every=hessian_every, n_steps=n_steps))
+    found = dict(follow_each(calculator, batch, hessian_every=hessian_every, n_steps=n_steps))
     return [found[i] for i in range(len(batch))]
 
 
-def followed(
+def follow_each(
     calculator: Calculator, batch: Batch, *, hessian_every: int = 5, n_steps: int = 400
 ) -> Iterator[tuple[int, Path]]:
     """The place of each saddle and its path, as they end; otherwise as `follow`."""
-    saddle = _sharpened(calculator, begin(batch, calculator))
+    saddle = _sharpen(calculator, begin(batch, calculator))
     reasons = [
         text or ("" if order else "There is no mode with a negative eigenvalue to follow.")
         for text, order in zip(saddle.message, saddle.order.tolist(), strict=True)
     ]
-    mode = displacement(saddle, _first(saddle)).unflatten(1, (-1, 3))
+    mode = displacement(saddle, lowest_mode(saddle)).unflatten(1, (-1, 3))
 
     def path(i: int, legs: tuple[Leg, ...]) -> Path:
         n = int(batch.n_atoms[i])
@@ -136,71 +131,53 @@ def followed(
     for i in set(range(len(reasons))) - set(rows):
         yield i, path(i, ())
     both = torch.tensor(rows, dtype=torch.int64, device=saddle.index.device).repeat_interleave(2)
-    for place, legs in _legs(calculator, take(saddle, both), hessian_every, n_steps):
+    for place, legs in _descend(calculator, take(saddle, both), hessian_every, n_steps):
         yield rows[place], path(rows[place], legs)
 
 
-def _first(state: State) -> Float[Tensor, "B D"]:
-    """The unit step along the lowest mode, with a sign that is always the same."""
-    mode = state.spectrum.modes[:, :, 0]
-    generic = torch.cos(torch.arange(mode.shape[1], device=mode.device, dtype=mode.dtype))
-    sign = torch.where(mode @ generic < 0, -1.0, 1.0).to(mode.dtype)
-    return torch.nn.functional.pad(sign[:, None], (0, mode.shape[1] - 1))
-
-
-def _sharpened(calculator: Calculator, state: State) -> State:
+def _sharpen(calculator: Calculator, state: State) -> State:
     """The saddles with less force left, where Newton steps can do it."""
     for _ in range(_SHARPENINGS):
-        todo = (is_sound(state) & (state.order == 1) & (state.max_force > _SHARP_FORCE)).nonzero()
+        todo = (can_go_on(state) & (state.order == 1) & (state.max_force > _SHARP_FORCE)).nonzero()
         if not len(todo):
             break
         here = take(state, todo.flatten())
-        climbed = _first(here).abs()
+        climbed = lowest_mode(here).abs()
         radius = torch.full_like(here.energy, 0.1)
         step = image_step(weighted_gradient(here), here.spectrum.eigenvalues, climbed, radius)
-        there = moved(calculator, here, displacement(here, step))
-        there = with_exact(calculator, there, is_sound(there))
-        is_better = is_sound(there) & (there.order == 1) & (there.max_force < here.max_force)
+        there = move(calculator, here, displacement(here, step))
+        there = make_exact(calculator, there, can_go_on(there))
+        is_better = can_go_on(there) & (there.order == 1) & (there.max_force < here.max_force)
         there = keep(is_better, there, here)
         state = put(state, todo.flatten(), lambda _, there=there: there)
     return state
 
 
-@dataclass(frozen=True)
-class _Walk:
-    """What a way down remembers: its next step's length, the way so far, steps taken back."""
-
-    length: Float[Tensor, " B"]
-    travelled: Float[Tensor, " B"]
-    rejected: Int[Tensor, " B"]
-    is_down: Bool[Tensor, " B"]
-
-
-def _legs(
+def _descend(
     calculator: Calculator, top: State, hessian_every: int, n_steps: int
 ) -> Iterator[tuple[int, tuple[Leg, ...]]]:
     """The place of each saddle and its legs, as both have ended; in the state it stands twice."""
-    walk = _departed(calculator, top)
+    walk = depart(calculator, top)
     trails = [[(0.0, float(e), p)] for e, p in zip(top.energy, top.batch.positions, strict=True)]
     _note(trails, walk)
-    active = is_sound(walk).nonzero().flatten()
+    active = can_go_on(walk).nonzero().flatten()
     open_ = set(range(len(top.batch) // 2))
     for _ in range(n_steps):
         here = take(walk, active)
-        active = active[~here.memory.is_down & is_sound(here)]
+        active = active[~here.memory.is_down & can_go_on(here)]
         still = {row // 2 for row in active.tolist()}
-        yield from _ended(calculator, walk, trails, sorted(open_ - still))
+        yield from _finish(calculator, walk, trails, sorted(open_ - still))
         open_ = still
         if not len(active):
             return
         signs_of_life.stepped(len(active), len(active))
-        part = _step(calculator, take(walk, active), hessian_every)
+        part = step_down(calculator, take(walk, active), hessian_every)
         walk = put(walk, active, lambda _, part=part: part)
         _note(trails, part)
-    yield from _ended(calculator, walk, trails, sorted(open_))
+    yield from _finish(calculator, walk, trails, sorted(open_))
 
 
-def _ended(
+def _finish(
     calculator: Calculator, walk: State, trails: list[list], places: list[int]
 ) -> Iterator[tuple[int, tuple[Leg, ...]]]:
     """The places of saddles and their legs, from where these have come down to the minima."""
@@ -211,85 +188,6 @@ def _ended(
     legs = [_leg(trails[row], ends, i) for i, row in enumerate(rows)]
     for i, place in enumerate(places):
         yield place, tuple(legs[2 * i : 2 * i + 2])
-
-
-def _departed(calculator: Calculator, top: State) -> State:
-    """The states a first step down: one of each pair along the mode, the other against it."""
-    lowest = top.spectrum.eigenvalues[:, 0].abs()
-    length = (2 * _FIRST_DROP / lowest).sqrt().clamp(_FIRST_MIN, _FIRST_MAX)
-    sign = 1.0 - 2.0 * (torch.arange(len(lowest), device=lowest.device) % 2)
-    step = displacement(top, (sign * length)[:, None] * _first(top))
-    zero = torch.zeros_like(top.steps)
-    top = replace(
-        top,
-        index=torch.arange(len(lowest), device=lowest.device),
-        steps=zero,
-        n_gradient=zero,
-        n_hessian=zero,
-    )
-    there = _updated(top, moved(calculator, top, step), step)
-    walk = _Walk(length.clamp(max=0.1), length, zero, torch.zeros_like(top.is_exact))
-    return replace(there, memory=walk)
-
-
-def _updated(here: State, there: State, step: Float[Tensor, "B D"]) -> State:
-    hessian = bofill(here.hessian, step, (here.forces - there.forces).flatten(1))
-    return replace(there, hessian=hessian, spectrum=spectrum(hessian, there.batch))
-
-
-def _step(calculator: Calculator, state: State, hessian_every: int) -> State:
-    """The state one step on, or where it is with a better Hessian and a shorter step to come."""
-    walk = state.memory
-    gradient, values = weighted_gradient(state), state.spectrum.eigenvalues
-    step = downhill(gradient, values, walk.length)
-    cartesian = displacement(state, step)
-    there = _updated(state, moved(calculator, state, cartesian), cartesian)
-    change = there.energy - state.energy
-    accepted = is_sound(there) & (change < RISE_TOL)
-    ratio = change / predicted_change(gradient, values, step).clamp(max=-1e-12)
-    factor = torch.where((ratio - 1).abs() < 0.1, 1.3, 1.0)
-    factor = torch.where((ratio < 0.6) | (ratio > 1.5), 0.7, factor)
-    length = walk.length * pick(accepted, factor, torch.full_like(factor, 0.5))
-    rejected = pick(accepted, torch.zeros_like(walk.rejected), walk.rejected + 1)
-    travelled = walk.travelled + accepted * step.norm(dim=-1)
-    moved_on = keep(accepted, there, state)
-    is_due = accepted & (moved_on.steps % hessian_every == 0) | (~accepted & ~state.is_exact)
-    moved_on = with_exact(calculator, moved_on, is_due & is_sound(moved_on))
-    is_down = _is_down(moved_on, length) | (rejected >= _MAX_REJECTED)
-    length = length.clamp(_LENGTH_MIN, _LENGTH_MAX)
-    return replace(moved_on, memory=_Walk(length, travelled, rejected, is_down))
-
-
-def _is_down(state: State, length: Float[Tensor, " B"]) -> Bool[Tensor, " B"]:
-    """Whether the minimum of the quadratic model is nearer than a step, or no force is left."""
-    values = state.spectrum.eigenvalues
-    newton = torch.where(values.isfinite(), weighted_gradient(state) / values, 0.0)
-    is_near = (values > 0).all(-1) & (newton.norm(dim=-1) < length)
-    return is_near | ((state.max_force < RELAXED_FORCE) & (values > 0).all(-1))
-
-
-def downhill(
-    gradient: Float[Tensor, "B K"], curvature: Float[Tensor, "B K"], length: Float[Tensor, " B"]
-) -> Float[Tensor, "B K"]:
-    """The step of given length along the steepest descent on the quadratic model.
-
-    d_k = -g_k (1 - exp(-lambda_k t)) / lambda_k, with t found by bisection (Page, McIver, 1988);
-    the whole way to the model's minimum where that is shorter.
-    """
-    g = torch.where(curvature.isfinite(), gradient, 0.0)
-    values = torch.where(curvature.isfinite(), curvature, 1.0)
-    values = torch.where(values.abs() < 1e-10, 1e-10, values)
-    low, high = torch.full_like(length, -12.0), torch.full_like(length, 12.0)
-
-    def at(power: Float[Tensor, " B"]) -> Float[Tensor, "B K"]:
-        exponent = (-values * (10**power)[:, None]).clamp(-700, 60)
-        return g * torch.expm1(exponent) / values
-
-    for _ in range(45):
-        middle = (low + high) / 2
-        is_short = at(middle).norm(dim=-1) < length
-        low, high = torch.where(is_short, middle, low), torch.where(is_short, high, middle)
-    return at(low)
 
 
 def _note(trails: list[list], state: State) -> None:
@@ -316,7 +214,7 @@ def _leg(trail: Sequence[tuple[float, float, Tensor]], ends: State, i: int) -> L
         positions=torch.stack([point[2][:n] for point in trail]),
         max_force=float(ends.max_force[i]),
         order=int(ends.order[i]),
-        n_gradient=int(ends.n_gradient[i]),
-        n_hessian=int(ends.n_hessian[i]),
+        n_gradient=int(ends.cost.n_gradient[i]),
+        n_hessian=int(ends.cost.n_hessian[i]),
         message=message,
     )

@@ -1,7 +1,4 @@
-"""Bars that live: what is done, and from the first second on how many steps were made for it.
-
-Floor 0.
-"""
+"""Bars that live: what is done, and from the first second on how many steps were made for it."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ class Bar:
 
     def __init__(self, total: int, desc: str, unit: str, *, initial: int = 0) -> None:
         self.bar = tqdm(total=total, initial=initial, desc=desc, unit=unit)
-        self._told: dict[str, Any] = {}
+        self._shown: dict[str, Any] = {}
         self._life = Life()
         self._began = time.monotonic()
         self._next_at = self._began
@@ -48,9 +45,9 @@ class Bar:
         """How many are done."""
         return int(self.bar.n)
 
-    def done(self, n: int = 1, **told: Any) -> None:
+    def done(self, n: int = 1, **shown: Any) -> None:
         """So many more are done; what else is to be shown."""
-        self._told |= told
+        self._shown |= shown
         self.bar.set_postfix_str(self._line(), refresh=False)
         self.bar.update(n)
 
@@ -66,7 +63,7 @@ class Bar:
         self.bar.set_postfix_str(self._line(), refresh=True)
 
     def _line(self) -> str:
-        told = [f"{name}={value}" for name, value in self._told.items()]
+        shown = [f"{name}={value}" for name, value in self._shown.items()]
         steps, at_work = self._life
         life = f"steps={steps}, at work={at_work}" if steps or at_work else "starting"
-        return ", ".join([*told, life])
+        return ", ".join([*shown, life])

@@ -1,7 +1,4 @@
-"""Ctrl-C and SIGTERM: heard alike, kept out of what must not be done by half, told from the rest.
-
-Nothing of what is done. Floor 0.
-"""
+"""Ctrl-C and SIGTERM: heard alike, held back where work must be done whole, no mere errors."""
 
 from __future__ import annotations
 
@@ -75,8 +72,8 @@ def outlived() -> Iterator[None]:
             raise
     except BaseException as error:
         if not came:
-            told = f"{type(error).__name__} {error}".strip()
-            raise ForeignExit(f"it raised {told}, which would end the program") from error
+            raised = f"{type(error).__name__} {error}".strip()
+            raise ForeignExit(f"it raised {raised}, which would end the program") from error
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,6 +1,6 @@
 """Signs of life: what computes tells of its steps, and who waits for it sees that it goes on.
 
-Where nobody listens, telling costs nothing. It knows neither searches nor processes. Floor 0.
+Where nobody listens, telling costs nothing. It knows neither searches nor processes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Life(NamedTuple):
 
 @runtime_checkable
 class Listener(Protocol):
-    """Who is told."""
+    """What hears of steps and answers."""
 
     def stepped(self, n: int, at_work: int) -> None:
         """So many molecules were moved, and so many are at work."""
@@ -41,7 +41,7 @@ class Listener(Protocol):
 
 @contextlib.contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """The listener is told what this thread computes inside."""
+    """The listener hears of what this thread computes inside."""
     before = getattr(_LOCAL, "listener", None)
     _LOCAL.listener = listener
     try:
@@ -63,7 +63,7 @@ def called() -> None:
 
 
 class Told:
-    """A listener in the same process, told of every step at once."""
+    """A listener in the same process, which passes on every step at once."""
 
     def __init__(self, tell: Callable[[Life], None]) -> None:
         self.tell, self.life = tell, Life()
@@ -106,7 +106,7 @@ class Pulse:
             self.write()
 
     def write(self) -> None:
-        """What has been told until now."""
+        """What was counted until now, into the file."""
         self._next_at = time.monotonic() + _PAUSE_S
         if self._file is not None:
             with contextlib.suppress(OSError):
@@ -123,7 +123,7 @@ class Pulse:
 
 
 class Watch:
-    """What is seen of a pulse from outside, and for how long it has not changed.
+    """What another process sees of a pulse, and for how long it has not changed.
 
     Attributes:
         path: its file.

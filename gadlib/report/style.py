@@ -61,7 +61,7 @@ def panels(
 
 
 def draw_into_notebook() -> None:
-    """Nothing; in a kernel of Jupyter, pyplot's figures from now on appear below their cell.
+    """Make pyplot's figures appear below their cell, from now on, in a kernel of Jupyter.
 
     Batch jobs often set MPLBACKEND=Agg, which shows nothing; outside of kernels that is as it was.
     """
@@ -74,7 +74,7 @@ def draw_into_notebook() -> None:
 
 
 def label_bar(bar: Colorbar, label: str) -> None:
-    """Nothing; the colour bar is labelled in the sizes of the axes."""
+    """Label the colour bar in the sizes of the axes."""
     bar.set_label(label, size=_STYLE["axes.labelsize"])
     bar.ax.tick_params(labelsize=_STYLE["ytick.labelsize"])
 

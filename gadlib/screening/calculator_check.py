@@ -2,7 +2,7 @@
 
 Options that can't be used, a missing program or licence often show in the first calculation only.
 It is tried in a process of its own, on the user's own molecules: what hangs there, or ends the
-process, is for the records to tell. Floor 3.8.
+process, is for the records to tell.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gadlib.calculators.failures import CLOSEST_PAIR_MIN
 from gadlib.evaluation import Calculator, evaluate
 from gadlib.molecules.starting_points import Start, too_close
 from gadlib.progress.interrupts import ForeignExit
-from gadlib.screening.jobs import Job, failed
+from gadlib.screening.jobs import Job
 from gadlib.screening.processes import run
 from gadlib.screening.records import Record
 from gadlib.settings.hyperparameters import SOLVERS
@@ -30,7 +30,7 @@ from gadlib.solver.state import Status
 N_TRIED = 3
 """Molecules of different formulas that are tried at most: the first may be at fault itself."""
 
-_PATIENCE_S = 20.0
+_ANSWER_S = 20.0
 _WORKING: set[bytes] = set()
 
 
@@ -39,13 +39,11 @@ class _Unanswered(Exception):
 
 
 def require_working(calculator: Calculator, starts: Sequence[Start]) -> None:
-    """Nothing, when an ASE calculator computes one of the first molecules, or says nothing in time.
+    """Raise InputError when an ASE calculator can compute none of the first molecules.
 
-    What that costs is told on stderr: it is in no record. Other calculators are not tried, nor is
-    one twice.
-
-    Raises:
-        InputError: when it complains of each of them; the message is the calculator's own.
+    The message is the calculator's own. One that does not answer in time, or ends its process, is
+    for the records to tell. Other calculators are not tried, nor is one twice. What a try costs is
+    said on stderr, as it is in no record.
     """
     if not isinstance(calculator, Ase):
         return
@@ -80,7 +78,7 @@ def require_working(calculator: Calculator, starts: Sequence[Start]) -> None:
 
 def _tried(calculator: Calculator, start: Start) -> Record | None:
     """The record of one evaluation in another process; None where there is none in time."""
-    until = time.monotonic() + _PATIENCE_S
+    until = time.monotonic() + _ANSWER_S
 
     def look_at_the_clock(*_: Any) -> None:
         if time.monotonic() > until:
@@ -100,6 +98,6 @@ def _evaluated(job: Job) -> Iterator[tuple[int, Record]]:
     """A record of each start that tells whether its gradient can be computed."""
     for place, start in enumerate(job.starts):
         batch = Batch.pack([start.positions], [start.atomic_numbers])
-        told, _ = evaluate(job.calculator, batch, hessian=False)
-        status = Status.BAD_START if told.failures else Status.RUNNING
-        yield place, failed(start, status, told.failures.get(0, ""))
+        evaluation, _ = evaluate(job.calculator, batch, hessian=False)
+        status = Status.BAD_START if evaluation.failures else Status.RUNNING
+        yield place, Record.blank(start, status, evaluation.failures.get(0, ""))

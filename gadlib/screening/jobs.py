@@ -1,12 +1,11 @@
 """Searches that run together in this process, and the Record that each of them leaves.
 
-It knows neither settings and files (`outset`, `screen`) nor other processes (`processes`).
-Floor 3.5.
+It knows neither files (`screen`) nor other processes (`processes`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,15 +13,19 @@ import torch
 
 from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
+from gadlib.molecules.contacts import gap, is_adrift
 from gadlib.molecules.starting_points import Start, problem_of
 from gadlib.progress import signs_of_life
-from gadlib.screening.records import Record
+from gadlib.screening.records import Record, TryRecord
+from gadlib.screening.setup import calculator_of, hyperparameters_of
+from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import Hyperparameters
-from gadlib.solver.criteria import Criterion
-from gadlib.solver.mode_following import stack, wanted
+from gadlib.settings.searches import SearchSettings
+from gadlib.solver.criteria import Verdict
+from gadlib.solver.mode_following import read_aim, stack
 from gadlib.solver.search import Frame, search
 from gadlib.solver.state import State, Status
-from gadlib.solver.trust.wall import gap, is_adrift
+from gadlib.solver.trust.tries import tell_tries
 
 
 @dataclass(frozen=True)
@@ -36,20 +39,53 @@ class Job:
     calculator: Calculator
     starts: tuple[Start, ...]
     hyperparameters: Hyperparameters
-    criterion: Criterion
+    criterion: str
     n_steps: int
     tag: Any = None
     capacity: int | None = None
     mode: str = "lowest"
 
+    @classmethod
+    def of(
+        cls,
+        settings: SearchSettings,
+        starts: Sequence[Start],
+        calculator: Calculator | None = None,
+        hyperparameters: Hyperparameters | None = None,
+        *,
+        tag: Any = None,
+    ) -> Job:
+        """The searches from these starts, done as the settings ask.
+
+        Args:
+            settings: of a run.
+            starts: where the searches begin.
+            calculator: by default the one that the settings name.
+            hyperparameters: by default those that the settings name.
+            tag: comes back with the records.
+
+        Raises:
+            InputError: when the settings can't be followed.
+        """
+        return cls(
+            calculator_of(settings, starts) if calculator is None else calculator,
+            tuple(starts),
+            hyperparameters_of(settings) if hyperparameters is None else hyperparameters,
+            settings.criterion,
+            settings.n_steps_per_sample,
+            tag=tag,
+            capacity=settings.batch_size,
+            mode=settings.mode,
+        )
+
 
 def search_starts(job: Job, *, on_frame: Callable[[Frame], None] | None = None) -> list[Record]:
     """One record per start, in their order, computed in this process."""
-    found = dict(searched(job, on_frame=on_frame))
+    found = dict(search_each(job, on_frame=on_frame))
     return [found[place] for place in range(len(job.starts))]
 
 
-def searched(
+def search_each(
     job: Job, *, on_frame: Callable[[Frame], None] | None = None
 ) -> Iterator[tuple[int, Record]]:
     """The place of each start and its record, as the searches end, computed in this process.
@@ -64,7 +100,10 @@ def searched(
     sane = []
     for place, start in enumerate(job.starts):
         if reason := problem_of(start, job.hyperparameters.closest_pair):
-            yield place, failed(start, Status.BAD_START, f"{Status.BAD_START.sentence} {reason}")
+            yield (
+                place,
+                Record.blank(start, Status.BAD_START, f"{Status.BAD_START.sentence} {reason}"),
+            )
         else:
             sane.append(place)
     if not sane:
@@ -82,7 +121,7 @@ def searched(
 def _frames(job: Job) -> Iterator[Frame]:
     batch = Batch.pack([s.positions for s in job.starts], [s.atomic_numbers for s in job.starts])
     batch = batch.to(getattr(job.calculator, "device", batch.positions.device))
-    aims = [wanted(job.mode, s.atomic_numbers, s.positions, s.ends) for s in job.starts]
+    aims = [read_aim(job.mode, s.atomic_numbers, s.positions, s.ends) for s in job.starts]
     directions = stack(aims, batch.positions.shape[1])
     return search(
         job.calculator,
@@ -96,59 +135,44 @@ def _frames(job: Job) -> Iterator[Frame]:
     )
 
 
-def failed(start: Start, status: Status, message: str) -> Record:
-    """The record of a start of which nothing is known but why."""
-    return Record(
-        name=start.name,
-        formula=start.formula,
-        split=start.split,
-        start=start.start,
-        noise_seed=start.noise_seed,
-        status=str(status),
-        message=message,
-        converged=False,
-        index1=None,
-        strict=None,
-        bound=None,
-        imaginary_cm1=None,
-        n_fragments=None,
-        steps=0,
-        escapes=0,
-        order=None,
-        fmax=None,
-        energy=None,
-        eigenvalues=[None, None],
-        n_energy=0,
-        n_gradient=0,
-        n_hessian=0,
-        elapsed_s=0.0,
-        calculator_s=0.0,
-        atomic_numbers=start.atomic_numbers.tolist(),
-        positions=start.positions.tolist(),
-    )
-
-
-def _record(start: Start, frame: Frame, row: int, criterion: Criterion) -> Record:
+def _record(start: Start, frame: Frame, row: int, criterion: str) -> Record:
     state, status = frame.state, frame.status[row]
     is_met = status is Status.SADDLE
     reasons = () if is_met else (state.message[row], state.doubt[row], _drifted(start, state, row))
     message = " ".join(text for text in (status.sentence, *reasons) if text)
-    known = _measured(frame, row) if state.is_sound[row] else {}
-    judged = _judged(frame, row) if state.is_sound[row] and state.is_exact[row] else {}
     return replace(
-        failed(start, status, message),
+        Record.blank(start, status, message),
         converged=bool(frame.verdict.meets(criterion)[row]),
         steps=int(state.steps[row]),
         escapes=int(state.escapes[row]),
-        n_energy=int(state.n_gradient[row]),
-        n_gradient=int(state.n_gradient[row]),
-        n_hessian=int(state.n_hessian[row]),
-        elapsed_s=round(float(state.elapsed_s[row]), 6),
-        calculator_s=round(float(state.calculator_s[row]), 6),
+        n_energy=int(state.cost.n_gradient[row]),
+        n_gradient=int(state.cost.n_gradient[row]),
+        n_hessian=int(state.cost.n_hessian[row]),
+        elapsed_s=round(float(state.cost.elapsed_s[row]), 6),
+        calculator_s=round(float(state.cost.calculator_s[row]), 6),
         positions=state.batch.system(row)[1].tolist(),
-        **known,
-        **judged,
+        tries=[TryRecord(*each) for each in tell_tries(state, row, str(status))],
+        **describe(frame.verdict, row),
     )
+
+
+def describe(verdict: Verdict, row: int) -> dict[str, Any]:
+    """What is known of a point, as fields of its record; without an exact Hessian not all are."""
+    state, known = verdict.state, {}
+    if state.is_computed[row]:
+        known |= {
+            "n_fragments": int(verdict.n_fragments[row]),
+            "fmax": float(state.max_force[row]),
+            "energy": float(state.energy[row]),
+        }
+    if state.is_computed[row] and state.is_exact[row]:
+        known |= {
+            "criteria": {name: bool(verdict.meets(name)[row]) for name in CRITERIA},
+            "imaginary_cm1": float(verdict.imaginary_cm1[row]),
+            "order": int(state.order[row]),
+            "eigenvalues": state.spectrum.eigenvalues[row, :2].tolist(),
+        }
+    return known
 
 
 def _drifted(start: Start, state: State, row: int) -> str:
@@ -163,26 +187,3 @@ def _drifted(start: Start, state: State, row: int) -> str:
         "Its pieces have gone from one another, to"
         f" {float(now):.1f} times the sum of the covalent radii ({float(then):.1f} at the start)."
     )
-
-
-def _judged(frame: Frame, row: int) -> dict[str, Any]:
-    """What an exact Hessian tells."""
-    state, verdict = frame.state, frame.verdict
-    return {
-        "index1": bool(verdict.index1[row]),
-        "strict": bool(verdict.strict[row]),
-        "bound": bool(verdict.bound[row]),
-        "imaginary_cm1": float(verdict.imaginary_cm1[row]),
-        "order": int(state.order[row]),
-        "eigenvalues": state.spectrum.eigenvalues[row, :2].tolist(),
-    }
-
-
-def _measured(frame: Frame, row: int) -> dict[str, Any]:
-    """What energy and forces tell."""
-    state = frame.state
-    return {
-        "n_fragments": int(frame.verdict.n_fragments[row]),
-        "fmax": float(state.max_force[row]),
-        "energy": float(state.energy[row]),
-    }

@@ -1,53 +1,48 @@
-"""Jobs on several processes, and how much of a set a process is given at a time.
+"""Jobs on several processes.
 
 A process that the calculator brings down, or that hangs, costs the molecule that did it one record,
-and nobody else anything. No process outlives the one that waits for it. Floor 3.75.
+and nobody else anything. No process outlives the one that waits for it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
-import os
-import signal
 import sys
-import threading
-import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from pickle import PicklingError
-from typing import Any
 
-import torch
 from loky import ProcessPoolExecutor
 from tqdm.auto import tqdm
 
-from gadlib.evaluation import Calculator
 from gadlib.files.locks import scratch
 from gadlib.files.reading import whole_lines
-from gadlib.molecules.starting_points import Start
+from gadlib.files.writing import append_line
 from gadlib.progress import signs_of_life
 from gadlib.progress.signs_of_life import Life, Pulse, Told, Watch
-from gadlib.screening.jobs import Job, failed, searched
+from gadlib.screening.executors import keep, submit
+from gadlib.screening.jobs import Job, search_each
 from gadlib.screening.records import Record
 from gadlib.solver.state import Status
 
 _TICK_S = 1.0
-_IDLE_S = 600
-_START_S = 120.0  # that a process may take besides, until it begins
+"""How often progress is reported."""
+
+_START_S = 120.0
+"""What a process may take besides, until it begins: imports from a slow network disk take long."""
+
 _ENDING_S = 10.0
-_ORPHAN_S = 0.5
-_THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""How long a killed process is waited for, so that its executor learns of it."""
 
 Compute = Callable[[Job], Iterable[tuple[int, Record]]]
-"""What a process does with a job: the place of each start and its record, as they come. `searched`,
-or another function of a module's own."""
+"""What a process does with a job: the place of each start and its record, as they come.
+`search_each`, or another function of a module's own."""
 
 Tick = Callable[[Life], None]
 """Called every second or so with what has been computed until then."""
@@ -57,7 +52,7 @@ def run(
     jobs: Iterable[Job],
     workers: int = 1,
     *,
-    compute: Compute = searched,
+    compute: Compute = search_each,
     on_tick: Tick | None = None,
     timeout_s: float | None = None,
 ) -> Generator[tuple[Job, dict[int, Record]], None, None]:
@@ -175,8 +170,8 @@ def _written(compute: Compute, job: Job, path: Path) -> dict[int, Record]:
         with signs_of_life.listening(alive):
             for place, record in compute(job):
                 found[place] = record
-                with contextlib.suppress(OSError), path.open("a") as file:
-                    file.write(json.dumps({"place": place, "record": asdict(record)}) + "\n")
+                with contextlib.suppress(OSError):
+                    append_line(path, {"place": place, "record": asdict(record)})
     finally:
         alive.close()
     return found
@@ -196,7 +191,7 @@ class _Running:
     is_alone: bool = False
     is_hung: bool = False
     n_read: int = 0
-    told: set[int] = field(default_factory=set)
+    given: set[int] = field(default_factory=set)
     path: Path = field(init=False)
     watch: Watch = field(init=False)
     future: Future = field(init=False)
@@ -207,7 +202,7 @@ class _Running:
         starts = tuple(self.job.starts[i] for i in self.places)
         job = replace(self.job, starts=starts)
         self.path, self.watch = path.with_suffix(".jsonl"), Watch(path.with_suffix(".pulse"))
-        self.executor, self.future = _submitted(_written, compute, job, self.path)
+        self.executor, self.future = submit(_written, compute, job, self.path)
 
     def end(self) -> None:
         """Kill the process, and what it has started."""
@@ -222,13 +217,13 @@ class _Running:
         found = {
             self.places[content["place"]]: Record.read(content["record"]) for content in contents
         }
-        self.told |= set(found)
+        self.given |= set(found)
         if found:
             self.watch.stir()
         return found
 
     def rest(self, timeout_s: float | None) -> tuple[dict[int, Record], list[_Running]]:
-        """The records not told yet when the job or its process has ended, and what is left to run.
+        """The records not given yet when the job or its process has ended, and what is left to run.
 
         Where it was the process, the molecules that it may have been at are computed apart, each
         in a process of its own; they are the first ones that lack a record. Those that were
@@ -238,8 +233,8 @@ class _Running:
         if isinstance(error, PicklingError):
             raise error
         found = {} if error else {self.places[i]: r for i, r in self.future.result().items()}
-        found = {place: record for place, record in found.items() if place not in self.told}
-        missing = [i for i in self.places if i not in self.told and i not in found]
+        found = {place: record for place, record in found.items() if place not in self.given}
+        missing = [i for i in self.places if i not in self.given and i not in found]
         if missing and (self.is_alone or (self.is_hung and len(missing) == 1)):
             found[missing[0]] = self._failed(missing[0], error, timeout_s)
             return found, []
@@ -254,7 +249,7 @@ class _Running:
             return TimeoutError()
         error = self.future.exception()
         if not isinstance(error, BrokenProcessPool):
-            _IDLE.append(self.executor)
+            keep(self.executor)
         return error
 
     def _failed(self, place: int, error: BaseException | None, timeout_s: float | None) -> Record:
@@ -265,77 +260,4 @@ class _Running:
         else:  # a failed molecule is a record, whatever failed
             status = Status.SOLVER_FAILED
             reason = f"{type(error).__name__}: {error}" if error else "It gave no record."
-        return failed(self.job.starts[place], status, f"{status.sentence} {reason}")
-
-
-_IDLE: list[ProcessPoolExecutor] = []
-"""Processes that wait for the next job, each the only one of its executor: none falls with another.
-"""
-os.register_at_fork(after_in_child=_IDLE.clear)
-
-
-def _submitted(function: Callable, *given: Any) -> tuple[ProcessPoolExecutor, Future]:
-    """A process that is at it, and what will come of it."""
-    while _IDLE:
-        executor = _IDLE.pop()
-        with contextlib.suppress(BrokenProcessPool, RuntimeError):  # it may have died meanwhile
-            return executor, executor.submit(function, *given)
-    executor = ProcessPoolExecutor(
-        max_workers=1,
-        timeout=_IDLE_S,
-        initializer=_begin_process,
-        initargs=(os.getpid(), threading.current_thread() is threading.main_thread()),
-        env=_THREADS,
-    )
-    return executor, executor.submit(function, *given)
-
-
-def _begin_process(parent: int, is_of_main_thread: bool) -> None:
-    """One thread, deaf to Ctrl-C, which is the parent's to answer, and not to outlive that.
-
-    On Linux the kernel sees to it, even within a native call; but it goes by the thread that
-    started the process, which may end before its program does.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
-    if is_of_main_thread and sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-_PR_SET_PDEATHSIG = 1
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_ORPHAN_S)
-    os._exit(1)
-
-
-_BATCHES_ON_GPU, _MOST_BATCHES = 4, 16
-_JOBS_EACH = 3
-
-
-def job_size(calculator: Calculator, batch_size: int, n_each: float = 0) -> int:
-    """How many molecules a process is given at a time.
-
-    Several batches, so that a molecule that ends makes room for one that waits: on a GPU a half
-    empty batch costs as much as a full one, and on a CPU some of it. There small jobs are the way
-    to keep all processes busy to the end, so that each is to have several.
-
-    Args:
-        calculator: it tells the device.
-        batch_size: molecules that step together.
-        n_each: molecules that wait for each process, infinite where there is but one.
-    """
-    device = getattr(calculator, "device", None)
-    is_gpu = device is not None and device.type != "cpu"
-    n_batches = _BATCHES_ON_GPU if is_gpu else n_each / (batch_size * _JOBS_EACH)
-    return batch_size * int(min(max(n_batches, 1), _MOST_BATCHES))
-
-
-def chunks(places: Sequence[int], starts: Sequence[Start], size: int) -> list[list[int]]:
-    """The places in batches, large molecules first, lest one process end up alone with them."""
-    ordered = sorted(places, key=lambda i: -len(starts[i].atomic_numbers))
-    return [ordered[i : i + size] for i in range(0, len(ordered), size)]
+        return Record.blank(self.job.starts[place], status, f"{status.sentence} {reason}")

@@ -1,19 +1,45 @@
-"""What is kept of a search: one Record per molecule, as JSON that is replaced whole. Floor 3."""
+"""What is kept of a search: one Record per molecule, as JSON that is replaced whole."""
 
 from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from gadlib import __version__
 from gadlib.files.reading import read_json
-from gadlib.files.shapes import ResultFile, fit, fit_all
+from gadlib.files.shapes import ResultFile, fit
+from gadlib.molecules.starting_points import Start
+from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.reading import InputError, Settings, shown
+from gadlib.solver.state import Status
+
+FORMAT = 2
+"""Of result files. In format 1, which files without a number have, a record's fields include the
+criteria `index1`, `strict` and `bound`."""
+
+_CRITERIA_1 = ("index1", "strict", "bound")
+
+
+@dataclass(frozen=True)
+class TryRecord:
+    """One try of a search that makes several, as `trust` does.
+
+    Attributes:
+        phase: where the try ended, a `gadlib.solver.trust.phases.Phase` in lower case.
+        ending: why, an `Ending` from there in lower case; of the last try how the search ended, as
+            in `Record.status`.
+        steps, gradients: what it cost.
+    """
+
+    phase: str
+    ending: str
+    steps: int
+    gradients: int
 
 
 @dataclass(frozen=True)
@@ -24,8 +50,8 @@ class Record:
         name, formula, split, start, noise_seed: the starting point.
         status: how the search ended (`gadlib.solver.state.Status`); `message` says it in words.
         converged: whether the criterion that was asked for is met.
-        index1, strict, bound: the three criteria at the last point, by an exact Hessian; null where
-            there is none, and `message` says why.
+        criteria: whether the last point meets each, by its exact Hessian; null where there is none,
+            and `message` says why.
         imaginary_cm1: wavenumber of the imaginary mode, 0 where there is none.
         n_fragments: pieces of the bond graph at the last point.
         steps, escapes: moves made, and those of them that were escapes.
@@ -37,6 +63,7 @@ class Record:
             inside a Hessian are not counted.
         elapsed_s, calculator_s: wall time, and the calculator's share.
         atomic_numbers, positions: the last point, in angstrom.
+        tries: what the search tried, in order; empty where its solver makes no tries.
     """
 
     name: str
@@ -47,9 +74,7 @@ class Record:
     status: str
     message: str
     converged: bool
-    index1: bool | None
-    strict: bool | None
-    bound: bool | None
+    criteria: dict[str, bool | None]
     imaginary_cm1: float | None
     n_fragments: int | None
     steps: int
@@ -65,49 +90,101 @@ class Record:
     calculator_s: float
     atomic_numbers: list[int]
     positions: list[list[float]]
+    tries: list[TryRecord] = field(default_factory=list)
 
     @classmethod
-    def read(cls, values: Any) -> Record:
-        """The record from its JSON; fields that this version does not know are left out.
+    def blank(cls, start: Start, status: Status, message: str) -> Record:
+        """The record of a start of which nothing is known but how its search ended."""
+        return cls(
+            name=start.name,
+            formula=start.formula,
+            split=start.split,
+            start=start.start,
+            noise_seed=start.noise_seed,
+            status=str(status),
+            message=message,
+            converged=False,
+            criteria=dict.fromkeys(CRITERIA),
+            imaginary_cm1=None,
+            n_fragments=None,
+            steps=0,
+            escapes=0,
+            order=None,
+            fmax=None,
+            energy=None,
+            eigenvalues=[None, None],
+            n_energy=0,
+            n_gradient=0,
+            n_hessian=0,
+            elapsed_s=0.0,
+            calculator_s=0.0,
+            atomic_numbers=start.atomic_numbers.tolist(),
+            positions=start.positions.tolist(),
+        )
+
+    @property
+    def index1(self) -> bool | None:
+        """Whether the last point meets the published criterion, as far as is known."""
+        return self.criteria.get("index1")
+
+    @property
+    def strict(self) -> bool | None:
+        """Whether the last point is a strict saddle, as far as is known."""
+        return self.criteria.get("strict")
+
+    @property
+    def bound(self) -> bool | None:
+        """Whether the last point is a bound saddle, as far as is known."""
+        return self.criteria.get("bound")
+
+    def meets(self, criterion: str) -> bool:
+        """Whether the last point is known to meet the criterion."""
+        return bool(self.criteria.get(criterion))
+
+    @classmethod
+    def read(cls, values: Any, where: str = "a record") -> Record:
+        """The record from its JSON, of any format; unknown fields are left out.
+
+        Args:
+            values: as JSON has it.
+            where: what a message begins with.
 
         Raises:
             InputError: when a field is missing, or not of its type.
         """
-        record = fit(cls, values, "a record", expected="one as gadlib writes it")
-        record.require_points()
+        record = fit(cls, _updated(values), where, expected="one as gadlib writes it")
+        record._require_points(where)
         return record
 
-    def require_points(self) -> None:
-        """Nothing, when every atom of the last point is somewhere.
-
-        Raises:
-            InputError: when it is not, or an atom is no element.
-        """
-        n = len(self.atomic_numbers)
+    def _require_points(self, where: str) -> None:
+        """Raise InputError unless every atom of the last point is an element and somewhere."""
+        n, where = len(self.atomic_numbers), f"{where} ({shown(self.name)})"
         if len(self.positions) != n or any(len(row) != 3 for row in self.positions):
             raise InputError(
-                f"record {shown(self.name)}: positions of {len(self.positions)} atoms;"
+                f"{where}: positions of {len(self.positions)} atoms;"
                 f" expected three coordinates for each of {n}"
             )
         is_known = all(math.isfinite(x) for row in self.positions for x in row)
         if not is_known and (self.converged or self.strict):
             raise InputError(
-                f"record {shown(self.name)}: positions that are null in a search that converged;"
-                " expected finite ones"
+                f"{where}: positions that are null in a search that converged; expected finite ones"
             )
         if wrong := [z for z in self.atomic_numbers if not 0 <= z <= 118]:
-            raise InputError(
-                f"record {shown(self.name)}: atomic_numbers has {wrong[0]}; expected 1 .. 118"
-            )
+            raise InputError(f"{where}: atomic_numbers has {wrong[0]}; expected 1 .. 118")
 
 
-_RELEVANT_PACKAGES = (
-    *("torch", "numpy", "ase", "optuna", "sella", "scine-sparrow", "scine-utilities", "tblite"),
-    *("e3nn", "torch-geometric"),
-)
+def _updated(values: Any) -> Any:
+    """A record of any format as the latest has it."""
+    if not isinstance(values, Mapping) or "criteria" in values:
+        return values
+    criteria = {name: values[name] for name in _CRITERIA_1 if name in values}
+    return {**values, "criteria": criteria} if criteria else values
 
 
-def proof_apart(record: Record) -> Record:
+_RELEVANT_PACKAGES = ("torch", "numpy", "ase", "optuna", "sella")
+
+
+def without_proof(record: Record) -> Record:
     """The record without the Hessian that proves its strict saddle, where costs are compared."""
     return replace(record, n_hessian=record.n_hessian - bool(record.strict))
 
@@ -123,7 +200,9 @@ def gradients_of(record: Record) -> int:
 def versions() -> dict[str, str]:
     """The versions that a result depends on."""
     found = {"gadlib": __version__, "python": platform.python_version()}
-    for name in _RELEVANT_PACKAGES:
+    from gadlib import calculators  # not above: records are read without them
+
+    for name in (*_RELEVANT_PACKAGES, *calculators.packages()):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -132,8 +211,9 @@ def versions() -> dict[str, str]:
 
 
 def payload(settings: Settings, records: Iterable[Record], **more: Any) -> dict[str, Any]:
-    """Settings, versions and records, as every result file holds them."""
+    """Format, settings, versions and records, as every result file holds them."""
     return {
+        "format": FORMAT,
         "settings": settings.model_dump(),
         "versions": versions(),
         **more,
@@ -148,13 +228,12 @@ def read_results(path: str | Path) -> tuple[ResultFile, list[Record]]:
         InputError: when it is missing, not JSON, or not such a file.
     """
     content = fit(ResultFile, read_json(path), path, expected="an object with settings and records")
-    records = fit_all(Record, content.records, path, "records")
-    for record in records:
-        try:
-            record.require_points()
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
-    return content, records
+    if not 1 <= content.format <= FORMAT:
+        raise InputError(
+            f"{path}: format {content.format}; expected 1 .. {FORMAT}, or a newer gadlib to read it"
+        )
+    where = f"{path}: records"
+    return content, [Record.read(item, f"{where}[{i}]") for i, item in enumerate(content.records)]
 
 
 def read_records(path: str | Path) -> tuple[dict[str, Any], list[Record]]:

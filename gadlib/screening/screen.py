@@ -1,7 +1,7 @@
 """Many molecules: one Record each, on several processes, resumable; which ones are difficult.
 
-What is searched is `outset`'s, how one search becomes a record `searches`', and how processes share
-the work `processes`'. Floor 4.
+What is searched is for `setup` to say, how a search becomes a record for `jobs`, how processes
+share the work for `processes`.
 """
 
 from __future__ import annotations
@@ -21,17 +21,18 @@ from gadlib.files.shapes import ResultFile
 from gadlib.molecules.starting_points import Start
 from gadlib.progress.bar import Bar
 from gadlib.screening.calculator_check import require_working
-from gadlib.screening.jobs import Job, searched
-from gadlib.screening.processes import Compute, chunks, job_size, run
+from gadlib.screening.chunks import chunks, job_size
+from gadlib.screening.jobs import Job, search_each
+from gadlib.screening.processes import Compute, run
 from gadlib.screening.records import Record, payload, read_results
 from gadlib.screening.setup import (
     calculator_of,
+    describe_sample,
     differences,
     hyperparameters_of,
     identity_of,
-    known_to,
+    mark_unknown_elements,
     starts_of,
-    told_sample,
 )
 from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.settings.reading import InputError
@@ -49,7 +50,7 @@ def screen(
     calculator: Calculator | None = None,
     out: str | Path | None = None,
     hyperparameters: Hyperparameters | None = None,
-    compute: Compute = searched,
+    compute: Compute = search_each,
     notes: Mapping[str, Any] | None = None,
 ) -> list[Record]:
     """One record per start, in their order, with a progress bar; written to `out` as they come.
@@ -71,14 +72,15 @@ def screen(
     """
     if starts is None:
         starts = starts_of(settings)
-        if told := told_sample(settings):
-            print(told, flush=True)
-    knobs = hyperparameters_of(settings) if hyperparameters is None else hyperparameters
+        if note := describe_sample(settings):
+            print(note, flush=True)
+    if hyperparameters is None:
+        hyperparameters = hyperparameters_of(settings)
     calculator = calculator_of(settings, starts) if calculator is None else calculator
-    starts = known_to(calculator, starts)
+    starts = mark_unknown_elements(calculator, starts)
     with contextlib.nullcontext() if out is None else sole(out):
-        done = {} if out is None else _place(earlier_records(out, settings), starts, out)
-        _compute(settings, starts, calculator, knobs, compute, done, out, notes or {})
+        done = {} if out is None else _place(read_earlier(out, settings), starts, out)
+        _compute(settings, starts, calculator, hyperparameters, compute, done, out, notes or {})
     return [done[i] for i in sorted(done)]
 
 
@@ -86,27 +88,18 @@ def _compute(
     settings: SearchSettings,
     starts: Sequence[Start],
     calculator: Calculator,
-    knobs: Hyperparameters,
+    hyperparameters: Hyperparameters,
     compute: Compute,
     done: dict[int, Record],
     out: str | Path | None,
     notes: Mapping[str, Any],
 ) -> None:
-    """Nothing; the records that are missing are added to those that are done, and written."""
+    """Add the records that are missing to those that are done, and write them."""
     todo = [i for i in range(len(starts)) if i not in done]
     require_working(calculator, [starts[i] for i in todo])
     n_each = math.inf if settings.workers < 2 else len(todo) / settings.workers
     jobs = [
-        Job(
-            calculator,
-            tuple(starts[i] for i in chunk),
-            knobs,
-            settings.criterion,  # type: ignore[arg-type]
-            settings.n_steps_per_sample,
-            tag=chunk,
-            capacity=settings.batch_size,
-            mode=settings.mode,
-        )
+        Job.of(settings, [starts[i] for i in chunk], calculator, hyperparameters, tag=chunk)
         for chunk in chunks(todo, starts, job_size(calculator, settings.batch_size, n_each))
     ]
     about = identity_of(settings)
@@ -161,7 +154,7 @@ def _place(
     return placed
 
 
-def earlier_records(out: str | Path, settings: SearchSettings) -> list[Record]:
+def read_earlier(out: str | Path, settings: SearchSettings) -> list[Record]:
     """What an earlier run left in `out`; empty where there is no such file.
 
     Raises:
@@ -182,24 +175,20 @@ def earlier_records(out: str | Path, settings: SearchSettings) -> list[Record]:
 
 
 def require_same(before: ResultFile, settings: SearchSettings, where: str) -> None:
-    """Nothing, when results made with the earlier settings may stand beside new ones.
-
-    Raises:
-        InputError: naming the settings that differ.
-    """
+    """Raise InputError, with what differs, unless earlier results may stand beside new ones."""
     earlier = before.settings | (before.about or {})  # older files have settings alone
-    if told := differences(_with_knobs(earlier), identity_of(settings), settings):
-        raise InputError(f"{where} was made with other settings: {'; '.join(told)}")
+    if changes := differences(_with_defaults(earlier), identity_of(settings), settings):
+        raise InputError(f"{where} was made with other settings: {'; '.join(changes)}")
 
 
-def _with_knobs(earlier: dict[str, Any]) -> dict[str, Any]:
+def _with_defaults(earlier: dict[str, Any]) -> dict[str, Any]:
     """The earlier identity, with all its hyperparameters, those that it left to their defaults."""
     kind = SOLVERS.get(str(earlier.get("solver", SearchSettings.model_fields["solver"].default)))
-    knobs = earlier.get("hyperparameters", {})
-    if kind is None or not isinstance(knobs, dict):
+    hyperparameters = earlier.get("hyperparameters", {})
+    if kind is None or not isinstance(hyperparameters, dict):
         return earlier
     with contextlib.suppress(ValidationError):
-        return earlier | {"hyperparameters": kind(**knobs).model_dump()}
+        return earlier | {"hyperparameters": kind(**hyperparameters).model_dump()}
     return earlier
 
 
@@ -208,7 +197,7 @@ def difficulty(record: Record) -> int:
     return record.steps if record.converged else NOT_CONVERGED
 
 
-def difficult(
+def select_difficult(
     records: Sequence[Record], settings: ScreenSettings, n_samples: int = 1
 ) -> list[Record]:
     """The difficult records, hardest first: the top fraction, at least twice `n_samples`.

@@ -1,7 +1,7 @@
 """What a search sets out with, as settings ask: hyperparameters, a calculator, starting points.
 
 What can't be followed is refused here, before anything is computed; what is wrong with one start is
-told with it. Floor 3.5.
+named with it.
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ from gadlib.files.reading import read_json
 from gadlib.files.shapes import TuningFile, fit
 from gadlib.molecules import reactions, starting_points
 from gadlib.molecules.reactions import Reaction
+from gadlib.molecules.recipes import parse_start
 from gadlib.molecules.starting_points import Start, require_some
 from gadlib.settings.calculators import identity
 from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.settings.reading import InputError, explain, shown
 from gadlib.settings.searches import SearchSettings, SetSettings
 from gadlib.solver.criteria import CRITERIA
-from gadlib.solver.mode_following import require_mode, wanted
+from gadlib.solver.mode_following import read_aim, require_mode
 
 
 def hyperparameters_of(settings: SearchSettings) -> Hyperparameters:
     """The hyperparameters that the settings ask for.
 
     Raises:
-        InputError: when the solver or a knob is unknown, or a value is out of its range.
+        InputError: when the solver or a hyperparameter is unknown, or a value is out of its range.
     """
     if settings.solver not in SOLVERS:
         raise InputError(f"solver {settings.solver!r}: expected one of {', '.join(SOLVERS)}")
@@ -46,14 +47,14 @@ def identity_of(settings: SetSettings, *, without: Collection[str] = ()) -> dict
     """What results depend on, as the settings declare it.
 
     The one answer to what a study, a cached sample and a file of results are about; a checkpoint is
-    told by its content, hyperparameters in full.
+    named by its content, hyperparameters in full.
 
     Args:
         settings: of a run.
-        without: what is told otherwise, "starts" or "knobs".
+        without: what is compared otherwise, "starts" or "hyperparameters".
 
     Raises:
-        InputError: when a knob or a checkpoint can't be used.
+        InputError: when a hyperparameter or a checkpoint can't be used.
     """
     found = identity(settings, without=without) | calculators.identity(settings)
     is_peer = getattr(settings, "solver", None) not in SOLVERS  # it has none, or none of ours
@@ -74,7 +75,7 @@ def differences(
         now: of `identity_of`, with what else it is compared by.
         settings: that `now` is of, which tell defaults.
     """
-    told = []
+    changes = []
     fields = type(settings).model_fields
     for name, value in now.items():
         is_told = name in before or name not in fields
@@ -87,8 +88,8 @@ def differences(
         else:
             parts = [(name, earlier, value)]
         silent = "" if is_told else " (its default; it was not kept)"
-        told += [f"{n} was {shown(was)}{silent}, now {shown(is_)}" for n, was, is_ in parts]
-    return told
+        changes += [f"{n} was {shown(was)}{silent}, now {shown(is_)}" for n, was, is_ in parts]
+    return changes
 
 
 def read_best(path: str | Path) -> TuningFile:
@@ -100,7 +101,7 @@ def read_best(path: str | Path) -> TuningFile:
     found = fit(TuningFile, read_json(path), path, expected="an hpo_results.json with best_params")
     if not found.best_params:
         raise InputError(f"{path}: no completed trial in it, so there are no best values")
-    numbers = {knob.name for kind in SOLVERS.values() for knob in kind.knobs()}
+    numbers = {h.name for kind in SOLVERS.values() for h in kind.tunable()}
     for name, value in found.best_params.items():
         if isinstance(value, str) and name in numbers:
             raise InputError(f"{path}: best_params.{name} = {shown(value)}: expected a number")
@@ -115,29 +116,24 @@ def transfers(best: TuningFile, settings: SetSettings) -> list[str]:
     about = best.about.model_dump()
     if len(about) < 2:  # `reactions` alone: written by hand, or by another program
         return []
-    return differences(about, identity_of(settings, without=("starts", "knobs")), settings)
+    return differences(
+        about, identity_of(settings, without=("starts", "hyperparameters")), settings
+    )
 
 
 def require_tuned_for(best: TuningFile, path: str | Path, settings: SetSettings) -> None:
-    """Nothing, when the values were tuned for what the settings ask for.
-
-    Raises:
-        InputError: naming what differs.
-    """
-    if told := transfers(best, settings):
+    """Raise InputError, with what differs, unless the values were tuned for what is asked for."""
+    if changes := transfers(best, settings):
         raise InputError(
-            f"{path} was tuned for something else: {'; '.join(told)}; expected the same settings,"
-            " or --allow-transfer (a job: ALLOW_TRANSFER=1)"
+            f"{path} was tuned for something else: {'; '.join(changes)};"
+            " expected the same settings, or --allow-transfer (a job: ALLOW_TRANSFER=1)"
         )
 
 
 def require_usable(settings: SetSettings) -> None:
-    """Nothing, when all that the settings choose by a word is there, as far as words tell.
+    """Raise InputError unless all that the settings choose by a word is there.
 
     Nothing is built or read but the list of reactions.
-
-    Raises:
-        InputError: naming what is not.
     """
     if settings.calculator not in calculators.NAMES:
         raise InputError(
@@ -151,21 +147,17 @@ def require_usable(settings: SetSettings) -> None:
     require_mode(settings.mode)
     if isinstance(settings, SearchSettings):
         hyperparameters_of(settings)
-        starting_points.parse_start(settings.start_from)
-    if settings.calculator in ("scine", "surface"):  # quick to make; others may load a model
+        parse_start(settings.start_from)
+    if calculators.KINDS[settings.calculator].is_quick:  # others may load a model
         try:
             calculators.build(settings)
         except (ValueError, ImportError) as error:
             raise InputError(str(error)) from None
-    starts_there(settings)
+    require_reactions(settings)
 
 
-def starts_there(settings: SetSettings) -> None:
-    """Nothing, when the set has a reaction in the splits that are asked for.
-
-    Raises:
-        InputError: when it has none, or can't be read.
-    """
+def require_reactions(settings: SetSettings) -> None:
+    """Raise InputError unless the set can be read and has a reaction in the splits asked for."""
     if not reactions.read(settings.h5_path, split=settings.split, max_samples=1):
         raise InputError(
             f"{settings.h5_path or 'the embedded set'}: no reaction in split"
@@ -186,15 +178,15 @@ def calculator_of(settings: SearchSettings, starts: Sequence[Start]) -> Calculat
         calculator = calculators.build(settings)
     except (ValueError, ImportError) as error:
         raise InputError(str(error)) from None
-    usable = known_to(calculator, starts)
+    usable = mark_unknown_elements(calculator, starts)
     for start in usable:
         if not start.problem:
-            wanted(settings.mode, start.atomic_numbers, start.positions, start.ends)
+            read_aim(settings.mode, start.atomic_numbers, start.positions, start.ends)
     require_some(usable, settings.calculator)
     return calculator
 
 
-def known_to(calculator: Calculator, starts: Sequence[Start]) -> list[Start]:
+def mark_unknown_elements(calculator: Calculator, starts: Sequence[Start]) -> list[Start]:
     """The starts; those with an element that the calculator lacks have this for their problem."""
     lacking = calculators.lacking(calculator, [start.atomic_numbers for start in starts])
     return [
@@ -230,7 +222,7 @@ def reactions_of(settings: SetSettings) -> list[Reaction]:
     return found
 
 
-def told_sample(settings: SetSettings) -> str:
+def describe_sample(settings: SetSettings) -> str:
     """Which of the reactions are taken, in a sentence; empty where all are.
 
     Raises:

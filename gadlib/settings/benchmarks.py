@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from gadlib.settings import criteria
 from gadlib.settings.calculators import CalculatorSettings
-from gadlib.settings.effects import (
-    CHOICE,
-    Count,
-    Seed,
-)
+from gadlib.settings.effects import CHOICE, Count, Seed
 from gadlib.settings.searches import SetSettings
 
 
@@ -26,7 +23,7 @@ class BenchmarkSettings(SetSettings):
         description="recipes of starting points as in start_from, with commas between",
     )
     criterion: str = Field(
-        "bound", description="what ends a search of gadlib's solvers: index1, strict or bound"
+        "bound", description=f"what ends a search of gadlib's solvers: one of {criteria.NAMES}"
     )
     split: str = Field("all", description="train, val, test, several with commas between, or all")
     max_samples: Count = Field(20, description="reactions taken at most")

@@ -11,24 +11,13 @@ from typing import Any
 from pydantic import Field, field_validator
 from pydantic.config import JsonDict
 
-from gadlib.settings.effects import (
-    WHERE,
-    Seed,
-)
+from gadlib.settings.effects import WHERE, Seed
 from gadlib.settings.reading import Settings
 
 _SCINE: JsonDict = {"of": "scine"}
-
-
 _HIP: JsonDict = {"of": "hip"}
-
-
 _ASE: JsonDict = {"of": "ase"}
-
-
 _SURFACE: JsonDict = {"of": "surface"}
-
-
 _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,5})?")
 
 
@@ -41,7 +30,8 @@ def _is_finite(value: Any) -> bool:
 class CalculatorSettings(Settings):
     """Which potential, and its options.
 
-    An option belongs to one calculator, or says only where and how fast it computes.
+    An option belongs to one calculator (`{"of": name}`), or says only where and how fast it
+    computes.
     """
 
     calculator: str = Field(
@@ -159,13 +149,13 @@ def identity(settings: CalculatorSettings, *, without: Collection[str] = ()) -> 
 
     Args:
         settings: of a run.
-        without: what is told otherwise, "starts" or "knobs", and need not be by settings.
+        without: what is given otherwise, "starts" or "hyperparameters".
     """
     found = {}
     for name in type(settings).model_fields:
         extra = settings.extra(name)
         is_other = extra.get("of", settings.calculator) != settings.calculator
-        is_told = extra.get("by") in without
-        if extra.get("changes_results", True) and not is_other and not is_told:
+        is_given = extra.get("by") in without
+        if extra.get("changes_results", True) and not is_other and not is_given:
             found[name] = getattr(settings, name)
     return found

@@ -1,26 +1,23 @@
 """What a user gives: read by name, checked, refused in a sentence that says what was expected.
 
-Not what may be given, nor its defaults: settings are declared in `settings` and `review`. Floor 0.
+Not what may be given, nor its defaults: those are declared in the modules beside this one.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-import stat
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
+from gadlib.settings.documenting import attribute_of, document
+
 S = TypeVar("S", bound="Settings")
 
-_MOST_TOLD = 8
-MAX_BYTES = 1 << 30
-"""Files of text that are larger than this are not read."""
-
+_MOST_LISTED = 8
 _MAX_SHOWN = 100
 _URL_WITH_PASSWORD = re.compile(r"([A-Za-z][\w+.-]*:/{0,3})[^\s/'\",]*?:[^\s'\"]*@")
 _PASSWORD_OPTION = re.compile(r"(password=)[^&\s'\"]*", re.IGNORECASE)
@@ -43,12 +40,12 @@ def explain(error: ValidationError, fields: Mapping[str, FieldInfo] | None = Non
         fields: of the model, for ranges and for what is not to be shown.
     """
     reasons: list[str] = []
-    told: set[tuple[Any, ...]] = set()
+    named: set[tuple[Any, ...]] = set()
     for item in error.errors():
         loc = item["loc"][:-1] if item["loc"] and item["loc"][-1] in _BRANCHES else item["loc"]
-        if loc in told:  # of a value that may be of several types the first says enough
+        if loc in named:  # of a value that may be of several types the first says enough
             continue
-        told.add(loc)
+        named.add(loc)
         reason = item["msg"].removeprefix("Value error, ")
         place = ".".join(str(part) for part in loc)
         field = (fields or {}).get(str(loc[0])) if loc else None
@@ -93,8 +90,8 @@ def without_secrets(text: str) -> str:
 
 def listed(reasons: Sequence[str]) -> str:
     """The reasons in one line; of many the first ones and how many more there are."""
-    more = len(reasons) - _MOST_TOLD
-    return "; ".join(reasons[:_MOST_TOLD]) + (f"; and {more} more" if more > 0 else "")
+    more = len(reasons) - _MOST_LISTED
+    return "; ".join(reasons[:_MOST_LISTED]) + (f"; and {more} more" if more > 0 else "")
 
 
 def holds_password(url: Any) -> bool:
@@ -111,40 +108,17 @@ def holds_password(url: Any) -> bool:
     return is_of_user or without_secrets(url) != url
 
 
-def read_text(path: str | Path, expected: str = "text") -> str:
-    """What a file of text holds.
-
-    Raises:
-        InputError: when it is missing, no regular file, too large, or not UTF-8.
-    """
-    path = Path(path)
-    try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise InputError(f"{path}: a folder; can't be read, expected a file")
-        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
-            raise InputError(f"{path}: a pipe or a device; expected a file")
-        if status.st_size > MAX_BYTES:
-            raise InputError(
-                f"{path}: {status.st_size} bytes; expected a file of at most {MAX_BYTES}"
-            )
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not {expected} (no text in UTF-8)") from None
-    except OSError as error:
-        raise InputError(f"{path}: can't be read ({error.strerror or error})") from None
-    except ValueError as error:  # a NUL in the name
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{shown(str(path))}: can't be read ({error})") from None
-
-
 class Settings(BaseModel):
     """Frozen settings; unknown names are refused."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=()
     )
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        document(cls, (attribute_of(name, field) for name, field in cls.model_fields.items()))
 
     @model_validator(mode="before")
     @classmethod

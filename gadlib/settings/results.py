@@ -1,4 +1,4 @@
-"""What the commands that look at results are asked to do: `irc` and `report`. Floor 1."""
+"""What the commands that look at results are asked to do: `irc`, `report` and `demo`."""
 
 from __future__ import annotations
 
@@ -61,3 +61,10 @@ class ReportSettings(Settings):
     paths: str | None = Field(None, description="paths.json of `irc`")
     resume: bool = Field(False, description="replace the page that is there")
     out: str = Field("runs/report.html", description="the page to write")
+
+
+class DemoSettings(Settings):
+    """The demonstration: where it goes, and on how many processes."""
+
+    out_dir: str = Field("runs/demo", description="folder for notebooks and results")
+    workers: int = Field(2, ge=0, le=4096, description="processes that compute")

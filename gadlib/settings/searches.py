@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from gadlib.settings import criteria
 from gadlib.settings.calculators import CalculatorSettings
-from gadlib.settings.effects import (
-    CHOICE,
-    HYPERPARAMETERS,
-    STARTS,
-    WHERE,
-    Count,
-    Seed,
-)
+from gadlib.settings.effects import CHOICE, HYPERPARAMETERS, STARTS, WHERE, Count, Seed
 
 
 class SetSettings(CalculatorSettings):
@@ -20,7 +14,7 @@ class SetSettings(CalculatorSettings):
 
     hyperparameters: dict[str, float | int | str] = Field(
         {},
-        description="knobs of the solver that differ from their defaults",
+        description="hyperparameters of the solver that differ from their defaults",
         json_schema_extra=HYPERPARAMETERS,
     )
     mode: str = Field(
@@ -30,7 +24,7 @@ class SetSettings(CalculatorSettings):
         " (the one that moves or stretches these most; atoms count from 0)",
     )
     criterion: str = Field(
-        "index1", description="what ends a search: index1, strict or bound; all three are reported"
+        "index1", description=f"what ends a search: one of {criteria.NAMES}; all are reported"
     )
     n_steps_per_sample: Count = Field(
         800, description="steps after which a search ends without success"
@@ -66,7 +60,7 @@ class SetSettings(CalculatorSettings):
         ge=0,
         le=4096,
         description="processes that compute; 0 computes in this one, where a calculator that hangs"
-        " can only be ended from outside, by kill -9",
+        " can only be ended by kill -9",
         json_schema_extra=WHERE,
     )
     batch_size: Count = Field(
@@ -94,8 +88,8 @@ class SearchSettings(SetSettings):
     solver: str = Field("gad", description="step rule")
     start_from: str = Field(
         "midpoint_rt_noise1.0A",
-        description="reactant, ts, product, midpoint_rt, three_quarter_rt or midpoint_rp,"
-        " each with an optional _noise<A>A",
+        description="recipe of the starting points, as in ts or midpoint_rt_noise1.0A;"
+        " `python -m gadlib starts` lists them",
     )
 
 

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from gadlib.settings.effects import (
-    CHOICE,
-    DRAWN,
-    HYPERPARAMETERS,
-    N_MAX,
-    WHERE,
-    Count,
-    Seed,
-)
+from gadlib.settings.effects import CHOICE, DRAWN, HYPERPARAMETERS, N_MAX, WHERE, Count, Seed
 from gadlib.settings.reading import Settings
 from gadlib.settings.searches import ScreenSettings, SearchSettings
 
@@ -51,12 +43,14 @@ class TuneSettings(ScreenSettings):
     )
     ranges: dict[str, list[float]] = Field(
         {},
-        description="ranges to draw from, [low, high] by knob, that differ from the declared ones",
+        description="ranges to draw from, [low, high] by hyperparameter, that differ from the"
+        " declared ones",
         json_schema_extra=HYPERPARAMETERS,
     )
     pruning: str = Field(
-        "bound",
-        description="bound: a trial ends when it can't be the best any more;"
+        "best_possible",
+        description="best_possible: a trial ends when the best score that is still possible is not"
+        " above the best one;"
         " none: every trial runs all samples",
         json_schema_extra=DRAWN,
     )
@@ -86,7 +80,7 @@ class TuneSettings(ScreenSettings):
         description="seconds without a sign of life after which a worker is taken for dead",
         json_schema_extra=WHERE,
     )
-    patience_s: float = Field(
+    storage_timeout_s: float = Field(
         300.0,
         ge=0,
         le=1e6,
@@ -124,12 +118,13 @@ class ValidateSettings(SearchSettings):
     allow_transfer: bool = Field(
         False,
         description="validate values that were tuned for something else: another calculator,"
-        " solver, start, criterion, mode or budget; told in the results",
+        " solver, start, criterion, mode or budget; the results say so",
         json_schema_extra=WHERE,
     )
     screening: str | None = Field(
         None,
-        description="screening.json of these reactions, which says which are easy; none: not told",
+        description="screening.json of these reactions, which says which are easy; none: results do"
+        " not say",
         json_schema_extra=WHERE,
     )
     split: str = Field(

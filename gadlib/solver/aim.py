@@ -1,4 +1,4 @@
-"""What a search is to climb, told so that it can be asked anew at every geometry. Floor 1.75.
+"""What a search is to climb, in a form that can be asked anew at every geometry.
 
 An aim spans directions in mass-weighted coordinates: displacements that stay as they are, and
 gradients of sums of distances, which turn with the molecule.

@@ -3,7 +3,7 @@
 Every step climbs along one vibrational mode of the exact Hessian and descends in all others, with a
 time step that adapts to the order of the point (its number of negative vibrational eigenvalues); a
 search that is stuck at a higher order escapes along the second mode. `init` and `step` take a
-calculator, a batch or state and hyperparameters; neither knows when to stop. Floor 2.
+calculator, a batch or state and hyperparameters; neither knows when to stop.
 
 References: E, Zhou, Nonlinearity 24, 1831 (2011), doi:10.1088/0951-7715/24/6/008.
 """
@@ -11,6 +11,7 @@ References: E, Zhou, Nonlinearity 24, 1831 (2011), doi:10.1088/0951-7715/24/6/00
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -20,13 +21,18 @@ from gadlib.batch import Batch, longest
 from gadlib.evaluation import Calculator, evaluate
 from gadlib.hessians.normal_modes import Spectrum, most_within
 from gadlib.hessians.trust_region import matvec
-from gadlib.rows import take
+from gadlib.rows import put, take
 from gadlib.settings.hyperparameters import GadHyperparameters
-from gadlib.solver.state import State, arrive, begin
+from gadlib.solver.points import arrive, begin
+from gadlib.solver.state import State
+
+REACHES = ("index1",)
+"""The dynamics stops short of stationary points, at forces about 0.01 eV/A."""
 
 FIRST_TIME_STEP = 1e-3
 """The time step at the start and after an escape, in A^2/eV."""
 
+# As published; A, and eV/(A^2 amu).
 _N_CANDIDATE_MODES = 8
 _CLOSEST_PAIR_MIN = 0.5
 _MAX_HALVINGS = 5
@@ -68,8 +74,8 @@ def step(calculator: Calculator, state: State, hyperparameters: GadHyperparamete
     memory = _adapt(memory, state.order, hyperparameters)
     move = _gentlest_ascent(state, memory, hyperparameters)
     n_tries, seconds = torch.zeros_like(state.steps), 0.0
-    if is_stuck.any():
-        stuck = is_stuck.nonzero().flatten()
+    stuck = is_stuck.nonzero().flatten()
+    if len(stuck):
         move[stuck], n_tries[stuck], seconds = _escape(
             calculator, take(state, stuck), hyperparameters
         )
@@ -80,12 +86,10 @@ def step(calculator: Calculator, state: State, hyperparameters: GadHyperparamete
         state.batch.positions + move,
         calculator,
         escapes=state.escapes + is_stuck,
-        n_gradient=n_tries,
-        calculator_s=seconds / len(state.batch),
+        cost=state.cost.plus(n_gradient=n_tries, calculator_s=seconds / len(state.batch)),
     )
     memory = _remember(memory, move, moved)
-    if is_stuck.any():
-        memory = _where(is_stuck, fresh(state.batch, hyperparameters), memory)
+    memory = put(memory, stuck, lambda _: fresh(state.batch.take(stuck), hyperparameters))
     return replace(moved, memory=memory)
 
 
@@ -193,25 +197,39 @@ def _escape(
     waiting = torch.arange(len(state.batch), device=move.device)
     for _ in range(_MAX_HALVINGS + 1):
         trials = delta[waiting, None, None] * direction[waiting]
-        sides = [
-            take(state.batch, waiting).moved_to(state.batch.positions[waiting] + sign * trials)
-            for sign in (1, -1)
-        ]
-        energies = []
-        for side in sides:
-            evaluation, spent = evaluate(calculator, side, hessian=False)
-            is_valid = (side.closest_pair >= _CLOSEST_PAIR_MIN) & evaluation.energy.isfinite()
-            energies.append(torch.where(is_valid, evaluation.energy, torch.inf))
-            seconds += spent
-            n_tries[waiting] += evaluation.asked
-        is_found = torch.minimum(*energies).isfinite()
-        chosen = torch.where((energies[1] < energies[0])[:, None, None], -trials, trials)
-        move[waiting[is_found]] = chosen[is_found]
-        waiting = waiting[~is_found]
+        side = _lower_side(calculator, state.batch.take(waiting), trials)
+        seconds += side.seconds
+        n_tries[waiting] += side.asked
+        move[waiting[side.is_found]] = side.move[side.is_found]
+        waiting = waiting[~side.is_found]
         delta = delta / 2
         if not len(waiting):
             break
     return move, n_tries, seconds
+
+
+class _Side(NamedTuple):
+    """The lower side of a trial: the move, whether a molecule can be there, the calls made."""
+
+    move: Float[Tensor, "B N 3"]
+    is_found: Bool[Tensor, " B"]
+    asked: int
+    seconds: float
+
+
+def _lower_side(calculator: Calculator, batch: Batch, move: Float[Tensor, "B N 3"]) -> _Side:
+    """Of a move and its opposite the one that leads lower, where atoms do not come too close."""
+    energies, asked, seconds = [], 0, 0.0
+    for sign in (1, -1):
+        there = batch.moved_to(batch.positions + sign * move)
+        evaluation, spent = evaluate(calculator, there, hessian=False)
+        is_valid = (there.closest_pair >= _CLOSEST_PAIR_MIN) & evaluation.energy.isfinite()
+        energies.append(torch.where(is_valid, evaluation.energy, torch.inf))
+        asked += evaluation.asked
+        seconds += spent
+    is_minus = (energies[1] < energies[0])[:, None, None]
+    is_found = torch.minimum(*energies).isfinite()
+    return _Side(torch.where(is_minus, -move, move), is_found, asked, seconds)
 
 
 def _escape_delta(
@@ -232,11 +250,3 @@ def _cartesian(mode: Float[Tensor, "B D"], batch: Batch) -> Float[Tensor, "B N 3
     """A mass-weighted mode as a Cartesian displacement of unit length."""
     vector = batch.inverse_sqrt_masses * mode
     return (vector / vector.norm(dim=-1, keepdim=True)).unflatten(1, (-1, 3))
-
-
-def _where(condition: Bool[Tensor, " B"], yes: GadMemory, no: GadMemory) -> GadMemory:
-    def pick(name: str) -> Tensor:
-        a, b = getattr(yes, name), getattr(no, name)
-        return torch.where(condition.reshape(-1, *[1] * (a.ndim - 1)), a, b)
-
-    return GadMemory(**{name: pick(name) for name in GadMemory.__dataclass_fields__})

@@ -2,7 +2,7 @@
 
 First-order dynamics crawls near a saddle and stops at forces about 0.01 eV/A; from a point of order
 one Newton's method on the image surface ends at the saddle in a few steps. A landing that leaves
-order one is broken off, and the dynamics begins anew from there. Floor 3.
+order one is broken off, and the dynamics begins anew from there.
 
 Reference: Helgaker, Chem. Phys. Lett. 182, 503 (1991), doi:10.1016/0009-2614(91)90115-P.
 """
@@ -19,12 +19,14 @@ from gadlib.batch import Batch, longest
 from gadlib.evaluation import Calculator
 from gadlib.hessians.trust_region import matvec
 from gadlib.rows import put
+from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import GadHyperparameters, TrustHyperparameters
 from gadlib.solver import gad
-from gadlib.solver.state import State, along_modes, arrive
-from gadlib.solver.trust.rule import adapted, image_move
-from gadlib.solver.trust.tries import STRIDE
-from gadlib.solver.trust.wall import FLOOR, moved_above
+from gadlib.solver.image_step import STRIDE, adapt_radius, image_move, lowest_mode, move_above
+from gadlib.solver.points import arrive
+from gadlib.solver.state import State, along_modes
+
+REACHES = CRITERIA
 
 _TRUST = TrustHyperparameters()
 
@@ -57,13 +59,13 @@ class LandingMemory:
 def init(calculator: Calculator, batch: Batch, hyperparameters: GadHyperparameters) -> State:
     """The state at the starting points."""
     state = gad.init(calculator, batch, hyperparameters)
-    return replace(state, memory=_begun(state))
+    return replace(state, memory=_begin(state))
 
 
 def step(calculator: Calculator, state: State, hyperparameters: GadHyperparameters) -> State:
     """The state after one step of every system, of the dynamics or towards the saddle."""
     is_landing = state.memory.is_landing
-    for rows, change in ((~is_landing, _flown), (is_landing, _landed)):
+    for rows, change in ((~is_landing, _fly), (is_landing, _land)):
         state = put(
             state,
             rows.nonzero().flatten(),
@@ -72,33 +74,29 @@ def step(calculator: Calculator, state: State, hyperparameters: GadHyperparamete
     return state
 
 
-def _begun(state: State) -> LandingMemory:
+def _begin(state: State) -> LandingMemory:
     radius = torch.full_like(state.energy, STRIDE * _TRUST.radius_start)
     return LandingMemory(state.memory, state.order == 1, radius)
 
 
-def _flown(calculator: Calculator, state: State, h: GadHyperparameters) -> State:
+def _fly(calculator: Calculator, state: State, h: GadHyperparameters) -> State:
     """The state after a step of the dynamics."""
     memory: LandingMemory = state.memory
     moved = gad.step(calculator, replace(state, memory=memory.dynamics), h)
-    return replace(moved, memory=_begun(moved))
+    return replace(moved, memory=_begin(moved))
 
 
-def _landed(calculator: Calculator, state: State, h: GadHyperparameters) -> State:
+def _land(calculator: Calculator, state: State, h: GadHyperparameters) -> State:
     """The state after a trust-region step; one that left order one goes on with the dynamics."""
     memory: LandingMemory = state.memory
     gradient = -state.forces.flatten(1)
-    climbed = torch.zeros_like(gradient)
-    climbed[:, 0] = 1
     radius = memory.radius * state.shortened
-    move = image_move(state, along_modes(state, gradient), climbed, radius)
-    batch = moved_above(state.batch, move.unflatten(1, (-1, 3)), FLOOR)
+    move = image_move(state, along_modes(state, gradient), lowest_mode(state), radius)
+    batch = move_above(state.batch, move.unflatten(1, (-1, 3)))
     flat = (batch.positions - state.batch.positions).flatten(1)
-    curved = matvec(state.hessian, flat)
-    predicted = (gradient * flat).sum(-1) + (flat * curved).sum(-1) / 2
+    predicted = (gradient * flat).sum(-1) + (flat * matvec(state.hessian, flat)).sum(-1) / 2
     moved = arrive(state, batch.positions, calculator)
     ratio = (moved.energy - state.energy) / predicted
     max_radius = torch.full_like(memory.radius, STRIDE * _TRUST.radius_max)
-    radius, _ = adapted(memory.radius, ratio, longest(flat), _TRUST, max_radius)
-    fresh = gad.fresh(moved.batch, h)
-    return replace(moved, memory=LandingMemory(fresh, moved.order == 1, radius))
+    radius, _ = adapt_radius(memory.radius, ratio, longest(flat), _TRUST, max_radius)
+    return replace(moved, memory=LandingMemory(gad.fresh(moved.batch, h), moved.order == 1, radius))

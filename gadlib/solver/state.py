@@ -1,7 +1,7 @@
-"""The state of a search, and the ways in which one ends.
+"""The state of a search, what it has cost, and the ways in which one ends.
 
-A state is a frozen value, batch axis first: systems can be taken out and put together (`systems`).
-It knows neither how to step (`gad`, `trust`) nor when to stop (`solver`). Floor 2.
+A state is a frozen value, batch axis first: systems can be taken out and joined again (`rows`). It
+knows neither how to step (`gad`, `trust`) nor when to stop (`search`).
 """
 
 from __future__ import annotations
@@ -9,22 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gadlib.batch import Batch, longest
-from gadlib.evaluation import Calculator, Evaluation, evaluate
-from gadlib.hessians.normal_modes import Spectrum, judged
+from gadlib.evaluation import Evaluation
+from gadlib.hessians.normal_modes import Spectrum
 from gadlib.hessians.trust_region import matvec
-from gadlib.molecules.bonds import n_fragments
 from gadlib.solver.aim import Aim
 
 APART = 2
 """Steps between what systems of a batch do together: to enter it, and to begin a climb. To begin is
-dear, and cheaper together; what a rule does at every second step it then does to all at once."""
+costly, and cheaper together; what a rule does at every second step it then does to all at once."""
 
 
 class Status(StrEnum):
@@ -59,6 +58,56 @@ _SENTENCES = {
 }
 
 
+class PastTry(NamedTuple):
+    """A try of a search that is over: in which phase, why, its steps and gradients."""
+
+    phase: str
+    ending: str
+    steps: int
+    gradients: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What B searches have cost so far, each its own.
+
+    Attributes:
+        n_gradient: gradients (with their energies) computed; those inside a Hessian are not
+            counted.
+        n_hessian: Hessians computed.
+        calculator_s: wall time spent in the calculator.
+        own_s: an even share of the wall time that the batch took besides.
+    """
+
+    n_gradient: Int[Tensor, " B"]
+    n_hessian: Int[Tensor, " B"]
+    calculator_s: Float[Tensor, " B"]
+    own_s: Float[Tensor, " B"]
+
+    @classmethod
+    def none(cls, batch: Batch) -> Cost:
+        """That of searches that have computed nothing."""
+        zero = torch.zeros(len(batch), dtype=torch.int64, device=batch.positions.device)
+        return cls(zero, zero, zero.double(), zero.double())
+
+    @property
+    def elapsed_s(self) -> Float[Tensor, " B"]:
+        """Wall time, in the calculator and besides."""
+        return self.calculator_s + self.own_s
+
+    def plus(self, **more: Any) -> Cost:
+        """The cost with so much more of the named parts."""
+        return replace(self, **{name: getattr(self, name) + more[name] for name in more})
+
+    def after(self, evaluation: Evaluation, seconds: float, *, hessian: bool) -> Cost:
+        """The cost after one call of the calculator for all systems, which share its time."""
+        return self.plus(
+            n_gradient=evaluation.asked,
+            n_hessian=evaluation.asked * int(hessian),
+            calculator_s=seconds / max(1, len(self.n_gradient)),
+        )
+
+
 @dataclass(frozen=True)
 class State:
     """B searches at their current points, where energy and forces are known exactly.
@@ -77,13 +126,10 @@ class State:
         steps: moves made, escapes included.
         escapes: escapes made.
         rejected: steps in a row that were taken back, since the calculator failed where they led.
-        n_gradient: gradients (with their energies) computed; those inside a Hessian are not
-            counted.
-        n_hessian: Hessians computed.
-        calculator_s: wall time spent in the calculator.
-        overhead_s: an even share of the wall time that the batch took besides.
+        cost: calculator calls and time.
         message: why a system failed, empty while it has not.
         doubt: why a point where a search has ended proves nothing, empty where it does.
+        tries: the tries that are over, in order; none of a step rule that makes no tries.
     """
 
     batch: Batch
@@ -99,12 +145,10 @@ class State:
     steps: Int[Tensor, " B"]
     escapes: Int[Tensor, " B"]
     rejected: Int[Tensor, " B"]
-    n_gradient: Int[Tensor, " B"]
-    n_hessian: Int[Tensor, " B"]
-    calculator_s: Float[Tensor, " B"]
-    overhead_s: Float[Tensor, " B"]
+    cost: Cost
     message: tuple[str, ...]
     doubt: tuple[str, ...]
+    tries: tuple[tuple[PastTry, ...], ...]
 
     @cached_property
     def max_force(self) -> Float[Tensor, " B"]:
@@ -112,8 +156,8 @@ class State:
         return longest(self.forces.flatten(1))
 
     @cached_property
-    def is_sound(self) -> Bool[Tensor, " B"]:
-        """Which systems could be computed where they are."""
+    def is_computed(self) -> Bool[Tensor, " B"]:
+        """Whether the energy is known where a system is, so that there is a point to judge."""
         return self.energy.isfinite()
 
     @property
@@ -126,11 +170,6 @@ class State:
         """What a step is multiplied by: a half for every one in a row that was taken back."""
         return 0.5 ** self.rejected.to(self.energy.dtype)
 
-    @property
-    def elapsed_s(self) -> Float[Tensor, " B"]:
-        """Wall time, in the calculator and besides."""
-        return self.calculator_s + self.overhead_s
-
 
 def along_modes(state: State, gradient: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
     """A gradient in eV/A along the modes, in eV/(A amu^1/2)."""
@@ -141,72 +180,3 @@ def along_modes(state: State, gradient: Float[Tensor, "B D"]) -> Float[Tensor, "
 def displacement(state: State, step: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
     """A step along the modes in amu^1/2 A as a Cartesian one in A."""
     return state.batch.inverse_sqrt_masses * matvec(state.spectrum.modes, step)
-
-
-def begin(
-    batch: Batch, calculator: Calculator, model: Float[Tensor, "B D D"] | None = None
-) -> State:
-    """The state at the starting points, without memory, with exact Hessians or the given model."""
-    zero = torch.zeros(len(batch), dtype=torch.int64, device=batch.positions.device)
-    evaluation, seconds = evaluate(calculator, batch, hessian=model is None)
-    hessian = _hessian_of(evaluation) if model is None else model
-    return State(
-        batch=batch,
-        index=torch.arange(len(batch), device=batch.positions.device),
-        energy=evaluation.energy,
-        forces=evaluation.forces,
-        hessian=hessian,
-        spectrum=_spectrum_at(hessian, batch, evaluation.forces),
-        is_exact=torch.full_like(zero, model is None, dtype=torch.bool),
-        max_fragments=n_fragments(batch),
-        wanted=Aim.none(batch),
-        memory=None,
-        steps=zero,
-        escapes=zero,
-        rejected=zero,
-        n_gradient=zero + evaluation.asked,
-        n_hessian=zero + evaluation.asked * int(model is None),
-        calculator_s=zero.double() + seconds / max(1, len(batch)),
-        overhead_s=zero.double(),
-        message=tuple(evaluation.failures.get(i, "") for i in range(len(batch))),
-        doubt=("",) * len(batch),
-    )
-
-
-def arrive(
-    state: State, positions: Float[Tensor, "B N 3"], calculator: Calculator, **changes: Any
-) -> State:
-    """The state at the given positions, exactly evaluated, one step on, with other `changes`."""
-    batch = state.batch.moved_to(positions)
-    evaluation, seconds = evaluate(calculator, batch, hessian=True)
-    moved = replace(
-        state,
-        batch=batch,
-        energy=evaluation.energy,
-        forces=evaluation.forces,
-        hessian=_hessian_of(evaluation),
-        spectrum=_spectrum_at(_hessian_of(evaluation), batch, evaluation.forces),
-        steps=state.steps + 1,
-        n_gradient=state.n_gradient + evaluation.asked,
-        n_hessian=state.n_hessian + evaluation.asked,
-        calculator_s=state.calculator_s + seconds / max(1, len(batch)),
-        message=tuple(evaluation.failures.get(i, "") for i in range(len(batch))),
-    )
-    return replace(
-        moved, **{k: getattr(moved, k) + v if k in _ADDED else v for k, v in changes.items()}
-    )
-
-
-_ADDED = ("n_gradient", "calculator_s")
-
-
-def _hessian_of(evaluation: Evaluation) -> Tensor:
-    if evaluation.hessian is None:
-        raise ValueError("the calculator gave no Hessian although one was asked for")
-    return evaluation.hessian
-
-
-def _spectrum_at(hessian: Tensor, batch: Batch, forces: Tensor) -> Spectrum:
-    if not batch.positions.isfinite().all():  # a failed start, of which no spectrum can be taken
-        batch = batch.moved_to(torch.where(batch.positions.isfinite(), batch.positions, 0.0))
-    return judged(hessian.nan_to_num(0.0), batch, forces)

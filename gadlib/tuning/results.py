@@ -2,7 +2,6 @@
 
 It can be written again from the storage at any time, so that a file that is damaged or can't be
 written costs nothing; a file of another study, or of more trials than there are, is never replaced.
-Floor 5.5.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import optuna
 from tqdm.auto import tqdm
 
 from gadlib.cluster.retries import StorageLostError
-from gadlib.cluster.storage import alone
+from gadlib.files.locks import in_turn
 from gadlib.files.writing import write_json
 from gadlib.settings.reading import InputError
 from gadlib.tuning.study import collect_results
@@ -44,7 +43,7 @@ def write_results(study: optuna.Study, path: str | Path) -> Path:
 
 
 def _write(study: optuna.Study, path: Path) -> dict[str, Any]:
-    with alone(
+    with in_turn(
         path.with_name(f".{path.name}.lock")
     ):  # else an older state may be written over a newer one
         earlier = _read(path)
@@ -99,11 +98,7 @@ class Results:
 
 
 def require_own(path: Path, study: optuna.Study | None, study_name: str, shown: str) -> None:
-    """Nothing, when the file may be written by that study, None where it is not there yet.
-
-    Raises:
-        AnothersError: when it may not.
-    """
+    """Raise AnothersError unless the file may be written by the study; None is one not made yet."""
     earlier = _read(path)
     if study is not None:
         if earlier is not None:
@@ -170,7 +165,7 @@ def _require_name(path: Path, earlier: dict[str, Any], study_name: str) -> None:
 
 
 def _require_within(path: Path, earlier: dict[str, Any], now: dict[str, Any]) -> None:
-    """Nothing, when both are of one study, and what is decided in the file is so in the storage."""
+    """Raise AnothersError unless both are of one study, and the storage has all the file has."""
     _require_name(path, earlier, now["study_name"])
     theirs, mine = earlier.get("study_id"), now.get("study_id")
     where = earlier.get("storage") or "another storage"

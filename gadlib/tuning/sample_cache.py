@@ -1,8 +1,8 @@
 """Records of samples that were computed before, so that nothing is computed twice.
 
 A folder of JSON lines: every process appends to a file of its own and reads those of the others, so
-that no file has two writers, on any file system; a line that a lost machine left torn is passed
-over. The key holds all that a record depends on, this package's own code included. Floor 4.
+that no file has two writers, on any file system; a line that a lost machine cut off is passed
+over. The key holds all that a record depends on, this package's own code included.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from gadlib.files.reading import whole_lines
+from gadlib.files.writing import append_line
 from gadlib.molecules.starting_points import Start
 from gadlib.screening.records import Record, versions
 from gadlib.settings.hyperparameters import Hyperparameters
@@ -81,7 +82,7 @@ def digest(identity: Mapping[str, Any], start: Start, hyperparameters: Hyperpara
     """The key of a record: all that it depends on, shortened.
 
     Args:
-        identity: what the settings say that results depend on (`outset.identity_of`).
+        identity: what the settings say that results depend on (`setup.identity_of`).
         start: where the search begins.
         hyperparameters: that it is done with, whatever the settings have.
     """
@@ -126,13 +127,9 @@ class Cache:
         """The record, on disk when this returns, or only in memory where there is no room."""
         values = asdict(record)
         self._records[name] = values
-        line = json.dumps({"key": name, "record": values}) + "\n"
-        try:
+        with contextlib.suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
-            with self._own.open("a") as file:
-                file.write(line)
-        except OSError:
-            return
+            append_line(self._own, {"key": name, "record": values})
 
     def _catch_up(self) -> None:
         for path in sorted(self.folder.glob("*.jsonl")):

@@ -1,20 +1,17 @@
-"""The samples of a study: the difficult reactions of a set, from a screening read or done now.
-
-Floor 5.
-"""
+"""The samples of a study: the difficult reactions of a set, from a screening read or done now."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from gadlib.cluster.storage import alone
+from gadlib.files.locks import in_turn
 from gadlib.files.shapes import ResultFile
 from gadlib.molecules.reactions import drawn, seed_of, split_names
 from gadlib.molecules.starting_points import Start
 from gadlib.screening.records import Record, read_results
-from gadlib.screening.screen import difficult, key, require_same, screen
-from gadlib.screening.setup import starts_of, told_sample
+from gadlib.screening.screen import key, require_same, screen, select_difficult
+from gadlib.screening.setup import describe_sample, starts_of
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import ScreenSettings
 from gadlib.settings.studies import TuneSettings
@@ -33,10 +30,10 @@ def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]
     if settings.screening is None:
         starts = starts_of(wanted)
         _require_enough(settings, sum(not start.problem for start in starts))
-        if told := told_sample(wanted):
-            print(told, flush=True)
+        if note := describe_sample(wanted):
+            print(note, flush=True)
         out = Path(settings.out_dir) / "screening.json"
-        with alone(out.with_name(f".{out.name}.lock")):  # other workers wait, and find it done
+        with in_turn(out.with_name(f".{out.name}.lock")):  # other workers wait, and find it done
             records = screen(wanted, starts=starts, out=out)
     else:
         before, records = require_screening(settings)
@@ -48,7 +45,7 @@ def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]
         records = [records[i] for i in drawn(len(records), settings.max_samples, seed)]
         _require_enough(settings, len(records))
     by_key = {key(start): start for start in starts}
-    hardest = difficult(records, settings, settings.n_samples)
+    hardest = select_difficult(records, settings, settings.n_samples)
     _require_enough(settings, len(hardest))
     missing = [r.name for r in hardest if key(r) not in by_key]
     if missing:
@@ -88,12 +85,12 @@ def _choice(before: dict[str, Any], where: str) -> dict[str, Any]:
     names = ("split", "max_samples", "sample", "sample_seed")
     earlier = {"sample": "first", "sample_seed": 0}  # as it was before there was a choice
     try:
-        told = ScreenSettings.read({n: (earlier | before)[n] for n in names})
+        asked = ScreenSettings.read({n: (earlier | before)[n] for n in names})
     except (KeyError, InputError) as error:
         raise InputError(
             f"{where}: settings: {error}; expected those of a screening, with split and max_samples"
         ) from None
-    return {name: getattr(told, name) for name in names}
+    return {name: getattr(asked, name) for name in names}
 
 
 def _require_enough(settings: TuneSettings, n: int) -> None:

@@ -1,7 +1,4 @@
-"""How a study stands: trials by state, best, rate, time left, workers, from its storage alone.
-
-Floor 5.
-"""
+"""How a study stands: trials by state, best, rate, time left, workers, from its storage alone."""
 
 from __future__ import annotations
 
@@ -11,12 +8,12 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import TrialState
 
+from gadlib.cluster.heartbeats import is_alive, read_workers
 from gadlib.cluster.slots import DONE
-from gadlib.cluster.workers import is_alive, workers
 
 
 @dataclass(frozen=True)
-class Standing:
+class StudyStatus:
     """How a study stands.
 
     Attributes:
@@ -65,9 +62,9 @@ class Standing:
         return "\n".join(f"{name + ':':<17}{value}" for name, value in lines.items())
 
 
-def standing(study: optuna.Study) -> Standing:
+def read_status(study: optuna.Study) -> StudyStatus:
     """How the study stands now, from its storage alone."""
-    trials, attrs, known = study.get_trials(deepcopy=False), study.user_attrs, workers(study)
+    trials, attrs, known = study.get_trials(deepcopy=False), study.user_attrs, read_workers(study)
     settings = attrs.get("settings", {})
     n_trials = attrs.get("n_trials", settings.get("n_trials"))
     grace_s = settings.get("grace_s", 180.0)
@@ -80,7 +77,7 @@ def standing(study: optuna.Study) -> Standing:
     hours = (ends[-1] - ends[0]).total_seconds() / 3600 if len(ends) > 1 else 0.0
     rate = (len(ends) - 1) / hours if hours else None
     left = None if n_trials is None else max(0, n_trials - len(done))
-    return Standing(
+    return StudyStatus(
         study_name=study.study_name,
         n_trials=n_trials,
         n_done=len(done),

@@ -1,7 +1,6 @@
 """A study: what it is about, so that another one is never mixed into it, and what it has found.
 
 All that can be said of a study is said from its storage alone, at any time, by any process.
-Floor 5.
 """
 
 from __future__ import annotations
@@ -20,8 +19,11 @@ from optuna.exceptions import DuplicatedStudyError
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from gadlib.cluster.storage import Patient, network_filesystem, open_storage
-from gadlib.cluster.workers import Claims, is_alive, workers
+from gadlib.cluster.heartbeats import is_alive, read_workers
+from gadlib.cluster.retries import RetryingStorage
+from gadlib.cluster.storage import open_storage
+from gadlib.cluster.urls import network_filesystem
+from gadlib.cluster.workers import Worker
 from gadlib.files.shapes import StudyAttributes, TrialAttributes, fit
 from gadlib.molecules.starting_points import Start
 from gadlib.screening.records import Record, versions
@@ -51,7 +53,7 @@ def about(settings: TuneSettings, samples: Sequence[Start]) -> dict[str, Any]:
     """What a study is about: two runs may share a study only where this is the same."""
     positions = json.dumps([s.positions.round(6).tolist() for s in samples]).encode()
     return {
-        **identity_of(settings, without=("starts", "knobs")),
+        **identity_of(settings, without=("starts", "hyperparameters")),
         "space": {k.name: [k.low, k.high, k.log] for k in space(settings.solver, settings.ranges)},
         "reactions": [s.name for s in samples],
         "starting_points": hashlib.sha256(positions).hexdigest()[:16],
@@ -75,13 +77,13 @@ def load(storage: str | None = None, study_name: str | None = None) -> optuna.St
             are.
     """
     storage = default_storage(StudySettings.read({})) if storage is None else storage
-    opened = open_storage(storage, must_exist=True, patience_s=30.0)
+    opened = open_storage(storage, must_exist=True, timeout_s=30.0)
     names = names_in(opened)
     if study_name is None and len(names) == 1:
         study_name = names[0]
     if study_name is None:
-        told = f"several studies, expected one of {', '.join(names)}" if names else "no study in it"
-        raise InputError(f"storage {opened.shown}: {told}")
+        choice = f"several studies, expected one of {', '.join(names)}"
+        raise InputError(f"storage {opened.shown}: {choice if names else 'no study in it'}")
     if study_name not in names:
         there = ", ".join(names) or "none"
         raise InputError(f"storage {opened.shown}: no study {study_name!r}; studies there: {there}")
@@ -90,7 +92,7 @@ def load(storage: str | None = None, study_name: str | None = None) -> optuna.St
     return study
 
 
-def names_in(storage: Patient) -> list[str]:
+def names_in(storage: RetryingStorage) -> list[str]:
     """The names of the studies that there are.
 
     Raises:
@@ -105,11 +107,7 @@ def names_in(storage: Patient) -> list[str]:
 
 
 def require_own(study: optuna.Study) -> None:
-    """Nothing, when gadlib made the study, or is making it right now, and what it says is sound.
-
-    Raises:
-        InputError: naming what is not.
-    """
+    """Raise InputError unless gadlib made the study, or is making it now, and it can be read."""
     where = f"study {study.study_name!r}"
     try:
         directions, attributes = study.directions, study.user_attrs
@@ -117,9 +115,9 @@ def require_own(study: optuna.Study) -> None:
     except (ValueError, TypeError, KeyError) as error:  # of a database that was edited
         raise InputError(f"{where}: can't be read ({type(error).__name__}: {error})") from None
     if directions != [StudyDirection.MAXIMIZE]:
-        told = ", ".join(d.name.lower() for d in directions)
+        found = ", ".join(d.name.lower() for d in directions)
         raise InputError(
-            f"{where} was not made by gadlib (its directions are {told}, expected maximize);"
+            f"{where} was not made by gadlib (its directions are {found}, expected maximize);"
             " choose another --study-name"
         )
     if _ABOUT not in attributes:
@@ -131,7 +129,7 @@ def require_own(study: optuna.Study) -> None:
         fit(TrialAttributes, trial.user_attrs, f"{where}: trial {trial.number}")
 
 
-def require_storage(settings: TuneSettings) -> Patient:
+def require_storage(settings: TuneSettings) -> RetryingStorage:
     """The storage, after it was asked whether the study may be begun or joined there.
 
     Raises:
@@ -140,7 +138,7 @@ def require_storage(settings: TuneSettings) -> Patient:
     url = default_storage(settings)
     if url in ("sqlite://", "sqlite:///:memory:"):
         raise InputError(f"storage {url}: kept in memory only, expected a file or a server")
-    storage = open_storage(url, patience_s=settings.patience_s)
+    storage = open_storage(url, timeout_s=settings.storage_timeout_s)
     if settings.study_name in names_in(storage):
         study = optuna.load_study(study_name=settings.study_name, storage=storage)
         require_own(study)
@@ -153,9 +151,9 @@ def open_study(
     samples: Sequence[Start],
     screened: Sequence[Record] = (),
     *,
-    storage: Patient | None = None,
-) -> Claims:
-    """This worker's claims on the study to tune in: a new one, or one that it may join.
+    storage: RetryingStorage | None = None,
+) -> Worker:
+    """This process as a worker of the study to tune in: a new one, or one that it may join.
 
     Joined is one that other workers are at work on, or with `resume` any about the same.
 
@@ -175,10 +173,10 @@ def open_study(
     if before is not None:
         _require_joinable(study, settings, storage.shown)
         _require_same_study(study, before, now, settings)
-        claims = Claims(study, settings.n_trials, settings.grace_s)
-        claims.recover(force=True)
+        worker = Worker(study, settings.n_trials, settings.grace_s)
+        worker.recover(force=True)
     else:
-        claims = Claims(study, settings.n_trials, settings.grace_s)
+        worker = Worker(study, settings.n_trials, settings.grace_s)
         if not study.get_trials(deepcopy=False):  # who made it may have died having queued them
             defaults = {k.name: k.default for k in space(settings.solver, settings.ranges)}
             study.enqueue_trial(defaults)
@@ -189,7 +187,7 @@ def open_study(
         study.set_user_attr("screening", [_screened(r) for r in screened])
         study.set_user_attr(_ABOUT, now)
     study.set_user_attr("n_trials", settings.n_trials)
-    return claims
+    return worker
 
 
 def _about_of(study: optuna.Study, grace_s: float) -> dict[str, Any] | None:
@@ -207,9 +205,9 @@ def _about_of(study: optuna.Study, grace_s: float) -> dict[str, Any] | None:
             raise InputError(
                 f"study {study.study_name!r} was not made by gadlib; choose another --study-name"
             )
-        is_anyone = any(is_alive(worker, grace_s) for worker in workers(study).values())
-        patience_s = _MADE_S if is_anyone else _MADE_S / 10
-        if time.monotonic() - began > patience_s:
+        is_anyone = any(is_alive(worker, grace_s) for worker in read_workers(study).values())
+        wait_s = _MADE_S if is_anyone else _MADE_S / 10
+        if time.monotonic() - began > wait_s:
             return None
         time.sleep(0.2)
     return found
@@ -218,7 +216,7 @@ def _about_of(study: optuna.Study, grace_s: float) -> dict[str, Any] | None:
 def _require_joinable(study: optuna.Study, settings: TuneSettings, shown: str) -> None:
     if settings.resume or _ABOUT not in study.user_attrs:  # another is making it right now
         return
-    if any(is_alive(worker, settings.grace_s) for worker in workers(study).values()):
+    if any(is_alive(worker, settings.grace_s) for worker in read_workers(study).values()):
         return
     raise InputError(
         f"study {settings.study_name!r} exists in {shown}: continue it with --resume,"
@@ -277,7 +275,7 @@ def collect_results(study: optuna.Study) -> dict[str, Any]:
         "about": attrs.get(_ABOUT, {}),
         "settings": attrs.get("settings", {}),
         "versions": attrs.get("versions", {}),
-        "workers": workers(study),
+        "workers": read_workers(study),
         "trials": [_trial(t) for t in trials],
         "screening": attrs.get("screening", []),
     }

@@ -1,6 +1,6 @@
-"""The trials of one worker: claimed, searched batch by batch, judged after each, told, yielded.
+"""The trials of one worker: taken, searched batch by batch, judged after each, reported, yielded.
 
-Whose turn it is, is `claims`'; where the samples come from, `samples`'. Floor 5.
+Whose turn it is, is for `cluster.workers` to say; where the samples come from, for `samples`.
 """
 
 from __future__ import annotations
@@ -9,20 +9,22 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from optuna.trial import Trial, TrialState
 
-from gadlib.cluster.workers import Claims
+from gadlib.cluster.workers import Worker
 from gadlib.molecules.starting_points import Start
 from gadlib.progress.interrupts import undisturbed
 from gadlib.progress.signs_of_life import Life
+from gadlib.screening.chunks import job_size
 from gadlib.screening.jobs import Job
-from gadlib.screening.processes import job_size, run
+from gadlib.screening.processes import run
 from gadlib.screening.records import Record
 from gadlib.screening.setup import identity_of
-from gadlib.settings.hyperparameters import Hyperparameters, Knob
+from gadlib.settings.declarations import Hyperparameter
+from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.studies import TuneSettings
 from gadlib.solver.state import Status
 from gadlib.tuning.objective import best_possible, outcome, sample_summary, sampler, space, suggest
@@ -50,34 +52,34 @@ class _Running:
 
 @dataclass
 class Loop:
-    """Trials, claimed as processes become free, told with their last sample, then yielded.
+    """Trials, taken as processes become free, reported with their last sample, then yielded.
 
     Samples run hardest first, so that a trial that can't be the best any more soon shows it.
     """
 
-    claims: Claims
+    worker: Worker
     settings: TuneSettings
     calculator: Any
     samples: tuple[Start, ...]
     cache: Cache
     running: dict[int, _Running] = field(default_factory=dict)
-    told: deque[int] = field(default_factory=deque)
-    knobs: tuple[Knob, ...] = ()
+    reported: deque[int] = field(default_factory=deque)
+    drawn: tuple[Hyperparameter, ...] = ()
     identity: dict[str, Any] = field(default_factory=dict)
     on_life: Callable[[Life], None] = lambda _: None
 
     def __post_init__(self) -> None:
-        self.identity = identity_of(self.settings, without=("starts", "knobs"))
-        self.knobs = space(self.settings.solver, self.settings.ranges)
+        self.identity = identity_of(self.settings, without=("starts", "hyperparameters"))
+        self.drawn = space(self.settings.solver, self.settings.ranges)
 
     def __iter__(self) -> Generator[int, None, None]:
         pause = 0.2
-        while self.claims.n_done < self.settings.n_trials:
+        while self.worker.n_done < self.settings.n_trials:
             self._tick()
             for number in self._run():
                 pause = 0.2
                 yield number
-            if self.claims.n_done >= self.settings.n_trials:
+            if self.worker.n_done >= self.settings.n_trials:
                 return
             time.sleep(pause)  # the rest are other workers'; one of them may die yet
             pause = min(1.5 * pause, _POLL_S, self.settings.grace_s / 6)
@@ -95,18 +97,18 @@ class Loop:
                     self._keep(job, place, record)
                 with undisturbed():
                     self._judge(job.tag[0])
-                while self.told:
-                    yield self.told.popleft()
-        while self.told:
-            yield self.told.popleft()
+                while self.reported:
+                    yield self.reported.popleft()
+        while self.reported:
+            yield self.reported.popleft()
 
     def _live(self, life: Life) -> None:
         self._tick()
         self.on_life(life)
 
     def _tick(self) -> None:
-        self.claims.beat()
-        self.claims.recover()
+        self.worker.beat()
+        self.worker.recover()
 
     def _jobs(self) -> Iterator[Job]:
         while (this := self._claim()) is not None:
@@ -125,39 +127,32 @@ class Loop:
                 if trial.number not in self.running:
                     break
                 places = missing[first : first + size]
-                yield Job(
-                    self.calculator,
-                    tuple(self.samples[i] for i in places),
-                    hyperparameters,
-                    self.settings.criterion,  # type: ignore[arg-type]
-                    self.settings.n_steps_per_sample,
-                    tag=(trial.number, places),
-                    capacity=self.settings.batch_size,
-                    mode=self.settings.mode,
-                )
+                chosen = [self.samples[i] for i in places]
+                tag = (trial.number, places)
+                yield Job.of(self.settings, chosen, self.calculator, hyperparameters, tag=tag)
 
     def _claim(self) -> _Running | None:
         with undisturbed():
-            trial = self.claims.claim()
+            trial = self.worker.ask()
             if trial is None:
                 return None
             self._seed(trial)
-            this = _Running(trial, suggest(trial, self.settings.solver, self.knobs))
+            this = _Running(trial, suggest(trial, self.settings.solver, self.drawn))
             self.running[trial.number] = this
             return this
 
     def _seed(self, trial: Trial) -> None:
         """The worker's own sampler, once: no two workers' first trials have the same number."""
-        if self.claims.seed is None:
-            settings, self.claims.seed = self.settings, (self.settings.seed + trial.number) % 2**32
-            self.claims.study.sampler = sampler(
+        if self.worker.seed is None:
+            settings, self.worker.seed = self.settings, (self.settings.seed + trial.number) % 2**32
+            self.worker.study.sampler = sampler(
                 settings.sampler,
-                self.claims.seed,
+                self.worker.seed,
                 settings.n_startup_trials,
                 study_seed=settings.seed,
             )
-            self.claims.beat(force=True)
-        trial.set_user_attr("seed", self.claims.seed)
+            self.worker.beat(force=True)
+        trial.set_user_attr("seed", self.worker.seed)
 
     def _key(self, hyperparameters: Hyperparameters, place: int) -> str:
         return digest(self.identity, self.samples[place], hyperparameters)
@@ -176,7 +171,7 @@ class Loop:
 
     def best(self) -> float | None:
         """The best score so far, of all workers."""
-        scores = [t.value for t in self.claims.trials() if t.state is TrialState.COMPLETE]
+        scores = [t.value for t in self.worker.trials() if t.state is TrialState.COMPLETE]
         return max((score for score in scores if score is not None), default=None)
 
     def _judge(self, number: int) -> None:
@@ -190,7 +185,7 @@ class Loop:
             self._tell(number, this, records, is_pruned=False)
             return
         possible = best_possible(records, n, n_steps)
-        if self.settings.pruning == "bound":
+        if self.settings.pruning == "best_possible":
             best = self.best()
             if best is not None and possible <= best:
                 this.trial.report(possible, len(records))
@@ -198,18 +193,18 @@ class Loop:
 
     def _tell(self, number: int, this: _Running, records: list[Record], *, is_pruned: bool) -> None:
         result = outcome(records, self.settings.n_steps_per_sample)
-        attributes = asdict(result) | {
+        attributes = result.attributes() | {
             "elapsed_s": round(sum(r.elapsed_s for r in records), 3),
             "n_cached": this.n_cached,
             "samples": [sample_summary(r) for r in records],
         }
         del self.running[number]
-        if self.claims.tell(this.trial, None if is_pruned else result.score, attributes):
-            self.told.append(number)
+        if self.worker.tell(this.trial, None if is_pruned else result.score, attributes):
+            self.reported.append(number)
 
     def end(self) -> None:
         """What is unfinished is queued again, and the worker has left."""
         with contextlib.suppress(Exception):  # the storage may be what failed
             stalled = [n for n, this in self.running.items() if this.is_stalled]
-            self.claims.give_back("interrupted", stalled)
-            self.claims.leave()
+            self.worker.give_back("interrupted", stalled)
+            self.worker.leave()

@@ -1,7 +1,7 @@
 """Tuning: a study of hyperparameters on difficult reactions, as one of its workers.
 
 Optuna owns the study and its storage. Every finished trial is in the storage before the next
-begins, and every sample on disk when it is computed. Floor 6.
+begins, and every sample on disk when it is computed.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial
 
-from gadlib.cluster.retries import StorageLostError
-from gadlib.cluster.storage import Patient, file_of, without_password
+from gadlib.cluster.retries import RetryingStorage, StorageLostError
+from gadlib.cluster.urls import file_of, without_password
 from gadlib.files.writing import require_writable
 from gadlib.progress.bar import Bar
 from gadlib.progress.interrupts import heard, undisturbed
 from gadlib.screening.calculator_check import require_working
-from gadlib.screening.processes import job_size
+from gadlib.screening.chunks import job_size
 from gadlib.screening.setup import calculator_of, hyperparameters_of
 from gadlib.settings.reading import InputError
 from gadlib.settings.studies import TuneSettings
-from gadlib.tuning.objective import SAMPLERS, outcome, outside, sampler, space, suggest
+from gadlib.tuning.objective import SAMPLERS, left_out_defaults, outcome, sampler, space, suggest
 from gadlib.tuning.results import Results, require_own, write_results
 from gadlib.tuning.sample_cache import Cache
 from gadlib.tuning.samples import difficult_samples, require_screening
-from gadlib.tuning.status import standing
+from gadlib.tuning.status import read_status
 from gadlib.tuning.study import (
     about,
     collect_results,
@@ -53,7 +53,7 @@ __all__ = [
     "load",
     "open_study",
     "outcome",
-    "standing",
+    "read_status",
     "suggest",
     "tune",
     "tuned_values",
@@ -63,9 +63,12 @@ __all__ = [
     "write_results",
 ]
 
-PRUNING = ("bound", "none")
-_WRITING_SHARE = 50
+PRUNING = ("best_possible", "none")
 _SLOW_WRITING_S = 1.0
+"""Writing results that takes longer is slow: a large study on a network disk."""
+
+_WRITING_SHARE = 50
+"""Slow writing is done again after that many times what it took, so that it costs 2 % at most."""
 
 
 def tune(
@@ -86,8 +89,8 @@ def tune(
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     require_settings(settings)
-    if told := outside(space(settings.solver, settings.ranges)):
-        print(told, flush=True)
+    if note := left_out_defaults(space(settings.solver, settings.ranges)):
+        print(note, flush=True)
     is_file = file_of(default_storage(settings)) is not None
     if settings.screening is not None and is_file:  # before one is made for the study
         require_screening(settings)
@@ -99,31 +102,39 @@ def tune(
     chosen = samples[: settings.n_samples]
     calculator = calculator_of(settings, chosen)
     require_working(calculator, chosen)
-    if told := _never_early(settings, job_size(calculator, settings.batch_size)):
-        print(told, flush=True)
-    claims = open_study(settings, chosen, screened, storage=storage)
-    loop = Loop(claims, settings, calculator, tuple(chosen), Cache(out / "samples"))
-    kept = Results(claims.study, results)
+    if note := _never_early(settings, job_size(calculator, settings.batch_size)):
+        print(note, flush=True)
+    worker = open_study(settings, chosen, screened, storage=storage)
+    loop = Loop(worker, settings, calculator, tuple(chosen), Cache(out / "samples"))
+    kept = Results(worker.study, results)
     kept.write()  # whose the file is, before anything is computed
-    tracking = Tracking(settings.study_name, claims.name, settings_shown(settings), str(out))
+    _run_trials(loop, kept, on_trial)
+    return worker.study
+
+
+def _run_trials(loop: Loop, kept: Results, on_trial: Callable[[optuna.Study], Any] | None) -> None:
+    """Run this worker's trials until the study has all, each reported as it ends."""
+    settings, worker = loop.settings, loop.worker
+    folder = str(kept.path.parent)
+    tracking = Tracking(settings.study_name, worker.name, settings_shown(settings), folder)
     pause = 0.0
     with (
         heard(),
-        Bar(settings.n_trials, "tuning", "trial", initial=claims.n_done) as bar,
+        Bar(settings.n_trials, "tuning", "trial", initial=worker.n_done) as bar,
     ):
         loop.on_life = bar.live
         try:
-            with contextlib.closing(iter(loop)) as told:
-                for number in told:
+            with contextlib.closing(iter(loop)) as ended:
+                for number in ended:
                     with undisturbed():
-                        _track(tracking, claims.trials()[number])
+                        _track(tracking, worker.trials()[number])
                         best = loop.best()
                         shown = {} if best is None else {"best": f"{best:.3f}"}
-                        bar.done(claims.n_done - bar.n, **shown)
+                        bar.done(worker.n_done - bar.n, **shown)
                         if time.monotonic() >= pause:
                             pause = _write_in_time(kept)
                     if on_trial is not None:
-                        on_trial(claims.study)
+                        on_trial(worker.study)
         except StorageLostError as error:
             with undisturbed():
                 saved = kept.rescue()
@@ -133,10 +144,9 @@ def tune(
                 loop.end()
                 with contextlib.suppress(StorageLostError):
                     kept.write()
-                    now = standing(claims.study)
-                    best = None if now.best_trial is None else claims.trials()[now.best_trial]
+                    now = read_status(worker.study)
+                    best = None if now.best_trial is None else worker.trials()[now.best_trial]
                     tracking.end(summary_of(now.states, best))
-    return claims.study
 
 
 def _never_early(settings: TuneSettings, size: int) -> str:
@@ -147,12 +157,12 @@ def _never_early(settings: TuneSettings, size: int) -> str:
         size: samples of a trial that a process is given at a time.
     """
     n = settings.n_samples
-    if settings.pruning != "bound" or n < 2 or size < n:
+    if settings.pruning != "best_possible" or n < 2 or size < n:
         return ""
     most = (n - 1) * settings.batch_size // size
     advice = f"--batch-size {most} or less lets them" if most else "more --n-samples would let them"
     return (
-        f"No trial can end early (pruning bound): with batch_size {settings.batch_size} its"
+        f"No trial can end early (pruning best_possible): with batch_size {settings.batch_size} its"
         f" {n} samples are searched at once; {advice}, and takes longer a step."
     )
 
@@ -170,11 +180,7 @@ def _track(tracking: Tracking, trial: FrozenTrial) -> None:
 
 
 def require_settings(settings: TuneSettings) -> None:
-    """Nothing, when a study can be made as the settings ask.
-
-    Raises:
-        InputError: naming what can't be followed.
-    """
+    """Raise InputError unless a study can be made as the settings ask."""
     hyperparameters_of(settings)
     if settings.hyperparameters:
         raise InputError(
@@ -188,7 +194,7 @@ def require_settings(settings: TuneSettings) -> None:
     sampler(settings.sampler, settings.seed, settings.n_startup_trials)
 
 
-def _require_own_results(results: Path, settings: TuneSettings, storage: Patient) -> None:
+def _require_own_results(results: Path, settings: TuneSettings, storage: RetryingStorage) -> None:
     name = settings.study_name
     is_there = name in names_in(storage)
     study = optuna.load_study(study_name=name, storage=storage) if is_there else None

@@ -1,6 +1,6 @@
 """The gain proved: defaults against tuned values on reactions that tuning never saw.
 
-What is made of the records is `report`'s. Floor 6.
+What is made of the records is `report`'s.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from gadlib.files.writing import require_writable
 from gadlib.screening.records import Record
 from gadlib.screening.screen import screen
 from gadlib.screening.setup import (
+    describe_sample,
     hyperparameters_of,
     read_best,
     require_tuned_for,
     starts_of,
-    told_sample,
     transfers,
 )
 from gadlib.settings.reading import InputError
@@ -46,16 +46,16 @@ def validate(settings: ValidateSettings) -> Validation:
             `allow_transfer` is not set, or the reactions are among those that tuning saw.
     """
     tuned, seen = tuned_values(settings)
-    require_knobs(settings, tuned)
+    require_values(settings, tuned)
     transfer = transfer_of(settings)
     starts = starts_of(settings)
-    if told := told_sample(settings):
-        print(told, flush=True)
+    if note := describe_sample(settings):
+        print(note, flush=True)
     known = sorted({s.name for s in starts} & seen)
     if known:
-        told = ", ".join(known[:5]) + (", ..." if len(known) > 5 else "")
+        names = ", ".join(known[:5]) + (", ..." if len(known) > 5 else "")
         raise InputError(
-            f"split {settings.split!r} has reactions that tuning saw ({told});"
+            f"split {settings.split!r} has reactions that tuning saw ({names});"
             " expected a split of others"
         )
     out = require_writable(settings.out_dir)
@@ -63,7 +63,7 @@ def validate(settings: ValidateSettings) -> Validation:
         {name: getattr(settings, name) for name in SearchSettings.model_fields}
     )
 
-    def searched(values: dict[str, float | int | str], name: str) -> list[Record]:
+    def search(values: dict[str, float | int | str], name: str) -> list[Record]:
         return screen(
             plain.model_copy(update={"hyperparameters": values}),
             starts=starts,
@@ -73,15 +73,11 @@ def validate(settings: ValidateSettings) -> Validation:
 
     if transfer:
         print(f"these values were tuned for something else: {'; '.join(transfer)}", flush=True)
-    return Validation(tuned, searched({}, "default"), searched(tuned, "tuned"), tuple(transfer))
+    return Validation(tuned, search({}, "default"), search(tuned, "tuned"), tuple(transfer))
 
 
-def require_knobs(settings: ValidateSettings, tuned: Mapping[str, float | int | str]) -> None:
-    """Nothing, when the solver has these knobs, and they may have these values.
-
-    Raises:
-        InputError: naming the file that they are from.
-    """
+def require_values(settings: ValidateSettings, tuned: Mapping[str, float | int | str]) -> None:
+    """Raise InputError, with the file, unless the solver may have these hyperparameters."""
     try:
         hyperparameters_of(settings.model_copy(update={"hyperparameters": dict(tuned)}))
     except InputError as error:

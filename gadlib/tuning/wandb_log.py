@@ -2,7 +2,7 @@
 
 Never in the way: the study writes lines into a pipe that never blocks, and a process that network
 trouble holds up is left behind at the end, soon where it never had an answer. On with WANDB_API_KEY
-or WANDB_MODE=offline. Floor 4.
+or WANDB_MODE=offline.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from gadlib.settings.criteria import CRITERIA
+
 PROJECT = "gad-hpo"
-PATIENCE_S = 20.0
+SENDING_S = 20.0
 """How long the end of a study waits for what is still to be sent, once there is a connection."""
 
 UNHEARD_S = 1.0
@@ -27,9 +29,10 @@ UNHEARD_S = 1.0
 _LOCAL = ("offline", "dryrun")
 _PIPE_BYTES = 1 << 20
 _METRICS = (
-    "convergence_rate", "strict_rate", "bound_rate", "mean_steps", "score", "n_converged",
-    "n_samples", "n_cached", "elapsed_s",
+    "convergence_rate", *(f"{name}_rate" for name in CRITERIA), "mean_steps", "score",
+    "n_converged", "n_samples", "n_cached", "elapsed_s",
 )  # fmt: skip
+_SUMMARY = ("convergence_rate", *(f"{name}_rate" for name in CRITERIA), "mean_steps")
 
 
 def is_on(variables: Mapping[str, str]) -> bool:
@@ -91,7 +94,7 @@ class Tracking:
         with contextlib.suppress(OSError):
             self._process.stdin.close()
         began = time.monotonic()
-        while self._process.poll() is None and time.monotonic() - began < self._patience_s():
+        while self._process.poll() is None and time.monotonic() - began < self._sending_s():
             time.sleep(0.05)
         if self._process.poll() is None:
             print("W&B: not all is sent yet; that goes on in the background", flush=True)
@@ -100,14 +103,14 @@ class Tracking:
         if self._n_lost:
             print(f"W&B: {self._n_lost} lines not taken", flush=True)
 
-    def _patience_s(self) -> float:
+    def _sending_s(self) -> float:
         """How long to wait: a network that has not answered so far may never."""
         assert self._process is not None and self._process.stdout is not None
         if not self._has_begun:
             with contextlib.suppress(OSError):
                 self._has_begun = bool(self._process.stdout.read())
         is_local = os.environ.get("WANDB_MODE") in _LOCAL
-        return PATIENCE_S if self._has_begun or is_local else UNHEARD_S
+        return SENDING_S if self._has_begun or is_local else UNHEARD_S
 
     def _send(self, content: Mapping[str, Any]) -> None:
         if self._process is None or self._process.stdin is None:
@@ -127,9 +130,7 @@ def summary_of(trials: Mapping[str, int], best: Any) -> dict[str, Any]:
         found |= {"best/trial": best.number, "best/score": best.value}
         found |= {f"best/{name}": value for name, value in best.params.items()}
         found |= {
-            f"best/{name}": best.user_attrs[name]
-            for name in ("convergence_rate", "strict_rate", "mean_steps")
-            if name in best.user_attrs
+            f"best/{name}": best.user_attrs[name] for name in _SUMMARY if name in best.user_attrs
         }
     return found
 

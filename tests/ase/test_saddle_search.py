@@ -22,8 +22,8 @@ from gadlib.molecules.alignment import rmsd
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.settings.reading import InputError
 from gadlib.solver.criteria import judge
+from gadlib.solver.points import begin
 from gadlib.solver.search import search
-from gadlib.solver.state import begin
 
 
 def cluster() -> Atoms:
@@ -50,7 +50,7 @@ def saddle_of_the_loop(atoms: Atoms, potential) -> np.ndarray:
     batch = Batch.pack([atoms.positions], [atoms.numbers])
     frames = search(potential, batch, TrustHyperparameters(), criterion="strict", n_steps=300)
     *_, last = frames
-    assert last.verdict.strict.all()
+    assert last.verdict.meets("strict").all()
     return last.state.batch.system(0)[1]
 
 
@@ -234,12 +234,12 @@ def test_what_can_not_be_searched_is_refused_in_a_sentence(make, options, told):
 
 def test_hyperparameters_come_by_name_as_a_mapping_or_as_their_class():
     for given in (
-        {"radius_max": 0.2, "dear": "calls"},
-        {"hyperparameters": {"radius_max": 0.2}, "dear": "calls"},
-        {"hyperparameters": TrustHyperparameters(radius_max=0.2, dear="calls")},
+        {"radius_max": 0.2, "exact_hessians": "proof"},
+        {"hyperparameters": {"radius_max": 0.2}, "exact_hessians": "proof"},
+        {"hyperparameters": TrustHyperparameters(radius_max=0.2, exact_hessians="proof")},
     ):
         found = SaddleSearch(cluster(), logfile=None, **given).hyperparameters
-        assert found == TrustHyperparameters(radius_max=0.2, dear="calls")
+        assert found == TrustHyperparameters(radius_max=0.2, exact_hessians="proof")
 
 
 def test_point_that_can_not_be_computed_is_raised_as_ase_raises_it():

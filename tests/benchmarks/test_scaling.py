@@ -7,9 +7,9 @@ import pytest
 from ase import Atoms
 
 from gadlib import report
-from gadlib.__main__ import main
 from gadlib.batch import Batch
-from gadlib.benchmarks.scaling import GrowthRow, alkane, exponent, rows, starts
+from gadlib.benchmarks.scaling import GrowthRow, build_alkane, exponent, measure_growth, shake_chain
+from gadlib.cli.parser import main
 from gadlib.molecules.bonds import bonds, n_fragments
 from gadlib.settings.benchmarks import GrowthSettings
 from gadlib.settings.reading import InputError
@@ -17,7 +17,7 @@ from gadlib.settings.reading import InputError
 
 @pytest.mark.parametrize("n_carbons", [2, 3, 4, 9, 16])
 def test_chains_are_alkanes(n_carbons):
-    numbers, positions = alkane(n_carbons)
+    numbers, positions = build_alkane(n_carbons)
     batch = Batch.pack([positions], [numbers])
     assert sorted(numbers.tolist()) == [1] * (2 * n_carbons + 2) + [6] * n_carbons
     assert n_fragments(batch).tolist() == [1]
@@ -26,19 +26,19 @@ def test_chains_are_alkanes(n_carbons):
 
 
 def test_only_the_middle_bond_is_turned():
-    found = Atoms(*alkane(6, math.radians(100)))
+    found = Atoms(*build_alkane(6, math.radians(100)))
     angles = [found.get_dihedral(i, i + 1, i + 2, i + 3) for i in range(3)]
     assert np.allclose(angles, [180, 100, 180])
     assert found.get_angle(1, 2, 3) == pytest.approx(112)
     with pytest.raises(ValueError, match="n_carbons = 1: expected at least 2"):
-        alkane(1)
+        build_alkane(1)
 
 
 def test_starts_differ_by_their_seeds_alone():
-    first, second = starts(4, 2, 0.1, 7)
+    first, second = shake_chain(4, 2, 0.1, 7)
     assert not np.allclose(first.positions, second.positions)
-    assert np.array_equal(starts(4, 1, 0.1, 8)[0].positions, second.positions)
-    deviation = (first.positions - alkane(4)[1]).std()
+    assert np.array_equal(shake_chain(4, 1, 0.1, 8)[0].positions, second.positions)
+    deviation = (first.positions - build_alkane(4)[1]).std()
     assert 0.07 < deviation < 0.13
 
 
@@ -51,7 +51,7 @@ def test_exponent_is_that_of_a_power_law():
 def test_searches_on_chains_end_at_saddles(capsys):
     pytest.importorskip("scine_sparrow")
     settings = GrowthSettings(carbons="2,4", n_starts=2)
-    found = list(rows(settings))
+    found = list(measure_growth(settings))
     assert [(row.n_atoms, row.n, row.strict) for row in found] == [(8, 2, 2), (14, 2, 2)]
     assert all(0 < row.calculator_s < row.wall_s and row.gradients > row.steps for row in found)
     assert main(["growth", "--carbons", "2,4", "--n-starts", "2"]) == 0
@@ -61,7 +61,7 @@ def test_searches_on_chains_end_at_saddles(capsys):
 
 def test_long_floppy_chains_need_no_hessian_on_the_way():
     pytest.importorskip("scine_sparrow")
-    (row,) = rows(GrowthSettings(carbons="10", n_starts=2))
+    (row,) = measure_growth(GrowthSettings(carbons="10", n_starts=2))
     assert row.n_atoms == 32
     assert row.strict == 2
     assert row.gradients is not None
@@ -71,12 +71,12 @@ def test_long_floppy_chains_need_no_hessian_on_the_way():
 @pytest.mark.parametrize("carbons", ["many", "1,2", ""])
 def test_wrong_chains_are_told(carbons):
     with pytest.raises(InputError, match=r"carbons = .*: expected numbers of at least 2"):
-        list(rows(GrowthSettings(carbons=carbons)))
+        list(measure_growth(GrowthSettings(carbons=carbons)))
 
 
 def test_unknown_solver_is_told():
     with pytest.raises(InputError, match="newton"):
-        list(rows(GrowthSettings(solver="newton")))
+        list(measure_growth(GrowthSettings(solver="newton")))
 
 
 def test_figure_has_a_line_for_each_part_and_a_sentence_without_any():

@@ -42,7 +42,7 @@ def test_every_call_is_counted_and_the_end_is_stationary(name):
     pytest.importorskip("sella")
     pytest.importorskip("scine_sparrow")
     counting = Counting(calculators.get("scine"))
-    ((_, record),) = sella.searched(job_of(name, counting, near_saddles(1)))
+    ((_, record),) = sella.search_each(job_of(name, counting, near_saddles(1)))
     assert record.status == Status.STOPPED
     assert record.n_hessian == sum(counting.asked)
     assert len(counting.asked) - record.n_hessian <= record.n_gradient <= len(counting.asked)
@@ -56,7 +56,7 @@ def test_every_call_is_counted_and_the_end_is_stationary(name):
 def test_steps_are_the_budget():
     pytest.importorskip("sella")
     pytest.importorskip("scine_sparrow")
-    ((_, record),) = sella.searched(
+    ((_, record),) = sella.search_each(
         job_of("sella", calculators.get("scine"), near_saddles(1), n_steps=3)
     )
     assert (record.status, record.steps) == (Status.OUT_OF_STEPS, 3)
@@ -74,7 +74,7 @@ def test_point_that_can_not_be_computed_is_a_record_with_the_reason(fault, reaso
     numbers = np.array([7, 1, 1])
     places = np.array([[0.0, 0.0, 0.1], [0.0, 0.8, -0.5], [0.1, -0.8, -0.5]])
     victim = Start("NH2", "H2N", "", "given", None, numbers, places, 1)
-    ((_, record),) = sella.searched(job_of("sella", Springs(fault), [victim]))
+    ((_, record),) = sella.search_each(job_of("sella", Springs(fault), [victim]))
     assert record.status == Status.CALCULATOR_FAILED
     assert reason in record.message
 
@@ -82,7 +82,7 @@ def test_point_that_can_not_be_computed_is_a_record_with_the_reason(fault, reaso
 def test_atoms_on_each_other_never_reach_sella():
     start = Start("H3", "H3", "", "given", None, np.array([1, 1, 1]), np.zeros((3, 3)), 1)
     counting = Counting(Springs())
-    ((_, record),) = sella.searched(job_of("sella", counting, [start]))
+    ((_, record),) = sella.search_each(job_of("sella", counting, [start]))
     assert record.status == Status.BAD_START
     assert "0.000 A apart" in record.message
     assert counting.asked == []

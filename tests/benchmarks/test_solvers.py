@@ -9,12 +9,11 @@ import pytest
 from faulty import Springs
 
 from gadlib import calculators, report
-from gadlib.__main__ import main
 from gadlib.benchmarks import solvers
-from gadlib.benchmarks.solvers import Results, certified
+from gadlib.benchmarks.solvers import Results, certify
+from gadlib.cli.parser import main
 from gadlib.molecules.starting_points import Start
 from gadlib.screening import screen
-from gadlib.screening.jobs import failed
 from gadlib.screening.records import Record
 from gadlib.settings.benchmarks import BenchmarkSettings
 from gadlib.settings.reading import InputError
@@ -29,7 +28,7 @@ def folder(tmp_path_factory):
     pytest.importorskip("scine_sparrow")
     pytest.importorskip("sella")
     out = tmp_path_factory.mktemp("benchmark")
-    solvers.run(
+    solvers.compare(
         BenchmarkSettings(solvers="trust,gad,sella,sella-hessian", out_dir=str(out), **SMALL)
     )
     return out
@@ -37,7 +36,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def results(folder) -> Results:
-    return solvers.read(folder)
+    return solvers.read_results(folder)
 
 
 def test_all_solvers_start_from_the_same_points_in_the_same_order(results):
@@ -53,7 +52,9 @@ def test_what_is_told_of_a_last_point_is_what_an_exact_hessian_says_there(result
         for r in records:
             numbers, positions = np.array(r.atomic_numbers), np.array(r.positions)
             start = Start(r.name, r.formula, r.split, r.start, r.noise_seed, numbers, positions, 1)
-            again = certified(replace(r, strict=not r.strict, order=9), start, potential, "bound")
+            again = certify(
+                replace(r, criteria={"strict": not r.strict}, order=9), start, potential, "bound"
+            )
             told = {"imaginary_cm1": r.imaginary_cm1, "eigenvalues": r.eigenvalues}
             assert replace(again, **told) == r
             assert again.imaginary_cm1 == pytest.approx(r.imaginary_cm1, abs=1e-6)
@@ -78,7 +79,7 @@ def test_final_certificate_is_counted_apart(results):
 def test_resumed_run_computes_nothing_anew_and_takes_another_solver(folder, results):
     before = (folder / "trust.json").read_bytes()
     settings = BenchmarkSettings(solvers="trust", out_dir=str(folder), resume=True, **SMALL)
-    again = solvers.run(settings)
+    again = solvers.compare(settings)
     assert (folder / "trust.json").read_bytes() == before
     assert again.records["trust"] == results.records["trust"]
 
@@ -97,12 +98,12 @@ def test_resumed_run_computes_nothing_anew_and_takes_another_solver(folder, resu
 def test_what_can_not_be_compared_is_refused_before_anything_is_computed(folder, changes, told):
     settings = {**SMALL, "solvers": "trust", "out_dir": str(folder), **changes}
     with pytest.raises(InputError, match=told):
-        solvers.run(BenchmarkSettings(**settings))
+        solvers.compare(BenchmarkSettings(**settings))
 
 
 def test_folder_without_results_is_told(tmp_path):
     with pytest.raises(InputError, match="no results of a benchmark"):
-        solvers.read(tmp_path)
+        solvers.read_results(tmp_path)
 
 
 def test_command_prints_a_row_for_each_start_and_solver(tmp_path, capsys):
@@ -117,8 +118,8 @@ def test_command_prints_a_row_for_each_start_and_solver(tmp_path, capsys):
 def test_failed_search_stays_a_record():
     numbers, places = np.array([7, 1]), np.array([[0.0, 0, 0], [0, 0, 1.0]])
     start = Start("NH", "HN", "", "given", None, numbers, places, 1)
-    record = failed(start, Status.CALCULATOR_FAILED, "Why.")
-    found = certified(record, start, Springs("raises"), "bound")
+    record = Record.blank(start, Status.CALCULATOR_FAILED, "Why.")
+    found = certify(record, start, Springs("raises"), "bound")
     assert (found.strict, found.order, found.status) == (None, None, "calculator_failed")
     assert "the nitrogen leaked out" in found.message
 
@@ -128,10 +129,8 @@ def made(solver: str, name: str, *, strict: bool, n_gradient: int, n_hessian: in
     places = np.array([[0.0, 0, 0], [0, 0, 1.0 if strict else 3.0]])
     start = Start(name, "H2", "test", "ts", None, np.array([1, 1]), places, 1)
     return replace(
-        failed(start, Status.SADDLE if strict else Status.OUT_OF_STEPS, solver),
-        strict=strict,
-        bound=strict,
-        index1=True,
+        Record.blank(start, Status.SADDLE if strict else Status.OUT_OF_STEPS, solver),
+        criteria={"index1": True, "strict": strict, "bound": strict},
         order=1,
         n_gradient=n_gradient,
         n_hessian=n_hessian,
@@ -157,12 +156,12 @@ def round_numbers() -> report.Benchmark:
 
 def test_rows_are_worked_out_by_hand(round_numbers):
     trust, sella = round_numbers.rows
-    assert (trust.n, trust.strict, trust.bound, trust.index1) == (3, 2, 2, 3)
+    rates = {"index1": (3, 3), "strict": (2, 3), "bound": (2, 3), "recovered": (1, 2)}
+    assert (trust.n, trust.rates) == (3, rates)
     assert trust.gradients == np.median([10 + 12 * 1, 20 + 12 * 3])  # 6N = 12
     assert (trust.wall_s, trust.overhead) == (3.0, 0.5)
-    assert (trust.recovered, trust.n_known) == (1, 2)
     assert (sella.gradients, sella.wall_s) == (None, None)
-    assert (sella.recovered, sella.n_known, sella.n_failed) == (0, 2, 1)
+    assert (sella.rates["recovered"], sella.n_failed) == ((0, 2), 1)
 
 
 def test_table_has_a_row_for_each_solver_with_wilsons_interval(round_numbers):

@@ -5,26 +5,26 @@ import re
 import pytest
 
 from gadlib import calculators
-from gadlib.__main__ import main
 from gadlib.benchmarks import step_times
+from gadlib.cli.parser import main
 
 
 def test_molecules_have_an_even_number_of_electrons_and_no_atoms_that_touch():
     for n_atoms in (8, 16, 23):
-        batch = step_times.molecules(n_atoms, 5)
+        batch = step_times.make_molecules(n_atoms, 5)
         assert batch.n_atoms.tolist() == [n_atoms] * 5
         assert not (batch.atomic_numbers.sum(-1) % 2).any()
         assert (batch.closest_pair > 0.9).all()
         assert (batch.positions[0] - batch.positions[1]).abs().amax() > 0.01
 
 
-def test_a_row_tells_the_time_and_the_part_outside_the_calculator():
+def test_a_row_tells_the_time_and_the_part_that_is_not_the_calculators():
     pytest.importorskip("scine_sparrow")
-    row = step_times.measure(calculators.get("scine"), step_times.molecules(8, 2), n_steps=2)
+    row = step_times.measure(calculators.get("scine"), step_times.make_molecules(8, 2), n_steps=2)
     assert (row.n_atoms, row.batch) == (8, 2)
-    assert row.ms > 0 and 0 < row.outside < 1 and row.memory_gb > 0.01
+    assert row.ms > 0 and 0 < row.overhead < 1 and row.memory_gb > 0.01
     assert row.eigh_ms == row.eigh_cpu_ms > 0
-    assert len(step_times.told(row)) == len(step_times.HEAD)
+    assert len(step_times.format_row(row)) == len(step_times.HEAD)
 
 
 def test_command_prints_a_row_for_each_size_and_batch(capsys: pytest.CaptureFixture):

@@ -13,8 +13,7 @@ from ase.cluster import Icosahedron
 
 from gadlib import calculators
 from gadlib.batch import Batch
-from gadlib.calculators import ContractError
-from gadlib.calculators import ase as adapter
+from gadlib.calculators import ContractError, import_paths
 from gadlib.calculators.ase import Ase, Held
 from gadlib.settings.calculators import CalculatorSettings
 from gadlib.settings.reading import InputError
@@ -137,7 +136,7 @@ def test_what_is_no_calculators_class_is_never_called(tmp_path: Path):
 
 
 def test_package_to_install_is_told(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(adapter.KNOWN, "no.such:Thing", "such-package")
+    monkeypatch.setitem(import_paths.KNOWN, "no.such:Thing", "such-package")
     with pytest.raises(InputError, match="pip install such-package"):
         Ase("no.such:Thing")
 
@@ -229,7 +228,7 @@ def test_what_remembers_where_nobody_finds_it_breaks_the_contract():
 def test_networks_are_not_copied_and_what_can_be_copied_is_not_built_anew():
     neural = Ase(f"{OTHERS}:Neural")
     told = {float(neural(batch, hessian=False).energy) for batch in pairs(1.0, 1.1, 1.2)}
-    (network,) = adapter._built(f"{OTHERS}:Neural", "{}").source.parts["models"]
+    (network,) = import_paths.built(f"{OTHERS}:Neural", "{}").source.parts["models"]
     assert told == {float(id(network))}
 
 
@@ -240,7 +239,7 @@ def test_xtb_does_not_depend_on_what_was_computed_before(method: str):
     options = {"method": method, "accuracy": 1.0}
     one = Ase(TBLITE, options)
     expected = np.array([float(one(b, hessian=False).energy) for b in map(alone, known)])
-    adapter._built.cache_clear()
+    import_paths.built.cache_clear()
     used = Ase(TBLITE, options)
     off = np.concatenate([*measure_history.deviations(used, known, expected, n_orders=2)])
     assert off.max() < 1e-9
@@ -273,13 +272,13 @@ def test_files_go_to_a_folder_that_is_empty_for_each_geometry(tmp_path: Path, mo
     assert chosen.is_dir() and not list(chosen.iterdir())
 
 
-@pytest.mark.parametrize(("name", "is_dear"), [("Spring", False), ("Differences", True)])
-def test_a_hessian_by_differences_is_dear(name: str, is_dear: bool):
+@pytest.mark.parametrize(("name", "is_costly"), [("Spring", False), ("Differences", True)])
+def test_a_hessian_by_differences_is_costly(name: str, is_costly: bool):
     import calculators_of_others
 
-    assert Ase(f"{OTHERS}:{name}").is_hessian_dear is is_dear
+    assert Ase(f"{OTHERS}:{name}").is_hessian_costly is is_costly
     atoms = Atoms("H2", calculator=getattr(calculators_of_others, name)())
-    assert Held(atoms).is_hessian_dear is is_dear
+    assert Held(atoms).is_hessian_costly is is_costly
 
 
 def test_a_calculation_that_ends_the_program_costs_one_molecule():

@@ -3,16 +3,18 @@
 import pytest
 
 from gadlib import calculators
-from gadlib.__main__ import main
 from gadlib.calculators.hip.checkpoint import find_checkpoint
 from gadlib.calculators.hip.potential import Hip
+from gadlib.calculators.kind import Kind
+from gadlib.calculators.surfaces import SURFACES, Surface
+from gadlib.cli.parser import main
 from gadlib.settings.calculators import CalculatorSettings, identity
 from gadlib.settings.reading import InputError
 from gadlib.settings.studies import TuneSettings
 
 
 def test_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(InputError, match="scine, hip, ase, surface"):
+    with pytest.raises(InputError, match=f"'orca': expected one of {', '.join(calculators.NAMES)}"):
         calculators.get("orca")
 
 
@@ -53,7 +55,7 @@ NAN = float("nan")
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"calculator": "vasp"}, "calculator 'vasp': expected one of scine, hip, ase, surface"),
+        ({"calculator": "vasp"}, "calculator 'vasp': expected one of scine, "),
         ({"calculator": ["scine"]}, "calculator = .*valid string"),
         ({"scine_functional": "pm6"}, "scine functional 'pm6': expected one of DFTB0"),
         ({"scine_functional": ["PM6"]}, "scine_functional = .*valid string"),
@@ -96,18 +98,54 @@ def test_a_checkpoint_that_can_not_be_one_is_refused(path):
         find_checkpoint(path)
 
 
-@pytest.mark.parametrize("name", calculators.NAMES)
-def test_every_calculator_says_whether_its_hessian_is_dear_and_what_it_is_called(name):
+@pytest.mark.parametrize(
+    ("settings", "is_costly"),
+    [
+        ({"calculator": "scine"}, True),
+        ({"calculator": "ase", "ase_calculator": "ase.calculators.emt:EMT"}, True),
+        ({"calculator": "surface"}, False),
+    ],
+)
+def test_calculators_say_whether_their_hessian_is_costly_and_their_names(settings, is_costly):
     pytest.importorskip("scine_sparrow")
-    found = {
-        "scine": lambda: calculators.get("scine"),
-        "hip": lambda: Hip,
-        "ase": lambda: calculators.get("ase", calculator="ase.calculators.emt:EMT"),
-        "surface": lambda: calculators.get("surface"),
-    }[name]()
-    expected = {"scine": True, "hip": False, "ase": True, "surface": False}[name]
-    assert found.is_hessian_dear is expected
+    found = calculators.build(CalculatorSettings.read(settings))
+    assert found.is_hessian_costly is is_costly
     assert isinstance(found.name, str) and found.name
+
+
+def test_hip_says_that_its_hessian_is_not_costly_and_what_it_is_called():
+    assert Hip.is_hessian_costly is False
+    assert Hip.name == "HIP"
+
+
+@pytest.mark.parametrize("kind", calculators.KINDS.values(), ids=calculators.NAMES)
+def test_what_a_kind_declares_fits_its_settings(kind):
+    own = CalculatorSettings.options_of(kind.name)
+    assert kind.detail in own
+    assert kind.doc and kind.needs
+    settings = CalculatorSettings(calculator=kind.name, ase_calculator="x:Y", checkpoint_path="x")
+    for variant in kind.variants(settings):
+        assert set(variant) <= set(own)
+        CalculatorSettings.read({"calculator": kind.name} | dict(variant))
+
+
+def test_a_kind_is_all_that_a_new_calculator_takes(monkeypatch, capsys):
+    def build(settings: CalculatorSettings) -> Surface:
+        if settings.threads == 2:
+            raise ImportError("needs another machine")
+        return SURFACES["leps"]
+
+    told = {"content": "of a file"}
+    kind = Kind("other", "a line", "a thing", build, content=lambda _: told)
+    monkeypatch.setitem(calculators.KINDS, "other", kind)
+    settings = CalculatorSettings(calculator="other")
+    assert calculators.build(settings) is SURFACES["leps"]
+    assert calculators.identity(settings) == {"calculator": "other", "content": "of a file"}
+    assert "✓ other  a line\n         needs: a thing\n" in calculators.table(settings) + "\n"
+    assert kind.missing(CalculatorSettings(threads=2)) == ["needs another machine"]
+    capsys.readouterr()
+    assert main(["calculators"]) == 0
+    assert "✓ other  a line" in capsys.readouterr().out
 
 
 def test_list_has_a_tick_or_a_reason_for_each(capsys: pytest.CaptureFixture, monkeypatch):

@@ -16,6 +16,7 @@ import scine_utilities
 
 from gadlib.batch import Batch
 from gadlib.calculators import ContractError, check, contract, get
+from gadlib.calculators.contract import history
 from gadlib.calculators.sparrow import METHODS
 from gadlib.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
 
@@ -163,7 +164,7 @@ def test_an_object_that_is_used_again_would_break_the_contract(method, monkeypat
     monkeypatch.setattr("gadlib.calculators.sparrow._WITHOUT_SCF", METHODS)
     calculator, molecules = get("scine", functional=method), contract.molecules()
     with pytest.raises(ContractError, match="depend on what was computed before"):
-        contract._require_no_memory(calculator, molecules, contract.HISTORY)
+        history.require_no_memory(calculator, molecules, history.HISTORY)
 
 
 @pytest.mark.parametrize("method", ["DFTB0", "DFTB2", "PM6"])

@@ -5,18 +5,18 @@ import os
 import papermill
 import pytest
 
-from gadlib.cli import demo
+from gadlib.cli import demo, notebooks
 from gadlib.settings.reading import InputError
 
 
 def test_every_parameter_is_one_of_the_notebook(tmp_path):
     for name, values in demo.parameters(tmp_path, 2).items():
-        demo.require_parameters(demo.notebook(name), values)
+        notebooks.require_parameters(notebooks.notebook(name), values)
 
 
 def test_parameter_that_a_notebook_lacks_is_refused():
     with pytest.raises(InputError, match="no parameter n_trails; expected some of calculator"):
-        demo.require_parameters(demo.notebook("02_tune"), {"n_trails": 3})
+        notebooks.require_parameters(notebooks.notebook("02_tune"), {"n_trails": 3})
 
 
 def test_study_has_twenty_trials_and_never_sees_what_is_validated(tmp_path):
@@ -27,7 +27,7 @@ def test_study_has_twenty_trials_and_never_sees_what_is_validated(tmp_path):
 
 
 def test_missing_notebooks_are_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(demo, "NOTEBOOKS", tmp_path / "notebooks")
+    monkeypatch.setattr(notebooks, "NOTEBOOKS", tmp_path / "notebooks")
     with pytest.raises(InputError, match=r"01_screen.ipynb: no such notebook"):
         demo.run(tmp_path / "out", 1)
     assert not (tmp_path / "out").exists()
@@ -48,7 +48,7 @@ def test_earlier_results_are_renamed_never_overwritten(tmp_path):
 def test_environment_is_put_back(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("MPLBACKEND", raising=False)
-    with demo.environment({"OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}):
+    with notebooks.environment({"OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}):
         assert (os.environ["OMP_NUM_THREADS"], os.environ["MPLBACKEND"]) == ("1", "agg")
     assert os.environ["OMP_NUM_THREADS"] == "7"
     assert "MPLBACKEND" not in os.environ

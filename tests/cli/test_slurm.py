@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gadlib.cli import slurm
+from gadlib.cli import notebooks, slurm
+from gadlib.cli.job_parameters import parameters_of
 from gadlib.files.writing import write_json
 from gadlib.settings.reading import InputError
 
@@ -14,8 +15,8 @@ FILES = sorted((ROOT / "papermill_jobs").glob("*.yaml"))
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_parameter_file_fits_its_notebook(path):
     name = "02_tune" if path.stem.endswith("hpo") else "01_screen"
-    values = slurm.parameters_of(name, yaml.safe_load(path.read_text()), {})
-    slurm.require_parameters(slurm.notebook(name), values)
+    values = parameters_of(name, yaml.safe_load(path.read_text()), {})
+    notebooks.require_parameters(notebooks.notebook(name), values)
     script = path.with_suffix(".slurm").read_text()
     assert f"NOTEBOOK:-{name}" in script
     for line in ("cpus-per-task=8", "mem=32G", "time=24:00:00", "signal=B:USR1@120"):
@@ -33,7 +34,7 @@ def test_variables_take_precedence_in_their_types():
         "RESUME": "--resume",
         "N_SAMPLES": "",
     }
-    values = slurm.parameters_of("02_tune", {"n_trials": 5, "n_samples": 3}, variables)
+    values = parameters_of("02_tune", {"n_trials": 5, "n_samples": 3}, variables)
     assert values["n_trials"] == 7
     assert values["difficulty_threshold"] == 0.25
     assert values["study_name"] == "123"
@@ -42,7 +43,7 @@ def test_variables_take_precedence_in_their_types():
 
 def test_hyperparameters_come_from_the_best_and_from_capitals(tmp_path):
     best = write_json(tmp_path / "b.json", {"best_params": {"dt_max": 0.02, "escape_delta": 0.3}})
-    found = slurm.parameters_of("01_screen", {}, {"BEST": str(best), "ESCAPE_DELTA": "0.15"})
+    found = parameters_of("01_screen", {}, {"BEST": str(best), "ESCAPE_DELTA": "0.15"})
     assert found["hyperparameters"] == {"dt_max": 0.02, "escape_delta": 0.15}
 
 
@@ -71,8 +72,8 @@ def test_wrong_parameters_stop_the_job_before_it_starts(
 
 
 def test_the_storage_is_no_parameter(monkeypatch):
-    values = slurm.parameters_of("02_tune", {}, {"STORAGE": "postgresql+psycopg://u:SECRET@h/d"})
+    values = parameters_of("02_tune", {}, {"STORAGE": "postgresql+psycopg://u:SECRET@h/d"})
     assert "SECRET" not in str(values)
     monkeypatch.setenv("STORAGE", "postgresql+psycopg://u:SECRET@h/d")
-    with slurm._surroundings() as variables:
+    with slurm._kernel_variables() as variables:
         assert "SECRET" in variables["GADLIB_STORAGE"]

@@ -10,8 +10,8 @@ import papermill
 import pytest
 from little_reactions import write_h5
 
-from gadlib.__main__ import main
-from gadlib.cli import demo
+from gadlib.cli import notebooks
+from gadlib.cli.parser import main
 from gadlib.cli.slurm import parameters_of
 from gadlib.files.reading import read_json
 from gadlib.report.page.gather import without_passwords
@@ -116,7 +116,7 @@ def test_a_wrong_password_is_told_without_it(postgres, tmp_path, capfd, monkeypa
     monkeypatch.setenv("GADLIB_STORAGE", wrong)
     with pytest.raises(papermill.PapermillExecutionError, match="authentication failed") as error:
         papermill.execute_notebook(
-            str(demo.notebook("02_tune")),
+            str(notebooks.notebook("02_tune")),
             str(tmp_path / "book.ipynb"),
             parameters=settings,
             kernel_name="python3",

@@ -8,10 +8,11 @@ import sqlalchemy.exc
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
-from gadlib.__main__ import main
+from gadlib.cli.parser import main
 from gadlib.cluster import storage
-from gadlib.cluster.retries import Patient, StorageLostError
-from gadlib.cluster.storage import open_storage, without_password
+from gadlib.cluster.retries import RetryingStorage, StorageLostError
+from gadlib.cluster.storage import open_storage
+from gadlib.cluster.urls import without_password
 from gadlib.settings.reading import InputError
 
 WRONG = {
@@ -31,7 +32,7 @@ def test_a_wrong_url_gets_a_clear_word_without_its_password(url, reason, capsys)
     if url.startswith("postgresql"):
         pytest.importorskip("psycopg")
     with pytest.raises(InputError, match=reason) as error:
-        open_storage(url, patience_s=0.0)
+        open_storage(url, timeout_s=0.0)
     assert "SECRET" not in str(error.value)
     assert main(["status", "--storage", url]) == 2
     assert "SECRET" not in "".join(capsys.readouterr())
@@ -99,17 +100,17 @@ IN_TRANSACTION.__cause__ = sqlalchemy.exc.PendingRollbackError("SECRET")
 @pytest.mark.parametrize("error", [GONE, IN_TRANSACTION, OSError(28, "No space left on device")])
 def test_trouble_is_tried_again_and_then_ends_clearly(error):
     failing = Failing(3, error)
-    assert Patient(failing, "shown", 30.0).get_all_studies() == []
+    assert RetryingStorage(failing, "shown", 30.0).get_all_studies() == []
     assert failing.calls == 4
     with pytest.raises(StorageLostError, match=r"shown: no answer for 0 s .* --resume") as lost:
-        Patient(Failing(10**6, error), "shown", 0.2).get_all_studies()
+        RetryingStorage(Failing(10**6, error), "shown", 0.2).get_all_studies()
     assert "SECRET" not in str(lost.value)
 
 
 def test_what_is_no_trouble_is_not_tried_again():
     failing = Failing(3, KeyError("no such study"))
     with pytest.raises(KeyError):
-        Patient(failing, "shown", 30.0).get_all_studies()
+        RetryingStorage(failing, "shown", 30.0).get_all_studies()
     assert failing.calls == 1
 
 
@@ -125,8 +126,8 @@ def test_a_torn_last_line_of_a_journal_is_dropped(tmp_path):
     assert [t.value for t in last] == [1.0, 2.0]
 
 
-def wait_for(is_so, patience_s=60.0):
-    until = time.monotonic() + patience_s
+def wait_for(is_so, seconds=60.0):
+    until = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < until
         time.sleep(0.1)
@@ -190,7 +191,7 @@ def test_a_database_that_stays_away_ends_the_worker_clearly(postgres, nest):
         "storage": postgres.url,
         "study_name": "lost",
         "sampler": "random",
-        "patience_s": 2.0,
+        "storage_timeout_s": 2.0,
     }
     workers = nest(1, settings=settings, sample_s=0.1)
     wait_for_a_trial(postgres.url, "lost")

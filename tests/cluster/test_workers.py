@@ -6,9 +6,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from gadlib.cluster.slots import MAX_DEATHS, deaths, first, has_place, is_over
+from gadlib.cluster.slots import MAX_DEATHS, deaths, has_slot, is_over, slot_of
 from gadlib.files.reading import read_json
-from gadlib.tuning.tune import load, standing
+from gadlib.tuning.tune import load, read_status
 
 STORAGES = [
     "sqlite",
@@ -50,9 +50,9 @@ def require_whole(study, n_trials):
     assert [t.number for t in trials] == list(range(len(trials)))
     queued = {number for t in trials for number in t.system_attrs.get("retry_history", [])}
     failed = [t for t in trials if t.state is TrialState.FAIL and t.number not in queued]
-    assert [t for t in failed if has_place(t, trials, n_trials) and not is_over(t)] == []
+    assert [t for t in failed if has_slot(t, trials, n_trials) and not is_over(t)] == []
     defaults = [t for t in trials if "fixed_params" in t.system_attrs]
-    assert {first(t) for t in defaults} == {0}  # queued once, and first
+    assert {slot_of(t) for t in defaults} == {0}  # queued once, and first
     n_done = sum(t in done for t in defaults)
     assert n_done == 1 or (n_done == 0 and deaths(defaults[-1]) == MAX_DEATHS)
     return done
@@ -69,8 +69,8 @@ def test_sixteen_starting_at_once_run_exactly_the_total(url, nest, tmp_path):
     assert len(set(seeds.values())) == len(seeds) > 1
     results = read_json(tmp_path / "hpo_results.json")
     assert results["n_trials"]["complete"] + results["n_trials"]["pruned"] == 20
-    assert standing(study).n_done == 20
-    assert standing(study).alive == ()
+    assert read_status(study).n_done == 20
+    assert read_status(study).alive == ()
 
 
 @pytest.mark.parametrize("url", STORAGES[:3], indirect=True)

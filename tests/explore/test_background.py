@@ -59,9 +59,9 @@ def test_a_run_is_a_row_with_what_was_changed():
     *points, ended = all_of(Background(search_tasks, [asked], True))
     run = Run(4, asked.settings, "a reaction", asked.start.atomic_numbers, points, ended.record)
     row = run_row(run)
-    assert row["knobs"] == "radius_start = 0.3"
+    assert row["hyperparameters"] == "radius_start = 0.3"
     assert row["steps"] == ended.record.steps == len(run.column("energy")) - 1
-    assert run.rises("attempt") == [p.steps for q, p in pairwise(points) if p.attempt > q.attempt]
+    assert run.rises("n_tries") == [p.steps for q, p in pairwise(points) if p.n_tries > q.n_tries]
 
 
 def test_what_cannot_be_followed_is_a_sentence():

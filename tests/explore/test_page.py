@@ -10,6 +10,7 @@ import pytest
 from little_studies import DEFAULTS, foreign, make_study, of_other_parameters, stored
 
 from gadlib.explore.page import Page, page
+from gadlib.solver.state import Status
 
 SMALL = {"max_samples": 3, "solver": "trust", "criterion": "bound", "n_steps_per_sample": 60}
 STOP_S = 2.0
@@ -38,6 +39,8 @@ def test_run_draws_curves_and_molecule_and_is_kept(made):
     assert search.compare.value == (run.number,)
     search.frame.value = 0
     assert search.molecule.caption.startswith("step 0, order")
+    assert len(run.record.tries) >= 1
+    assert Status(run.record.status).sentence in search.tries.value
 
 
 def test_runs_are_compared_and_forgotten(made):
@@ -85,10 +88,10 @@ def test_stop_works_inside_a_calculator_call_of_a_minute(monkeypatch):
     assert not found.search.run_button.disabled
 
 
-def test_sweep_over_two_knobs_is_mapped(made):
+def test_sweep_over_two_hyperparameters_is_mapped(made):
     sweep = made.sweep
-    sweep.first.knob.value = "radius_start"
-    sweep.second.knob.value = "hessian_every"
+    sweep.first.hyperparameter.value = "radius_start"
+    sweep.second.hyperparameter.value = "hessian_every"
     sweep.first.n.value = sweep.second.n.value = 2
     sweep.run_button.click()
     assert sweep.wait(120)
@@ -110,12 +113,12 @@ def test_sweep_is_cancelled_with_what_it_found(made):
     assert sweep.status.value.startswith("Cancelled: ")
 
 
-def test_knobs_follow_the_solver(made):
+def test_hyperparameters_follow_the_solver(made):
     made.controls.solver.value = "gad"
     assert "dt_max" in made.controls.task().settings.hyperparameters
-    assert "dt_max" in made.sweep.first.knob.options
+    assert "dt_max" in made.sweep.first.hyperparameter.options
     made.controls.solver.value = "trust"
-    assert "radius_max" in made.sweep.first.knob.options
+    assert "radius_max" in made.sweep.first.hyperparameter.options
 
 
 class TestSentences:
@@ -160,17 +163,17 @@ class TestSentences:
             (make_study(), "no completed trial in it"),
             (make_study((DEFAULTS, None)), "no completed trial in it"),
             (foreign(), "was not made by gadlib"),
-            (of_other_parameters(), "x, y is no knob of solver"),
+            (of_other_parameters(), "x, y is no hyperparameter of solver"),
         ],
         ids=["empty", "only failed", "foreign", "other parameters"],
     )
     def test_study_without_best_values(self, made, tmp_path, study, sentence):
-        before = made.controls.knobs.values
+        before = made.controls.sliders.values
         stored(study, f"sqlite:///{tmp_path}/study.db")
         made.controls.study.value = str(tmp_path / "study.db")
         made.controls.best_button.click()
         assert sentence in made.message.value
-        assert made.controls.knobs.values == before
+        assert made.controls.sliders.values == before
 
     def test_search_that_is_refused_in_its_process(self, made):
         settings = dict(made.controls._potentials)

@@ -76,7 +76,7 @@ def test_setting_arrives_in_the_search(name):
     task = controls(**{name: OTHER[name]}).task()
     found = getattr(task.settings, name)
     if name == "hyperparameters":
-        found = {knob: found[knob] for knob in OTHER[name]}
+        found = {key: found[key] for key in OTHER[name]}
     assert found == OTHER[name]
 
 
@@ -114,7 +114,7 @@ def test_options_stay_with_the_ase_calculator_that_they_were_given_for():
 def test_values_that_were_changed_on_the_page_are_those_of_the_search():
     made = controls(**{n: OTHER[n] for n in ("start_from", "hyperparameters", "noise_seed")})
     made.noise.value, made.seed.value = 0.35, 7
-    made.knobs.sliders["dt_max"].value = 0.03
+    made.sliders.sliders["dt_max"].value = 0.03
     found = made.task().settings
     assert (found.start_from, found.noise_seed) == ("three_quarter_rt_noise0.35A", 7)
     assert found.hyperparameters["dt_max"] == 0.03

@@ -8,7 +8,7 @@ import pytest
 from gadlib.explore.drawing import draw_curves, draw_map, map_png
 from gadlib.explore.tasks.choice import molecules_of, task_of
 from gadlib.explore.tasks.sweep import Sweep, axis, collect_map
-from gadlib.screening.jobs import failed
+from gadlib.screening.records import Record
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import ExploreSettings
 from gadlib.solver.state import Status
@@ -21,16 +21,16 @@ def task():
 
 
 def record(sweep, steps, is_converged):
-    blank = failed(sweep.task.start, Status.OUT_OF_STEPS, "")
+    blank = Record.blank(sweep.task.start, Status.OUT_OF_STEPS, "")
     return replace(blank, steps=steps, converged=is_converged)
 
 
-def test_every_pair_is_searched_once_and_other_knobs_stay(task):
+def test_every_pair_is_searched_once_and_other_hyperparameters_stay(task):
     sweep = Sweep(
         task, (axis("trust", "radius_max", 0.2, 0.4, 2), axis("trust", "hessian_every", 1, 100, 3))
     )
-    knobs = [t.settings.hyperparameters for t in sweep.tasks]
-    assert [(k["radius_max"], k["hessian_every"]) for k in knobs] == [
+    hyperparameters = [t.settings.hyperparameters for t in sweep.tasks]
+    assert [(k["radius_max"], k["hessian_every"]) for k in hyperparameters] == [
         (0.2, 1),
         (0.2, 10),
         (0.2, 100),
@@ -38,7 +38,7 @@ def test_every_pair_is_searched_once_and_other_knobs_stay(task):
         (0.4, 10),
         (0.4, 100),
     ]
-    assert all(k["torn_steps"] == 3 for k in knobs)
+    assert all(k["torn_steps"] == 3 for k in hyperparameters)
 
 
 def test_map_has_each_record_in_its_place(task):
@@ -58,7 +58,7 @@ def test_map_has_each_record_in_its_place(task):
     assert figure.axes[0].get_ylabel() == "hessian_every"
 
 
-def test_one_knob_is_drawn_as_a_line_and_an_empty_map_as_a_sentence(task):
+def test_one_hyperparameter_is_drawn_as_a_line_and_an_empty_map_as_a_sentence(task):
     sweep = Sweep(task, (axis("trust", "radius_max", 0.2, 0.4, 3),))
     assert "No search of the sweep" in draw_map(collect_map(sweep), 300).axes[0].texts[0].get_text()
     for place in range(3):
@@ -75,7 +75,7 @@ def test_no_run_is_a_sentence():
 def test_impossible_sweeps_are_refused(task):
     with pytest.raises(InputError, match="twice"):
         Sweep(task, (axis("trust", "torn_steps", 2, 9, 3),) * 2)
-    with pytest.raises(InputError, match="no knob of solver 'trust'"):
+    with pytest.raises(InputError, match="no hyperparameter of solver 'trust'"):
         axis("trust", "dt_max", 0.01, 0.1, 3)
     with pytest.raises(InputError, match="at most 400"):
         Sweep(

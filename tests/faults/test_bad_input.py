@@ -17,13 +17,12 @@ import optuna
 import pytest
 from little_reactions import write_h5, write_xyz
 
-from gadlib.__main__ import main
+from gadlib.cli.parser import main
 from gadlib.cluster.storage import open_storage
 from gadlib.files.writing import write_json
 from gadlib.molecules import reactions, starting_points
-from gadlib.paths.intended import PathRecord
-from gadlib.screening.jobs import failed
-from gadlib.screening.records import payload
+from gadlib.paths.records import PathRecord
+from gadlib.screening.records import Record, payload
 from gadlib.screening.setup import identity_of
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import ScreenSettings, SearchSettings
@@ -38,8 +37,8 @@ def record(**changes: Any) -> dict[str, Any]:
     start = starting_points.starts(reactions.read("little.h5", split="test", max_samples=1), "ts")[
         0
     ]
-    values = asdict(failed(start, Status.SADDLE, ""))
-    return values | {"strict": True, "converged": True} | changes
+    values = asdict(Record.blank(start, Status.SADDLE, ""))
+    return values | {"criteria": {"strict": True}, "converged": True} | changes
 
 
 def searched(**changes: Any) -> dict[str, Any]:
@@ -55,7 +54,7 @@ def screened(**settings: Any) -> dict[str, Any]:
 
 def tuned(**changes: Any) -> dict[str, Any]:
     """An hpo_results.json of the default settings."""
-    about = identity_of(TuneSettings(), without=("starts", "knobs")) | {"reactions": []}
+    about = identity_of(TuneSettings(), without=("starts", "hyperparameters")) | {"reactions": []}
     return {"best_params": {"dt_max": 0.06}, "about": about} | changes
 
 
@@ -169,7 +168,7 @@ NUMBERS = {
     f"{TUNE} --n-trials {2**64}": ("n_trials", str(2**64), "1 .. 10000000"),
     f"{TUNE} --grace-s inf": ("grace_s", "inf", "finite"),
     f"{TUNE} --grace-s 1e300": ("grace_s", "1e+300", "2 .. 1000000"),
-    f"{TUNE} --patience-s -1": ("patience_s", "-1", "0 .. 1000000"),
+    f"{TUNE} --storage-timeout-s -1": ("storage_timeout_s", "-1", "0 .. 1000000"),
     f"{TUNE} --difficulty-threshold nan": ("difficulty_threshold", "nan", "0 .. 1"),
     f"{TUNE} --range escape_delta=nan:1": ("escape_delta", "nan", "finite number"),
     f"{TUNE} --range escape_delta=0.2:1e9": ("escape_delta", "1000000000", "0.001 .. 2 A"),
@@ -198,7 +197,7 @@ FILES: list[tuple[str, Any, tuple[str, ...]]] = [
     ('{"settings": {}, "records": {}}', "text", ("records = {}", "valid list")),
     ('{"settings": {}, "records": [1]}', "text", ("records[0]", "found 1")),
     ({"converged": "no"}, "record", ("records[0]", "converged = 'no'", "valid boolean")),
-    ({"strict": 1}, "record", ("records[0]", "strict = 1", "valid boolean")),
+    ({"criteria": {"strict": 1}}, "record", ("records[0]", "strict = 1", "valid boolean")),
     ({"steps": "12"}, "record", ("records[0]", "steps = '12'", "valid integer")),
     ({"steps": -3}, "record", ("records[0]", "steps = -3", "greater than or equal to 0")),
     ({"steps": 2**70}, "record", ("records[0]", "steps", "less than")),
@@ -248,7 +247,10 @@ SCREENED: list[tuple[Callable[[], Any], tuple[str, ...]]] = [
     (lambda: {"settings": {}, "records": []}, ("made with other settings", "h5_path")),
     (lambda: screened(mode="reaction"), ("mode was 'reaction', now 'lowest'",)),
     (lambda: screened(noise_seed=7), ("noise_seed was 7, now 42",)),
-    (lambda: screened() | {"records": [record(strict="yes")]}, ("strict = 'yes'", "valid boolean")),
+    (
+        lambda: screened() | {"records": [record(criteria={"strict": "yes"})]},
+        ("strict = 'yes'", "valid boolean"),
+    ),
     (lambda: screened() | {"settings": {"h5_path": "little.h5"}}, ("split", "expected")),
 ]
 CASES += [
@@ -337,7 +339,7 @@ YAML: list[tuple[str | bytes, tuple[str, ...]]] = [
     ("criterion: best", ("criterion 'best'", "index1")),
     ("mode: up", ("mode 'up'", "expected lowest")),
     ("sampler: best", ("sampler 'best'", "tpe")),
-    ("pruning: some", ("pruning 'some'", "bound")),
+    ("pruning: some", ("pruning 'some'", "best_possible")),
     ("split: all but one", ("split 'all but one'", "train")),
     ("calculator: vasp", ("calculator 'vasp'", "scine")),
     ("scine_functional: B3LYP", ("'B3LYP'", "DFTB0")),
@@ -500,8 +502,8 @@ def test_a_locked_database_is_not_called_damaged(folder):
     with contextlib.closing(sqlite3.connect("study.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(InputError, match=r"study.db: locked by another program"):
-            open_storage("sqlite:///study.db", must_exist=True, patience_s=0.2)
-    open_storage("sqlite:///study.db", must_exist=True, patience_s=0.2)
+            open_storage("sqlite:///study.db", must_exist=True, timeout_s=0.2)
+    open_storage("sqlite:///study.db", must_exist=True, timeout_s=0.2)
 
 
 def test_names_of_published_scripts_are_flags(folder, capsys):
@@ -528,7 +530,7 @@ def test_a_page_shows_no_password_of_a_malformed_url(folder, capsys):
     ]
     for side in ("default", "tuned"):
         write_json(folder / "v" / f"{side}.json", payload(SearchSettings(), [
-            failed(start, Status.OUT_OF_STEPS, "")]))  # fmt: skip
+            Record.blank(start, Status.OUT_OF_STEPS, "")]))  # fmt: skip
     for number, url in enumerate(URLS):
         out = folder / f"{number}.html"
         assert main(["report", "--storage", url, "--validation", "v", "--out", str(out)]) == 0

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from gadlib.batch import Batch
 from gadlib.evaluation import Evaluation
-from gadlib.paths import irc, relaxation
+from gadlib.paths import descent, irc, relaxation
 from gadlib.rows import take
 from gadlib.settings.hyperparameters import TrustHyperparameters
+from gadlib.solver import points
 from gadlib.solver.criteria import judge
-from gadlib.solver.state import begin
+from gadlib.solver.points import begin
 from gadlib.solver.trust import curvature, rule
 
 NOBODY = torch.tensor([], dtype=torch.int64)
@@ -49,16 +50,16 @@ def n_systems(node) -> set[int]:
 NONE_CHOSEN = torch.zeros(0, dtype=torch.bool)
 WITH_NOBODY = {
     "relax": lambda s: relaxation.relax(POTENTIAL, s),
-    "with_exact": lambda s: relaxation.with_exact(POTENTIAL, s, NONE_CHOSEN),
-    "moved": lambda s: relaxation.moved(POTENTIAL, s, torch.zeros(0, s.hessian.shape[1]).double()),
+    "make_exact": lambda s: relaxation.make_exact(POTENTIAL, s, NONE_CHOSEN),
+    "move": lambda s: relaxation.move(POTENTIAL, s, torch.zeros(0, s.hessian.shape[1]).double()),
     "keep": lambda s: relaxation.keep(NONE_CHOSEN, s, s),
     "put_learned": lambda s: relaxation.put_learned(NONE_CHOSEN, s, s),
-    "minima._step": lambda s: relaxation._step(POTENTIAL, s, s.energy)[0],
-    "evaluated": lambda s: curvature.evaluated(POTENTIAL, s, NONE_CHOSEN),
-    "certified": lambda s: curvature.certified(POTENTIAL, s),
-    "_sharpened": lambda s: irc._sharpened(POTENTIAL, s),
-    "_departed": lambda s: irc._departed(POTENTIAL, s),
-    "irc._step": lambda s: irc._step(POTENTIAL, irc._departed(POTENTIAL, s), 5),
+    "relaxation._step": lambda s: relaxation._step(POTENTIAL, s, s.energy)[0],
+    "compute": lambda s: points.compute(POTENTIAL, s, NONE_CHOSEN),
+    "add_hessian": lambda s: points.add_hessian(POTENTIAL, s),
+    "_sharpen": lambda s: irc._sharpen(POTENTIAL, s),
+    "depart": lambda s: descent.depart(POTENTIAL, s),
+    "step_down": lambda s: descent.step_down(POTENTIAL, descent.depart(POTENTIAL, s), 5),
 }
 
 
@@ -71,7 +72,7 @@ def test_function_of_no_system_gives_none(name):
 @pytest.mark.parametrize(
     "function",
     [
-        lambda s: curvature.spared(POTENTIAL, s, H),
+        lambda s: curvature.sharpen(POTENTIAL, s, H),
         lambda s: rule.step(POTENTIAL, s, H),
     ],
 )
@@ -81,13 +82,13 @@ def test_trust_steps_of_no_system_give_none(function):
 
 
 def test_whether_nobody_is_sound_is_a_truth_value():
-    sound = relaxation.is_sound(nobody_of(state_of()))
+    sound = relaxation.can_go_on(nobody_of(state_of()))
     assert sound.dtype == torch.bool
     assert (~sound & NONE_CHOSEN).shape == (0,)
 
 
 def test_no_legs_of_no_saddle():
-    assert list(irc._legs(POTENTIAL, nobody_of(state_of()), 5, 10)) == []
+    assert list(irc._descend(POTENTIAL, nobody_of(state_of()), 5, 10)) == []
     batch: Batch = clusters(0).take(NOBODY)
     assert irc.follow(POTENTIAL, batch) == []
 
@@ -102,8 +103,8 @@ def test_some_beside_none_are_as_alone(seed):
     """What is chosen of a batch is moved, whether or not another selection is empty."""
     state = state_of(seed)
     chosen = torch.zeros(len(state.batch), dtype=torch.bool)
-    assert relaxation.with_exact(POTENTIAL, state, chosen) is state
-    after = curvature.evaluated(POTENTIAL, state, chosen)
+    assert relaxation.make_exact(POTENTIAL, state, chosen) is state
+    after = points.compute(POTENTIAL, state, chosen)
     assert torch.allclose(after.energy, state.energy)
 
 

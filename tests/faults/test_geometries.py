@@ -23,10 +23,10 @@ from little_reactions import geometries as geometries_of
 from little_reactions import write_h5
 from optuna.trial import TrialState
 
-from gadlib.__main__ import main
 from gadlib.calculators.sparrow import Sparrow
+from gadlib.cli.parser import main
 from gadlib.molecules import geometries, reactions, starting_points
-from gadlib.screening.setup import known_to
+from gadlib.screening.setup import mark_unknown_elements
 from gadlib.settings.reading import InputError
 from gadlib.settings.studies import TuneSettings
 from gadlib.tuning import tune
@@ -895,7 +895,7 @@ def test_molecules_of_the_cases_are_searched_unless_told_why_not():
 def test_elements_that_a_method_lacks_cost_their_molecules_alone():
     pytest.importorskip("scine_sparrow")
     starts = starting_points.read_geometries(CASES / "heavy.xyz")
-    lost = {s.name: s.problem for s in known_to(Sparrow("DFTB0"), starts) if s.problem}
+    lost = {s.name: s.problem for s in mark_unknown_elements(Sparrow("DFTB0"), starts) if s.problem}
     assert lost.keys() == {"FeO", "BH", "BiO", "silylene_like"}
     assert "does not know element Si (" in lost["silylene_like"]
 
@@ -904,7 +904,7 @@ def test_reactions_that_another_program_is_writing_are_locked_not_damaged(tmp_pa
     path = tmp_path / "open.h5"
     with h5py.File(path, "w"):
         code = (
-            "import sys; from gadlib.__main__ import main; sys.exit(main(['search', '--h5-path',"
+            "import sys; from gadlib.cli.parser import main; sys.exit(main(['search', '--h5-path',"
             f" {str(path)!r}, '--out', {str(tmp_path / 'found.json')!r}]))"
         )
         ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

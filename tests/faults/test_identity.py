@@ -11,7 +11,7 @@ import pytest
 from gadlib.files.writing import write_json
 from gadlib.molecules.starting_points import Start
 from gadlib.screening.records import payload
-from gadlib.screening.screen import earlier_records
+from gadlib.screening.screen import read_earlier
 from gadlib.screening.setup import hyperparameters_of, identity_of
 from gadlib.settings.benchmarks import BenchmarkSettings
 from gadlib.settings.calculators import CalculatorSettings, identity
@@ -111,7 +111,7 @@ def test_a_study_is_about_the_settings_that_change_results(name):
 @pytest.mark.parametrize("name", TuneSettings.model_fields)
 def test_a_cached_sample_is_of_the_settings_that_change_results(name):
     def key(settings: TuneSettings) -> str:
-        told = identity_of(settings, without=("starts", "knobs"))
+        told = identity_of(settings, without=("starts", "hyperparameters"))
         return digest(told, START, hyperparameters_of(settings))
 
     before, after = changed(TuneSettings, name)
@@ -129,17 +129,17 @@ def test_results_are_resumed_by_settings_that_change_none(kind, name, tmp_path):
     now = after.model_copy(update={"resume": True})
     if changes_results(kind, name):
         with pytest.raises(InputError, match=f"made with other settings: .*{name}"):
-            earlier_records(out, now)
+            read_earlier(out, now)
     else:
-        assert earlier_records(out, now) == []
+        assert read_earlier(out, now) == []
 
 
 def test_a_start_from_another_file_or_seed_is_another_sample_and_another_study():
     moved = Start("a", "H2", "train", "ts", 42, np.array([1, 1]), np.eye(2, 3) + 0.1, 1)
     settings = TuneSettings()
     assert about(settings, [START]) != about(settings, [moved])
-    told, knobs = identity_of(settings), hyperparameters_of(settings)
-    assert digest(told, START, knobs) != digest(told, moved, knobs)
+    told, values = identity_of(settings), hyperparameters_of(settings)
+    assert digest(told, START, values) != digest(told, moved, values)
 
 
 @pytest.mark.parametrize("name", ["mode", "ase_displacement"])
@@ -148,25 +148,25 @@ def test_results_that_are_older_than_a_setting_had_its_default(name, tmp_path):
     content = payload(before, [])
     del content["settings"][name]
     out = write_json(tmp_path / "r.json", content)
-    assert earlier_records(out, before.model_copy(update={"resume": True})) == []
+    assert read_earlier(out, before.model_copy(update={"resume": True})) == []
     with pytest.raises(InputError, match=f"{name} was .* \\(its default; it was not kept\\), now"):
-        earlier_records(out, after.model_copy(update={"resume": True}))
+        read_earlier(out, after.model_copy(update={"resume": True}))
 
 
 def test_a_checkpoint_that_was_replaced_under_its_name_is_another(tmp_path):
     settings = SearchSettings(calculator="hip", checkpoint_path="x", resume=True)
     out = write_json(tmp_path / "r.json", payload(settings, [], about=identity_of(settings)))
-    assert earlier_records(out, settings) == []
+    assert read_earlier(out, settings) == []
     (tmp_path / "moved").write_text("a checkpoint")
-    assert earlier_records(out, settings.model_copy(update={"checkpoint_path": "moved"})) == []
+    assert read_earlier(out, settings.model_copy(update={"checkpoint_path": "moved"})) == []
     (tmp_path / "x").write_text("another checkpoint")
     with pytest.raises(InputError, match="checkpoint_path was"):
-        earlier_records(out, settings)
+        read_earlier(out, settings)
 
 
-def test_knobs_given_at_their_defaults_are_the_same_as_none(tmp_path):
+def test_hyperparameters_given_at_their_defaults_are_the_same_as_none(tmp_path):
     settings = SearchSettings(resume=True)
     out = write_json(tmp_path / "r.json", payload(settings, []))
     same = settings.model_copy(update={"hyperparameters": {"dt_max": 0.05}})
-    assert earlier_records(out, same) == []
+    assert read_earlier(out, same) == []
     assert json.loads(out.read_text())["settings"]["hyperparameters"] == {}

@@ -20,16 +20,16 @@ from faulty import Springs
 from little_searches import STARTS
 
 from gadlib import calculators
-from gadlib.__main__ import _parser, main
+from gadlib.cli.parser import main
 from gadlib.files import kept as keeping
 from gadlib.files import locks
 from gadlib.molecules import reactions, starting_points
 from gadlib.paths import intended, irc
-from gadlib.paths.endpoints import Verdict
+from gadlib.paths.endpoints import Connection
 from gadlib.progress.bar import Bar
 from gadlib.progress.signs_of_life import Life
 from gadlib.screening import screen
-from gadlib.screening.jobs import failed
+from gadlib.screening.records import Record
 from gadlib.settings.reading import InputError
 from gadlib.settings.results import PathSettings
 from gadlib.settings.searches import SearchSettings
@@ -79,10 +79,11 @@ def wait_for(is_so, process: subprocess.Popen, seconds: float = 120) -> None:
 
 
 SMALL = ("--split", "test", "--workers", "0", "--batch-size", "1", "--max-samples", "100")
+SHORT = (*SMALL, "--start-from", "ts_noise0.1A", "--criterion", "strict", "--n-steps", "100")
 COMMANDS = {
-    "search": ("search", *SMALL, "--n-steps", "300"),
-    "screen": ("screen", *SMALL, "--n-steps", "300"),
-    "validate": ("validate", *SMALL, "--n-steps", "300", "--escape-delta", "0.2"),
+    "search": ("search", *SHORT),
+    "screen": ("screen", *SHORT),
+    "validate": ("validate", *SHORT, "--escape-delta", "0.2"),
     "benchmark": ("benchmark", *SMALL, "--solvers", "gad,trust", "--n-steps", "300"),
     "irc": ("irc", "--max-samples", "100"),
 }
@@ -126,7 +127,7 @@ def test_report_does_not_say_that_anything_is_kept(tmp_path, monkeypatch, capsys
     def interrupted(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gadlib.cli.commands.settings_of", lambda *_: interrupted(None))
+    monkeypatch.setattr("gadlib.cli.parser.settings_of", lambda *_: interrupted(None))
     for name in ("report", "growth", "timing"):
         assert main([name]) == 130
         assert "kept" not in capsys.readouterr().err
@@ -215,7 +216,7 @@ def known():
 
 def saddles(known):
     return [
-        replace(failed(start, Status.SADDLE, ""), strict=True)
+        replace(Record.blank(start, Status.SADDLE, ""), criteria={"strict": True})
         for start in starting_points.starts(known, "ts")
     ]
 
@@ -228,7 +229,7 @@ def test_path_that_fails_in_whatever_way_is_a_record_and_the_others_are_as_alone
     known, monkeypatch
 ):
     calculator = dftb0()
-    alone = [intended.follow(calculator, [r], known)[0] for r in saddles(known)]
+    alone = [intended.follow_all(calculator, [r], known)[0] for r in saddles(known)]
     relax, n_atoms = irc.relax, len(known[1].atomic_numbers)
 
     def fragile(calculator, state, **more):
@@ -238,8 +239,8 @@ def test_path_that_fails_in_whatever_way_is_a_record_and_the_others_are_as_alone
 
     numbers = torch.tensor(known[1].atomic_numbers)
     monkeypatch.setattr(irc, "relax", fragile)
-    found = intended.follow(calculator, saddles(known), known)
-    lost = [i for i, path in enumerate(found) if path.verdict == Verdict.FAILED]
+    found = intended.follow_all(calculator, saddles(known), known)
+    lost = [i for i, path in enumerate(found) if path.verdict == Connection.FAILED]
     assert 1 in lost
     for i, path in enumerate(found):
         if i in lost:
@@ -253,8 +254,8 @@ def test_path_that_fails_in_whatever_way_is_a_record_and_the_others_are_as_alone
 def test_broken_calculator_of_one_saddle_costs_one_path(known):
     size = len(known[2].atomic_numbers)
     broken = spoiled(dftb0(), lambda batch: batch.n_atoms == size, how="raises")
-    found = intended.follow(broken, saddles(known), known)
-    is_lost = [p.verdict == Verdict.FAILED for p in found]
+    found = intended.follow_all(broken, saddles(known), known)
+    is_lost = [p.verdict == Connection.FAILED for p in found]
     assert is_lost == [len(r.atomic_numbers) == size for r in known]
 
 
@@ -270,7 +271,7 @@ def test_each_saddle_is_written_as_it_ends_though_they_are_followed_together(
 
     monkeypatch.setattr(keeping.Kept, "grown", looked)
     monkeypatch.setattr(keeping, "_PAUSE", 0)
-    intended.run(PathSettings(out_dir=str(tmp_path), max_samples=4, batch_size=4))
+    intended.follow(PathSettings(out_dir=str(tmp_path), max_samples=4, batch_size=4))
     assert seen == [0, 1, 2, 3, 4]
 
 
@@ -295,42 +296,3 @@ def test_bar_of_a_screening_tells_steps_within_seconds(tmp_path):
             assert time.monotonic() < until, told
             told += os.read(process.stderr.fileno(), 4096).decode()
         assert "starting" in told
-
-
-SETTINGS_OF = {
-    "search": "SearchSettings",
-    "screen": "ScreenSettings",
-    "tune": "TuneSettings",
-    "results": "StudySettings",
-    "status": "StudySettings",
-    "validate": "ValidateSettings",
-    "irc": "PathSettings",
-    "calculators": "CalculatorSettings",
-    "benchmark": "BenchmarkSettings",
-    "timing": "TimingSettings",
-    "growth": "GrowthSettings",
-    "report": "ReportSettings",
-}
-
-
-@pytest.mark.parametrize("command", SETTINGS_OF)
-def test_flag_of_every_declared_setting_can_be_given(command):
-    from gadlib.cli.flags import settings_of
-    from gadlib.settings import results
-    from gadlib.settings import searches as settings
-
-    kind = getattr(settings, SETTINGS_OF[command], None) or getattr(results, SETTINGS_OF[command])
-    for name, field in kind.model_fields.items():
-        if name in ("hyperparameters", "ranges", "records", "ase_options"):
-            continue
-        default = field.default
-        other = {int: 7, float: 0.05, str: "given"}
-        annotation = field.annotation
-        plain = next((t for t in (bool, int, float, str) if annotation in (t, t | None)), None)
-        assert plain is not None, name
-        flag = "--" + name.replace("_", "-")
-        wanted = True if plain is bool else other[plain]
-        wanted = {"grace_s": 7.0, "device": "cuda:7"}.get(name, wanted)
-        given = [command, flag] if plain is bool else [command, flag, str(wanted)]
-        read = settings_of(kind, _parser().parse_args(given))
-        assert getattr(read, name) == wanted != default, name

@@ -33,11 +33,11 @@ import sys
 from faulty import Springs
 from little_searches import STARTS
 from gadlib.screening import screen
-from gadlib.__main__ import _interrupt
+from gadlib.cli.parser import interrupt
 from gadlib.settings.searches import SearchSettings
 import signal
 
-signal.signal(signal.SIGTERM, _interrupt)
+signal.signal(signal.SIGTERM, interrupt)
 settings = SearchSettings(n_steps_per_sample=1, workers=1, batch_size=1)
 starts = [STARTS[2], STARTS[1], STARTS[0]]  # the victim is the last that a process comes to
 try:
@@ -152,13 +152,13 @@ def test_molecule_that_hangs_is_a_record_and_the_others_go_on(tmp_path, workers,
 def slow_but_alive(job):
     """Every molecule takes longer than the limit, but never between two steps."""
     from gadlib.progress import signs_of_life
-    from gadlib.screening.jobs import failed
+    from gadlib.screening.records import Record
 
     for place, start in enumerate(job.starts):
         for _ in range(8):
             time.sleep(1)
             signs_of_life.stepped(1, 1)
-        yield place, failed(start, Status.OUT_OF_STEPS, "")
+        yield place, Record.blank(start, Status.OUT_OF_STEPS, "")
 
 
 @pytest.mark.timeout(180)

@@ -22,7 +22,7 @@ from little_reactions import write_h5
 from optuna.trial import TrialState
 from test_nothing_lost import command_of, n_completed, results_of, settings_of
 
-from gadlib.__main__ import main
+from gadlib.cli.parser import main
 from gadlib.cluster.retries import StorageLostError
 from gadlib.cluster.slots import MAX_STALLS, stalls
 from gadlib.settings.reading import InputError
@@ -162,7 +162,7 @@ def test_removed_storage_is_noticed_and_what_is_known_is_saved(folder, kind, rem
             path.unlink() if removed == "file" else shutil.rmtree(out)
 
     settings = settings_of(
-        folder, n_trials=5, storage=f"{kind}:///{path}", patience_s=2, sampler="random"
+        folder, n_trials=5, storage=f"{kind}:///{path}", storage_timeout_s=2, sampler="random"
     )
     noticed = r"removed or replaced while the study ran.*; 2 decided trials are in"
     with pytest.raises(StorageLostError, match=noticed):
@@ -213,7 +213,7 @@ def test_trial_that_hangs_is_given_up_after_some_ordered_ends(tmp_path):
         "calculators.build = lambda settings: Springs('hangs');"
         "import gadlib.tuning.samples, gadlib.tuning.tune; from little_searches import STARTS;"
         "gadlib.tuning.tune.difficult_samples = lambda s: ([], [STARTS[0]]);"
-        "from gadlib.__main__ import main; sys.exit(main(sys.argv[1:]))"
+        "from gadlib.cli.parser import main; sys.exit(main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", script, *command_of(settings)[3:]]
     command = [part for part in command if part != "True"]

@@ -11,7 +11,7 @@ from gadlib.calculators import get
 from gadlib.hessians.normal_modes import spectrum
 from gadlib.hessians.springs import bond_hessian, model_hessian, pair_hessian
 from gadlib.molecules.reactions import read
-from gadlib.solver.state import begin
+from gadlib.solver.points import begin
 
 
 def _batch(*names):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import runpy
 import shutil
 import sys
 from pathlib import Path
@@ -21,42 +22,39 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import sync_playwright
 
-from gadlib.cli import demo
+from gadlib.cli import notebooks
 
-PICTURES = demo.NOTEBOOKS / "pictures"
+PICTURES = notebooks.NOTEBOOKS / "pictures"
 WIDTH = 560
 MAX_BYTES = 60_000
 
-# Which figure of each notebook, counted from 0, and parameters that differ from its own.
 FIGURES = {
-    "00_tour": (1, {}),
-    "01_screen": (1, {"split": "all", "max_samples": 30}),
-    "02_tune": (0, {"max_samples": 30, "n_samples": 4, "n_trials": 14, "n_steps_per_sample": 100}),
-    "03_results": (8, {"max_samples": 20, "n_steps_per_sample": 100}),
-    "04_benchmark": (2, {"max_samples": 5}),
-    "05_validate": (1, {}),
+    "00_tour": 1,
+    "01_screen": 1,
+    "02_tune": 0,
+    "03_results": 8,
+    "04_benchmark": 2,
+    "05_validate": 1,
 }
+"""Which figure of each notebook, counted from 0."""
 
 
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     folder = folder.resolve()
     PICTURES.mkdir(exist_ok=True)
-    planned = demo.parameters(folder, 2)
-    planned |= {"00_tour": {}, "04_benchmark": {"out_dir": str(folder / "bench")}}
-    planned |= {"05_validate": {"out_dir": str(folder / "irc")}}
-    for name, (number, values) in (FIGURES if "explore" not in sys.argv[2:] else {}).items():
-        executed = folder / f"{name}.ipynb"
-        if not executed.exists():
-            demo.execute(demo.notebook(name), executed, planned[name] | values)
-        save(Image.open(io.BytesIO(figures(executed)[number])), PICTURES / f"{name}.png")
+    if "explore" not in sys.argv[2:]:
+        make_site = runpy.run_path(str(PICTURES.parents[1] / "docs" / "make_site.py"))
+        for name, executed in make_site["execute"](folder).items():
+            image = figures(executed)[FIGURES[name]]
+            save(Image.open(io.BytesIO(image)), PICTURES / f"{name}.png")
     explored(folder)
 
 
 def explored(folder: Path) -> None:
-    """Nothing; the page of notebook 06 was photographed after a search, with and without all."""
+    """Photograph the page of notebook 06 after a search, with and without all of it."""
     notebook = folder / "06_explore.ipynb"
-    shutil.copy(demo.notebook("06_explore"), notebook)
+    shutil.copy(notebooks.notebook("06_explore"), notebook)
     with sync_playwright() as playwright, pages.voila(notebook) as address:
         visit = pages.Visit(playwright)
         page = visit.page
@@ -81,9 +79,9 @@ def explored(folder: Path) -> None:
 
 
 def save(image: Image.Image, path: Path, width: int = WIDTH, told: dict | None = None) -> None:
-    """Nothing; the image is written no wider than that, in as many colours as fit.
+    """Write the image no wider than that, in as many colours as fit.
 
-    What is told of it, as which knobs it shows, is kept in it.
+    What is told of it, as which hyperparameters it shows, is kept in it.
     """
     more = PngInfo()
     if told is not None:

@@ -15,9 +15,10 @@ SOLVER = "trust"
 
 
 def declared() -> dict[str, dict[str, float | str]]:
-    """The defaults of the knobs that the page shows of the solver, by their names."""
+    """The defaults of the hyperparameters that the page shows of the solver, by their names."""
     kind = SOLVERS[SOLVER]
-    return {"knobs": {one.name: one.default for one in (*kind.choices(), *kind.knobs())}}
+    declared = (*kind.choices(), *kind.tunable())
+    return {"hyperparameters": {one.name: one.default for one in declared}}
 
 
 def labels() -> list[str]:
@@ -25,4 +26,4 @@ def labels() -> list[str]:
     settings = ExploreSettings.read({"solver": SOLVER, "max_samples": 1})
     controls = Controls(settings, molecules_of(settings), lambda sentence: None)
     above = [w.description for w in controls.box.children if getattr(w, "description", "")]
-    return above + [widget.description for widget in controls.knobs.box.children]
+    return above + [widget.description for widget in controls.sliders.box.children]

@@ -9,7 +9,7 @@ import pages
 import papermill
 import pytest
 
-from gadlib.cli import demo
+from gadlib.cli import notebooks
 
 pytestmark = [
     pytest.mark.slow,
@@ -40,7 +40,7 @@ def visit(browser):
 def notebook(tmp_path):
     """06_explore in a folder of its own, as it is."""
     copied = tmp_path / "06_explore.ipynb"
-    shutil.copy(demo.notebook("06_explore"), copied)
+    shutil.copy(notebooks.notebook("06_explore"), copied)
     return copied
 
 
@@ -71,8 +71,8 @@ def button(visit, text):
     return visit.page.locator(f".widget-button:has-text('{text}')").first
 
 
-def readout(visit, knob):
-    row = visit.page.locator(f".widget-inline-hbox:has(label:has-text('{knob}'))").first
+def readout(visit, name):
+    row = visit.page.locator(f".widget-inline-hbox:has(label:has-text('{name}'))").first
     return row.locator(".widget-readout").inner_text()
 
 
@@ -86,7 +86,7 @@ def image_source(visit):
 
 
 def drive(visit):
-    """What a reader does: turn a knob with the keyboard, run, watch; the seconds to the curves.
+    """What a reader does: move a slider with the keyboard, run, watch; the seconds to the curves.
 
     The least of three runs: other tests keep the processors busy meanwhile.
     """
@@ -143,7 +143,7 @@ def test_in_jupyterlab(visit, notebook):
 
 
 def test_under_voila_also_when_a_calculator_call_takes_a_minute(visit, notebook):
-    source = demo.notebook("06_explore")
+    source = notebooks.notebook("06_explore")
     papermill.execute_notebook(source, notebook, SLOW, prepare_only=True, progress_bar=False)
     with pages.voila(notebook) as address:
         visit.page.goto(address)

@@ -5,18 +5,16 @@ from __future__ import annotations
 import matplotlib
 import matplotlib.pyplot as plt
 import nbformat
-import papermill
 import pytest
+from figures import run_cells
 from little_studies import DEFAULTS, foreign, make_study, of_other_parameters, stored, texts
 from papermill.exceptions import PapermillExecutionError
 
-from gadlib.cli import demo
+from gadlib.cli import notebooks
 from gadlib.files.writing import write_json
 from gadlib.molecules import reactions, starting_points
 from gadlib.paths.intended import _saddles
-from gadlib.screening.jobs import failed
-from gadlib.screening.records import payload
-from gadlib.settings.reading import InputError
+from gadlib.screening.records import Record, payload
 from gadlib.settings.results import PathSettings
 from gadlib.settings.searches import SearchSettings
 from gadlib.solver.state import Status
@@ -28,25 +26,6 @@ def drawn_nowhere(monkeypatch):
     monkeypatch.chdir("/")  # nothing may be found, or left, where the tests run
     yield
     plt.close("all")
-
-
-def run_cells(name: str, values: dict) -> str:
-    """The sentence on which the notebook's cells ended with these parameters; empty if none."""
-    first, *cells = (
-        cell.source
-        for cell in nbformat.read(demo.notebook(name), as_version=4).cells
-        if cell.cell_type == "code"
-    )
-    namespace: dict = {}
-    exec(first, namespace)
-    assert values.keys() <= namespace.keys()
-    namespace |= values
-    try:
-        for cell in cells:
-            exec(cell, namespace)
-    except InputError as error:
-        return str(error)
-    return ""
 
 
 def drawn() -> list[str]:
@@ -118,7 +97,7 @@ def test_paths_of_no_result_file_are_refused_in_a_sentence(content, tmp_path):
 
 def test_paths_of_searches_without_a_saddle_are_sentences(tmp_path, capsys):
     starts = starting_points.starts(reactions.read(split="test", max_samples=1), "ts")
-    records = [failed(start, Status.OUT_OF_STEPS, "") for start in starts]
+    records = [Record.blank(start, Status.OUT_OF_STEPS, "") for start in starts]
     write_json(tmp_path / "search.json", payload(SearchSettings(), records))
     values = {"records": str(tmp_path / "search.json"), "out_dir": str(tmp_path / "irc")}
     assert run_cells("05_validate", values) == ""
@@ -137,7 +116,6 @@ def test_a_saddle_that_cannot_be_followed_is_a_row_beside_the_others(tmp_path, c
     assert len(drawn()) == 2
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "wrong", "sentence"),
     [
@@ -146,16 +124,16 @@ def test_a_saddle_that_cannot_be_followed_is_a_row_beside_the_others(tmp_path, c
         ("05_validate", {"records": "no.json"}, "no.json: can't be read"),
     ],
 )
-def test_a_notebook_shows_the_sentence_and_no_traceback(name, wrong, sentence, tmp_path):
+def test_a_notebook_ends_on_the_sentence(name, wrong, sentence, tmp_path):
+    assert sentence in run_cells(name, wrong | {"out_dir": str(tmp_path / "out")})
+
+
+@pytest.mark.slow
+def test_a_kernel_shows_the_sentence_and_no_traceback(tmp_path):
+    wrong = {"records": "no.json", "out_dir": str(tmp_path / "out")}
     target = tmp_path / "executed.ipynb"
-    with pytest.raises(PapermillExecutionError, match=sentence):
-        papermill.execute_notebook(
-            demo.notebook(name),
-            target,
-            wrong | {"out_dir": str(tmp_path / "out")},
-            kernel_name="python3",
-            progress_bar=False,
-        )
+    with pytest.raises(PapermillExecutionError, match=r"no\.json: can't be read"):
+        notebooks.execute(notebooks.notebook("05_validate"), target, wrong)
     outputs = [o for c in nbformat.read(target, as_version=4).cells for o in c.get("outputs", [])]
     (shown,) = [o for o in outputs if o.output_type == "error" and o.ename == "InputError"]
     assert len(shown.traceback) == 1

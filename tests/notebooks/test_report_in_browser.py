@@ -10,8 +10,8 @@ import papermill
 import pytest
 from little_studies import write_studies
 
-from gadlib.__main__ import main
-from gadlib.cli import demo
+from gadlib.cli import notebooks
+from gadlib.cli.parser import main
 
 pytestmark = [
     pytest.mark.slow,
@@ -52,7 +52,7 @@ def test_page_of_results_opens_from_a_file_with_all_its_figures(results):
         url for url in visit.requests if url.startswith("data:")
     }
     assert visit.complaints == []
-    assert headings[:3] == ["Is the gain real?", "Which knob matters?", "Other seeds"]
+    assert headings[:3] == ["Is the gain real?", "Which hyperparameter matters?", "Other seeds"]
     assert len(boxes) == 10
     for box in boxes:
         assert not box["isBlank"]
@@ -63,8 +63,8 @@ def test_page_of_results_opens_from_a_file_with_all_its_figures(results):
 
 def test_html_of_a_notebook_asks_nothing_of_other_machines(tmp_path):
     copied = tmp_path / "05_validate.ipynb"
-    shutil.copy(demo.notebook("05_validate"), copied)
-    demo.to_html(copied)
+    shutil.copy(notebooks.notebook("05_validate"), copied)
+    notebooks.to_html(copied)
     with playwright.sync_playwright() as found:
         visit = pages.Visit(found)
         visit.page.goto(copied.with_suffix(".html").as_uri())
@@ -87,7 +87,7 @@ def test_html_of_a_notebook_holds_figures_of_optuna_visualization(tmp_path):
     source, executed = tmp_path / "pasted.ipynb", tmp_path / "executed.ipynb"
     nbformat.write(notebook, source)
     papermill.execute_notebook(source, executed, kernel_name="python3", progress_bar=False)
-    demo.to_html(executed)
+    notebooks.to_html(executed)
     with playwright.sync_playwright() as found:
         visit = pages.Visit(found)
         visit.page.goto(executed.with_suffix(".html").as_uri())

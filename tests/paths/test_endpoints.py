@@ -4,7 +4,7 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from gadlib.paths.endpoints import SHAPE_TOL, Verdict, judge, matches, ordered
+from gadlib.paths.endpoints import SHAPE_TOL, Connection, classify_ends, match_ends, order_ends
 
 FAR = np.ones((2, 2))
 
@@ -33,19 +33,19 @@ R, P, X = ring(5), chain(5), star(5)
 @pytest.mark.parametrize(
     ("ends", "verdict", "order"),
     [
-        ([R, P], Verdict.INTENDED, [0, 1]),
-        ([P, R], Verdict.INTENDED, [1, 0]),
-        ([X, R], Verdict.HALF, [1, 0]),
-        ([P, X], Verdict.HALF, [1, 0]),
-        ([R, R], Verdict.NO_REACTION, None),
-        ([X, X], Verdict.NO_REACTION, None),
+        ([R, P], Connection.INTENDED, [0, 1]),
+        ([P, R], Connection.INTENDED, [1, 0]),
+        ([X, R], Connection.HALF, [1, 0]),
+        ([P, X], Connection.HALF, [1, 0]),
+        ([R, R], Connection.NO_REACTION, None),
+        ([X, X], Connection.NO_REACTION, None),
     ],
 )
 def test_ends_are_judged_by_their_bonds_in_either_order(ends, verdict, order):
-    is_like = matches(ends, [R, P], FAR)
-    found = ordered(is_like, FAR)
+    is_like = match_ends(ends, [R, P], FAR)
+    found = order_ends(is_like, FAR)
     assert order is None or found == order
-    told, sentence = judge(is_like[found], [ends[i] for i in found], [R, P])
+    told, sentence = classify_ends(is_like[found], [ends[i] for i in found], [R, P])
     assert told is verdict
     assert sentence.endswith(".")
 
@@ -53,17 +53,17 @@ def test_ends_are_judged_by_their_bonds_in_either_order(ends, verdict, order):
 def test_two_other_ends_are_unintended():
     other = ring(5)
     other.add_edge(0, 2)
-    is_like = matches([X, other], [R, P], FAR)
-    assert judge(is_like, [X, other], [R, P])[0] is Verdict.UNINTENDED
+    is_like = match_ends([X, other], [R, P], FAR)
+    assert classify_ends(is_like, [X, other], [R, P])[0] is Connection.UNINTENDED
 
 
 def test_references_of_the_same_bonds_are_told_apart_by_shape():
     near, off = 0.5 * SHAPE_TOL, 2 * SHAPE_TOL
     turned = np.array([[off, near], [near, off]])
-    is_like = matches([R, R], [R, R], turned)
-    order = ordered(is_like, turned)
+    is_like = match_ends([R, R], [R, R], turned)
+    order = order_ends(is_like, turned)
     assert order == [1, 0]
-    assert judge(is_like[order], [R, R], [R, R])[0] is Verdict.INTENDED
+    assert classify_ends(is_like[order], [R, R], [R, R])[0] is Connection.INTENDED
     stayed = np.array([[near, off], [near, off]])
-    is_like = matches([R, R], [R, R], stayed)
-    assert judge(is_like, [R, R], [R, R])[0] is Verdict.NO_REACTION
+    is_like = match_ends([R, R], [R, R], stayed)
+    assert classify_ends(is_like, [R, R], [R, R])[0] is Connection.NO_REACTION

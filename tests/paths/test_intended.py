@@ -11,13 +11,13 @@ import pytest
 from clusters import spoiled
 
 from gadlib import calculators, report
-from gadlib.__main__ import main
+from gadlib.cli.parser import main
 from gadlib.files.writing import write_json
 from gadlib.molecules import reactions, starting_points
 from gadlib.paths import intended
-from gadlib.paths.endpoints import Verdict
-from gadlib.screening.jobs import failed
-from gadlib.screening.records import payload, read_records
+from gadlib.paths.endpoints import Connection
+from gadlib.paths.records import read_paths
+from gadlib.screening.records import Record, payload, read_records
 from gadlib.settings.reading import InputError
 from gadlib.settings.results import PathSettings
 from gadlib.settings.searches import SearchSettings
@@ -45,7 +45,7 @@ def calculator():
 
 def saddles(known):
     return [
-        replace(failed(start, Status.SADDLE, ""), strict=True)
+        replace(Record.blank(start, Status.SADDLE, ""), criteria={"strict": True})
         for start in starting_points.starts(known, "ts")
     ]
 
@@ -60,7 +60,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def paths(folder):
-    return intended.read(folder / "paths.json")
+    return read_paths(folder / "paths.json")
 
 
 def test_reference_saddles_are_intended_with_their_barriers_and_frequencies(paths):
@@ -84,35 +84,38 @@ def test_profile_runs_from_one_end_over_the_saddle_to_the_other(paths):
 
 def test_results_are_kept_unless_resume_is_set(folder, paths):
     with pytest.raises(InputError, match="nothing is overwritten"):
-        intended.run(PathSettings(out_dir=str(folder), max_samples=N))
-    again = intended.run(PathSettings(out_dir=str(folder), max_samples=N, resume=True))
+        intended.follow(PathSettings(out_dir=str(folder), max_samples=N))
+    again = intended.follow(PathSettings(out_dir=str(folder), max_samples=N, resume=True))
     assert [p.elapsed_s for p in again] == [p.elapsed_s for p in paths]
 
 
 def test_saddle_of_another_reaction_is_not_intended(known, calculator):
     numbers = known[0].atomic_numbers
     mirrored = replace(known[0], product=known[0].reactant)
-    (path,) = intended.follow(calculator, saddles(known[:1]), [mirrored])
-    assert path.verdict in (Verdict.HALF, Verdict.NO_REACTION)
+    (path,) = intended.follow_all(calculator, saddles(known[:1]), [mirrored])
+    assert path.verdict in (Connection.HALF, Connection.NO_REACTION)
     elsewhere = replace(known[0], reactant=3.0 * known[0].reactant, product=5.0 * known[0].product)
-    (path,) = intended.follow(calculator, saddles(known[:1]), [elsewhere])
-    assert path.verdict == Verdict.UNINTENDED
+    (path,) = intended.follow_all(calculator, saddles(known[:1]), [elsewhere])
+    assert path.verdict == Connection.UNINTENDED
     assert path.atomic_numbers == numbers.tolist()
 
 
 def test_what_is_no_strict_saddle_is_left_out(known, calculator):
     assert (
-        intended.follow(calculator, [replace(r, strict=False) for r in saddles(known)], known) == []
+        intended.follow_all(
+            calculator, [replace(r, criteria={"strict": False}) for r in saddles(known)], known
+        )
+        == []
     )
 
 
 def test_reaction_that_the_set_lacks_and_broken_paths_are_records(known, calculator):
-    (path,) = intended.follow(calculator, saddles(known[:1]), known[1:])
-    assert path.verdict == Verdict.FAILED
+    (path,) = intended.follow_all(calculator, saddles(known[:1]), known[1:])
+    assert path.verdict == Connection.FAILED
     assert "none of that name" in path.message
     broken = spoiled(calculator, lambda batch: batch.mask.any(-1), how="raises")
-    (path,) = intended.follow(broken, saddles(known[:1]), known)
-    assert path.verdict == Verdict.FAILED
+    (path,) = intended.follow_all(broken, saddles(known[:1]), known)
+    assert path.verdict == Connection.FAILED
     assert "cursed" in path.message
 
 
@@ -121,13 +124,13 @@ def test_minimum_called_a_saddle_fails_in_words(known, calculator):
         replace(r, positions=k.reactant.tolist())
         for r, k in zip(saddles(known), known, strict=True)
     ]
-    for path in intended.follow(calculator, wrong[:1], known):
-        assert path.verdict == Verdict.FAILED
+    for path in intended.follow_all(calculator, wrong[:1], known):
+        assert path.verdict == Connection.FAILED
         assert "no mode with a negative eigenvalue" in path.message
 
 
 def test_result_file_of_searches_is_followed(tmp_path, known, capsys):
-    records = [*saddles(known[:1]), replace(saddles(known)[1], strict=False)]
+    records = [*saddles(known[:1]), replace(saddles(known)[1], criteria={"strict": False})]
     write_json(tmp_path / "search.json", payload(SearchSettings(), records))
     command = ["irc", str(tmp_path / "search.json"), "--out-dir", str(tmp_path / "out")]
     assert main(command) == 0
@@ -138,7 +141,7 @@ def test_result_file_of_searches_is_followed(tmp_path, known, capsys):
 def test_other_files_are_refused_in_a_sentence(tmp_path, content):
     (tmp_path / "paths.json").write_text(content)
     with pytest.raises(InputError, match=r"paths\.json: "):
-        intended.read(tmp_path / "paths.json")
+        read_paths(tmp_path / "paths.json")
 
 
 def test_table_has_found_beside_reference(paths):
@@ -173,8 +176,8 @@ def test_validate_follows_the_strict_saddles_of_both_sides(tmp_path, capsys):
     for side in ("default", "tuned"):
         _, records = read_records(out / f"{side}.json")
         strict = [r.name for r in records if r.strict]
-        followed = intended.read(out / f"irc_{side}" / "paths.json")
+        followed = read_paths(out / f"irc_{side}" / "paths.json")
         assert strict
         assert [p.name for p in followed] == strict
         assert f"{side}: Of {len(strict)} saddles followed: " in told
-        assert Verdict.INTENDED in {p.verdict for p in followed}
+        assert Connection.INTENDED in {p.verdict for p in followed}

@@ -12,8 +12,9 @@ from gadlib.batch import Batch
 from gadlib.calculators.surfaces import double_well, muller_brown
 from gadlib.molecules import reactions
 from gadlib.paths import irc
+from gadlib.paths.descent import downhill
 from gadlib.paths.relaxation import RELAXED_FORCE, relax
-from gadlib.solver.state import begin
+from gadlib.solver.points import begin
 
 
 def references(n: int) -> tuple[list[reactions.Reaction], Batch]:
@@ -130,6 +131,6 @@ def test_relaxing_goes_on_from_a_saddle_that_it_began_at():
 def test_downhill_steps_have_the_length_asked_for_unless_the_minimum_is_nearer():
     gradient = torch.tensor([[1.0, -0.5, 0.0], [0.01, 0.02, 0.0]], dtype=torch.float64)
     curvature = torch.tensor([[-1.0, 2.0, torch.inf], [1.0, 2.0, torch.inf]], dtype=torch.float64)
-    step = irc.downhill(gradient, curvature, torch.tensor([0.1, 0.1], dtype=torch.float64))
+    step = downhill(gradient, curvature, torch.tensor([0.1, 0.1], dtype=torch.float64))
     assert float(step[0].norm()) == pytest.approx(0.1, abs=1e-6)
     assert step[1].tolist() == pytest.approx([-0.01, -0.01, 0.0], abs=1e-6)

@@ -5,19 +5,17 @@ from dataclasses import replace
 
 import matplotlib
 import matplotlib.pyplot as plt
-import numpy as np
 import optuna
 import pytest
-import torch
 from clusters import POTENTIAL, clusters
-from little_reactions import write_h5
 from little_studies import DEFAULTS, MIXED, make_study, random_study, record, texts
 
 from gadlib import report
 from gadlib.report.tuning import study as studies
-from gadlib.report.validation import comparison as paired
-from gadlib.screening import screen
-from gadlib.settings.hyperparameters import GadHyperparameters
+from gadlib.screening.trajectories import Trajectory, column, trace
+from gadlib.settings.criteria import CRITERIA
+from gadlib.settings.declarations import Hyperparameters
+from gadlib.settings.hyperparameters import GadHyperparameters, TrustHyperparameters
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import ScreenSettings
 from gadlib.solver.search import search
@@ -87,62 +85,50 @@ def test_no_records_are_drawn_as_a_sentence():
 # One search
 
 
-def test_trajectory_has_the_numbers_of_the_frames():
-    frames = list(search(POTENTIAL, clusters(0), GadHyperparameters(), n_steps=5))
-    mine = [(f.state, (f.state.index == 1).nonzero().flatten().tolist()) for f in frames]
-    states = [(state, rows[0]) for state, rows in mine if rows]
-    found = report.collect_trajectory(frames, index=1, name="cluster")
-    assert found.steps.tolist() == list(range(len(states)))
-    assert found.energy == pytest.approx([float(s.energy[i]) for s, i in states])
-    assert found.max_force == pytest.approx([float(s.max_force[i]) for s, i in states])
-    assert found.eigenvalues == pytest.approx(
-        np.array([s.spectrum.eigenvalues[i, :2].tolist() for s, i in states])
-    )
-    assert found.order.tolist() == [int(s.order[i]) for s, i in states]
-    assert found.time_step == pytest.approx([float(s.memory.time_step[i]) for s, i in states])
-    assert len(report.draw_trajectory(found).axes) == 5
+def searched(n_steps: int, solver: type[Hyperparameters] = GadHyperparameters) -> Trajectory:
+    frames = search(POTENTIAL, clusters(0), solver(), n_steps=n_steps)
+    return Trajectory("cluster", solver.solver, trace(frames)[1])
 
 
-def test_trajectory_marks_escapes_and_does_without_time_steps():
-    frames = list(search(POTENTIAL, clusters(0), GadHyperparameters(), n_steps=4))[:4]
-    plain = [f._replace(state=replace(f.state, memory=None)) for f in frames]
-    for i in (2, 3):
-        state = plain[i].state
-        plain[i] = plain[i]._replace(state=replace(state, escapes=torch.ones_like(state.escapes)))
-    found = report.collect_trajectory(plain, index=int(plain[3].state.index[0]))
-    assert found.escapes == (2,)
-    assert found.time_step is None
-    figure = report.draw_trajectory(found)
+def test_trajectory_is_drawn_with_the_numbers_of_its_points():
+    found = searched(5)
+    energy, force, eigenvalues, order, reach = report.draw_trajectory(found).axes
+    energies = column(found.points, "energy")
+    assert energy.lines[0].get_ydata() == pytest.approx(energies - energies[0])
+    assert force.lines[0].get_ydata() == pytest.approx(column(found.points, "max_force"))
+    assert eigenvalues.lines[1].get_ydata() == pytest.approx(column(found.points, "second"))
+    assert order.lines[0].get_ydata().tolist() == [point.order for point in found.points]
+    assert reach.lines[0].get_ydata() == pytest.approx(column(found.points, "reach"))
+    assert reach.get_ylabel().startswith("time step")
+
+
+def test_trajectory_of_trust_shows_its_radius():
+    reach = report.draw_trajectory(searched(3, TrustHyperparameters)).axes[4]
+    assert reach.get_ylabel().startswith("trust radius")
+
+
+def test_trajectory_marks_escapes_and_tries_and_does_without_a_reach():
+    name, solver, points = searched(4)
+    plain = [p._replace(reach=math.nan, escapes=int(p.steps >= 2)) for p in points]
+    plain[3] = plain[3]._replace(n_tries=1)
+    figure = report.draw_trajectory(Trajectory(name, solver, plain))
     assert len(figure.axes) == 4
-    assert "escape" in texts(figure)
+    upright = [line for line in figure.axes[1].lines if list(line.get_ydata()) == [0, 1]]
+    styles = [(line.get_xdata()[0], line.get_linestyle()) for line in upright]
+    assert styles == [(2, "--"), (3, ":")]
+    assert {"escape", "next try"} <= set(figure.axes[0].get_legend_handles_labels()[1])
 
 
 def test_point_that_could_not_be_computed_is_a_gap():
-    frames = list(search(POTENTIAL, clusters(0), GadHyperparameters(), n_steps=0))
-    state = frames[0].state
-    failed = frames[0]._replace(state=replace(state, message=("no luck", "", "")))
-    found = report.collect_trajectory([failed])
-    assert math.isnan(found.energy[0])
-    assert found.ending.endswith("no luck")
-    assert "could be computed" in texts(report.draw_trajectory(found))
+    name, solver, (point, *_) = searched(0)
+    nowhere = point._replace(energy=math.nan, max_force=math.nan, order=None, message="no luck")
+    figure = report.draw_trajectory(Trajectory(name, solver, [nowhere]))
+    assert "could be computed" in texts(figure)
+    assert "no luck" in texts(figure)
 
 
-def test_trajectory_of_a_system_that_is_not_there_is_refused():
-    with pytest.raises(ValueError, match="index 7"):
-        report.collect_trajectory([], index=7)
-
-
-def test_repeated_search_is_the_one_of_the_record(tmp_path):
-    settings = ScreenSettings(
-        h5_path=str(write_h5(tmp_path / "little.h5")), split="train", n_steps_per_sample=4,
-        start_from="midpoint_rt_noise0.3A", workers=0,
-    )  # fmt: skip
-    wanted = screen.screen(settings)[1]
-    found = report.repeat_search(wanted, settings)
-    assert found.steps[-1] == wanted.steps
-    assert found.energy[-1] == pytest.approx(wanted.energy, abs=1e-6)
-    with pytest.raises(InputError, match="stranger"):
-        report.repeat_search(replace(wanted, name="stranger"), settings)
+def test_search_without_a_point_is_drawn_as_a_sentence():
+    assert "no point" in texts(report.draw_trajectory(Trajectory("a", "gad", [])))
 
 
 # A study
@@ -238,23 +224,6 @@ def test_live_history_takes_studies_outside_a_notebook(capsys):
 # Default against tuned
 
 
-@pytest.mark.parametrize(
-    ("n_success", "n", "low", "high"),
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611),
-     (1, 29, 0.0061, 0.1718)],
-)  # fmt: skip
-def test_wilson_interval_is_the_published_one(n_success, n, low, high):
-    """Newcombe, Stat. Med. 17, 857 (1998), Table I, method 3."""
-    assert paired.wilson(n_success, n) == pytest.approx((low, high), abs=5e-5)
-
-
-@pytest.mark.parametrize(("gained", "lost"), [(6, 0), (9, 1), (1, 9), (3, 4), (5, 5), (0, 0)])
-def test_mcnemar_p_is_the_binomial_sum(gained, lost):
-    n, k = gained + lost, min(gained, lost)
-    tail = sum(math.comb(n, i) for i in range(k + 1)) / 2**n
-    assert paired.mcnemar(gained, lost) == pytest.approx(min(1.0, 2 * tail))
-
-
 def sides(default: str, tuned: str):
     """Records from words like `++-`: converged, converged, not."""
     return tuple(
@@ -266,14 +235,12 @@ def sides(default: str, tuned: str):
 
 def test_comparison_counts_pairs():
     comparison = report.collect_comparison(*sides("++----", "+-+++-"))
-    index1, strict, bound = comparison.criteria
+    index1, strict, bound, *_ = comparison.criteria
     assert (index1.default.n_success, index1.tuned.n_success) == (2, 4)
     assert (index1.gained, index1.lost, index1.p) == (3, 1, 0.625)
-    assert (index1.default.mean_steps, index1.tuned.mean_steps) == (100, 50)
-    # Wilson's interval of 4 in 6, by its formula
-    assert (index1.tuned.low, index1.tuned.high) == pytest.approx((0.299993, 0.903229), abs=1e-6)
+    assert (index1.default_steps, index1.tuned_steps) == (100, 50)
     for other in (strict, bound):
-        assert (other.tuned.n_success, other.p, other.tuned.mean_steps) == (0, 1.0, None)
+        assert (other.tuned.n_success, other.p, other.tuned_steps) == (0, 1.0, None)
     assert comparison.both_converged.tolist() == [True] + 5 * [False]
 
 
@@ -317,7 +284,7 @@ def test_records_that_do_not_pair_are_refused(default, tuned, message):
 
 def test_comparison_table_has_a_row_per_criterion():
     table = report.comparison_table(report.collect_comparison(*sides("++----", "+-+++-")))
-    assert table["criterion"].tolist() == ["index1", "strict", "bound"]
+    assert table["criterion"].tolist() == list(CRITERIA)
     assert table.loc[0, "tuned"] == "4 (67%)"
     assert table.loc[0, "tuned 95 %"] == "30% - 90%"
     assert table.loc[1, "tuned steps"] == "-"

@@ -28,7 +28,7 @@ from little_studies import (
 from matplotlib.colors import to_hex
 
 from gadlib import report
-from gadlib.__main__ import main
+from gadlib.cli.parser import main
 from gadlib.files.writing import write_json
 from gadlib.report.style import VERMILLION
 from gadlib.report.tuning.stability import _Drawn
@@ -201,7 +201,7 @@ def test_validation_tells_easy_reactions_by_the_screening(tmp_path, capsys):
 
 
 def test_no_search_solved_by_both_is_a_sentence():
-    none = [replace(r, converged=False, index1=False) for r in DEFAULT]
+    none = [replace(r, converged=False, criteria={"index1": False}) for r in DEFAULT]
     figure = report.draw_gain(report.collect_gain(none, DEFAULT))
     assert "No search converges on both sides" in texts(figure).replace("\n", " ")
 
@@ -316,7 +316,7 @@ def test_page_without_a_readable_database_says_so(content, results, capsys):
 # Stability and seeds
 
 
-def test_resampled_importances_find_the_knob_that_matters_each_time():
+def test_resampled_importances_find_the_hyperparameter_that_matters_each_time():
     study = random_study(60)
     stability = report.collect_stability(study, report.collect_importances(study), n_resamples=4)
     assert set(stability.shares) == {"PED-ANOVA", "fANOVA"}
@@ -366,8 +366,8 @@ def test_best_value_at_an_edge_asks_for_a_wider_range(low, high, log, position, 
     assert suggested_range(Range("x", low, high, log), position) == expected
 
 
-def test_suggested_range_stays_within_the_limits_of_the_knob():
-    (patience,) = (k for k in GadHyperparameters.knobs() if k.name == "plateau_patience")
+def test_suggested_range_stays_within_the_limits_of_the_hyperparameter():
+    (patience,) = (k for k in GadHyperparameters.tunable() if k.name == "plateau_patience")
     low = Range("plateau_patience", patience.low, patience.high, False)
     assert suggested_range(low, 0.0) == f"{patience.least:g} .. {patience.high:g}"
     widest = Range("plateau_patience", patience.least, patience.high, False)
@@ -376,19 +376,19 @@ def test_suggested_range_stays_within_the_limits_of_the_knob():
 
 def big_study(n: int, n_samples: int) -> optuna.Study:
     generator = np.random.default_rng(3)
-    knobs = GadHyperparameters.knobs()
+    hyperparameters = GadHyperparameters.tunable()
     space = {
         k.name: optuna.distributions.IntDistribution(int(k.low), int(k.high))
         if k.type is int
         else optuna.distributions.FloatDistribution(k.low, k.high, log=k.log)
-        for k in knobs
+        for k in hyperparameters
     }
     trials = []
     for _ in range(n):
-        spot = generator.random(len(knobs))
+        spot = generator.random(len(hyperparameters))
         params = {
             k.name: k.type(k.low * (k.high / k.low) ** u if k.log else k.low + u * (k.high - k.low))
-            for k, u in zip(knobs, spot, strict=True)
+            for k, u in zip(hyperparameters, spot, strict=True)
         }
         solved = generator.random(n_samples) < spot[0]
         samples = [
@@ -440,7 +440,13 @@ def test_page_is_one_file_that_asks_nothing_of_the_network(results, capsys):
     assert not re.findall(r"(?:src|href)=[\"'](?!data:|#)", told.replace("xlink:", ""))
     assert not re.findall(r"url\((?!#|\")", told)
     assert told.count("<svg") + told.count("<img") >= 8
-    for part in ("Is the gain real?", "Which knob matters?", "Other seeds", "optuna", "--storage"):
+    for part in (
+        "Is the gain real?",
+        "Which hyperparameter matters?",
+        "Other seeds",
+        "optuna",
+        "--storage",
+    ):
         assert part in told
     assert str(out) in capsys.readouterr().out
     assert main(command) == 2

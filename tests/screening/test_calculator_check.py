@@ -78,7 +78,7 @@ def test_what_ends_the_program_is_for_the_records_to_tell(name, capsys):
 
 
 def test_what_hangs_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr(calculator_check, "_PATIENCE_S", 1.0)
+    monkeypatch.setattr(calculator_check, "_ANSWER_S", 1.0)
     calculator_check.require_working(Ase(f"{OTHERS}:Hanging"), [OXIDE])
     assert not calculator_check._WORKING
 

@@ -11,8 +11,8 @@ from gadlib import calculators
 from gadlib.batch import Batch
 from gadlib.evaluation import Evaluation
 from gadlib.molecules.starting_points import Start
+from gadlib.screening.chunks import job_size
 from gadlib.screening.jobs import Job, search_starts
-from gadlib.screening.processes import job_size
 from gadlib.settings.hyperparameters import GadHyperparameters
 
 

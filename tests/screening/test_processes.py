@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from little_searches import STARTS, job_of
 
-from gadlib.screening.jobs import Job, failed, search_starts
-from gadlib.screening.processes import _written, chunks, run
+from gadlib.screening.chunks import chunks
+from gadlib.screening.jobs import Job, search_starts
+from gadlib.screening.processes import _written, run
+from gadlib.screening.records import Record
 from gadlib.solver.state import Status
 
 
@@ -19,7 +21,7 @@ def found_by(job: Job):
     for place, start in enumerate(job.starts):
         if place:
             time.sleep(6)
-        yield place, failed(start, Status.OUT_OF_STEPS, "")
+        yield place, Record.blank(start, Status.OUT_OF_STEPS, "")
 
 
 def ended_by(job: Job):
@@ -30,7 +32,7 @@ def ended_by(job: Job):
             file.write(f"{start.name} {len(job.starts)}\n")
         if start.name == STARTS[1].name:
             os._exit(3)
-        yield place, failed(start, Status.OUT_OF_STEPS, "")
+        yield place, Record.blank(start, Status.OUT_OF_STEPS, "")
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from little_reactions import geometries
@@ -11,7 +11,7 @@ from little_reactions import geometries
 from gadlib.files import writing
 from gadlib.molecules.starting_points import Start
 from gadlib.screening import records
-from gadlib.screening.jobs import failed
+from gadlib.screening.records import Record
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
 from gadlib.solver.state import Status
@@ -20,7 +20,7 @@ from gadlib.solver.state import Status
 @pytest.fixture
 def record():
     numbers, (positions, *_) = geometries("H2O")
-    return failed(
+    return Record.blank(
         Start("a", "H2O", "val", "ts", None, numbers, positions, 1), Status.BAD_START, "Why."
     )
 
@@ -34,9 +34,30 @@ def test_records_come_back_from_their_file_as_they_were(tmp_path, record):
     assert SearchSettings.read(settings) == SearchSettings(split="val")
 
 
+TRIES = [
+    records.TryRecord("climbing", "circles", 34, 71),
+    records.TryRecord("climbing", "saddle", 9, 20),
+]
+
+
+def test_tries_come_back_from_their_file_and_old_files_have_none(record):
+    values = asdict(replace(record, tries=TRIES))
+    assert records.Record.read(json.loads(json.dumps(values))).tries == TRIES
+    del values["tries"]
+    assert records.Record.read(values).tries == []
+
+
+@pytest.mark.parametrize(
+    "wrong", ["none", [{"phase": "climbing"}], [3], [{**asdict(TRIES[0]), "steps": -1}]]
+)
+def test_tries_of_another_form_are_refused(record, wrong):
+    with pytest.raises(InputError, match="tries"):
+        records.Record.read(asdict(record) | {"tries": wrong})
+
+
 def test_result_file_tells_settings_and_versions(tmp_path, record):
     content = records.payload(SearchSettings(), [record], more=1)
-    assert list(content) == ["settings", "versions", "more", "records"]
+    assert list(content) == ["format", "settings", "versions", "more", "records"]
     assert content["settings"]["noise_seed"] == 42
     assert {"gadlib", "python", "torch", "optuna"} <= set(content["versions"])
 
@@ -105,3 +126,44 @@ def test_record_that_lacks_fields_is_refused_and_further_ones_are_left_out(recor
     del values["fmax"], values["order"]
     with pytest.raises(InputError, match="expected one as gadlib writes it; lacks order, fmax"):
         records.Record.read(values)
+
+
+def test_records_of_format_1_keep_their_criteria(tmp_path, record):
+    values = asdict(record)
+    del values["criteria"]
+    values |= {"index1": True, "strict": False, "bound": None}
+    content = {"settings": {}, "records": [values]}
+    _, (found,) = records.read_records(writing.write_json(tmp_path / "old.json", content))
+    assert found.criteria == {"index1": True, "strict": False, "bound": None}
+    assert (found.index1, found.strict, found.bound) == (True, False, None)
+    assert [found.meets(name) for name in found.criteria] == [True, False, False]
+
+
+def test_a_record_without_any_criterion_is_refused(record):
+    values = asdict(record)
+    del values["criteria"]
+    with pytest.raises(InputError, match="lacks criteria"):
+        records.Record.read(values)
+
+
+def test_a_criterion_that_a_record_was_not_judged_by_is_not_met(record):
+    assert not record.meets("one of the future")
+
+
+@pytest.mark.parametrize(("number", "is_read"), [(0, False), (1, True), (2, True), (3, False)])
+def test_formats_that_are_not_known_are_refused(tmp_path, record, number, is_read):
+    content = records.payload(SearchSettings(), [record]) | {"format": number}
+    path = writing.write_json(tmp_path / "r.json", content)
+    if is_read:
+        assert records.read_records(path)[1] == [record]
+        return
+    with pytest.raises(InputError, match=f"^{path}: format {number}; expected 1 .. 2, or a newer"):
+        records.read_records(path)
+
+
+def test_a_fault_of_a_record_is_told_with_its_file_and_place(tmp_path, record):
+    content = records.payload(SearchSettings(), [record, record])
+    content["records"][1]["positions"] = [[0.0, 0.0]]
+    path = writing.write_json(tmp_path / "r.json", content)
+    with pytest.raises(InputError, match=rf"^{path}: records\[1\] \('a'\): positions of 1 atoms"):
+        records.read_records(path)

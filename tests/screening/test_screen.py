@@ -18,8 +18,8 @@ from gadlib.solver.state import Status
 
 TIMES = ("elapsed_s", "calculator_s")
 PROMISED = """
-    name formula status message index1 strict bound imaginary_cm1 n_fragments steps escapes order
-    fmax energy eigenvalues n_energy n_gradient n_hessian elapsed_s positions
+    name formula status message criteria imaginary_cm1 n_fragments steps escapes order fmax
+    energy eigenvalues n_energy n_gradient n_hessian elapsed_s positions
 """
 
 
@@ -65,6 +65,7 @@ def test_result_file_has_settings_and_records_with_all_promised_fields(settings,
     assert content["settings"]["noise_seed"] == 42
     for record in content["records"]:
         assert set(PROMISED.split()) <= set(record)
+        assert set(record["criteria"]) == {"index1", "strict", "bound"}
         assert len(record["eigenvalues"]) == 2
         assert len(record["positions"]) == len(record["atomic_numbers"])
         assert record["n_hessian"] == record["steps"] + 1
@@ -198,7 +199,9 @@ def test_difficulty_is_the_steps_or_a_thousand():
 )
 def test_hardest_fraction_is_kept_but_at_least_twice_the_samples(n, threshold, n_samples, kept):
     records = [record_of(steps) for steps in range(n)]
-    found = screen.difficult(records, ScreenSettings(difficulty_threshold=threshold), n_samples)
+    found = screen.select_difficult(
+        records, ScreenSettings(difficulty_threshold=threshold), n_samples
+    )
     assert [r.steps for r in found] == list(range(n - 1, n - 1 - kept, -1))
 
 
@@ -226,13 +229,13 @@ def test_sample_is_told_and_resumed_with_more_but_not_with_another_seed(tmp_path
 
 
 def test_no_more_processes_are_started_than_there_is_work_for(monkeypatch):
-    begun, submitted = [], processes._submitted
+    begun, submitted = [], processes.submit
 
     def counted(*given):
         begun.append(given)
         return submitted(*given)
 
-    monkeypatch.setattr(processes, "_submitted", counted)
+    monkeypatch.setattr(processes, "submit", counted)
     settings = SPRINGS.model_copy(update={"workers": 8})
     (record,) = screen.screen(settings, starts=STARTS[:1], calculator=Springs())
     assert record.status == Status.OUT_OF_STEPS
@@ -248,4 +251,4 @@ def test_molecule_that_has_no_saddle_is_a_record_before_anything_is_computed(n, 
     assert [r.status for r in found] == ["bad_start", "out_of_steps"]
     assert f"small has {told}; expected two" in found[0].message
     assert set(diary.read_text().split()) == {"3"}
-    assert [r.name for r in screen.difficult(found, ScreenSettings())] == [found[1].name]
+    assert [r.name for r in screen.select_difficult(found, ScreenSettings())] == [found[1].name]

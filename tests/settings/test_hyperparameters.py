@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 from gadlib.settings.hyperparameters import SOLVERS, GadHyperparameters
 
-KNOBS = [(kind, knob) for kind in SOLVERS.values() for knob in kind.knobs()]
-IDS = [f"{kind.solver}-{knob.name}" for kind, knob in KNOBS]
+DECLARED = [(kind, one) for kind in SOLVERS.values() for one in kind.tunable()]
+IDS = [f"{kind.solver}-{one.name}" for kind, one in DECLARED]
 
 # What the research code tunes over, and what it screens with (its hip_multi_mode_eckartmw_hpo.py):
 # range, log scale, default.
@@ -27,36 +27,36 @@ PUBLISHED = {
 }
 
 
-def test_gad_has_the_published_knobs():
-    found = {k.name: (k.low, k.high, k.log, k.default) for k in GadHyperparameters.knobs()}
+def test_gad_has_the_published_hyperparameters():
+    found = {k.name: (k.low, k.high, k.log, k.default) for k in GadHyperparameters.tunable()}
     assert found == PUBLISHED
 
 
-@pytest.mark.parametrize(("kind", "knob"), KNOBS, ids=IDS)
-def test_ends_of_the_limits_are_allowed_and_beyond_is_refused_with_the_limits(kind, knob):
-    for value in (knob.least, knob.low, knob.high, knob.most):
-        assert getattr(kind(**{knob.name: value}), knob.name) == value
-    margin = 1 if knob.type is int else 0.01 * (knob.most - knob.least)
-    for value in (knob.least - margin, knob.most + margin):
+@pytest.mark.parametrize(("kind", "one"), DECLARED, ids=IDS)
+def test_ends_of_the_limits_are_allowed_and_beyond_is_refused_with_the_limits(kind, one):
+    for value in (one.least, one.low, one.high, one.most):
+        assert getattr(kind(**{one.name: value}), one.name) == value
+    margin = 1 if one.type is int else 0.01 * (one.most - one.least)
+    for value in (one.least - margin, one.most + margin):
         with pytest.raises(ValidationError) as error:
-            kind(**{knob.name: value})
-        assert knob.name in str(error.value)
-        assert f"{knob.least:g} .. {knob.most:g}" in str(error.value)
+            kind(**{one.name: value})
+        assert one.name in str(error.value)
+        assert f"{one.least:g} .. {one.most:g}" in str(error.value)
 
 
-@pytest.mark.parametrize(("kind", "knob"), KNOBS, ids=IDS)
+@pytest.mark.parametrize(("kind", "one"), DECLARED, ids=IDS)
 @pytest.mark.parametrize("value", [math.nan, math.inf, "fast", None])
-def test_what_is_no_number_is_refused(kind, knob, value):
+def test_what_is_no_number_is_refused(kind, one, value):
     with pytest.raises(ValidationError):
-        kind(**{knob.name: value})
+        kind(**{one.name: value})
 
 
-@pytest.mark.parametrize(("kind", "knob"), KNOBS, ids=IDS)
-def test_knobs_are_documented_and_log_ranges_are_positive(kind, knob):
-    assert knob.doc
-    assert knob.least <= knob.low <= knob.default <= knob.high <= knob.most
-    assert knob.low < knob.high
-    assert knob.low > 0 or not knob.log
+@pytest.mark.parametrize(("kind", "one"), DECLARED, ids=IDS)
+def test_hyperparameters_are_documented_and_log_ranges_are_positive(kind, one):
+    assert one.doc
+    assert one.least <= one.low <= one.default <= one.high <= one.most
+    assert one.low < one.high
+    assert one.low > 0 or not one.log
 
 
 def test_unknown_names_are_refused_with_the_nearest_known_one():
@@ -81,6 +81,6 @@ def test_every_wrong_value_is_named():
 
 
 def test_range_text_has_the_unit():
-    knobs = {knob.name: knob for knob in GadHyperparameters.knobs()}
-    assert knobs["trust_radius_max"].range_text == "0.1 .. 0.5 A"
-    assert knobs["plateau_patience"].range_text == "3 .. 20"
+    declared = {one.name: one for one in GadHyperparameters.tunable()}
+    assert declared["trust_radius_max"].range_text == "0.1 .. 0.5 A"
+    assert declared["plateau_patience"].range_text == "3 .. 20"

@@ -7,12 +7,15 @@ from ase.build import molecule
 
 from gadlib.batch import Batch
 from gadlib.calculators.surfaces import SURFACES
-from gadlib.solver.criteria import CRITERIA, judge
-from gadlib.solver.state import State, begin
+from gadlib.settings.criteria import CRITERIA
+from gadlib.solver.criteria import judge
+from gadlib.solver.points import begin
+from gadlib.solver.state import State
 from gadlib.units import CM1_PER_SQRT_EIGENVALUE
 
 IMAGINARY_50 = (50 / CM1_PER_SQRT_EIGENVALUE) ** 2
 SADDLE = (-1.0, 0.5, 2.0)
+NAMES = ("index1", "strict", "bound")
 
 
 def state_of(*eigenvalues: tuple[float, ...], force: float = 0.0, apart: float = 0.0) -> State:
@@ -30,7 +33,16 @@ def state_of(*eigenvalues: tuple[float, ...], force: float = 0.0, apart: float =
 
 def verdict_of(state: State, max_fragments: int = 1) -> dict[str, list[bool]]:
     verdict = judge(state, torch.full((len(state.batch),), max_fragments))
-    return {criterion: verdict.meets(criterion).tolist() for criterion in CRITERIA}
+    return {criterion: verdict.meets(criterion).tolist() for criterion in NAMES}
+
+
+def test_a_criterion_within_another_is_never_met_without_it():
+    rough = judge(state_of(SADDLE, force=1.0), torch.tensor([1]))
+    for row in CRITERIA.values():
+        assert row.sentence
+        if row.within:
+            assert not (rough.meets(row.name) & ~rough.meets(row.within)).any()
+    assert CRITERIA["bound"].within == "strict"
 
 
 def test_a_stationary_saddle_meets_all_three():
@@ -75,12 +87,12 @@ def test_bound_asks_for_no_more_fragments_than_the_reference():
 def test_a_failed_system_meets_nothing():
     state = state_of(SADDLE, SADDLE)
     state = replace(state, message=("lost", ""), energy=torch.tensor([torch.nan, 0.0]).double())
-    assert verdict_of(state) == {name: [False, True] for name in CRITERIA}
+    assert verdict_of(state) == {name: [False, True] for name in NAMES}
 
 
 def test_a_point_in_doubt_meets_nothing():
     state = replace(state_of(SADDLE, SADDLE), doubt=("another solution", ""))
-    assert verdict_of(state) == {name: [False, True] for name in CRITERIA}
+    assert verdict_of(state) == {name: [False, True] for name in NAMES}
 
 
 def test_imaginary_wavenumbers_are_positive_and_zero_at_a_minimum():

@@ -10,29 +10,13 @@ from gadlib.calculators import get
 from gadlib.evaluation import Evaluation
 from gadlib.hessians.normal_modes import motions_of
 from gadlib.settings.hyperparameters import TrustHyperparameters
-from gadlib.solver.state import State
-from gadlib.solver.trust import curvature
-from gadlib.solver.trust.curvature import independent
+from gadlib.solver.trust import probing
+from gadlib.solver.trust.probing import Curvature, find_independent, probe_modes
 from gadlib.solver.trust.rule import init
-from gadlib.solver.trust.tries import _noise
+from gadlib.solver.trust.tries import draw_noise
 
 STIFF = ("HCN", "H2CO", "C2H2")
 SOFT = ("CH3CH2OH", "C3H8", "H2O2")
-
-
-def curved_of(state: State) -> curvature._Curved:
-    """What probing needs of a state that has no aim."""
-    return curvature._Curved(
-        state.batch,
-        state.wanted,
-        state.wanted.is_set,
-        state.forces.flatten(1),
-        state.memory.wall_hessian,
-        state.hessian,
-        state.spectrum,
-        torch.zeros_like(state.n_gradient),
-        torch.zeros_like(state.calculator_s),
-    )
 
 
 def probed(names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, number: int = 14):
@@ -44,17 +28,17 @@ def probed(names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, number: int 
         for a in atoms
     ]
     batch = Batch.pack(places, [a.numbers for a in atoms])
-    state = init(get("scine"), batch, TrustHyperparameters(dear="calls"))
+    state = init(get("scine"), batch, TrustHyperparameters(exact_hessians="proof"))
     asked = []
-    differences = curvature._differences
+    differences = probing.map_vectors
 
     def noted(calculator, curved, vectors, is_new):
         told = differences(calculator, curved, vectors, is_new)
         asked.append((vectors, is_new, told[0]))
         return told
 
-    monkeypatch.setattr(curvature, "_differences", noted)
-    found = curvature._probed(get("scine"), curved_of(state), number)
+    monkeypatch.setattr(probing, "map_vectors", noted)
+    found = probe_modes(get("scine"), Curvature.of(state), number)
     vectors, is_new, changes = (torch.cat(parts, -1) for parts in zip(*asked, strict=True))
     return batch, found, vectors, is_new, changes
 
@@ -110,7 +94,7 @@ def test_what_lies_within_others_is_no_direction():
     almost = within[:, :, :1] + 1e-7 * fresh
     again = 0.3 * fresh + within[:, :, 1:]
     vectors = torch.cat([within, almost, fresh, again], -1)
-    found, is_new = independent(vectors, torch.ones(1, 5, dtype=torch.bool), known)
+    found, is_new = find_independent(vectors, torch.ones(1, 5, dtype=torch.bool), known)
     assert is_new.tolist() == [[False, False, False, True, False]]
     assert not found[:, :, [0, 1, 2, 4]].any()
     assert (known.mT @ found).abs().max() < 1e-14
@@ -125,16 +109,16 @@ def test_nothing_is_asked_of_a_molecule_whose_vibrations_are_all_known():
         return POTENTIAL(batch, hessian=hessian)
 
     batch = clusters(2, numbers=([1, 1, 1],))
-    state = init(counting, batch, TrustHyperparameters(dear="calls"))
+    state = init(counting, batch, TrustHyperparameters(exact_hessians="proof"))
     asked.clear()
-    found = curvature._probed(counting, curved_of(state), 14)
+    found = probe_modes(counting, Curvature.of(state), 14)
     assert sum(asked) == found.n_probes.item() == 3
 
 
 @pytest.mark.parametrize("n_atoms", [3, 999, 1000, 1001, 2500])
 def test_any_number_of_atoms_can_be_disturbed_and_the_first_ones_alike(n_atoms):
-    noise = _noise(3, n_atoms)
+    noise = draw_noise(3, n_atoms)
     assert noise.shape == (n_atoms, 3)
-    assert torch.equal(noise, _noise(3, 3000)[:n_atoms])
+    assert torch.equal(noise, draw_noise(3, 3000)[:n_atoms])
     assert noise.std() == pytest.approx(1.0, abs=0.7)
     assert len(noise.unique(dim=0)) == n_atoms

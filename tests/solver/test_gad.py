@@ -25,7 +25,7 @@ from gadlib.solver import gad
 from gadlib.solver.gad import FIRST_TIME_STEP, GadMemory, init, reflect, step
 from gadlib.solver.state import State
 
-KNOBS = GadHyperparameters()
+H = GadHyperparameters()
 HYDROGEN = 1.008
 
 
@@ -37,7 +37,7 @@ def vectors(seed: int, n: int = 2) -> torch.Tensor:
 
 def after(state: State, n_steps: int, calculator=POTENTIAL) -> State:
     for _ in range(n_steps):
-        state = step(calculator, state, KNOBS)
+        state = step(calculator, state, H)
     return state
 
 
@@ -64,24 +64,24 @@ def test_reflecting_turns_the_part_along_the_mode_and_leaves_the_rest(seed):
 @given(SEEDS)
 def test_first_step_is_the_first_time_step_along_the_gentlest_ascent_field(seed):
     batch = clusters(seed)
-    state = init(POTENTIAL, batch, KNOBS)
+    state = init(POTENTIAL, batch, H)
     forces, lowest = state.forces.flatten(1), state.spectrum.modes[:, :, 0]
     field = forces - 2 * (forces * lowest).sum(-1, keepdim=True) * lowest
     expected = 1e-3 * field.unflatten(1, (-1, 3))
-    assert float(expected.norm(dim=-1).max()) < KNOBS.trust_radius_max
-    moved = step(POTENTIAL, state, KNOBS)
+    assert float(expected.norm(dim=-1).max()) < H.trust_radius_max
+    moved = step(POTENTIAL, state, H)
     assert torch.allclose(moved.batch.positions - batch.positions, expected, atol=1e-12)
 
 
 @given(SEEDS)
 def test_no_atom_moves_farther_than_the_trust_radius_and_the_direction_stays(seed):
-    state = init(POTENTIAL, clusters(seed), KNOBS)
+    state = init(POTENTIAL, clusters(seed), H)
     strong = replace(state, forces=1e4 * state.forces)
-    moved = step(POTENTIAL, strong, KNOBS)
+    moved = step(POTENTIAL, strong, H)
     shift = (moved.batch.positions - state.batch.positions).flatten(1)
-    free = (step(POTENTIAL, state, KNOBS).batch.positions - state.batch.positions).flatten(1)
+    free = (step(POTENTIAL, state, H).batch.positions - state.batch.positions).flatten(1)
     farthest = shift.unflatten(1, (-1, 3)).norm(dim=-1).amax(-1)
-    assert farthest.tolist() == pytest.approx([KNOBS.trust_radius_max] * 3)
+    assert farthest.tolist() == pytest.approx([H.trust_radius_max] * 3)
     assert torch.allclose(shift / shift.norm(dim=1)[:, None], free / free.norm(dim=1)[:, None])
 
 
@@ -91,7 +91,7 @@ def test_no_atom_moves_farther_than_the_trust_radius_and_the_direction_stays(see
 @given(SEEDS, SEEDS)
 def test_steps_move_along_with_the_molecule(seed, other):
     batch = clusters(seed)
-    expected = after(init(POTENTIAL, batch, KNOBS), 3)
+    expected = after(init(POTENTIAL, batch, H), 3)
     shift = torch.tensor(np.random.default_rng(other).normal(scale=3, size=3))
     where = expected.batch.positions
     for moved, positions in (
@@ -99,7 +99,7 @@ def test_steps_move_along_with_the_molecule(seed, other):
         (shifted(batch, other), where + shift),
         (backwards(batch), backwards(expected.batch).positions),
     ):
-        found = after(init(POTENTIAL, moved, KNOBS), 3)
+        found = after(init(POTENTIAL, moved, H), 3)
         assert torch.allclose(
             found.batch.positions, found.batch.moved_to(positions).positions, atol=1e-7
         )
@@ -108,9 +108,9 @@ def test_steps_move_along_with_the_molecule(seed, other):
 @given(SEEDS)
 def test_steps_of_a_batch_are_those_of_each_system_alone(seed):
     batch = clusters(seed)
-    single = [after(init(POTENTIAL, alone(batch, i), KNOBS), 3) for i in range(len(batch))]
+    single = [after(init(POTENTIAL, alone(batch, i), H), 3) for i in range(len(batch))]
     for other in (batch, padded(batch)):
-        together = after(init(POTENTIAL, other, KNOBS), 3)
+        together = after(init(POTENTIAL, other, H), 3)
         for i, n in enumerate(batch.n_atoms.tolist()):
             found = together.batch.positions[i]
             assert torch.allclose(found[:n], single[i].batch.positions[0], atol=1e-9)
@@ -122,7 +122,7 @@ def test_steps_of_a_batch_are_those_of_each_system_alone(seed):
 
 
 def memory(*, time_step=0.01, best_order=2, stalled=0, mode=(1.0, 0.0, 0.0)) -> GadMemory:
-    window = KNOBS.escape_window
+    window = H.escape_window
     return GadMemory(
         time_step=torch.tensor([time_step], dtype=torch.float64),
         best_order=torch.tensor([best_order]),
@@ -175,8 +175,8 @@ def test_only_the_eight_lowest_modes_can_be_climbed():
 # The time step: best_order is 2 in the hand-made memory
 
 
-def adapted(before: GadMemory, order: int, **knobs) -> GadMemory:
-    return gad._adapt(before, torch.tensor([order]), GadHyperparameters(**knobs))
+def adapted(before: GadMemory, order: int, **hyperparameters) -> GadMemory:
+    return gad._adapt(before, torch.tensor([order]), GadHyperparameters(**hyperparameters))
 
 
 def test_the_first_order_is_the_best_and_leaves_the_time_step():
@@ -217,7 +217,7 @@ def test_the_time_step_stays_in_its_range(before, expected):
     assert adapted(memory(time_step=before), 2).time_step.item() == pytest.approx(expected)
 
 
-def test_knobs_of_the_time_step_are_used():
+def test_hyperparameters_of_the_time_step_are_used():
     boosted = adapted(memory(stalled=2), 2, plateau_patience=3, plateau_boost=1.5)
     assert boosted.time_step.item() == pytest.approx(0.015)
     shrunk = adapted(memory(), 3, plateau_shrink=0.3)
@@ -226,21 +226,21 @@ def test_knobs_of_the_time_step_are_used():
 
 # Being stuck
 
-LESS, MORE = 0.99 * KNOBS.escape_disp_threshold, 1.01 * KNOBS.escape_disp_threshold
+LESS, MORE = 0.99 * H.escape_disp_threshold, 1.01 * H.escape_disp_threshold
 TOP = SURFACES["double_well"].stationary(2)
 
 
 def at_the_top(displacements=LESS, orders=2.0) -> State:
     """A search at a point of order 2 with the given history, both last in a window."""
     surface = SURFACES["double_well"]
-    state = init(surface, TOP, KNOBS)
-    window = torch.ones(1, KNOBS.escape_window, dtype=torch.float64)
+    state = init(surface, TOP, H)
+    window = torch.ones(1, H.escape_window, dtype=torch.float64)
     history = {"displacements": displacements * window, "orders": orders * window}
     return replace(state, memory=replace(state.memory, **history, best_order=torch.tensor([2])))
 
 
 def is_stuck(state: State) -> bool:
-    return bool(gad._is_stuck(state, KNOBS))
+    return bool(gad._is_stuck(state, H))
 
 
 def test_hardly_moving_at_order_two_is_being_stuck():
@@ -257,7 +257,7 @@ def test_a_window_not_yet_full_is_not_being_stuck():
 @pytest.mark.parametrize(("orders", "expected"), [((2, 3), True), ((1, 3), False)])
 def test_an_order_that_changes_much_is_not_being_stuck(orders, expected):
     # the population deviations are 0.5 and 1, the default threshold is 0.5
-    half = KNOBS.escape_window // 2
+    half = H.escape_window // 2
     state = at_the_top(orders=torch.tensor(orders).repeat(half).double())
     assert is_stuck(state) is expected
 
@@ -289,9 +289,9 @@ def two_atoms(distance: float, tilt: float, limit: float = torch.inf) -> Surface
     return Surface(energy, Batch.pack([pins], [[1, 1]], is_free=False), (), "by hand")
 
 
-def escape(surface: Surface, **knobs) -> tuple[State, State, Recorded]:
+def escape(surface: Surface, **hyperparameters) -> tuple[State, State, Recorded]:
     """A stuck search on the surface before and after its escape, and what it asked for."""
-    h = GadHyperparameters(**knobs)
+    h = GadHyperparameters(**hyperparameters)
     state = init(surface, surface.start, h)
     window = torch.zeros(1, h.escape_window, dtype=torch.float64)
     state = replace(state, memory=replace(state.memory, displacements=window, orders=window + 2))
@@ -314,7 +314,7 @@ def test_an_escape_tries_both_sides_of_the_second_mode_and_takes_the_lower(tilt)
     sides = [b.positions[0, 1, 0].item() - 1.0 for b in recorded.batches[:2]]
     assert sorted(sides) == pytest.approx([-0.1, 0.1])
     assert recorded.hessians == [False, False, True]
-    assert found.n_gradient.item() - before.n_gradient.item() == 3
+    assert found.cost.n_gradient.item() - before.cost.n_gradient.item() == 3
     assert found.steps.item() == found.escapes.item() == 1
 
 
@@ -329,7 +329,7 @@ def test_while_neither_side_is_valid_the_escape_is_halved():
     before, found, recorded = escape(two_atoms(1.0, -0.1, limit=0.03), adaptive_delta_scale=0.0)
     assert shift_of(before, found) == along_x2(0.025)
     assert recorded.hessians == [False] * 6 + [True]
-    assert found.n_gradient.item() == 1 + 6 + 1
+    assert found.cost.n_gradient.item() == 1 + 6 + 1
 
 
 def test_after_five_halvings_the_search_stays_where_it_is_and_has_spent_a_step():
@@ -415,14 +415,14 @@ def test_a_stuck_search_escapes_and_the_others_of_its_batch_go_on():
 @pytest.mark.parametrize("n_steps", [7, 23])
 def test_history_holds_the_last_steps_newest_last(n_steps):
     batch = clusters(3)
-    state, displacements, orders = init(POTENTIAL, batch, KNOBS), [], []
+    state, displacements, orders = init(POTENTIAL, batch, H), [], []
     for _ in range(n_steps):
         before = state.batch.positions
-        state = step(POTENTIAL, state, KNOBS)
+        state = step(POTENTIAL, state, H)
         shift = (state.batch.positions - before).norm(dim=-1).sum(-1) / batch.n_atoms
         displacements.append(shift)
         orders.append(state.order.double())
-    n = min(n_steps, KNOBS.escape_window)
+    n = min(n_steps, H.escape_window)
     assert not state.escapes.any()
     expected = torch.stack(displacements[-n:], 1)
     assert torch.allclose(state.memory.displacements[:, -n:], expected, rtol=1e-9)

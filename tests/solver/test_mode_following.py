@@ -12,14 +12,14 @@ from gadlib.molecules.bonds import bond_graph
 from gadlib.molecules.reactions import read
 from gadlib.settings.hyperparameters import GadHyperparameters, TrustHyperparameters
 from gadlib.settings.reading import InputError
-from gadlib.solver.mode_following import stack, wanted
+from gadlib.solver.mode_following import read_aim, stack
 from gadlib.solver.search import search
 
 WATER = molecule("H2O")
 
 
 def _wanted(mode, atoms=WATER, ends=None):
-    return wanted(mode, atoms.numbers, atoms.positions, ends)
+    return read_aim(mode, atoms.numbers, atoms.positions, ends)
 
 
 def _directions(mode, atoms=WATER):
@@ -44,7 +44,7 @@ def test_two_bonds_span_the_two_stretches_of_water():
     pytest.importorskip("scine_sparrow")
     calculator = get("scine")
     batch = Batch.pack([WATER.positions], [WATER.numbers])
-    for frame in search(calculator, batch, TrustHyperparameters(dear="wall"), n_steps=0):
+    for frame in search(calculator, batch, TrustHyperparameters(exact_hessians="often"), n_steps=0):
         modes = frame.state.spectrum.modes[:, :, :3]
     parts = within(modes, _directions("bonds:0-1,0-2")[None])[0]
     assert (parts[1:] > 0.9).all()  # the stretches
@@ -60,7 +60,7 @@ def test_the_way_from_reactant_to_product_does_not_depend_on_how_they_are_placed
     numbers, start = reaction.atomic_numbers, reaction.reactant
     batch = Batch.pack([start], [numbers])
     here, there = (
-        wanted("reaction", numbers, start, e).directions(batch)[0] for e in (ends, placed)
+        read_aim("reaction", numbers, start, e).directions(batch)[0] for e in (ends, placed)
     )
     assert abs((here * there).sum() - 1) < 1e-9
 
@@ -68,7 +68,7 @@ def test_the_way_from_reactant_to_product_does_not_depend_on_how_they_are_placed
 def test_the_reaction_is_the_bonds_that_change_in_either_direction():
     reaction = read(max_samples=1)[0]
     numbers, ends = reaction.atomic_numbers, (reaction.reactant, reaction.product)
-    there, back = (wanted("reaction", numbers, start, ends).stretches[0, 0] for start in ends)
+    there, back = (read_aim("reaction", numbers, start, ends).stretches[0, 0] for start in ends)
     assert torch.allclose(there, -back)  # from either end towards the other
     bonds = [bond_graph(Batch.pack([end], [numbers])) for end in ends]
     changed = {tuple(sorted(edge)) for edge in set(bonds[0].edges) ^ set(bonds[1].edges)}
@@ -117,7 +117,7 @@ def test_dynamics_climb_the_mode_with_most_of_what_is_wanted():
 
 def test_trust_steps_climb_a_mode_of_what_is_wanted_the_softer_one_of_equals():
     pytest.importorskip("scine_sparrow")
-    first, second, _ = _first_two(TrustHyperparameters(dear="wall"))
+    first, second, _ = _first_two(TrustHyperparameters(exact_hessians="often"))
     root = first.batch.sqrt_masses
     moved = (second.batch.positions - first.batch.positions).flatten(1) * root
     along = (first.spectrum.modes.mT @ moved[..., None])[0, :3, 0]

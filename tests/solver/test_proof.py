@@ -18,8 +18,10 @@ from gadlib.molecules.starting_points import Start
 from gadlib.screening.jobs import Job, search_starts
 from gadlib.settings.hyperparameters import SOLVERS, TrustHyperparameters
 from gadlib.solver.criteria import CRITERIA, judge
+from gadlib.solver.points import begin
 from gadlib.solver.search import MAX_REJECTED, search
-from gadlib.solver.state import Status, begin
+from gadlib.solver.state import Status
+from gadlib.solver.trust.phases import Ending
 
 
 def start_of(name: str, *, noise: float = 0.0, seed: int = 0, positions=None) -> Start:
@@ -32,8 +34,10 @@ def start_of(name: str, *, noise: float = 0.0, seed: int = 0, positions=None) ->
 
 
 def records_of(calculator, starts, *, solver="trust", criterion="bound", n_steps=60, **more):
-    knobs = SOLVERS[solver](**more.pop("knobs", {}))
-    return search_starts(Job(calculator, tuple(starts), knobs, criterion, n_steps, **more))
+    hyperparameters = SOLVERS[solver](**more.pop("hyperparameters", {}))
+    return search_starts(
+        Job(calculator, tuple(starts), hyperparameters, criterion, n_steps, **more)
+    )
 
 
 class Counting:
@@ -77,25 +81,48 @@ def test_every_call_is_counted_whoever_makes_it(solver, criterion, raises):
             assert at_new_points == 0
 
 
+def test_the_tries_of_a_record_have_taken_its_steps_and_gradients_the_last_one_succeeded():
+    """With little patience, so that there are several."""
+    pytest.importorskip("scine_sparrow")
+    calculator = get("scine")
+    hyperparameters = {"try_steps": 6, "settle_steps": 2}
+    found = records_of(calculator, STARTS, n_steps=150, hyperparameters=hyperparameters)
+    found += records_of(calculator, STARTS[:1], n_steps=10, hyperparameters=hyperparameters)
+    assert any(r.converged for r in found)
+    for record in found:
+        assert sum(t.steps for t in record.tries) == record.steps
+        assert sum(t.gradients for t in record.tries) == record.n_gradient
+        assert record.tries[-1].ending == record.status
+    tries = [t for r in found for t in r.tries[:-1]]
+    assert {t.ending for t in tries} <= {ending.word for ending in Ending} - {"goes_on"}
+    assert "too_long" in {t.ending for t in tries}
+    [dynamics] = records_of(calculator, STARTS[:1], solver="gad", criterion="index1", n_steps=2)
+    assert dynamics.tries == []
+
+
 def exact(record):
     state = begin(Batch.pack([np.array(record.positions)], [record.atomic_numbers]), get("scine"))
     return state, judge(state, torch.tensor([1]))
 
 
 @pytest.mark.parametrize("n_steps", [0, 1, 5, 12])
-@pytest.mark.parametrize("dear", ["calls", "wall"])
-def test_what_runs_out_is_told_of_by_an_exact_hessian(n_steps, dear):
+@pytest.mark.parametrize("exact_hessians", ["proof", "often"])
+def test_what_runs_out_is_told_of_by_an_exact_hessian(n_steps, exact_hessians):
     pytest.importorskip("scine_sparrow")
-    for record in records_of(get("scine"), STARTS, n_steps=n_steps, knobs={"dear": dear}):
+    for record in records_of(
+        get("scine"), STARTS, n_steps=n_steps, hyperparameters={"exact_hessians": exact_hessians}
+    ):
         state, verdict = exact(record)
         assert record.status == Status.OUT_OF_STEPS or record.converged
-        told = {name: getattr(record, name) for name in CRITERIA}
+        told = record.criteria
         assert told == {name: bool(verdict.meets(name)[0]) for name in CRITERIA}
         assert record.order == int(state.order[0])
         assert record.imaginary_cm1 == pytest.approx(float(verdict.imaginary_cm1[0]), abs=0.5)
 
 
 def test_where_no_exact_hessian_can_be_had_the_criteria_are_null_with_a_reason():
+    pytest.importorskip("scine_sparrow")
+
     class Gradients(Counting):
         def __call__(self, batch, *, hessian=True):
             told = super().__call__(batch, hessian=hessian)
@@ -105,7 +132,7 @@ def test_where_no_exact_hessian_can_be_had_the_criteria_are_null_with_a_reason()
     start = start_of("NH3", noise=0.1)
     [record] = records_of(Gradients(get("scine")), [start], n_steps=4)
     assert record.status == Status.OUT_OF_STEPS
-    assert [getattr(record, name) for name in (*CRITERIA, "order", "imaginary_cm1")] == [None] * 5
+    assert [*record.criteria.values(), record.order, record.imaginary_cm1] == [None] * 5
     assert record.energy is not None and record.fmax is not None
     assert "no second derivatives" in record.message
     assert record.n_hessian == 1
@@ -121,7 +148,7 @@ def test_a_calculation_that_fails_now_and_then_takes_a_step_back(solver, criteri
     [record] = records_of(calculator, STARTS[:1], solver=solver, criterion=criterion, n_steps=200)
     assert record.status == Status.SADDLE
     assert record.steps > 5
-    assert getattr(exact(record)[1], criterion)[0]
+    assert exact(record)[1].meets(criterion)[0]
 
 
 def test_a_probe_that_fails_invents_no_curvature():
@@ -155,7 +182,7 @@ def test_a_step_is_halved_each_time_it_fails():
 class Remembering:
     """DFTB0, 5 eV too low for whoever has computed before; `fresh` has computed nothing."""
 
-    is_hessian_dear = True
+    is_hessian_costly = True
 
     def __init__(self):
         self.n_fresh, self.remembers = 0, False
@@ -196,7 +223,7 @@ def test_the_order_of_a_chain_does_not_jump_as_it_bends(bend):
     pytest.importorskip("scine_sparrow")
     state = begin(straight_water(bend), get("scine"))
     assert state.order.tolist() == [2]
-    assert not judge(state, torch.tensor([1])).index1.any()
+    assert not judge(state, torch.tensor([1])).meets("index1").any()
 
 
 def test_a_search_from_a_straight_chain_does_not_claim_it():
@@ -234,15 +261,15 @@ def test_pieces_that_go_from_one_another_end_a_try_and_are_told():
     assert gad.converged or "gone from one another" in gad.message
 
 
-def test_dear_auto_is_the_same_on_a_busy_machine():
+def test_whether_hessians_are_spared_is_the_same_on_a_busy_machine():
     """Nothing is timed: what a calculator declares decides."""
-    knobs = TrustHyperparameters()
-    assert knobs.dear == "auto"
+    hyperparameters = TrustHyperparameters()
+    assert hyperparameters.exact_hessians == "auto"
     quiet, busy = (
-        Counting(POTENTIAL, is_hessian_dear=False),
-        Counting(POTENTIAL, is_hessian_dear=False),
+        Counting(POTENTIAL, is_hessian_costly=False),
+        Counting(POTENTIAL, is_hessian_costly=False),
     )
     for calculator in (quiet, busy):
-        for _ in search(calculator, clusters(1), knobs, criterion="strict", n_steps=6):
+        for _ in search(calculator, clusters(1), hyperparameters, criterion="strict", n_steps=6):
             pass
     assert quiet.hessians == busy.hessians and quiet.gradients == busy.gradients

@@ -12,13 +12,13 @@ from gadlib.settings.hyperparameters import GadHyperparameters
 from gadlib.solver.search import MAX_REJECTED, Frame, search
 from gadlib.solver.state import Status
 
-KNOBS = GadHyperparameters()
+H = GadHyperparameters()
 NUMBERS = ([6, 1, 8], [7, 1, 1, 6, 8], [18, 6, 18, 1], [6, 6, 8, 1, 1], [1, 1, 1])
 STARTS = clusters(10, numbers=NUMBERS)
 
 
 def frames(calculator=POTENTIAL, batch=STARTS, **settings) -> list[Frame]:
-    return list(search(calculator, batch, KNOBS, **{"n_steps": 12, **settings}))
+    return list(search(calculator, batch, H, **{"n_steps": 12, **settings}))
 
 
 def endings(history: list[Frame]) -> dict[int, tuple]:
@@ -115,7 +115,7 @@ def test_a_calculator_may_use_autograd_and_the_caller_is_left_alone(whole):
         return replace(told, forces=torch.autograd.grad(work, positions)[0])
 
     history = []
-    for frame in search(by_autograd, STARTS, KNOBS, n_steps=12):
+    for frame in search(by_autograd, STARTS, H, n_steps=12):
         assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
         history.append(frame)
     assert endings(history) == endings(whole)
@@ -183,7 +183,7 @@ def test_fragments_are_compared_with_the_start_unless_told():
     apart = whole_.moved_to(3.0 * whole_.positions)
     for batch, told, expected in ((whole_, None, [1]), (apart, None, [4]), (apart, [2], [2])):
         limit = None if told is None else torch.tensor(told)
-        frame = next(search(surface, batch, KNOBS, criterion="bound", max_fragments=limit))
+        frame = next(search(surface, batch, H, criterion="bound", max_fragments=limit))
         assert frame.verdict.max_fragments.tolist() == expected
 
 
@@ -242,7 +242,7 @@ def test_a_start_at_nan_is_a_bad_start():
 
 
 def test_breaking_off_and_starting_again_gives_the_same(whole):
-    for frame in search(POTENTIAL, STARTS, KNOBS, n_steps=12):
+    for frame in search(POTENTIAL, STARTS, H, n_steps=12):
         if frame.state.steps.max() == 2:
             break
     assert endings(frames()) == endings(whole)
@@ -277,9 +277,9 @@ def test_time_at_the_calculator_is_each_systems_own_and_the_rest_is_shared(capac
     for frame in frames(capacity=capacity):
         state = frame.state
         places = rows(frame)
-        rest = (state.elapsed_s - state.calculator_s).tolist()
+        rest = (state.cost.elapsed_s - state.cost.calculator_s).tolist()
         more = [rest[i] - before.get(place, 0.0) for i, place in enumerate(places)]
-        assert (state.calculator_s > 0).all()
+        assert (state.cost.calculator_s > 0).all()
         assert more == pytest.approx([more[0]] * len(more)) and more[0] > 0
         entering.add(len([place for place in places if place not in before]))
         before |= dict(zip(places, rest, strict=True))
@@ -290,5 +290,5 @@ def test_time_of_the_systems_is_together_that_of_the_search():
     spent = {}
     started = time.perf_counter()
     for frame in frames(capacity=2):
-        spent |= dict(zip(rows(frame), frame.state.elapsed_s.tolist(), strict=True))
+        spent |= dict(zip(rows(frame), frame.state.cost.elapsed_s.tolist(), strict=True))
     assert sum(spent.values()) == pytest.approx(time.perf_counter() - started, rel=0.2)

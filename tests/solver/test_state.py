@@ -6,7 +6,8 @@ import torch
 from clusters import POTENTIAL, Recorded, clusters, spoiled
 
 from gadlib.evaluation import Evaluation, evaluate
-from gadlib.solver.state import Status, arrive, begin
+from gadlib.solver.points import arrive, begin
+from gadlib.solver.state import Status
 
 
 def second(batch):
@@ -18,21 +19,22 @@ def test_beginning_costs_one_gradient_and_one_hessian():
     calculator = Recorded(POTENTIAL)
     state = begin(clusters(0), calculator)
     assert calculator.hessians == [True]
-    assert state.n_gradient.tolist() == state.n_hessian.tolist() == [1, 1, 1]
+    assert state.cost.n_gradient.tolist() == state.cost.n_hessian.tolist() == [1, 1, 1]
     assert state.steps.tolist() == state.escapes.tolist() == [0, 0, 0]
     assert state.index.tolist() == [0, 1, 2]
-    assert (state.calculator_s > 0).all()
+    assert (state.cost.calculator_s > 0).all()
 
 
 def test_arriving_costs_a_step_a_gradient_and_a_hessian_and_adds_what_else_was_spent():
     state = begin(clusters(0), POTENTIAL)
     target = clusters(1).positions
-    moved = arrive(state, target, POTENTIAL, n_gradient=torch.tensor([0, 2, 4]))
+    spent = state.cost.plus(n_gradient=torch.tensor([0, 2, 4]))
+    moved = arrive(state, target, POTENTIAL, cost=spent)
     assert torch.equal(moved.batch.positions, target)
     assert torch.equal(moved.forces, POTENTIAL(clusters(1)).forces)
     assert moved.steps.tolist() == [1, 1, 1]
-    assert moved.n_gradient.tolist() == [2, 4, 6]
-    assert moved.n_hessian.tolist() == [2, 2, 2]
+    assert moved.cost.n_gradient.tolist() == [2, 4, 6]
+    assert moved.cost.n_hessian.tolist() == [2, 2, 2]
     assert state.steps.tolist() == [0, 0, 0]
 
 

@@ -6,15 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gadlib.molecules.starting_points import Start
-from gadlib.screening.jobs import failed
+from gadlib.screening.records import Record
+from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import GadHyperparameters
 from gadlib.settings.reading import InputError
 from gadlib.solver.state import Status
 from gadlib.tuning.objective import (
+    OBJECTIVES,
     SAMPLERS,
     best_possible,
+    left_out_defaults,
     outcome,
-    outside,
+    sample_summary,
     sampler,
     space,
     suggest,
@@ -22,7 +25,7 @@ from gadlib.tuning.objective import (
 
 N_STEPS = 100
 START = Start("a", "H2", "train", "ts", None, np.array([1, 1]), np.zeros((2, 3)), 1)
-RECORD = failed(START, Status.OUT_OF_STEPS, "")
+RECORD = Record.blank(START, Status.OUT_OF_STEPS, "")
 SAMPLES = st.lists(st.tuples(st.booleans(), st.integers(0, N_STEPS)), min_size=2, max_size=20)
 
 
@@ -37,10 +40,10 @@ def test_no_outcome_is_better_than_was_possible(samples, n_known):
 
 
 def test_ranges_replace_the_declared_ones():
-    knobs = {k.name: k for k in space("gad", {"escape_delta": [0.01, 1.0]})}
-    assert (knobs["escape_delta"].low, knobs["escape_delta"].high) == (0.01, 1.0)
-    declared = {k.name: k for k in GadHyperparameters.knobs()}
-    assert knobs["dt_max"] == declared["dt_max"]
+    drawn = {k.name: k for k in space("gad", {"escape_delta": [0.01, 1.0]})}
+    assert (drawn["escape_delta"].low, drawn["escape_delta"].high) == (0.01, 1.0)
+    declared = {k.name: k for k in GadHyperparameters.tunable()}
+    assert drawn["dt_max"] == declared["dt_max"]
 
 
 @pytest.mark.parametrize(
@@ -61,10 +64,10 @@ def test_ranges_that_cannot_be_are_refused(ranges, reason):
 
 
 def test_a_range_may_leave_out_the_default_which_is_told():
-    knobs = space("gad", {"escape_delta": [0.2, 1.0]})
-    assert "trial 0, the defaults, is outside" in outside(knobs)
-    assert "escape_delta (0.1, drawn from 0.2 .. 1)" in outside(knobs)
-    assert outside(space("gad", {"escape_delta": [0.01, 1.0]})) == ""
+    drawn = space("gad", {"escape_delta": [0.2, 1.0]})
+    assert "trial 0, the defaults, is outside" in left_out_defaults(drawn)
+    assert "escape_delta (0.1, drawn from 0.2 .. 1)" in left_out_defaults(drawn)
+    assert left_out_defaults(space("gad", {"escape_delta": [0.01, 1.0]})) == ""
 
 
 def test_ranges_know_the_names_of_published_scripts():
@@ -95,13 +98,13 @@ def test_every_sampler_goes_on_from_defaults_outside_the_ranges(name):
 
     if name == "cmaes":
         pytest.importorskip("cmaes")
-    knobs = space("gad", {"dt_max": [0.06, 0.1]})
+    ranges = space("gad", {"dt_max": [0.06, 0.1]})
     study = optuna.create_study(sampler=sampler(name, 7, 2, study_seed=7), direction="maximize")
-    study.enqueue_trial({k.name: k.default for k in knobs})
+    study.enqueue_trial({k.name: k.default for k in ranges})
     drawn = []
     for _ in range(6):
         trial = study.ask()
-        drawn.append(suggest(trial, "gad", knobs).model_dump()["dt_max"])
+        drawn.append(suggest(trial, "gad", ranges).model_dump()["dt_max"])
         study.tell(trial, drawn[-1])
     assert drawn[0] == 0.05
     assert all(0.06 <= value <= 0.1 for value in drawn[1:])
@@ -110,3 +113,31 @@ def test_every_sampler_goes_on_from_defaults_outside_the_ranges(name):
 def test_an_unknown_sampler_is_refused():
     with pytest.raises(InputError, match="tpe, gp, cmaes"):
         sampler("best", 1, 1)
+
+
+STEPS = st.lists(st.tuples(st.integers(0, N_STEPS), st.booleans()), min_size=1, max_size=6)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES)
+@given(known=STEPS, missing=STEPS)
+def test_no_objective_gives_more_than_what_was_possible(objective, known, missing):
+    found = [replace(RECORD, steps=steps, converged=is_met) for steps, is_met in known + missing]
+    at_once = replace(RECORD, steps=0, converged=True, criteria=dict.fromkeys(CRITERIA, True))
+    possible = objective.score([*found[: len(known)], *[at_once] * len(missing)], N_STEPS)
+    assert objective.score(found, N_STEPS) <= possible + 1e-12
+    assert objective.sentence
+
+
+def test_an_outcome_tells_the_rate_of_every_criterion():
+    met = replace(RECORD, converged=True, steps=4, criteria=dict.fromkeys(CRITERIA, True))
+    told = outcome([met, RECORD], N_STEPS).attributes()
+    assert {told[f"{name}_rate"] for name in CRITERIA} == {0.5}
+    assert (told["n_converged"], told["n_samples"], told["mean_steps"]) == (1, 2, 4)
+    assert "rates" not in told
+
+
+def test_a_sample_keeps_its_message_only_where_something_failed():
+    kept = sample_summary(replace(RECORD, message="Out of steps."))
+    assert "message" not in kept and kept["criteria"] == dict.fromkeys(CRITERIA)
+    failed = replace(RECORD, status=str(Status.CALCULATOR_FAILED), message="It broke.")
+    assert sample_summary(failed)["message"] == "It broke."

@@ -6,17 +6,22 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 
 import gadlib
+from gadlib.cluster.workers import Worker
 from gadlib.molecules.starting_points import Start
-from gadlib.screening.jobs import failed
-from gadlib.settings.hyperparameters import GadHyperparameters
+from gadlib.screening.records import Record
+from gadlib.settings.hyperparameters import GadHyperparameters, TrustHyperparameters
+from gadlib.settings.studies import TuneSettings
 from gadlib.solver.state import Status
+from gadlib.tuning import sample_cache
 from gadlib.tuning.sample_cache import Cache, digest, sources
+from gadlib.tuning.trials import Loop
 
 START = Start("a", "H2", "train", "ts", None, np.array([1, 1]), np.ones((2, 3)), 1)
-RECORD = failed(START, Status.OUT_OF_STEPS, "as it is")
+RECORD = Record.blank(START, Status.OUT_OF_STEPS, "as it is")
 IDENTITY = {"calculator": "scine", "scine_functional": "DFTB0", "criterion": "index1"}
 
 
@@ -75,17 +80,89 @@ def test_what_cannot_be_written_is_still_remembered(tmp_path):
     assert cache.get("one") == RECORD
 
 
-def test_the_key_holds_all_that_a_record_depends_on():
-    plain = (IDENTITY, START, GadHyperparameters())
-    others = [
-        (IDENTITY | {"scine_functional": "PM6"}, *plain[1:]),
-        (*plain[:2], GadHyperparameters(dt_max=0.06)),
-        (IDENTITY, replace(START, positions=np.zeros((2, 3))), plain[2]),
-        (IDENTITY, replace(START, ends=(np.ones((2, 3)), np.zeros((2, 3)))), plain[2]),
-    ]
-    keys = {digest(*arguments) for arguments in [plain, *others]}
+ENDS = (np.ones((2, 3)), np.zeros((2, 3)))
+PLAIN = (IDENTITY, START, GadHyperparameters())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "b"},
+        {"formula": "D2"},
+        {"split": "val"},
+        {"start": "reactant"},
+        {"noise_seed": 42},
+        {"atomic_numbers": np.array([1, 2])},
+        {"positions": np.zeros((2, 3))},
+        {"max_fragments": 2},
+        {"ends": ENDS},
+        {"ends": ENDS[::-1]},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_the_key_holds_all_of_a_start(change):
+    others = [digest(IDENTITY, replace(START, **change), PLAIN[2]) for _ in range(2)]
+    assert others[0] == others[1] != digest(*PLAIN)
+    assert digest(IDENTITY, replace(START, ends=ENDS), PLAIN[2]) != digest(
+        IDENTITY, replace(START, ends=ENDS[::-1]), PLAIN[2]
+    )
+
+
+def test_the_key_holds_the_solver_and_all_its_hyperparameters():
+    declared = GadHyperparameters.tunable()
+    changed = [GadHyperparameters(**{h.name: h.low}) for h in declared if h.low != h.default]
+    others = [*changed, TrustHyperparameters()]
+    keys = {digest(IDENTITY, START, each) for each in [PLAIN[2], *others]}
     assert len(keys) == len(others) + 1
-    assert digest(*plain) == digest(*plain)
+
+
+def test_the_key_holds_the_identity_of_the_settings():
+    for name in IDENTITY:
+        assert digest({**IDENTITY, name: "another"}, *PLAIN[1:]) != digest(*PLAIN)
+
+
+CHANGES = {
+    "calculator": "surface",
+    "scine_functional": "PM6",
+    "mode": "reaction",
+    "criterion": "strict",
+    "n_steps_per_sample": 7,
+    "start_from": "ts",
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_trial_finds_no_sample_that_was_computed_with_other_settings(name, tmp_path):
+    """As a trial asks for it; what changes results is listed here by hand."""
+
+    def key(settings: TuneSettings) -> str:
+        study = optuna.create_study(direction="maximize")
+        loop = Loop(Worker(study, 1), settings, None, (START,), Cache(tmp_path))
+        return loop._key(GadHyperparameters(), 0)
+
+    assert key(TuneSettings(**{name: CHANGES[name]})) != key(TuneSettings())
+    assert key(TuneSettings(workers=3, batch_size=2, n_trials=7, seed=1)) == key(TuneSettings())
+
+
+def test_the_key_holds_the_versions_of_packages(monkeypatch):
+    keys = []
+    for version in ("1", "2"):
+        monkeypatch.setattr(sample_cache, "versions", lambda version=version: {"torch": version})
+        sample_cache._code.cache_clear()
+        keys.append(digest(*PLAIN))
+    sample_cache._code.cache_clear()
+    assert keys[0] != keys[1]
+
+
+def test_the_key_holds_the_text_of_every_source(monkeypatch, tmp_path):
+    file, keys = tmp_path / "one.py", []
+    monkeypatch.setattr(sample_cache, "sources", lambda: (file,))
+    for text in ("x = 1", "x = 2"):
+        file.write_text(text)
+        sample_cache._code.cache_clear()
+        keys.append(digest(*PLAIN))
+    sample_cache._code.cache_clear()
+    assert keys[0] != keys[1]
 
 
 def test_the_key_holds_all_code_that_a_search_has_loaded_and_nothing_that_only_draws():

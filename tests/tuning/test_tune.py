@@ -101,7 +101,7 @@ def test_space_is_the_declared_ranges():
     study = optuna.create_study()
     trial = study.ask()
     drawn = tune.suggest(trial, "gad")
-    for knob in GadHyperparameters.knobs():
+    for knob in GadHyperparameters.tunable():
         space = trial.distributions[knob.name]
         assert (space.low, space.high, space.log) == (knob.low, knob.high, knob.log)
         assert trial.params[knob.name] == getattr(drawn, knob.name)
@@ -112,7 +112,7 @@ def test_study_ends_with_its_trials_completed_and_the_defaults_first(settings):
     study = tune.tune(settings)
     trials = study.get_trials()
     assert [t.state for t in trials] == [TrialState.COMPLETE] * 3
-    assert trials[0].params == {k.name: k.default for k in GadHyperparameters.knobs()}
+    assert trials[0].params == {k.name: k.default for k in GadHyperparameters.tunable()}
     content = json.loads((Path(settings.out_dir) / "hpo_results.json").read_text())
     best = max(trials, key=lambda t: t.value)
     assert content["best_score"] == best.value
@@ -226,18 +226,18 @@ def test_defaults_are_queued_once_where_who_made_the_study_died_over_it(settings
     study = optuna.create_study(
         study_name="gad_hpo", storage=tune.default_storage(settings), direction="maximize"
     )
-    study.enqueue_trial({k.name: k.default for k in GadHyperparameters.knobs()})
-    claims = tune.open_study(settings, samples)
-    assert [t.state for t in claims.study.get_trials()] == [TrialState.WAITING]
+    study.enqueue_trial({k.name: k.default for k in GadHyperparameters.tunable()})
+    worker = tune.open_study(settings, samples)
+    assert [t.state for t in worker.study.get_trials()] == [TrialState.WAITING]
 
 
 def test_defaults_are_tried_again_after_their_trial_failed(settings, springs):
     samples = tune.difficult_samples(settings)[1][: settings.n_samples]
-    claims = tune.open_study(settings, samples)
-    claims.study.tell(claims.study.ask(), state=TrialState.FAIL)
-    claims.leave()
+    worker = tune.open_study(settings, samples)
+    worker.study.tell(worker.study.ask(), state=TrialState.FAIL)
+    worker.leave()
     trials = tune.tune(again(settings, n_trials=1)).get_trials(states=(TrialState.COMPLETE,))
-    assert trials[0].params == {k.name: k.default for k in GadHyperparameters.knobs()}
+    assert trials[0].params == {k.name: k.default for k in GadHyperparameters.tunable()}
 
 
 def test_database_that_is_none_is_refused_with_its_name(settings, tmp_path):
@@ -442,11 +442,11 @@ def test_error_while_storing_is_not_hidden_by_an_interrupt():
 @pytest.mark.parametrize(
     ("batch_size", "n_samples", "pruning", "told"),
     [
-        (2, 2, "bound", "--batch-size 1 or less lets them"),
-        (8, 2, "bound", "with batch_size 8 its 2 samples are searched at once"),
-        (1, 2, "bound", None),
+        (2, 2, "best_possible", "--batch-size 1 or less lets them"),
+        (8, 2, "best_possible", "with batch_size 8 its 2 samples are searched at once"),
+        (1, 2, "best_possible", None),
         (8, 2, "none", None),
-        (8, 1, "bound", None),
+        (8, 1, "best_possible", None),
     ],
 )
 def test_study_whose_trials_cannot_end_early_says_so(

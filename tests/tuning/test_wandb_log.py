@@ -30,7 +30,7 @@ def test_offline_it_writes_a_run(quiet, monkeypatch, tmp_path):
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("STORAGE", "postgresql://u:SECRET@h/d")
-    monkeypatch.setattr(wandb_log, "PATIENCE_S", 90.0)
+    monkeypatch.setattr(wandb_log, "SENDING_S", 90.0)
     run = Tracking("s", "w", {"n_trials": 1}, str(tmp_path))
     run.trial(0, "complete", {"dt_max": 0.05}, {"score": 0.5, "samples": ["left out"]})
     run.end({"best/score": 0.5})
@@ -45,7 +45,7 @@ def test_offline_it_writes_a_run(quiet, monkeypatch, tmp_path):
 
 def test_a_process_that_hangs_neither_stops_nor_slows_a_study(quiet, monkeypatch, tmp_path):
     monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.setattr(wandb_log, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(wandb_log, "SENDING_S", 0.2)
     sleeper = tmp_path / "sleeper"
     sleeper.write_text("#!/bin/sh\nexec sleep 20\n")
     sleeper.chmod(0o755)

@@ -1,4 +1,4 @@
-"""HIP's checkpoint: read safely, and the model that it holds. Floor 3.
+"""HIP's checkpoint: read safely, and the model that it holds.
 
 A checkpoint is a pickle, and a pickle can run code. Only plain data and OmegaConf's containers are
 loaded, unless the user trusts the file explicitly; weights must fit the model exactly.
@@ -157,9 +157,9 @@ def load_model(
             model = kind(**{**defaults, **configuration})
         model.load_state_dict(weights, strict=True)
     except (RuntimeError, TypeError, AssertionError, ValueError) as error:
-        told = " ".join(str(error).split())[:400]
+        reason = " ".join(str(error).split())[:400]
         raise InputError(
-            f"checkpoint {checkpoint}: does not fit the model of {source} ({told})"
+            f"checkpoint {checkpoint}: does not fit the model of {source} ({reason})"
         ) from None
     model.avg_num_nodes = mean_atoms or model.avg_num_nodes or TRAINING_MEAN_ATOMS  # type: ignore[assignment]
     return model.eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Where a neural potential computes, on how many threads, with which seed. Floor 3."""
+"""Where a neural potential computes, on how many threads, with which seed."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 Trained on neutral molecules of H, C, N and O (wB97X/6-31G(d)). Forces and Hessian come from heads
 of their own: neither is the exact derivative of anything, and net force and translations are not
 exactly zero. Energies have an offset that depends on the composition. The model computes in float32
-and is upcast here. Floor 3.
+and is upcast here.
 
 Reference: Burger et al., arXiv:2509.21624.
 """
@@ -21,7 +21,9 @@ from gadlib.calculators.failures import blanked, impossible
 from gadlib.calculators.hip.checkpoint import digest, find_checkpoint, load_model
 from gadlib.calculators.hip.device import find_device, seeded, threads
 from gadlib.calculators.hip.source import find_source, missing_packages, quiet
+from gadlib.calculators.kind import Kind
 from gadlib.evaluation import Evaluation
+from gadlib.settings.calculators import CalculatorSettings
 from gadlib.settings.reading import InputError
 
 ELEMENTS = (1, 6, 7, 8)
@@ -49,7 +51,7 @@ class Hip:
     """
 
     name = "HIP"
-    is_hessian_dear = False  # predicted in the same pass
+    is_hessian_costly = False  # predicted in the same pass
     rounding = 1e-3  # eV; float32, where a sum depends on the batch that it is taken in
 
     def __init__(
@@ -78,7 +80,7 @@ class Hip:
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """Energies, forces and, where asked for, Hessians of the batch, in one forward pass."""
         failures = impossible(batch)
-        failures = self._outside(batch) | failures
+        failures = self._foreign(batch) | failures
         size, n_coordinates = len(batch), 3 * batch.positions.shape[1]
         energy = batch.positions.new_zeros(size)
         forces = torch.zeros_like(batch.positions)
@@ -104,7 +106,7 @@ class Hip:
         """The elements that HIP was not trained on."""
         return dict.fromkeys(sorted(atomic_numbers - set(ELEMENTS)), _UNKNOWN_ELEMENT)
 
-    def _outside(self, batch: Batch) -> dict[int, str]:
+    def _foreign(self, batch: Batch) -> dict[int, str]:
         """A sentence for each system that HIP's model is not made for."""
         cutoff = float(self._model.cutoff)  # type: ignore[arg-type]
         known = torch.tensor((0, *ELEMENTS), device=batch.positions.device)
@@ -124,8 +126,8 @@ class Hip:
         except torch.OutOfMemoryError:
             reason = f"HIP: out of memory on {self.device}"
         except Exception as error:  # foreign code may raise anything
-            told = " ".join(str(error).split())[:200]
-            return None, f"HIP: {type(error).__name__} {told}".strip()
+            text = " ".join(str(error).split())[:200]
+            return None, f"HIP: {type(error).__name__} {text}".strip()
         self._capacity = max(1, len(batch) // 2)
         torch.cuda.empty_cache()
         return None, reason
@@ -213,3 +215,35 @@ def missing(
         except InputError as error:
             reasons.append(str(error))
     return reasons
+
+
+def _build(settings: CalculatorSettings) -> Hip:
+    return Hip(
+        settings.checkpoint_path,
+        source=settings.hip_source,
+        device=settings.device,
+        threads=settings.threads,
+        trust=settings.trust_checkpoint,
+        mean_atoms=settings.hip_mean_atoms,
+        seed=settings.hip_seed,
+    )
+
+
+def _content(settings: CalculatorSettings) -> dict[str, str]:
+    path = settings.checkpoint_path
+    return {} if path is None else {"checkpoint_path": digest(path)}
+
+
+KIND = Kind(
+    name="hip",
+    doc="HIP, a neural potential that predicts Hessians of molecules of H, C, N and O; CPU or GPU",
+    needs="pip install 'gadlib[hip]'; --hip-source or HIP_SOURCE, --checkpoint-path",
+    build=_build,
+    lacks=lambda settings: missing(
+        settings.checkpoint_path, source=settings.hip_source, device=settings.device
+    ),
+    detail="checkpoint_path",
+    packages=("e3nn", "torch-geometric"),
+    variants=lambda settings: [{}] if settings.checkpoint_path else [],
+    content=_content,
+)

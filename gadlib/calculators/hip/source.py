@@ -1,7 +1,7 @@
 """HIP's source: found, and its model class imported from it.
 
 HIP is neither on PyPI nor installable; the user brings a checkout of its source. Its compiled graph
-functions have no wheels for every torch, so dense ones stand in where they are missing. Floor 3.
+functions have no wheels for every torch, so dense ones stand in where they are missing.
 
 References: Burger et al., arXiv:2509.21624 (source: github.com/BurgerAndreas/hip); EquiformerV2,
 Liao et al., ICLR 2024, arXiv:2306.12059.

@@ -1,7 +1,7 @@
 """Searches in a process of their own, which can be ended at any moment.
 
 The processes are forked from a server that has imported what a search needs, so that one starts
-within some hundredths of a second; ending one ends whatever its calculator is at. Floor 5.
+within some hundredths of a second; ending one ends whatever its calculator is at.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ from typing import Any, NamedTuple
 
 import torch
 
-from gadlib.explore.tasks.series import point_of
 from gadlib.molecules.starting_points import Start
 from gadlib.screening.jobs import Job, search_starts
 from gadlib.screening.records import Record
-from gadlib.screening.setup import calculator_of, hyperparameters_of
+from gadlib.screening.trajectories import point_of
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
 
@@ -65,30 +64,30 @@ class Background:
 
     @property
     def is_over(self) -> bool:
-        """Whether all that the work told was received, or it was stopped."""
+        """Whether all that the work sent was received, or it was stopped."""
         return self._is_over
 
     def receive(self, timeout_s: float = 0.0) -> list[Any]:
-        """What the work told since the last time; at the first word at the latest at the timeout.
+        """What the work sent since the last time; at the first word at the latest at the timeout.
 
         Where the process ended before its work did, the last is a `Refused` that says so.
         """
-        told: list[Any] = []
+        messages: list[Any] = []
         try:
-            while not self._is_over and self._here.poll(0.0 if told else timeout_s):
+            while not self._is_over and self._here.poll(0.0 if messages else timeout_s):
                 message = self._here.recv()
                 if message is None:
                     self._close()
                 else:
-                    told.append(message)
+                    messages.append(message)
         except (EOFError, OSError):  # the process ended, or the pipe was closed under us by `stop`
             if not self._is_over:
-                told.append(Refused(self._ending()))
+                messages.append(Refused(self._ending()))
                 self._close()
-        return told
+        return messages
 
     def stop(self) -> None:
-        """Nothing; the process is ended, whatever it is at."""
+        """End the process, whatever it is at."""
         self._is_over = True
         self._process.terminate()
         self._process.join(_GRACE_S)
@@ -107,7 +106,7 @@ class Background:
 
 
 def prepare() -> None:
-    """Nothing; the server that searches are forked from is up, so that the first starts at once."""
+    """Start the server that searches are forked from, so that the first begins at once."""
     first = Background(_nothing)
     until = time.monotonic() + 60
     while not first.is_over and time.monotonic() < until:
@@ -115,17 +114,9 @@ def prepare() -> None:
 
 
 def search_tasks(tell: Callable[[Any], None], tasks: Sequence[Task], with_points: bool) -> None:
-    """Each task's `Point`s, if asked for, and its `Ended`, told as they come."""
+    """Each task's `Point`s, if asked for, and its `Ended`, given as they come."""
     for place, task in enumerate(tasks):
-        settings = task.settings
-        job = Job(
-            calculator_of(settings, [task.start]),
-            (task.start,),
-            hyperparameters_of(settings),
-            settings.criterion,  # type: ignore[arg-type]
-            settings.n_steps_per_sample,
-            mode=settings.mode,
-        )
+        job = Job.of(task.settings, [task.start])
         on_frame = (lambda frame: tell(point_of(frame))) if with_points else None
         tell(Ended(place, search_starts(job, on_frame=on_frame)[0]))
 

@@ -1,7 +1,4 @@
-"""What can be chosen: reactions or geometries, starts, potentials; and the task that a choice is.
-
-Floor 5.
-"""
+"""What can be chosen (reactions or geometries, starts, potentials), and the task that it makes."""
 
 from __future__ import annotations
 
@@ -10,10 +7,10 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from gadlib import calculators
-from gadlib.calculators import ase, sparrow
 from gadlib.explore.tasks.background import Task
 from gadlib.molecules import starting_points
 from gadlib.molecules.reactions import Reaction
+from gadlib.molecules.recipes import RECIPES, parse_start
 from gadlib.molecules.starting_points import Start
 from gadlib.screening.setup import hyperparameters_of, reactions_of
 from gadlib.settings.hyperparameters import SOLVERS
@@ -21,7 +18,7 @@ from gadlib.settings.reading import InputError
 from gadlib.settings.searches import ExploreSettings, SearchSettings
 from gadlib.solver.criteria import CRITERIA
 
-ANCHORS = ("reactant", "midpoint_rt", "three_quarter_rt", "ts", "product", "midpoint_rp")
+ANCHORS = tuple(RECIPES)
 
 
 class Molecule(NamedTuple):
@@ -85,10 +82,9 @@ def potentials(settings: ExploreSettings) -> dict[str, Mapping[str, Any]]:
 
     first = own(settings.calculator)
     others: list[Mapping[str, Any]] = [
-        *({"calculator": "scine", "scine_functional": method} for method in sparrow.METHODS),
-        *([own("ase")] if settings.ase_calculator else []),
-        *({**own("ase"), "ase_calculator": path, "ase_options": {}} for path in ase.found()),
-        *([own("hip")] if settings.checkpoint_path else []),
+        {**own(name), **variant}
+        for name, kind in calculators.KINDS.items()
+        for variant in kind.variants(settings)
     ]
     labelled: dict[str, Mapping[str, Any]] = {_label(first): first}
     for other in others:
@@ -98,20 +94,15 @@ def potentials(settings: ExploreSettings) -> dict[str, Mapping[str, Any]]:
 
 def _label(potential: Mapping[str, Any]) -> str:
     kind = str(potential["calculator"])
-    detail = {
-        "scine": "scine_functional",
-        "ase": "ase_calculator",
-        "hip": "checkpoint_path",
-        "surface": "surface_name",
-    }.get(kind)
+    detail = calculators.KINDS[kind].detail if kind in calculators.KINDS else ""
     return f"{kind} {potential.get(detail) or ''}".strip() if detail else kind
 
 
 def require_usable(settings: ExploreSettings) -> None:
-    """Nothing, when the calculator, the solver and the criterion that are set exist.
+    """Refuse settings whose calculator, solver or criterion does not exist.
 
     Raises:
-        InputError: when one is unknown, or a knob that is set is not the solver's.
+        InputError: when one is unknown, or a hyperparameter that is set is not the solver's.
     """
     if settings.calculator not in calculators.NAMES:
         raise InputError(
@@ -122,7 +113,7 @@ def require_usable(settings: ExploreSettings) -> None:
     if settings.criterion not in CRITERIA:
         raise InputError(f"criterion {settings.criterion!r}: expected one of {', '.join(CRITERIA)}")
     hyperparameters_of(settings)
-    starting_points.parse_start(settings.start_from)
+    parse_start(settings.start_from)
 
 
 def recipe(anchor: str, noise: float) -> str:
@@ -142,8 +133,8 @@ def task_of(molecule: Molecule, values: Mapping[str, Any]) -> Task:
     return Task(settings, start)
 
 
-def with_knobs(task: Task, values: Mapping[str, float]) -> Task:
-    """The same search with other values of some knobs."""
+def with_hyperparameters(task: Task, values: Mapping[str, float]) -> Task:
+    """The same search with other values of some hyperparameters."""
     changed = dict(task.settings.hyperparameters) | dict(values)
     settings = task.settings.model_copy(update={"hyperparameters": changed})
     hyperparameters_of(settings)

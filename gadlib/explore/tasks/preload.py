@@ -1,6 +1,6 @@
 """Imported once by the server that search processes are forked from, so that none waits for it.
 
-What is not installed is left to the calculator that needs it to say. Floor 5.
+What is not installed is left to the calculator that needs it to say.
 """
 
 import contextlib

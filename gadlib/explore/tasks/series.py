@@ -1,93 +1,16 @@
-"""What a running search tells of itself, point by point, and the runs that are kept. Floor 5."""
+"""The searches that were started from the page, while they grow and after they ended."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
-import torch
-from jaxtyping import Float
 
 from gadlib.screening.records import Record
 from gadlib.screening.setup import hyperparameters_of
+from gadlib.screening.trajectories import Point, column, rises
 from gadlib.settings.searches import SearchSettings
-from gadlib.solver.search import Frame
-
-REACH = {"gad": ("time_step", "time step\n(Å²/eV)"), "trust": ("radius", "trust radius\n(Å)")}
-"""What of a solver's memory limits its steps, and how its axis is labelled."""
-
-
-class Point(NamedTuple):
-    """One moment of a search.
-
-    Attributes:
-        steps: moves made so far.
-        energy: in eV.
-        max_force: largest force on an atom in eV/A.
-        lowest, second: vibrational eigenvalues in eV/(A^2 amu).
-        order: negative vibrational eigenvalues.
-        reach: the time step in A^2/eV, or the trust radius in A.
-        escapes, attempt: escapes made, and tries begun before this one.
-        positions: in A.
-        mode: the climbed mode as a Cartesian displacement, the farthest atom by 1; zero where none
-            is climbed.
-    """
-
-    steps: int
-    energy: float
-    max_force: float
-    lowest: float
-    second: float
-    order: int
-    reach: float
-    escapes: int
-    attempt: int
-    positions: Float[np.ndarray, "n 3"]
-    mode: Float[np.ndarray, "n 3"]
-
-
-def point_of(frame: Frame, row: int = 0) -> Point:
-    """The moment of one system of a frame; numbers are NaN where it could not be computed."""
-    state, memory = frame.state, frame.state.memory
-    is_known = not state.message[row]
-    lowest, second, *_ = [*state.spectrum.eigenvalues[row].tolist(), math.nan, math.nan]
-    n = int(state.batch.n_atoms[row])
-    reach = [getattr(memory, name) for name, _ in REACH.values() if hasattr(memory, name)]
-    attempt = getattr(memory, "attempt", state.escapes)
-    return Point(
-        steps=int(state.steps[row]),
-        energy=float(state.energy[row]) if is_known else math.nan,
-        max_force=float(state.max_force[row]) if is_known else math.nan,
-        lowest=_finite(lowest) if is_known else math.nan,
-        second=_finite(second) if is_known else math.nan,
-        order=int(state.order[row]),
-        reach=float(reach[0][row]) if reach else math.nan,
-        escapes=int(state.escapes[row]),
-        attempt=int(attempt[row]) if hasattr(memory, "attempt") else 0,
-        positions=state.batch.positions[row, :n].cpu().numpy(),
-        mode=_climbed(frame, row)[:n],
-    )
-
-
-def _finite(value: float) -> float:
-    return value if math.isfinite(value) else math.nan
-
-
-def _climbed(frame: Frame, row: int) -> Float[np.ndarray, "n 3"]:
-    state = frame.state
-    mode = state.spectrum.modes[row, :, 0]
-    followed = getattr(state.memory, "mode", None)
-    if followed is not None and followed[row].any():
-        mode = followed[row]
-    is_settling = getattr(state.memory, "is_settling", None)
-    if is_settling is not None and bool(is_settling[row]):
-        mode = torch.zeros_like(mode)
-    moved = (state.batch.inverse_sqrt_masses[row] * mode).reshape(-1, 3)
-    farthest = moved.norm(dim=-1).max().clamp(min=1e-12)
-    return (moved / farthest).cpu().numpy()
 
 
 @dataclass
@@ -119,17 +42,16 @@ class Run:
 
     def column(self, name: str) -> np.ndarray:
         """The values of one quantity of all points so far."""
-        return np.array([getattr(point, name) for point in self.points], dtype=float)
+        return column(self.points, name)
 
     def rises(self, name: str) -> list[int]:
-        """The steps at which a counter (`escapes`, `attempt`) rose."""
-        counted = self.column(name)
-        return [self.points[i].steps for i in np.flatnonzero(np.diff(counted, prepend=0) > 0)]
+        """The steps at which a counter (`escapes`, `n_tries`) rose."""
+        return rises(self.points, name)
 
     def changed(self) -> dict[str, float]:
-        """The knobs of the run that differ from the defaults."""
+        """The hyperparameters of the run that differ from the defaults."""
         chosen = hyperparameters_of(self.settings)
-        return {k.name: v for k in chosen.knobs() if (v := getattr(chosen, k.name)) != k.default}
+        return {k.name: v for k in chosen.tunable() if (v := getattr(chosen, k.name)) != k.default}
 
 
 def run_row(run: Run) -> Mapping[str, object]:
@@ -141,9 +63,10 @@ def run_row(run: Run) -> Mapping[str, object]:
         "reaction": run.name,
         "start": run.settings.start_from,
         "solver": run.settings.solver,
-        "knobs": ", ".join(shown) or "defaults",
+        "hyperparameters": ", ".join(shown) or "defaults",
         "criteria met": _criteria(record),
         "steps": "" if last is None else last.steps,
+        "tries": "" if record is None else len(record.tries) or "",
         "largest force (eV/Å)": "" if last is None else f"{last.max_force:.2g}",
         "imaginary (cm⁻¹)": _number(record and record.imaginary_cm1, "{:.0f}i"),
         "gradients": "" if record is None else record.n_gradient,
@@ -155,7 +78,7 @@ def run_row(run: Run) -> Mapping[str, object]:
 def _criteria(record: Record | None) -> str:
     if record is None:
         return "stopped"
-    names = [name for name in ("index1", "strict", "bound") if getattr(record, name)]
+    names = [name for name in record.criteria if record.meets(name)]
     return ", ".join(names) or "none"
 
 

@@ -1,4 +1,4 @@
-"""A sweep: the same search at every value of one knob, or at every pair of two. Floor 5."""
+"""A sweep: the same search at every value of one hyperparameter, or at every pair of two."""
 
 from __future__ import annotations
 
@@ -11,36 +11,39 @@ from jaxtyping import Bool, Float
 
 from gadlib.explore.sliders import label_of, values_between
 from gadlib.explore.tasks.background import Task
-from gadlib.explore.tasks.choice import with_knobs
+from gadlib.explore.tasks.choice import with_hyperparameters
 from gadlib.screening.records import Record
-from gadlib.settings.hyperparameters import SOLVERS, Knob
+from gadlib.settings.declarations import Hyperparameter
+from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
 
 MAX_SEARCHES = 400
 
 
 class Axis(NamedTuple):
-    """The values at which a sweep sets one knob."""
+    """The values at which a sweep sets one hyperparameter."""
 
-    knob: Knob
+    hyperparameter: Hyperparameter
     values: tuple[float, ...]
 
     @property
     def label(self) -> str:
-        """The knob, with its unit."""
-        return label_of(self.knob)
+        """The hyperparameter, with its unit."""
+        return label_of(self.hyperparameter)
 
 
 def axis(solver: str, name: str, low: float, high: float, n: int) -> Axis:
-    """The axis of a knob between two values.
+    """The axis of a hyperparameter between two values.
 
     Raises:
-        InputError: when the knob is unknown or the values are not in its range.
+        InputError: when the hyperparameter is unknown or the values are not in its range.
     """
-    knobs = {knob.name: knob for knob in SOLVERS[solver].knobs()}
-    if name not in knobs:
-        raise InputError(f"{name}: no knob of solver {solver!r}; known: {', '.join(knobs)}")
-    return Axis(knobs[name], tuple(values_between(knobs[name], low, high, n)))
+    declared = {each.name: each for each in SOLVERS[solver].tunable()}
+    if name not in declared:
+        raise InputError(
+            f"{name}: no hyperparameter of solver {solver!r}; known: {', '.join(declared)}"
+        )
+    return Axis(declared[name], tuple(values_between(declared[name], low, high, n)))
 
 
 @dataclass
@@ -48,7 +51,7 @@ class Sweep:
     """The searches of a sweep, and what came of them so far.
 
     Attributes:
-        task: the search whose knobs are varied.
+        task: the search whose hyperparameters are varied.
         axes: one or two.
         records: by the place of the search in `tasks`.
     """
@@ -58,9 +61,9 @@ class Sweep:
     records: dict[int, Record] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        names = [axis.knob.name for axis in self.axes]
+        names = [axis.hyperparameter.name for axis in self.axes]
         if len(set(names)) < len(names):
-            raise InputError(f"{names[0]} twice: expected two different knobs")
+            raise InputError(f"{names[0]} twice: expected two different hyperparameters")
         if len(self.cells) > MAX_SEARCHES:
             raise InputError(f"{len(self.cells)} searches: expected at most {MAX_SEARCHES}")
 
@@ -72,8 +75,11 @@ class Sweep:
     @property
     def tasks(self) -> list[Task]:
         """The searches, in the order of the cells."""
-        names = [axis.knob.name for axis in self.axes]
-        return [with_knobs(self.task, dict(zip(names, cell, strict=True))) for cell in self.cells]
+        names = [axis.hyperparameter.name for axis in self.axes]
+        return [
+            with_hyperparameters(self.task, dict(zip(names, cell, strict=True)))
+            for cell in self.cells
+        ]
 
 
 class Map(NamedTuple):

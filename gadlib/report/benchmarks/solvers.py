@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from gadlib.benchmarks.solvers import RECOVERED_TOL, Results
+from gadlib.report.statistics import Rate, error_bars, median
 from gadlib.report.style import (
     BLACK,
     BLUE,
@@ -30,9 +31,8 @@ from gadlib.report.style import (
     panels,
     say,
 )
-from gadlib.report.validation.comparison import wilson
 from gadlib.screening.records import Record, gradients_of
-from gadlib.solver.criteria import IMAGINARY_MIN_CM1
+from gadlib.settings.criteria import CRITERIA, IMAGINARY_MIN_CM1
 
 _COLOURS = {
     "trust": BLUE,
@@ -44,6 +44,9 @@ _COLOURS = {
 _STYLES = {"sella-internal": ":", "sella-hessian": "--"}
 """Of lines that may lie on one another."""
 
+_COLUMNS = (*reversed(CRITERIA), "recovered")
+"""The rates of a table, the strictest criterion first."""
+
 _NOTHING = "There is no search to compare."
 
 
@@ -51,22 +54,18 @@ class Row(NamedTuple):
     """One solver from one kind of start.
 
     Attributes:
-        bound, strict, index1: how many of the `n` searches.
-        recovered: how many of the `n_known` whose reference saddle is known ended there.
+        rates: of success by each criterion; `recovered` tells how many of those whose reference
+            saddle is known ended there.
         gradients: median gradient equivalents of the strict ones; None without any.
         wall_s: wall time of all searches for each strict saddle, likewise.
-        overhead: of that wall time, the part outside the calculator.
+        overhead: the part of that wall time that is not the calculator's.
         n_failed: searches that ended by an error.
     """
 
     solver: str
     start: str
     n: int
-    bound: int
-    strict: int
-    index1: int
-    recovered: int
-    n_known: int
+    rates: dict[str, Rate]
     gradients: float | None
     wall_s: float | None
     overhead: float
@@ -77,9 +76,9 @@ class Benchmark(NamedTuple):
     """A comparison, ready to be drawn.
 
     Attributes:
-        runs: a row for every search: `solver`, `start`, `name`, `bound`, `strict`, `index1`,
-            `recovered` (None where the reference saddle is unknown), `deviation` (A), `gradients`,
-            `wall_s`, `calculator_s`, `imaginary_cm1`, `n_fragments`, `status`.
+        runs: a row for every search: `solver`, `start`, `name`, each criterion, `recovered` (None
+            where the reference saddle is unknown), `deviation` (A), `gradients`, `wall_s`,
+            `calculator_s`, `imaginary_cm1`, `n_fragments`, `status`.
         rows: a row for every solver and kind of start.
     """
 
@@ -108,9 +107,7 @@ def _run(solver: str, record: Record, deviation: float | None) -> dict[str, obje
         "solver": solver,
         "start": record.start,
         "name": record.name,
-        "bound": bool(record.bound),
-        "strict": bool(record.strict),
-        "index1": bool(record.index1),
+        **{name: record.meets(name) for name in CRITERIA},
         "recovered": None
         if deviation is None
         else bool(record.strict) and deviation < RECOVERED_TOL,
@@ -131,17 +128,14 @@ def _row(key: Any, group: Any) -> Row:
     start, solver = key
     strict = group[group["strict"]]
     wall = float(group["wall_s"].sum())
-    known = group["recovered"].dropna()
+    judged = {name: group[name] for name in CRITERIA}
+    judged["recovered"] = group["recovered"].dropna()
     return Row(
         solver=solver,
         start=start,
         n=len(group),
-        bound=int(group["bound"].sum()),
-        strict=len(strict),
-        index1=int(group["index1"].sum()),
-        recovered=int(known.sum()),
-        n_known=len(known),
-        gradients=float(strict["gradients"].median()) if len(strict) else None,
+        rates={name: Rate.of(values) for name, values in judged.items()},
+        gradients=median(strict["gradients"].tolist()),
         wall_s=wall / len(strict) if len(strict) else None,
         overhead=1 - float(group["calculator_s"].sum()) / wall if wall else 0.0,
         n_failed=int(group["status"].isin(_FAILED).sum()),
@@ -156,26 +150,15 @@ def benchmark_table(benchmark: Benchmark) -> pd.DataFrame:
                 "start": row.start,
                 "solver": row.solver,
                 "n": row.n,
-                "bound": rate_text(row.bound, row.n),
-                "strict": rate_text(row.strict, row.n),
-                "index1": rate_text(row.index1, row.n),
-                "recovered": rate_text(row.recovered, row.n_known),
+                **{name: str(row.rates[name]) for name in _COLUMNS},
                 "gradients": "-" if row.gradients is None else f"{row.gradients:.0f}",
                 "wall s": "-" if row.wall_s is None else f"{row.wall_s:.2f}",
-                "outside": f"{row.overhead:.0%}",
+                "overhead": f"{row.overhead:.0%}",
                 "failed": row.n_failed,
             }
             for row in benchmark.rows
         ]
     )
-
-
-def rate_text(k: int, n: int) -> str:
-    """A rate in percent with its 95 % Wilson interval, as in `75 % (41-93)`."""
-    if not n:
-        return "-"
-    low, high = wilson(k, n)
-    return f"{100 * k / n:.0f} % ({100 * low:.0f}-{100 * high:.0f})"
 
 
 class Profile(NamedTuple):
@@ -195,7 +178,7 @@ def collect_profiles(
         benchmark: the comparison.
         start: the recipe.
         cost: `gradients` or `wall_s`.
-        success: `bound`, `strict`, `index1` or `recovered`.
+        success: a criterion, or `recovered`.
     """
     if not len(benchmark.runs):
         return []
@@ -240,23 +223,16 @@ def draw_rates(benchmark: Benchmark, *, criterion: str = "bound", ax: Axes | Non
     solvers = list(dict.fromkeys(row.solver for row in benchmark.rows))
     width = 0.8 / len(solvers)
     for i, solver in enumerate(solvers):
-        rows = {row.start: row for row in benchmark.rows if row.solver == solver}
-        shown = [row for row in rows.values() if _total(row, criterion)]
-        places = [starts.index(row.start) for row in shown]
-        rates = np.array([getattr(r, criterion) / _total(r, criterion) for r in shown])
-        ends = np.array([wilson(getattr(r, criterion), _total(r, criterion)) for r in shown])
-        error = np.abs(ends.reshape(-1, 2).T - rates)
-        x = np.array(places) - 0.4 + width * (i + 0.5)
-        colour = _COLOURS.get(solver, GREY)
-        ax.bar(x, rates, 0.95 * width, yerr=error, color=colour, label=solver, capsize=2)
+        own = {row.start: row.rates[criterion] for row in benchmark.rows if row.solver == solver}
+        shown = {start: rate for start, rate in own.items() if rate.n}
+        x = np.array([starts.index(start) for start in shown]) - 0.4 + width * (i + 0.5)
+        heights = [rate.fraction for rate in shown.values()]
+        bars: Any = {"yerr": error_bars([*shown.values()]), "capsize": 2, "label": solver}
+        ax.bar(x, heights, 0.95 * width, color=_COLOURS.get(solver, GREY), **bars)
     ax.set_xticks(range(len(starts)), starts)
     ax.set(ylim=(0, 1.02), ylabel=f"{criterion}: fraction of the searches")
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), **LEGEND)
     return ax
-
-
-def _total(row: Row, criterion: str) -> int:
-    return row.n_known if criterion == "recovered" else row.n
 
 
 def draw_ends(benchmark: Benchmark) -> Figure:

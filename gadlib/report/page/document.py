@@ -19,7 +19,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gadlib.paths.intended import PathRecord
+from gadlib.paths.records import PathRecord
 from gadlib.report.searches.paths import (
     draw_profiles_of,
     draw_verdicts,
@@ -27,6 +27,7 @@ from gadlib.report.searches.paths import (
     verdict_sentence,
 )
 from gadlib.report.searches.screening import Screened
+from gadlib.report.tuning.importances import collect_importances, draw_importances
 from gadlib.report.tuning.landscape import draw_contours, draw_parallel, draw_slices
 from gadlib.report.tuning.samples import (
     collect_samples,
@@ -43,13 +44,7 @@ from gadlib.report.tuning.stability import (
     draw_stability,
     seeds_table,
 )
-from gadlib.report.tuning.study import (
-    best_table,
-    collect_importances,
-    collect_trials,
-    draw_history,
-    draw_importances,
-)
+from gadlib.report.tuning.study import best_table, collect_trials, draw_history
 from gadlib.report.validation.comparison import comparison_table
 from gadlib.report.validation.gain import collect_gain, draw_gain, gain_table
 from gadlib.screening.records import Record, versions
@@ -82,7 +77,7 @@ class Material(NamedTuple):
     Attributes:
         studies: the first is shown in full, all of them side by side.
         default, tuned: records from the same starting points.
-        screened: which reactions are difficult and easy, None where no screening told them.
+        screened: which reactions are difficult and easy, None where no screening says.
         paths: what saddles join.
         settings: what all of it was done with, by source.
         command: the one that writes this page.
@@ -104,22 +99,15 @@ def page(material: Material) -> str:
     now = datetime.now().astimezone().isoformat(timespec="minutes")
     parts = [_HEAD.format(when=now, command=html.escape(material.command))]
     parts += [sentence(note, is_red=True) for note in material.notes]
-    if material.default:
-        parts += ["<h2>Is the gain real?</h2>", *_gain(material)]
-    if material.studies:
-        parts += ["<h2>Which knob matters?</h2>", *_knobs(material.studies[0])]
-    if len(material.studies) > 1:
-        parts += ["<h2>Other seeds</h2>", *_seeds(material.studies)]
-    if material.paths:
-        parts += ["<h2>Are they the right saddles?</h2>", *_paths(material.paths)]
-    parts += ["<h2>Settings and versions</h2>", table(_versions())]
-    for name, values in material.settings.items():
-        told = without_secrets(json.dumps(values, indent=1, default=str))
-        parts.append(f"<h3>{html.escape(name)}</h3><pre>{html.escape(told)}</pre>")
+    for title, section in _SECTIONS.items():
+        if found := [*section(material)]:
+            parts += [f"<h2>{title}</h2>", *found]
     return "\n".join([*parts, "</body></html>\n"])
 
 
 def _gain(material: Material) -> Iterator[str]:
+    if not material.default:
+        return
     gain = collect_gain(material.default, material.tuned, material.screened)
     yield sentence(gain.groups["overall"].verdict)
     yield sentence(gain.sentence, is_red=gain.easy_fell)
@@ -130,7 +118,10 @@ def _gain(material: Material) -> Iterator[str]:
     yield table(gain.changes)
 
 
-def _knobs(study: optuna.Study) -> Iterator[str]:
+def _study(material: Material) -> Iterator[str]:
+    if not material.studies:
+        return
+    study = material.studies[0]
     trials, importances = collect_trials(study), collect_importances(study)
     yield figure(lambda: draw_history(trials))
     if trials.best is None:
@@ -149,22 +140,41 @@ def _knobs(study: optuna.Study) -> Iterator[str]:
     yield table(samples_table(samples))
 
 
-def _seeds(studies: Sequence[optuna.Study]) -> Iterator[str]:
-    seeds = collect_seeds(studies)
+def _seeds(material: Material) -> Iterator[str]:
+    if len(material.studies) < 2:
+        return
+    seeds = collect_seeds(material.studies)
     yield figure(lambda: draw_seeds(seeds))
     upright = seeds_table(seeds).astype(str).set_index("study").T
     yield table(upright.rename_axis(columns=None).reset_index(names=""))
 
 
-def _paths(paths: Sequence[PathRecord]) -> Iterator[str]:
+def _paths(material: Material) -> Iterator[str]:
+    paths = material.paths
+    if not paths:
+        return
     yield sentence(verdict_sentence(paths))
     yield figure(lambda: draw_verdicts(paths))
     yield figure(lambda: draw_profiles_of(paths))
     yield table(paths_table(paths))
 
 
-def _versions() -> pd.DataFrame:
-    return pd.DataFrame([versions()]).T.reset_index().set_axis(["package", "version"], axis=1)
+def _settings(material: Material) -> Iterator[str]:
+    found = pd.DataFrame([versions()]).T.reset_index()
+    yield table(found.set_axis(["package", "version"], axis=1))
+    for name, values in material.settings.items():
+        shown = without_secrets(json.dumps(values, indent=1, default=str))
+        yield f"<h3>{html.escape(name)}</h3><pre>{html.escape(shown)}</pre>"
+
+
+_SECTIONS: dict[str, Callable[[Material], Iterator[str]]] = {
+    "Is the gain real?": _gain,
+    "Which hyperparameter matters?": _study,
+    "Other seeds": _seeds,
+    "Are they the right saddles?": _paths,
+    "Settings and versions": _settings,
+}
+"""The page from top to bottom, by title; a section of nothing is left out."""
 
 
 def sentence(text: str, *, is_red: bool = False) -> str:
@@ -177,9 +187,9 @@ def table(frame: pd.DataFrame) -> str:
     """A table; a cell that says that something fell is red."""
     if not len(frame):
         return "<p>None.</p>"
-    told = frame.to_html(index=False, border=0, na_rep="-")
-    told = told.replace("<td>FELL</td>", '<td class="red">FELL</td>')
-    return f'<div class="wide">{told}</div>'
+    shown = frame.to_html(index=False, border=0, na_rep="-")
+    shown = shown.replace("<td>FELL</td>", '<td class="red">FELL</td>')
+    return f'<div class="wide">{shown}</div>'
 
 
 def figure(draw: Callable[[], Figure | Axes]) -> str:

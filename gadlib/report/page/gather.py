@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 import optuna
 
-from gadlib.cluster.storage import without_password
+from gadlib.cluster.urls import without_password
 from gadlib.files.writing import write_bytes
-from gadlib.paths import intended
+from gadlib.paths.records import read_paths
 from gadlib.report.page.document import Material, page
 from gadlib.report.searches.screening import Screened, screened_in
 from gadlib.screening.records import Record, read_records
@@ -49,7 +49,7 @@ def gather(settings: ReportSettings, command: str) -> Material:
         InputError: when none of it can.
     """
     notes: list[str] = []
-    told: dict[str, Any] = {}
+    settings_of: dict[str, Any] = {}
 
     def read(name: str | None, reader: Callable[[str], T], otherwise: T) -> T:
         try:
@@ -59,7 +59,7 @@ def gather(settings: ReportSettings, command: str) -> Material:
             return otherwise
 
     def records(path: str) -> list[Record]:
-        told[path], found = read_records(path)
+        settings_of[path], found = read_records(path)
         return found
 
     studies = []
@@ -69,25 +69,22 @@ def gather(settings: ReportSettings, command: str) -> Material:
         except InputError as error:
             notes.append(str(error))
     for number, study in enumerate(studies, start=1):
-        told[f"study {number}: {study.study_name}"] = study.user_attrs
+        settings_of[f"study {number}: {study.study_name}"] = study.user_attrs
     folder = settings.validation
     files = [None if folder is None else str(Path(folder) / f"{n}.json") for n in _SIDES]
     default, tuned = (read(path, records, []) for path in files)
     screened = read(
         settings.screening if default else None,
-        lambda path: screened_in(path, _search_settings(told[str(files[0])])),
+        lambda path: _screened_for(default, path, settings_of[str(files[0])]),
         None,
     )
-    if screened and not {(r.name, r.formula) for r in default} & _known(screened):
-        notes.append(f"{settings.screening} is not used: it has none of the reactions validated")
-        screened = None
     material = Material(
         studies=studies,
         default=default if default and tuned else [],
         tuned=tuned if default and tuned else [],
         screened=screened,
-        paths=read(settings.paths, intended.read, []),
-        settings=told,
+        paths=read(settings.paths, read_paths, []),
+        settings=settings_of,
         command=command,
         notes=notes,
     )
@@ -110,8 +107,16 @@ def _search_settings(before: dict[str, Any]) -> SearchSettings:
     return SearchSettings.read(known)
 
 
-def _known(screened: Screened) -> frozenset[tuple[str, str]]:
-    return screened.easy | screened.difficult
+def _screened_for(validated: Sequence[Record], path: str, before: dict[str, Any]) -> Screened:
+    """What a screening says of the reactions that were validated with the settings `before`.
+
+    Raises:
+        InputError: when the file can't be used, or says nothing of any of them.
+    """
+    screened = screened_in(path, _search_settings(before))
+    if not {(r.name, r.formula) for r in validated} & (screened.easy | screened.difficult):
+        raise InputError(f"{path} is not used: it has none of the reactions validated")
+    return screened
 
 
 def open_study(url: str | None, name: str | None) -> optuna.Study:
@@ -134,8 +139,8 @@ def without_passwords(arguments: Sequence[str]) -> list[str]:
 
     def shown(text: str, is_url: bool) -> str:
         urls = urls_in(text)
-        told = (without_password(u) if is_url or "://" in u else without_secrets(u) for u in urls)
-        return ",".join(told)
+        parts = (without_password(u) if is_url or "://" in u else without_secrets(u) for u in urls)
+        return ",".join(parts)
 
     found, before = [], ""
     for argument in arguments:

@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gadlib.paths.endpoints import Verdict
-from gadlib.paths.intended import PathRecord
+from gadlib.paths.endpoints import Connection
+from gadlib.paths.records import PathRecord
 from gadlib.report.style import (
     BLACK,
     BLUE,
@@ -28,15 +28,15 @@ from gadlib.report.style import (
 NO_PATH = "No saddle was followed: there is no strict one among the records."
 
 _COLOURS = {
-    Verdict.INTENDED: GREEN,
-    Verdict.HALF: ORANGE,
-    Verdict.UNINTENDED: VERMILLION,
-    Verdict.NO_REACTION: GREY,
-    Verdict.FAILED: BLACK,
+    Connection.INTENDED: GREEN,
+    Connection.HALF: ORANGE,
+    Connection.UNINTENDED: VERMILLION,
+    Connection.NO_REACTION: GREY,
+    Connection.FAILED: BLACK,
 }
 
 
-class Intents(NamedTuple):
+class Connections(NamedTuple):
     """How many saddles got each verdict, and barriers beside those of the references.
 
     Attributes:
@@ -50,24 +50,24 @@ class Intents(NamedTuple):
     names: tuple[str, ...]
 
 
-def collect_intents(paths: Sequence[PathRecord]) -> Intents:
+def collect_connections(paths: Sequence[PathRecord]) -> Connections:
     """The verdicts and barriers of saddles that were followed."""
-    counts = {str(v): sum(p.verdict == v for p in paths) for v in Verdict}
+    counts = {str(v): sum(p.verdict == v for p in paths) for v in Connection}
     both = [
         (p.name, p.reference_barrier, p.barrier)
         for p in paths
-        if p.verdict == Verdict.INTENDED and None not in (p.reference_barrier, p.barrier)
+        if p.verdict == Connection.INTENDED and None not in (p.reference_barrier, p.barrier)
     ]
     barriers = np.array([row[1:] for row in both], dtype=float).reshape(-1, 2)
-    return Intents(counts, barriers, tuple(row[0] for row in both))
+    return Connections(counts, barriers, tuple(row[0] for row in both))
 
 
 def verdict_sentence(paths: Sequence[PathRecord]) -> str:
     """The verdicts counted, in a sentence."""
     if not paths:
         return NO_PATH
-    told = [f"{n} {verdict}" for verdict, n in collect_intents(paths).counts.items() if n]
-    return f"Of {len(paths)} saddles followed: {', '.join(told)}."
+    counted = [f"{n} {verdict}" for verdict, n in collect_connections(paths).counts.items() if n]
+    return f"Of {len(paths)} saddles followed: {', '.join(counted)}."
 
 
 def paths_table(paths: Sequence[PathRecord]) -> pd.DataFrame:
@@ -99,24 +99,24 @@ def draw_verdicts(paths: Sequence[PathRecord]) -> Figure:
     """Left: saddles by verdict; right: barriers of the intended ones against the references'."""
     figure, axes = panels(1, 2, width=9.0)
     left, right = axes[0]
-    intents = collect_intents(paths)
+    connections = collect_connections(paths)
     if not paths:
         say(left, NO_PATH)
         say(right, "")
         return figure
-    names = list(intents.counts)
-    colours = [_COLOURS[Verdict(name)] for name in names]
-    bars = left.barh(names, list(intents.counts.values()), color=colours)
+    names = list(connections.counts)
+    colours = [_COLOURS[Connection(name)] for name in names]
+    bars = left.barh(names, list(connections.counts.values()), color=colours)
     left.bar_label(bars, padding=2, fontsize=8)
     left.invert_yaxis()
     left.margins(x=0.1)
     left.set(xlabel="saddles", title=f"{len(paths)} saddles followed both ways")
-    if not len(intents.barriers):
+    if not len(connections.barriers):
         say(right, "No saddle joins the reactant and the product.")
         return figure
-    ends = np.array([intents.barriers.min(), intents.barriers.max()])
+    ends = np.array([connections.barriers.min(), connections.barriers.max()])
     right.plot(ends, ends, color=GREY, linewidth=1, label="equal")
-    right.scatter(*intents.barriers.T, s=18, color=BLUE, label="intended saddle")
+    right.scatter(*connections.barriers.T, s=18, color=BLUE, label="intended saddle")
     right.set(xlabel="barrier of the reference (eV)", ylabel="barrier found (eV)")
     right.legend(loc="upper left", **LEGEND)
     return figure
@@ -128,7 +128,7 @@ def draw_profile(path: PathRecord, *, ax: Axes | None = None) -> Axes:
     if not path.travelled:
         return say(ax, f"{path.name}: {path.message}")
     energies = np.array(path.energies) - path.energies[0]
-    ax.plot(path.travelled, energies, color=_COLOURS[Verdict(path.verdict)], marker=".")
+    ax.plot(path.travelled, energies, color=_COLOURS[Connection(path.verdict)], marker=".")
     top = int(np.argmin(np.abs(path.travelled)))
     ax.plot(path.travelled[top], energies[top], "o", color=BLACK, markersize=5)
     known = (path.reference_barrier, path.reference_reaction_energy)
@@ -144,7 +144,7 @@ def draw_profile(path: PathRecord, *, ax: Axes | None = None) -> Axes:
 
 def draw_profiles_of(paths: Sequence[PathRecord], *, n_most: int = 6) -> Figure:
     """The profiles of the first saddles, unintended ones before intended."""
-    shown = sorted(paths, key=lambda p: p.verdict == Verdict.INTENDED)[:n_most]
+    shown = sorted(paths, key=lambda p: p.verdict == Connection.INTENDED)[:n_most]
     n_rows = max(1, -(-len(shown) // 3))
     figure, axes = panels(n_rows, 3, width=10.0, height=2.9 * n_rows)
     if not shown:

@@ -14,9 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from gadlib.report.style import BLUE, LEGEND, VERMILLION, axes_or_new, panels, say, wrapped
+from gadlib.report.searches.tries import count_given_up, tries_sentence
+from gadlib.report.style import BLUE, LEGEND, ORANGE, VERMILLION, axes_or_new, panels, say, wrapped
 from gadlib.screening.records import Record, read_records
-from gadlib.screening.screen import difficult, difficulty
+from gadlib.screening.screen import difficulty, select_difficult
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import ScreenSettings, SearchSettings
 
@@ -42,7 +43,7 @@ class Screened(NamedTuple):
 
 def collect_screened(records: Sequence[Record], settings: ScreenSettings) -> Screened:
     """What these records of a screening say."""
-    hard = {id(record) for record in difficult(records, settings)}
+    hard = {id(record) for record in select_difficult(records, settings)}
     return Screened(
         difficult=frozenset((r.name, r.formula) for r in records if id(r) in hard),
         easy=frozenset((r.name, r.formula) for r in records if id(r) not in hard),
@@ -61,8 +62,8 @@ def screened_in(path: str | Path, like: SearchSettings) -> Screened:
     asked = ("calculator", *like.calculator_options(), *_SAME)
     now = {name: getattr(like, name) for name in asked} | {"hyperparameters": {}}
     if differing := [n for n in now if n in before and before[n] != now[n]]:
-        told = "; ".join(f"{n} was {before[n]!r}, now {now[n]!r}" for n in differing)
-        raise InputError(f"{path} says nothing of what is easy here, as it was screened: {told}")
+        changes = "; ".join(f"{n} was {before[n]!r}, now {now[n]!r}" for n in differing)
+        raise InputError(f"{path} says nothing of what is easy here, as it was screened: {changes}")
     known = {n: before[n] for n in ScreenSettings.model_fields if n in before}
     return collect_screened(records, ScreenSettings.read(known))
 
@@ -81,7 +82,7 @@ def read_screened(path: str | None, like: SearchSettings) -> Screened | None:
 
 def difficulty_table(records: Sequence[Record], settings: ScreenSettings) -> pd.DataFrame:
     """One row per reaction, hardest first; `difficult` marks those that the settings keep."""
-    kept = {id(record) for record in difficult(records, settings)}
+    kept = {id(record) for record in select_difficult(records, settings)}
     ordered = sorted(records, key=lambda record: -difficulty(record))
     rows = [
         {
@@ -143,11 +144,14 @@ class Endings(NamedTuple):
         is_success: whether a sentence is that of searches that converged.
         orders: searches that did not converge, by the order of the point where they stood; None
             where nothing could be computed.
+        given_up: tries that were followed by another, by why they ended; of a solver that makes
+            tries.
     """
 
     messages: dict[str, int]
     is_success: tuple[bool, ...]
     orders: dict[int | None, int]
+    given_up: dict[str, int]
 
 
 def collect_endings(records: Sequence[Record]) -> Endings:
@@ -158,41 +162,60 @@ def collect_endings(records: Sequence[Record]) -> Endings:
         {message: n for (message, _), n in counts},
         tuple(converged for (_, converged), _ in counts),
         dict(sorted(orders.items(), key=lambda item: (item[0] is None, item[0] or 0))),
+        count_given_up(records),
     )
 
 
 def draw_endings(endings: Endings) -> Figure:
-    """Left: how many searches ended in which way; right: the orders at which they failed."""
-    figure, axes = panels(1, 2, width=9.0, height=2.6, gridspec_kw={"width_ratios": [3, 2]})
-    left, right = axes[0]
+    """How searches ended, at which orders they failed, and, where there are any, why tries did."""
+    n_panels = 3 if endings.given_up else 2
+    widths = {"width_ratios": [3, 2, 2][:n_panels]}
+    figure, axes = panels(1, n_panels, width=3.5 + 2.8 * n_panels, height=2.6, gridspec_kw=widths)
+    left, middle = axes[0, :2]
     if not endings.messages:
         say(left, NO_RECORD)
-    else:
-        labels = [textwrap.fill(textwrap.shorten(m, 120), 34) for m in endings.messages]
-        colours = [BLUE if success else VERMILLION for success in endings.is_success]
-        bars = left.barh(range(len(labels)), list(endings.messages.values()), color=colours)
-        left.bar_label(bars, padding=3, fontsize=8)
-        left.set_yticks(range(len(labels)), labels)
-        left.invert_yaxis()
-        left.margins(x=0.12)
-        left.xaxis.set_major_locator(MaxNLocator(integer=True))
-        left.set(xlabel="searches", title="How the searches ended")
-    if not endings.orders:
-        say(right, "Every search converged." if endings.messages else NO_RECORD)
+        say(middle, NO_RECORD)
         return figure
-    names = ["unknown" if order is None else str(order) for order in endings.orders]
-    bars = right.bar(range(len(names)), list(endings.orders.values()), color=VERMILLION)
-    right.set_xticks(range(len(names)), names)
-    right.bar_label(bars, padding=2, fontsize=8)
-    right.margins(y=0.15)
-    right.yaxis.set_major_locator(MaxNLocator(integer=True))
-    right.set(xlabel="negative eigenvalues at the last point", ylabel="searches")
-    right.set_title("Where the others stood")
+    colours = [BLUE if success else VERMILLION for success in endings.is_success]
+    labels = [textwrap.fill(textwrap.shorten(m, 120), 34) for m in endings.messages]
+    _draw_counts(left, labels, [*endings.messages.values()], colours)
+    left.set(xlabel="searches", title="How the searches ended")
+    _draw_orders(middle, endings.orders)
+    if endings.given_up:
+        counts = [*endings.given_up.values()]
+        _draw_counts(axes[0, 2], [*endings.given_up], counts, [ORANGE] * len(counts))
+        axes[0, 2].set(xlabel="tries", title="Why tries were given up")
     return figure
 
 
+def _draw_counts(
+    ax: Axes, labels: Sequence[str], counts: Sequence[int], colours: Sequence[str]
+) -> None:
+    bars = ax.barh(range(len(labels)), counts, color=colours)
+    ax.bar_label(bars, padding=3, fontsize=8)
+    ax.set_yticks(range(len(labels)), labels)
+    ax.invert_yaxis()
+    ax.margins(x=0.12)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _draw_orders(ax: Axes, orders: dict[int | None, int]) -> None:
+    if not orders:
+        say(ax, "Every search converged.")
+        return
+    names = ["unknown" if order is None else str(order) for order in orders]
+    bars = ax.bar(range(len(names)), [*orders.values()], color=VERMILLION)
+    ax.set_xticks(range(len(names)), names)
+    ax.bar_label(bars, padding=2, fontsize=8)
+    ax.margins(y=0.15)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set(xlabel="negative eigenvalues at the last point", ylabel="searches")
+    ax.set_title("Where the others stood")
+
+
 def failure_table(records: Sequence[Record]) -> pd.DataFrame:
-    """One row per search that did not converge, with the sentence that says why."""
+    """One row per search that did not converge: the sentence that says why, and what it tried."""
+    has_tries = any(record.tries for record in records)
     rows = [
         {
             "reaction": r.name,
@@ -202,6 +225,7 @@ def failure_table(records: Sequence[Record]) -> pd.DataFrame:
             "fmax (eV/Å)": None if r.fmax is None else round(r.fmax, 3),
             "escapes": r.escapes,
             "message": r.message,
+            **({"tries": tries_sentence(r)} if has_tries else {}),
         }
         for r in records
         if not r.converged

@@ -55,8 +55,8 @@ class Fanova(FanovaImportanceEvaluator):
         scores = np.array([t.values[0] for t in trials])
         self._forest.fit(values, scores)
         ends = np.array([(space[name].low, space[name].high) for name in varied], dtype=float)
-        told = [_shares(leaves(tree.tree_, ends), ends) for tree in self._forest.estimators_]
-        if not (found := [shares for shares in told if shares is not None]):
+        by_tree = [_shares(leaves(tree.tree_, ends), ends) for tree in self._forest.estimators_]
+        if not (found := [shares for shares in by_tree if shares is not None]):
             raise ValueError("the score does not vary")
         shares = dict.fromkeys(space, 0.0) | dict(zip(varied, np.mean(found, 0), strict=True))
         return dict(sorted(shares.items(), key=lambda item: -item[1]))

@@ -25,7 +25,8 @@ from gadlib.report.style import (
     panels,
     say,
 )
-from gadlib.report.tuning.study import Importances, Range, Trials
+from gadlib.report.tuning.importances import Importances
+from gadlib.report.tuning.study import Range, Trials
 
 _COLOURS = "cividis"  # readable without colour vision
 

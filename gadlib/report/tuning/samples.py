@@ -41,17 +41,17 @@ class Samples(NamedTuple):
 
 def collect_samples(study: optuna.Study) -> Samples:
     """The samples of a study's completed trials; none where they were not kept, as in others'."""
-    told = [
+    completed = [
         t
         for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if t.values is not None and len(t.values) == 1 and _kept(t.user_attrs.get("samples"))
     ]
-    told.sort(key=lambda t: t.values[0] if t.values else -math.inf)
-    names = list(dict.fromkeys(s["name"] for t in told for s in t.user_attrs["samples"]))
-    solved = np.full((len(names), len(told)), np.nan)
+    completed.sort(key=lambda t: t.values[0] if t.values else -math.inf)
+    names = list(dict.fromkeys(s["name"] for t in completed for s in t.user_attrs["samples"]))
+    solved = np.full((len(names), len(completed)), np.nan)
     steps = np.full_like(solved, np.nan)
     place = {name: i for i, name in enumerate(names)}
-    for column, trial in enumerate(told):
+    for column, trial in enumerate(completed):
         for sample in trial.user_attrs["samples"]:
             solved[place[sample["name"]], column] = float(bool(sample["converged"]))
             steps[place[sample["name"]], column] = float(sample.get("steps") or 0)
@@ -61,7 +61,7 @@ def collect_samples(study: optuna.Study) -> Samples:
     worked = _worked(study)
     return Samples(
         names=tuple(names[i] for i in order),
-        trials=np.array([t.number for t in told], dtype=int),
+        trials=np.array([t.number for t in completed], dtype=int),
         solved=solved[order],
         steps=steps[order],
         never=tuple(names[i] for i in order if rates[i] == 0),
@@ -71,10 +71,10 @@ def collect_samples(study: optuna.Study) -> Samples:
 
 def _worked(study: optuna.Study) -> dict[str, float]:
     """By its name whether the screening of the study solved a reaction."""
-    told = study.user_attrs.get("screening")
-    if told is None or not _kept(told):
+    screened = study.user_attrs.get("screening")
+    if screened is None or not _kept(screened):
         return {}
-    return {s["name"]: float(bool(s["converged"])) for s in told}
+    return {s["name"]: float(bool(s["converged"])) for s in screened}
 
 
 def _kept(samples: object) -> bool:
@@ -105,10 +105,10 @@ def kept_sentence(samples: Samples) -> str:
     if not len(rows):
         return _none_worked(samples)
     best, number = int(np.nansum(rows[:, -1])), samples.trials[-1]
-    told = f"the best trial ({number}) solves {best}"
+    sentence = f"the best trial ({number}) solves {best}"
     if len(defaults := rows[:, samples.trials == 0].T) and number:
-        told += f", trial 0 with the defaults {int(np.nansum(defaults[0]))}"
-    return f"Of the {len(rows)} samples that converged in the screening {told}."
+        sentence += f", trial 0 with the defaults {int(np.nansum(defaults[0]))}"
+    return f"Of the {len(rows)} samples that converged in the screening {sentence}."
 
 
 def _none_worked(samples: Samples) -> str:

@@ -1,12 +1,11 @@
 """How far a study's numbers may be trusted: importances resampled, and other seeds beside it.
 
-References: Efron, Ann. Stat. 7, 1 (1979) (the bootstrap); Spearman, Am. J. Psychol. 15, 72 (1904).
+References: as in `statistics`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,18 +14,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial, TrialState
-from scipy.stats import rankdata
 
+from gadlib.report.statistics import rank_agreement, resamples, spread
 from gadlib.report.style import BLUE, LEGEND, ORANGE, SKY, VERMILLION, axes_or_new, panels, say
-from gadlib.report.tuning.study import (
-    Importances,
-    Trials,
-    collect_importances,
-    collect_trials,
-    empty_study,
-)
-
-_COLOURS = {"PED-ANOVA": BLUE, "fANOVA": ORANGE}
+from gadlib.report.tuning.importances import METHOD_COLOURS, Importances, collect_importances
+from gadlib.report.tuning.study import Trials, collect_trials, empty_study
 
 
 class Stability(NamedTuple):
@@ -66,16 +58,15 @@ def collect_stability(
     if not own.names:
         return Stability((), {}, f"No importances can be told from this study. {own.reason}")
     completed = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    generator = np.random.default_rng(seed)
+    n = len(completed)
+    draws = resamples(n, n_drawn=min(n, max_trials), n_resamples=n_resamples, seed=seed)
     found: dict[str, list[tuple[float, ...]]] = {method: [] for method in own.shares}
-    for _ in range(n_resamples):
-        n = min(len(completed), max_trials)
-        drawn = generator.integers(len(completed), size=n)
+    for drawn in draws:
         again = _Drawn([completed[i] for i in drawn])
-        told = collect_importances(again, n_trees=n_trees)
-        place = {name: i for i, name in enumerate(told.names)}
+        drawn_again = collect_importances(again, n_trees=n_trees)
+        place = {name: i for i, name in enumerate(drawn_again.names)}
         if set(place) == set(own.names):
-            for method, shares in told.shares.items():
+            for method, shares in drawn_again.shares.items():
                 if method in found:
                     found[method].append(tuple(shares[place[name]] for name in own.names))
     kept = {method: np.array(rows) for method, rows in found.items() if rows}
@@ -105,11 +96,9 @@ def draw_stability(stability: Stability, *, ax: Axes | None = None) -> Axes:
         return say(ax, stability.reason)
     places = np.arange(len(stability.names))
     for shift, (method, shares) in zip((-0.15, 0.15), stability.shares.items(), strict=False):
-        low, middle, high = np.quantile(shares, (0.05, 0.5, 0.95), axis=0)
-        spread = np.stack([middle - low, high - middle])
-        ax.errorbar(
-            middle, places + shift, xerr=spread, fmt="o", color=_COLOURS[method], label=method
-        )
+        low, middle, high = spread(shares)
+        error, colour = np.stack([middle - low, high - middle]), METHOD_COLOURS[method]
+        ax.errorbar(middle, places + shift, xerr=error, fmt="o", color=colour, label=method)
     ax.set_yticks(places, stability.names)
     ax.invert_yaxis()
     n = len(next(iter(stability.shares.values())))
@@ -124,7 +113,7 @@ class Seeds(NamedTuple):
 
     Attributes:
         trials: of each study that has a completed trial.
-        importances: S studies by P hyperparameters, PED-ANOVA shares; NaN where not told.
+        importances: S studies by P hyperparameters, PED-ANOVA shares; NaN where unknown.
         names: of the hyperparameters that all have.
         positions: S by P, where the best value lies in its range, 0 to 1.
         agreement: mean rank correlation of the importances between studies; NaN for fewer than
@@ -148,19 +137,15 @@ def collect_seeds(studies: Sequence[optuna.Study]) -> Seeds:
     positions = np.full_like(shares, np.nan)
     for row, ((study, trials), own) in enumerate(zip(pairs, ranges, strict=True)):
         importances = collect_importances(study)
-        told = dict(zip(importances.names, importances.shares.get("PED-ANOVA", ()), strict=False))
+        own_shares = dict(
+            zip(importances.names, importances.shares.get("PED-ANOVA", ()), strict=False)
+        )
         columns = [r.name for r in trials.ranges]
         for column, name in enumerate(names):
-            shares[row, column] = told.get(name, np.nan)
+            shares[row, column] = own_shares.get(name, np.nan)
             best = trials.values[trials.best, columns.index(name)]
             positions[row, column] = float(own[name].position(best))
-    return Seeds(tuple(t for _, t in pairs), shares, names, positions, _agreement(shares))
-
-
-def _agreement(shares: np.ndarray) -> float:
-    told = [row for row in shares if len(row) > 1 and np.isfinite(row).all() and np.ptp(row) > 0]
-    found = [float(np.corrcoef(rankdata(a), rankdata(b))[0, 1]) for a, b in combinations(told, 2)]
-    return float(np.mean(found)) if found else float("nan")
+    return Seeds(tuple(t for _, t in pairs), shares, names, positions, rank_agreement(shares))
 
 
 def seeds_table(seeds: Seeds) -> pd.DataFrame:
@@ -209,6 +194,8 @@ def draw_seeds(seeds: Seeds) -> Figure:
     right.set_yticks(range(len(seeds.names)), seeds.names)
     right.invert_yaxis()
     right.set(xlim=(-0.03, 1.03), xlabel="best value's place in its range, low end to high end")
-    told = "" if np.isnan(seeds.agreement) else f"; importances agree to ρ = {seeds.agreement:.2f}"
-    figure.suptitle(f"{len(seeds.trials)} studies{told}", fontsize=10)
+    agreement = (
+        "" if np.isnan(seeds.agreement) else f"; importances agree to ρ = {seeds.agreement:.2f}"
+    )
+    figure.suptitle(f"{len(seeds.trials)} studies{agreement}", fontsize=10)
     return figure

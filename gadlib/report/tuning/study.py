@@ -1,9 +1,8 @@
-"""A study: how the score rose, which hyperparameters matter, where the best values lie."""
+"""A study: how the score rose, and where the best values lie in their ranges."""
 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -14,13 +13,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from optuna.distributions import FloatDistribution, IntDistribution
-from optuna.exceptions import ExperimentalWarning
-from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState
 
 from gadlib.cluster.retries import StorageLostError
-from gadlib.report.style import BLUE, GREY, LEGEND, ORANGE, SKY, axes_or_new, panels, say, wrapped
-from gadlib.report.tuning.anova import Fanova
+from gadlib.report.style import BLUE, GREY, LEGEND, SKY, axes_or_new, panels, say, wrapped
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
 from gadlib.tuning.study import load
@@ -28,7 +24,7 @@ from gadlib.tuning.study import load
 EDGE = 0.05
 """A best value within this fraction of the range from an end lies at the edge."""
 
-_KNOBS = {knob.name: knob for kind in SOLVERS.values() for knob in kind.knobs()}
+_DECLARED = {each.name: each for kind in SOLVERS.values() for each in kind.tunable()}
 
 
 class Range(NamedTuple):
@@ -42,7 +38,7 @@ class Range(NamedTuple):
     @property
     def label(self) -> str:
         """The name, with the unit where there is one."""
-        unit = _KNOBS[self.name].unit if self.name in _KNOBS else ""
+        unit = _DECLARED[self.name].unit if self.name in _DECLARED else ""
         unit = unit.replace("^2", "²").replace("A", "Å")
         return f"{self.name} ({unit})" if unit else self.name
 
@@ -164,7 +160,7 @@ def draw_history(trials: Trials, *, ax: Axes | None = None) -> Axes:
 
 
 def live_history() -> Callable[[optuna.Study], None]:
-    """A function of a study that redraws its history in place; for `hpo.tune(on_trial=...)`."""
+    """A function of a study that redraws its history in place, for `on_trial` of `gadlib.tune`."""
     from IPython.display import display
 
     handle = display("no trial has completed yet", display_id=True)
@@ -179,85 +175,17 @@ def live_history() -> Callable[[optuna.Study], None]:
     return redraw
 
 
-class Importances(NamedTuple):
-    """The share of each hyperparameter in the variation of the score.
-
-    Attributes:
-        names: of the hyperparameters, the most important (PED-ANOVA) first.
-        shares: by the name of the method, in the order of `names`.
-        reason: why a method could not say, in a sentence.
-    """
-
-    names: tuple[str, ...]
-    shares: dict[str, tuple[float, ...]]
-    reason: str
-
-
-def collect_importances(study: optuna.Study, *, n_trees: int = 64) -> Importances:
-    """Importances by PED-ANOVA (Watanabe et al., IJCAI 2023, 4389), and by fANOVA where it can.
-
-    Args:
-        study: with one objective.
-        n_trees: of fANOVA's forest, whose time is proportional to them.
-    """
-    if len(study.directions) > 1:
-        return Importances((), {}, "The study has several objectives.")
-    if len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < 2:
-        return Importances((), {}, "It has fewer than two completed trials.")
-    methods = {
-        "PED-ANOVA": PedAnovaImportanceEvaluator,
-        "fANOVA": lambda: Fanova(n_trees=n_trees, seed=0),
-    }
-    found, reasons = {}, []
-    for method, evaluator in methods.items():
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ExperimentalWarning)
-                # Equal shares say nothing: too few trials, or all of them alike.
-                warnings.filterwarnings("error", ".*will be equal.*", UserWarning)
-                found[method] = optuna.importance.get_param_importances(
-                    study, evaluator=evaluator()
-                )
-        except (UserWarning, ValueError, RuntimeError, ImportError) as error:
-            reasons.append(f"{method}: {str(error).splitlines()[0]}")
-    found = {method: shares for method, shares in found.items() if shares}
-    names = tuple(next(iter(found.values()))) if found else ()
-    return Importances(
-        names,
-        {method: tuple(float(shares[n]) for n in names) for method, shares in found.items()},
-        " ".join(reasons),
-    )
-
-
-def draw_importances(importances: Importances, *, ax: Axes | None = None) -> Axes:
-    """Bars of the shares, most important on top."""
-    ax = axes_or_new(ax, height=3.8)
-    if not importances.names:
-        return say(ax, f"No importances can be told from this study. {importances.reason}")
-    places = np.arange(len(importances.names))
-    height = 0.8 / len(importances.shares)
-    colours = {"PED-ANOVA": BLUE, "fANOVA": ORANGE}
-    for i, (method, shares) in enumerate(importances.shares.items()):
-        shift = (i - (len(importances.shares) - 1) / 2) * height
-        ax.barh(places + shift, shares, height, label=method, color=colours[method])
-    ax.set_yticks(places, importances.names)
-    ax.invert_yaxis()
-    ax.set(xlabel="share of the score's variation", title="Importance of the hyperparameters")
-    ax.legend(loc="lower right", **LEGEND)
-    return ax
-
-
 def best_sentence(trials: Trials) -> str:
     """The best trial, its score and that of the defaults, in a sentence."""
     if trials.best is None:
         return trials.nothing_yet
     score = trials.scores[trials.best]
-    told = f"best trial {trials.numbers[trials.best]}: score {score:.4f}"
+    sentence = f"best trial {trials.numbers[trials.best]}: score {score:.4f}"
     if score <= 0:  # a single sample that converges is worth more than all steps cost
-        return f"{told}; no trial converged on any sample, and each sample's record says why"
+        return f"{sentence}; no trial converged on any sample, and each sample's record says why"
     if trials.default is None:
-        return told
-    return f"{told}, defaults: {trials.scores[trials.default]:.4f}"
+        return sentence
+    return f"{sentence}, defaults: {trials.scores[trials.default]:.4f}"
 
 
 def best_table(trials: Trials) -> pd.DataFrame:
@@ -306,8 +234,8 @@ def suggested_range(r: Range, position: float) -> str:
         half = 0.5 * (r.high - r.low)
         low = max(r.low - half, 0.0) if r.low >= 0 else r.low - half
         low, high = (low, r.high) if is_low else (r.low, r.high + half)
-    if r.name in _KNOBS:
-        low, high = max(low, _KNOBS[r.name].least), min(high, _KNOBS[r.name].most)
+    if r.name in _DECLARED:
+        low, high = max(low, _DECLARED[r.name].least), min(high, _DECLARED[r.name].most)
     if low >= r.low and high <= r.high:
         return ""
     return f"{low:.3g} .. {high:.3g}"

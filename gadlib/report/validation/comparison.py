@@ -1,40 +1,22 @@
 """Default against tuned values from the same starts: rates, intervals, a paired test, a verdict.
 
-References: Wilson, J. Am. Stat. Assoc. 22, 209 (1927); McNemar, Psychometrika 12, 153 (1947), here
-in its exact binomial form.
+References: as in `statistics`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy.stats import binomtest
 
+from gadlib.report.statistics import SIGNIFICANT, Rate, error_bars, mcnemar
 from gadlib.report.style import BLUE, GREY, LEGEND, ORANGE, VERMILLION, panels, say
 from gadlib.screening.records import Record
 from gadlib.settings.reading import InputError
 from gadlib.solver.criteria import CRITERIA
-
-SIGNIFICANT = 0.05
-
-
-class Rate(NamedTuple):
-    """How many of n searches succeeded, the 95 % Wilson interval of the rate, their mean steps."""
-
-    n: int
-    n_success: int
-    low: float
-    high: float
-    mean_steps: float | None
-
-    @property
-    def rate(self) -> float:
-        """The fraction that succeeded."""
-        return self.n_success / self.n
 
 
 class Paired(NamedTuple):
@@ -43,16 +25,22 @@ class Paired(NamedTuple):
     Attributes:
         criterion: `index1`, `strict`, `bound`, or `converged`, the one that ended the searches.
         default, tuned: each side by itself.
+        default_steps, tuned_steps: mean steps of the searches that succeeded; None without any.
         gained, lost: reactions where only the tuned, only the default search succeeded.
-        p: that a split of `gained + lost` at least as uneven is chance (exact McNemar test).
     """
 
     criterion: str
     default: Rate
     tuned: Rate
+    default_steps: float | None
+    tuned_steps: float | None
     gained: int
     lost: int
-    p: float
+
+    @property
+    def p(self) -> float:
+        """How likely a split of `gained + lost` at least as uneven is by chance."""
+        return mcnemar(self.gained, self.lost)
 
 
 class Comparison(NamedTuple):
@@ -110,30 +98,26 @@ def _pairs(default: Sequence[Record], tuned: Sequence[Record]) -> list[tuple[Rec
     return [(record, sides[1][key]) for key, record in sides[0].items()]
 
 
+def _is_met(record: Record, criterion: str) -> bool:
+    return record.converged if criterion == "converged" else record.meets(criterion)
+
+
 def _paired(criterion: str, pairs: Sequence[tuple[Record, Record]]) -> Paired:
-    success = np.array([[bool(getattr(r, criterion)) for r in pair] for pair in pairs])
+    success = np.array([[_is_met(r, criterion) for r in pair] for pair in pairs])
     steps = np.array([[r.steps for r in pair] for pair in pairs])
-    gained = int((success[:, 1] & ~success[:, 0]).sum())
-    lost = int((success[:, 0] & ~success[:, 1]).sum())
-    default, tuned = (_rate(success[:, side], steps[:, side]) for side in (0, 1))
-    return Paired(criterion, default, tuned, gained, lost, mcnemar(gained, lost))
+    default, tuned = success.T
+    return Paired(
+        criterion,
+        Rate.of(default),
+        Rate.of(tuned),
+        *(_mean(steps[is_success, side]) for side, is_success in enumerate((default, tuned))),
+        gained=int((tuned & ~default).sum()),
+        lost=int((default & ~tuned).sum()),
+    )
 
 
-def _rate(success: np.ndarray, steps: np.ndarray) -> Rate:
-    n, k = len(success), int(success.sum())
-    low, high = wilson(k, n)
-    return Rate(n, k, low, high, float(steps[success].mean()) if k else None)
-
-
-def wilson(n_success: int, n: int) -> tuple[float, float]:
-    """The 95 % Wilson interval of a rate."""
-    interval = binomtest(n_success, n).proportion_ci(method="wilson")
-    return float(interval.low), float(interval.high)
-
-
-def mcnemar(gained: int, lost: int) -> float:
-    """The two-sided p value of the exact McNemar test; 1 where no pair is discordant."""
-    return float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
+def _mean(steps: np.ndarray) -> float | None:
+    return float(steps.mean()) if len(steps) else None
 
 
 def _verdict(converged: Paired, steps: np.ndarray) -> str:
@@ -167,12 +151,15 @@ def comparison_table(comparison: Comparison) -> pd.DataFrame:
 
 def _table_row(paired: Paired) -> dict[str, object]:
     row: dict[str, object] = {"criterion": paired.criterion, "n": paired.default.n}
-    for side, rate in (("default", paired.default), ("tuned", paired.tuned)):
-        row[side] = f"{rate.n_success} ({rate.rate:.0%})"
-        row[f"{side} 95 %"] = f"{rate.low:.0%} - {rate.high:.0%}"
+    for side in ("default", "tuned"):
+        rate: Rate = getattr(paired, side)
+        low, high = rate.interval
+        row[side] = f"{rate.n_success} ({rate.fraction:.0%})"
+        row[f"{side} 95 %"] = f"{low:.0%} - {high:.0%}"
     row |= {"gained": paired.gained, "lost": paired.lost, "McNemar p": float(f"{paired.p:.2g}")}
-    for side, rate in (("default", paired.default), ("tuned", paired.tuned)):
-        row[f"{side} steps"] = "-" if rate.mean_steps is None else f"{rate.mean_steps:.1f}"
+    for side in ("default", "tuned"):
+        steps: float | None = getattr(paired, f"{side}_steps")
+        row[f"{side} steps"] = "-" if steps is None else f"{steps:.1f}"
     return row
 
 
@@ -182,10 +169,9 @@ def draw_comparison(comparison: Comparison) -> Figure:
     left, right = axes[0]
     for shift, side, colour in ((-0.2, "default", GREY), (0.2, "tuned", BLUE)):
         rates = [getattr(paired, side) for paired in comparison.criteria]
-        heights = np.array([r.rate for r in rates])
-        error = np.abs(np.array([[r.low for r in rates], [r.high for r in rates]]) - heights)
+        bars: Any = {"yerr": error_bars(rates), "capsize": 3, "ecolor": "black"}
         x = np.arange(len(rates)) + shift
-        left.bar(x, heights, 0.38, yerr=error, color=colour, label=side, capsize=3, ecolor="black")
+        left.bar(x, [rate.fraction for rate in rates], 0.38, color=colour, label=side, **bars)
     left.set_xticks(range(len(comparison.criteria)), [p.criterion for p in comparison.criteria])
     left.set(ylim=(0, 1.18), yticks=np.linspace(0, 1, 6), ylabel="fraction of the searches")
     left.set_title(f"{comparison.converged.default.n} reactions, 95 % Wilson intervals")

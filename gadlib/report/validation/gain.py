@@ -3,7 +3,7 @@
 A reaction is difficult or easy where a screening says so, never by the searches that are compared:
 what the default side solves could only fall.
 
-References: as in `comparison`.
+References: as in `statistics`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from gadlib.report.benchmarks.solvers import rate_text
 from gadlib.report.searches.screening import Screened
+from gadlib.report.statistics import error_bars
 from gadlib.report.style import BLUE, GREY, LEGEND, VERMILLION, panels, say
 from gadlib.report.validation.comparison import Comparison, Paired, collect_comparison
 from gadlib.screening.records import Record, gradients_of
@@ -58,7 +58,7 @@ def collect_gain(
     Args:
         default: the records with the default values.
         tuned: the records with the tuned ones.
-        screened: what a screening says of them; without it no group but `overall` is told.
+        screened: what a screening says of them; without it there is no group but `overall`.
 
     Raises:
         InputError: when a starting point is on one side only or twice, or there is none.
@@ -93,14 +93,14 @@ def _key(record: Record) -> tuple[str, str, int | None]:
 def _sentence(easy: Paired | None, default: Sequence[Record], screened: Screened | None) -> str:
     if screened is None:
         return "No screening of these reactions says which are easy, so nothing is said of those."
-    told = _limits(default, screened)
+    limits = _limits(default, screened)
     if easy is None:
-        return f"No reaction is easy by the screening, so nothing can be said of those{told}."
+        return f"No reaction is easy by the screening, so nothing can be said of those{limits}."
     before, after = easy.default.n_success, easy.tuned.n_success
     counts = f"{after} of {easy.tuned.n} converge with the tuned values, {before} with the defaults"
     if after < before:
-        return f"EASY REACTIONS FELL: {counts}, exact McNemar p = {easy.p:.2g}{told}."
-    return f"The easy reactions did not fall: {counts}{told}."
+        return f"EASY REACTIONS FELL: {counts}, exact McNemar p = {easy.p:.2g}{limits}."
+    return f"The easy reactions did not fall: {counts}{limits}."
 
 
 def _limits(default: Sequence[Record], screened: Screened) -> str:
@@ -112,12 +112,12 @@ def _limits(default: Sequence[Record], screened: Screened) -> str:
         for r in default
         if (r.name, r.formula) in screened.easy
     )
-    told = ""
+    limits = ""
     if n_unknown:
-        told += f"; {n_unknown} of all {len(default)} were not screened and are in neither group"
+        limits += f"; {n_unknown} of all {len(default)} were not screened and are in neither group"
     if n_same:
-        told += f"; {n_same} were screened from the same start, which favours the defaults"
-    return told
+        limits += f"; {n_same} were screened from the same start, which favours the defaults"
+    return limits
 
 
 def _change(default: Record, tuned: Record) -> dict[str, object]:
@@ -140,8 +140,8 @@ def gain_table(gain: Gain) -> pd.DataFrame:
             {
                 "reactions": name,
                 "n": paired.default.n,
-                "default": rate_text(paired.default.n_success, paired.default.n),
-                "tuned": rate_text(paired.tuned.n_success, paired.tuned.n),
+                "default": str(paired.default),
+                "tuned": str(paired.tuned),
                 "gained": paired.gained,
                 "lost": paired.lost,
                 "McNemar p": float(f"{paired.p:.2g}"),
@@ -158,8 +158,7 @@ def draw_gain(gain: Gain) -> Figure:
     names = list(gain.groups)
     for shift, side in ((-0.2, "default"), (0.2, "tuned")):
         rates = [getattr(gain.groups[name].converged, side) for name in names]
-        heights = np.array([r.rate for r in rates])
-        error = np.abs(np.array([[r.low for r in rates], [r.high for r in rates]]) - heights)
+        heights, error = [rate.fraction for rate in rates], error_bars(rates)
         fell = [name == "easy" and gain.easy_fell for name in names]
         colours = [GREY if side == "default" else RED if bad else BLUE for bad in fell]
         left.bar(np.arange(len(names)) + shift, heights, 0.38, yerr=error, color=colours, capsize=3)

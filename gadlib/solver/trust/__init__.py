@@ -1,1 +1,1 @@
-"""The trust-region step rule that ends at true, bound saddles: tries, curvature, wall."""
+"""The trust-region step rule that ends at true, bound saddles: phases, curvature, wall."""

@@ -3,7 +3,7 @@
 Every step minimises, within a trust radius, the quadratic model of the image surface, on which the
 gradient and the curvature of the climbed mode change sign. The model's Hessian is exact at times
 and updated between. What a search does with its steps is a sequence of tries (`tries`): a rule that
-is asked for a step away from a certified saddle takes that as a wish for another. Floor 3.
+is asked for a step away from a certified saddle takes that as a wish for another.
 
 References: Helgaker, Chem. Phys. Lett. 182, 503 (1991), doi:10.1016/0009-2614(91)90115-P; Banerjee,
 Adams, Simons, Shepard, J. Phys. Chem. 89, 52 (1985), doi:10.1021/j100247a015.
@@ -19,103 +19,87 @@ from torch import Tensor
 
 from gadlib.batch import Batch, longest
 from gadlib.evaluation import Calculator
-from gadlib.hessians.normal_modes import spectrum
+from gadlib.hessians.normal_modes import FORCE_TOL, spectrum
 from gadlib.hessians.springs import model_hessian
-from gadlib.hessians.trust_region import image_step, matvec
+from gadlib.hessians.trust_region import matvec
 from gadlib.molecules.bonds import n_fragments
-from gadlib.rows import put
+from gadlib.molecules.contacts import gap, is_adrift, push_apart
+from gadlib.rows import pick, put
+from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import TrustHyperparameters
-from gadlib.solver.criteria import FORCE_TOL
-from gadlib.solver.state import State, along_modes, begin, displacement
-from gadlib.solver.trust.curvature import (
-    certified,
-    evaluated,
-    is_hessian_dear,
-    rejudged,
-    spared,
-    updated,
-)
-from gadlib.solver.trust.tries import (
+from gadlib.solver.image_step import STRIDE, adapt_radius, image_move, lowest_mode, move_above
+from gadlib.solver.points import add_hessian, begin, compute, take_spectrum
+from gadlib.solver.state import State, along_modes
+from gadlib.solver.trust.constants import (
+    ARRIVED_FORCE,
+    CIRCLE_EVERY,
+    CIRCLE_NEAR,
+    CIRCLE_STEP,
+    MAX_POOR,
     REST_FORCE,
     START_FLOOR,
-    STRIDE,
-    TrustMemory,
-    is_aiming,
-    most_aimed,
-    pick,
-    turn,
 )
-from gadlib.solver.trust.wall import FLOOR, gap, is_adrift, moved_above, untangle, wall
+from gadlib.solver.trust.curvature import sharpen, spares_hessians, update_hessian
+from gadlib.solver.trust.memory import Origin, TrustMemory, Try, is_aiming, most_aimed
+from gadlib.solver.trust.phases import Phase
+from gadlib.solver.trust.tries import next_try
+from gadlib.solver.trust.wall import wall
 
-_MAX_POOR = 3
-_MARK_STEPS = 8
-_BACK = 0.05
-_CIRCLE = 0.02
-_ARRIVED_FORCE = 0.3  # eV/A
+REACHES = CRITERIA
 
 
 def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparameters) -> State:
     """The state at the starting points, atoms that sit upon each other pushed apart."""
-    batch = untangle(batch, START_FLOOR)
-    is_thrifty = hyperparameters.dear == "calls" or (
-        hyperparameters.dear == "auto" and is_hessian_dear(calculator)
-    )
-    state = begin(batch, calculator, model_hessian(batch) if is_thrifty else None)
-    zero, no = torch.zeros_like(state.steps), torch.zeros_like(state.is_exact)
-    gradient = -state.forces.flatten(1)
+    batch = push_apart(batch, START_FLOOR)
+    is_sparing = spares_hessians(calculator, hyperparameters)
+    state = begin(batch, calculator, model_hessian(batch) if is_sparing else None)
+    zero = torch.zeros_like(state.steps)
     memory = TrustMemory(
-        is_thrifty=no | is_thrifty,
-        wall_energy=torch.zeros_like(state.energy),
-        wall_gradient=torch.zeros_like(gradient),
-        wall_hessian=torch.zeros_like(state.hessian),
-        radius=torch.full_like(state.energy, hyperparameters.radius_start),
-        age=zero,
-        poor=zero,
-        claims=zero,
-        is_settling=~no,
-        attempt=zero,
-        n_mended=zero,
-        n_pieces=n_fragments(batch),
-        try_steps=zero,
-        torn_steps=zero,
-        anchor=batch.positions,
-        is_arrived=no,
-        is_circling=no,
+        spares_hessians=torch.full_like(state.is_exact, is_sparing),
+        current=Try.begin(batch, Phase.SETTLING, hyperparameters),
+        n_tries=zero,
+        n_rebuilt=zero,
         lowest=state.energy,
-        start=batch.positions,
-        start_energy=state.energy,
-        start_gradient=gradient,
-        start_gap=gap(batch, state.max_fragments > 1),
+        origin=Origin.at(state),
     )
     return replace(state, memory=memory)
 
 
 def step(calculator: Calculator, state: State, hyperparameters: TrustHyperparameters) -> State:
     """The state after one step of every system, where its try is over the first of the next one."""
-    state = turn(state, hyperparameters)
-    state = spared(calculator, state, hyperparameters)
+    state = next_try(state, hyperparameters)
+    state = sharpen(calculator, state, hyperparameters)
+    there, predicted = move(state)
+    moved = learn(calculator, state, there, hyperparameters)
+    moved = certify(calculator, moved)
+    return remember(state, moved, predicted, hyperparameters)
+
+
+def move(state: State) -> tuple[Batch, Float[Tensor, " B"]]:
+    """Where the trust-region step leads, and the change of the energy, wall included, it predicts.
+
+    A molecule that was just rebuilt stays where it is, to be computed there.
+    """
     memory: TrustMemory = state.memory
-    surface_gradient = memory.wall_gradient - state.forces.flatten(1)
-    move = _trust_move(state, surface_gradient, _climbed(state))
-    move = torch.where(memory.is_unknown[:, None], 0.0, move)
-    batch = moved_above(state.batch, move.unflatten(1, (-1, 3)), FLOOR)
-    move = (batch.positions - state.batch.positions).flatten(1)
-    curved = matvec(state.hessian, move)
-    if memory.wall_energy.any():
-        curved = curved + matvec(memory.wall_hessian, move)
-    predicted = (move * (surface_gradient + curved / 2)).sum(-1)
-    return _arrive(calculator, state, batch, move, predicted, hyperparameters)
+    barrier = memory.current.wall
+    gradient = barrier.gradient - state.forces.flatten(1)
+    step = _image_move(state, gradient, climbed_mode(state))
+    step = torch.where(memory.is_rebuilt[:, None], 0.0, step)
+    there = move_above(state.batch, step.unflatten(1, (-1, 3)))
+    step = (there.positions - state.batch.positions).flatten(1)
+    curved = matvec(state.hessian, step)
+    if barrier.is_active.any():
+        curved = curved + matvec(barrier.hessian, step)
+    return there, (step * (gradient + curved / 2)).sum(-1)
 
 
-def _climbed(state: State) -> Float[Tensor, "B D"]:
+def climbed_mode(state: State) -> Float[Tensor, "B D"]:
     """1 at the mode that each system climbs; none while it settles.
 
     It is the lowest one; with an aim the one with most of that, at every step anew, until the climb
     has arrived near a point of order one.
     """
-    eigenvalues = state.spectrum.eigenvalues
-    climbed = torch.zeros_like(eigenvalues)
-    climbed[:, 0] = ~state.memory.is_settling
+    climbed = lowest_mode(state) * state.memory.is_climbing[:, None]
     is_aimed = is_aiming(state)
     if is_aimed.any():
         place = most_aimed(state.wanted, state.batch, state.spectrum)
@@ -124,7 +108,7 @@ def _climbed(state: State) -> Float[Tensor, "B D"]:
     return climbed
 
 
-def _trust_move(
+def _image_move(
     state: State, gradient: Float[Tensor, "B D"], climbed: Float[Tensor, "B D"]
 ) -> Float[Tensor, "B D"]:
     """The trust-region step in A; a climb from rest goes towards its aim, if it has one."""
@@ -132,7 +116,7 @@ def _trust_move(
     components = along_modes(state, gradient)
     is_kicked = state.wanted.is_set
     if is_kicked.any():
-        is_kicked = is_kicked & (memory.try_steps == 0) & (state.max_force < REST_FORCE)
+        is_kicked = is_kicked & (memory.current.steps == 0) & (state.max_force < REST_FORCE)
     if is_kicked.any():
         aim = state.wanted.along(state.batch).sum(-1)
         signs = matvec(state.spectrum.modes.mT, aim).sign()
@@ -140,86 +124,127 @@ def _trust_move(
     return image_move(state, components, climbed, memory.radius * state.shortened)
 
 
-def image_move(
-    state: State,
-    components: Float[Tensor, "B D"],
-    climbed: Float[Tensor, "B D"],
-    max_move: Float[Tensor, " B"],
-) -> Float[Tensor, "B D"]:
-    """The image step in A, with a radius at which no atom moves farther than `max_move` (A)."""
-    guess = max_move * state.batch.sqrt_masses.amax(-1)
-    farthest = lambda step: longest(displacement(state, step)) / max_move  # noqa: E731
-    step = image_step(components, state.spectrum.eigenvalues, climbed, guess, farthest)
-    return displacement(state, step)
+def learn(calculator: Calculator, state: State, there: Batch, h: TrustHyperparameters) -> State:
+    """The state computed where the step leads, with the wall and the Hessian there.
 
-
-def _arrive(
-    calculator: Calculator,
-    state: State,
-    batch: Batch,
-    step: Float[Tensor, "B D"],
-    predicted: Float[Tensor, " B"],
-    h: TrustHyperparameters,
-) -> State:
-    """The state after the step, its Hessian, trust radius and counters brought up to date."""
+    The Hessian is exact where one is due: every few steps, or when the model predicts poorly, of
+    climbs that do not spare them; else updated. Where the wall acts its part is in the spectrum, so
+    that this is not the potential's.
+    """
     memory: TrustMemory = state.memory
-    is_due = (memory.age + 1 >= h.hessian_every) | (memory.poor >= _MAX_POOR)
-    is_due = is_due & ~memory.is_settling & ~memory.is_thrifty
-    moved = evaluated(calculator, replace(state, batch=batch, steps=state.steps + 1), is_due)
-    hessian = pick(is_due, moved.hessian, updated(state, moved))
-    n_pieces = n_fragments(batch)
-    barrier = wall(batch, n_pieces, state.max_fragments)
+    current = memory.current
+    is_due = (current.age + 1 >= h.hessian_every) | (current.poor >= MAX_POOR)
+    is_due = is_due & memory.is_climbing & ~memory.spares_hessians
+    moved = compute(calculator, replace(state, batch=there, steps=state.steps + 1), is_due)
+    hessian = pick(is_due, moved.hessian, update_hessian(state, moved))
+    n_pieces = n_fragments(there)
+    barrier = wall(there, n_pieces, state.max_fragments)
     curved = hessian + barrier.hessian if barrier.is_active.any() else hessian
-    moved = replace(moved, hessian=hessian, spectrum=spectrum(curved, batch))
-    known = (is_due & ~barrier.is_active).nonzero().flatten()
-    moved = put(moved, known, rejudged)
-    length = longest(step)
-    force = longest(barrier.gradient - moved.forces.flatten(1))
-    is_hopeful = ~memory.is_thrifty | (moved.order > 0)
-    is_claim = ~memory.is_settling & (force < FORCE_TOL) & is_hopeful
-    is_claim = is_claim & ~is_due & ~barrier.is_active
-    moved = put(moved, is_claim.nonzero().flatten(), lambda part: certified(calculator, part))
-    is_exact = is_due | is_claim
-    actual = moved.energy + barrier.energy - state.energy - memory.wall_energy
-    max_radius = torch.where(memory.attempt > 0, STRIDE, 1.0) * h.radius_max
-    radius, is_poor = adapted(memory.radius, actual / predicted, length, h, max_radius)
-    is_near_order = (moved.order == 1) & (moved.max_force < _ARRIVED_FORCE)
-    is_arrived = memory.is_arrived | (is_near_order & ~memory.is_settling)
-    is_jump = memory.is_unknown
-    here = gap(batch, state.max_fragments > 1)
-    is_torn = barrier.is_active | is_adrift(here, memory.start_gap)
-    is_back = longest((batch.positions - memory.anchor).flatten(1)) < _BACK * length
-    is_mark = (memory.try_steps + 1) % _MARK_STEPS == 0
-    memory = replace(
-        memory,
-        wall_energy=barrier.energy,
-        wall_gradient=barrier.gradient,
-        wall_hessian=barrier.hessian,
-        radius=pick(is_jump, memory.radius, radius),
-        age=torch.where(is_exact, 0, memory.age + 1),
-        poor=torch.where(is_poor & ~is_exact & ~is_jump, memory.poor + 1, 0),
-        anchor=pick(is_mark | is_jump, batch.positions, memory.anchor),
-        is_arrived=is_arrived,
-        is_circling=is_back & (length > _CIRCLE),
-        lowest=torch.minimum(memory.lowest, moved.energy),
-        claims=memory.claims + is_claim,
-        try_steps=memory.try_steps + 1,
+    current = replace(
+        current,
+        wall=barrier,
         n_pieces=n_pieces,
-        torn_steps=torch.where(is_torn, memory.torn_steps + 1, 0),
+        age=torch.where(is_due, 0, current.age + 1),
     )
-    return replace(moved, memory=memory, is_exact=is_exact & ~barrier.is_active)
+    moved = replace(
+        moved,
+        hessian=hessian,
+        spectrum=spectrum(curved, there),
+        is_exact=is_due & ~barrier.is_active,
+        memory=replace(memory, current=current),
+    )
+    return put(moved, moved.is_exact.nonzero().flatten(), take_spectrum)
 
 
-def adapted(
-    radius: Float[Tensor, " B"],
+def is_claim(state: State) -> Bool[Tensor, " B"]:
+    """Whether a climb is at a stationary point that an exact Hessian may prove to be a saddle.
+
+    Never where the wall acts, nor where the Hessian is exact already; where Hessians are spared,
+    not where the model has no negative eigenvalue.
+    """
+    memory: TrustMemory = state.memory
+    current = memory.current
+    is_at_rest = longest(current.wall.gradient - state.forces.flatten(1)) < FORCE_TOL
+    is_hopeful = ~memory.spares_hessians | (state.order > 0)
+    is_open = (current.age > 0) & ~current.wall.is_active
+    return memory.is_climbing & is_at_rest & is_hopeful & is_open
+
+
+def certify(calculator: Calculator, state: State) -> State:
+    """The state with exact Hessians where a saddle may be claimed; each counts in its try."""
+    claimed = is_claim(state)
+    state = put(state, claimed.nonzero().flatten(), lambda part: add_hessian(calculator, part))
+    current = state.memory.current
+    current = replace(
+        current,
+        age=torch.where(claimed, 0, current.age),
+        n_certificates=current.n_certificates + claimed,
+    )
+    memory = replace(state.memory, current=current)
+    return replace(state, memory=memory, is_exact=state.is_exact | claimed)
+
+
+def remember(
+    state: State, moved: State, predicted: Float[Tensor, " B"], h: TrustHyperparameters
+) -> State:
+    """The moved state, its trust radius and what is counted brought up to date."""
+    memory: TrustMemory = moved.memory
+    current = memory.current
+    length = longest((moved.batch.positions - state.batch.positions).flatten(1))
+    current = _adapt(state, current, actual_change(state, moved) / predicted, length, h)
+    is_near_order = (moved.order == 1) & (moved.max_force < ARRIVED_FORCE)
+    is_mark = ((current.steps + 1) % CIRCLE_EVERY == 0) | memory.is_rebuilt
+    current = replace(
+        current,
+        phase=torch.where(memory.is_rebuilt, int(Phase.SETTLING), current.phase),
+        steps=current.steps + 1,
+        is_arrived=current.is_arrived | (is_near_order & memory.is_climbing),
+        is_circling=is_back(current.anchor, moved.batch, length),
+        anchor=pick(is_mark, moved.batch.positions, current.anchor),
+        torn_steps=torch.where(is_torn(moved), current.torn_steps + 1, 0),
+    )
+    lowest = torch.minimum(memory.lowest, moved.energy)
+    return replace(moved, memory=replace(memory, current=current, lowest=lowest))
+
+
+def actual_change(state: State, moved: State) -> Float[Tensor, " B"]:
+    """By how much a step has changed the energy, the wall's included, in eV."""
+    before, after = (s.memory.current.wall.energy for s in (state, moved))
+    return moved.energy + after - state.energy - before
+
+
+def _adapt(
+    state: State,
+    current: Try,
     ratio: Float[Tensor, " B"],
     length: Float[Tensor, " B"],
     h: TrustHyperparameters,
-    max_radius: Float[Tensor, " B"],
-) -> tuple[Float[Tensor, " B"], Bool[Tensor, " B"]]:
-    """The radius after a step of that length, and whether the step was poorly predicted."""
-    is_good = (ratio > 0.7) & (ratio < 1.4) & (length > 0.7 * radius)
-    is_poor = ~((ratio > 0.2) & (ratio < 2.0))
-    radius = torch.where(is_good, radius * h.radius_grow, radius)
-    radius = torch.where(is_poor, torch.minimum(radius, length) * h.radius_shrink, radius)
-    return radius.clamp(min=h.radius_min).minimum(max_radius), is_poor
+) -> Try:
+    """The try with its radius, and its poorly predicted steps in a row, after a step.
+
+    A molecule that was just rebuilt has made none. An exact Hessian ends the row.
+    """
+    is_rebuilt = state.memory.is_rebuilt
+    max_radius = torch.where(state.memory.n_tries > 0, STRIDE, 1.0) * h.radius_max
+    radius, is_poor = adapt_radius(current.radius, ratio, length, h, max_radius)
+    is_model_poor = is_poor & (current.age > 0) & ~is_rebuilt
+    return replace(
+        current,
+        radius=pick(is_rebuilt, current.radius, radius),
+        poor=torch.where(is_model_poor, current.poor + 1, 0),
+    )
+
+
+def is_back(
+    anchor: Float[Tensor, "B N 3"], there: Batch, length: Float[Tensor, " B"]
+) -> Bool[Tensor, " B"]:
+    """Whether a step of some length led back to the anchor."""
+    distance = longest((there.positions - anchor).flatten(1))
+    return (distance < CIRCLE_NEAR * length) & (length > CIRCLE_STEP)
+
+
+def is_torn(state: State) -> Bool[Tensor, " B"]:
+    """Whether a molecule is in more pieces than allowed, or its pieces have gone apart."""
+    memory: TrustMemory = state.memory
+    here = gap(state.batch, state.max_fragments > 1)
+    return memory.current.wall.is_active | is_adrift(here, memory.origin.gap)

@@ -1,14 +1,14 @@
-"""A soft wall that keeps the pieces of a molecule together, and a floor under atoms' distances.
+"""A soft wall that keeps the pieces of a molecule together.
 
-The wall is exactly zero wherever the bond graph (`chemistry`) has no more pieces than allowed, so
-it moves no stationary point of a bound molecule; beyond, it pulls on the shortest links that would
-join the pieces, as a spanning tree. The idea of joining fragments by an artificial force: Maeda,
-Morokuma, J. Chem. Theory Comput. 7, 2335 (2011), doi:10.1021/ct200290m. Floor 2.
+The wall is exactly zero wherever the bond graph has no more pieces than allowed, so it moves no
+stationary point of a bound molecule; beyond, it pulls on the shortest links that would join the
+pieces, as a spanning tree. The idea of joining fragments by an artificial force: Maeda, Morokuma,
+J. Chem. Theory Comput. 7, 2335 (2011), doi:10.1021/ct200290m.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -17,25 +17,30 @@ from torch import Tensor
 from gadlib.batch import Batch
 from gadlib.hessians.springs import pair_hessian
 from gadlib.molecules.bonds import BOND_SCALE
-
-FLOOR = 0.6
-"""Two atoms are never brought closer than this many times the sum of their covalent radii (N2:
-0.77, H2: 1.2)."""
-
-_STIFFNESS = 45.0  # eV, per squared scaled distance: 3 eV/A on C-C at a scaled distance of 1.4
-_HARMONIC = 0.3  # scaled distance beyond the edge after which the pull is constant
-_APART = 3.5  # scaled distance at which pieces no longer bind: C and Cl 6 A, O and H 3.4 A
-_PUSHES = 200
-_HALVINGS = 6
+from gadlib.molecules.contacts import longest_links
+from gadlib.rows import put
+from gadlib.solver.trust.constants import HARMONIC, STIFFNESS
 
 
-class Wall(NamedTuple):
-    """The wall's energy (eV), gradient (eV/A), Hessian (eV/A^2), and where it is not zero."""
+@dataclass(frozen=True)
+class Wall:
+    """The wall's energy (eV), gradient (eV/A), Hessian (eV/A^2); all zero where it does not act."""
 
     energy: Float[Tensor, " B"]
     gradient: Float[Tensor, "B D"]
     hessian: Float[Tensor, "B D D"]
-    is_active: Bool[Tensor, " B"]
+
+    @classmethod
+    def none(cls, batch: Batch) -> Wall:
+        """No wall around any molecule."""
+        size, width = batch.positions.shape[:2]
+        new = batch.positions.new_zeros
+        return cls(new(size), new(size, 3 * width), new(size, 3 * width, 3 * width))
+
+    @property
+    def is_active(self) -> Bool[Tensor, " B"]:
+        """Whether the wall pulls at a molecule."""
+        return self.energy > 0
 
 
 def wall(batch: Batch, n_pieces: Int[Tensor, " B"], max_fragments: Int[Tensor, " B"]) -> Wall:
@@ -47,18 +52,13 @@ def wall(batch: Batch, n_pieces: Int[Tensor, " B"], max_fragments: Int[Tensor, "
         max_fragments: pieces that they may have.
     """
     is_torn = (n_pieces > max_fragments) & batch.is_free
-    size, width = batch.positions.shape[:2]
-    new = batch.positions.new_zeros
-    none = Wall(
-        new(size), new(size, 3 * width), new(size, 3 * width, 3 * width), torch.zeros_like(is_torn)
-    )
     rows = is_torn.nonzero().flatten()
+    none = Wall.none(batch)
     if not len(rows):
         return none
     torn = batch.take(rows)
     is_pulled = _links(torn, max_fragments[rows]) & (torn.scaled_distances > BOND_SCALE)
-    pulled = zip(none, _pull(torn, is_pulled), strict=True)
-    return Wall(*(whole.index_copy(0, rows, part) for whole, part in pulled))
+    return put(none, rows, lambda _: _pull(torn, is_pulled))
 
 
 def _links(batch: Batch, max_fragments: Int[Tensor, " B"]) -> Bool[Tensor, "B N N"]:
@@ -68,7 +68,7 @@ def _links(batch: Batch, max_fragments: Int[Tensor, " B"]) -> Bool[Tensor, "B N 
     belong.
     """
     scaled = batch.scaled_distances
-    is_link = (scaled <= _longest_links(batch)) & scaled.isfinite()
+    is_link = (scaled <= longest_links(batch)) & scaled.isfinite()
     for n_open in range(1, int(max_fragments.max())):
         length = torch.where(is_link.triu(), scaled, 0.0).flatten(1)
         is_longest = torch.nn.functional.one_hot(length.argmax(-1), length.shape[1]).bool()
@@ -77,84 +77,17 @@ def _links(batch: Batch, max_fragments: Int[Tensor, " B"]) -> Bool[Tensor, "B N 
     return is_link
 
 
-def _longest_links(batch: Batch) -> Float[Tensor, "B N N"]:
-    """The longest link (scaled distance) of the way between two atoms whose links are shortest."""
-    longest = batch.scaled_distances
-    for _ in range((longest.shape[1] - 1).bit_length()):  # ways twice as long each time
-        over = torch.maximum(longest[:, :, :, None], longest[:, None]).amin(2)
-        longest = torch.minimum(longest, over)
-    return longest
-
-
-def gap(batch: Batch, is_asked: Bool[Tensor, " B"]) -> Float[Tensor, " B"]:
-    """The longest link (scaled distance) that holds a molecule together; 0 where not asked."""
-    found = torch.zeros_like(batch.positions[:, 0, 0])
-    rows = (is_asked & batch.is_free & (batch.n_atoms > 1)).nonzero().flatten()
-    if not len(rows):
-        return found
-    part = batch.take(rows)
-    links = torch.where(part.is_pair, _longest_links(part), 0.0)
-    return found.index_copy(0, rows, links.amax((1, 2)))
-
-
-def is_adrift(now: Float[Tensor, " B"], at_first: Float[Tensor, " B"]) -> Bool[Tensor, " B"]:
-    """Whether pieces that may be apart have gone from one another, by the gaps now and at first.
-
-    No wall holds them. Molecules in a complex are at scaled distances of 2 to 3 (O...H of two
-    waters 2.0, carbons in van der Waals contact 2.3); ones that react from farther may go as far
-    again by half.
-    """
-    return now > (1.5 * at_first).clamp(min=_APART)
-
-
 def _pull(batch: Batch, is_pulled: Bool[Tensor, "B N N"]) -> Wall:
     """The wall of links with the energy k (s - s0)^2 / 2, linear farther out."""
     radii = batch.radii_sum
     excess = torch.where(is_pulled, batch.scaled_distances - BOND_SCALE, 0.0)
-    bent = excess.clamp(max=_HARMONIC)
-    energy = _STIFFNESS / 2 * (bent * (excess - bent / 2)).sum((1, 2))
-    slope = _STIFFNESS * bent / radii
-    is_bent = is_pulled & (excess < _HARMONIC)
-    along = torch.where(is_bent, _STIFFNESS / radii**2, 0.0)
+    bent = excess.clamp(max=HARMONIC)
+    energy = STIFFNESS / 2 * (bent * (excess - bent / 2)).sum((1, 2))
+    slope = STIFFNESS * bent / radii
+    is_bent = is_pulled & (excess < HARMONIC)
+    along = torch.where(is_bent, STIFFNESS / radii**2, 0.0)
     return Wall(
         energy,
         (slope[:, None] * batch.units).sum(-1).mT.flatten(1),
         pair_hessian(batch, along, slope / batch.distances),
-        energy > 0,
     )
-
-
-def untangle(batch: Batch, floor: float) -> Batch:
-    """The molecules with every pair of atoms pushed apart to the floor (a scaled distance).
-
-    Pairs below it are moved along their axis, both halves alike, again and again until none is
-    left.
-    """
-    if not batch.is_free:  # particles on an external surface do not feel each other
-        return batch
-    for _ in range(_PUSHES):
-        lack = (floor - batch.scaled_distances).clamp(min=0)
-        if not (lack > 1e-6).any():
-            break
-        push = 0.35 * (lack * batch.radii_sum)[:, None] * batch.units
-        batch = batch.moved_to(batch.positions + push.sum(-1).mT)
-    return batch
-
-
-def moved_above(batch: Batch, move: Float[Tensor, "B N 3"], floor: float) -> Batch:
-    """The molecules moved, the moves halved until no pair comes below the floor that was not there.
-
-    A pair that is below it already may go where it gets no closer.
-    """
-    moved = batch.moved_to(batch.positions + move)
-    if not batch.is_free:
-        return moved
-    before = batch.scaled_distances
-    for _ in range(_HALVINGS):
-        after = moved.scaled_distances
-        is_bad = ((after < floor) & (after < before)).any(-1).any(-1)
-        if not is_bad.any():
-            break
-        move = torch.where(is_bad[:, None, None], move / 2, move)
-        moved = batch.moved_to(batch.positions + move)
-    return moved

@@ -11,19 +11,12 @@ import pytest
 from ase import Atoms
 from little_reactions import on_each_other, write_h5, write_xyz
 
-from gadlib.__main__ import main
-from gadlib.settings.benchmarks import BenchmarkSettings
+from gadlib.cli.commands import COMMANDS
+from gadlib.cli.flags import settings_of
+from gadlib.cli.parser import build, main
 from gadlib.settings.hyperparameters import SOLVERS
-from gadlib.settings.searches import ScreenSettings, SearchSettings
-from gadlib.settings.studies import TuneSettings, ValidateSettings
 
-KINDS = {
-    "search": SearchSettings,
-    "screen": ScreenSettings,
-    "tune": TuneSettings,
-    "validate": ValidateSettings,
-    "benchmark": BenchmarkSettings,
-}
+ARGUMENTS = {"job": ["01_screen"]}
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +82,7 @@ TUNE = "tune --h5-path little.h5 --split train --start-from ts --n-samples 1 --w
         (f"{SEARCH} --calculator vasp", "calculator 'vasp': expected one of scine"),
         (f"{SEARCH} --solver newton", "solver 'newton': expected one of gad"),
         (f"{SEARCH} --criterion best", "criterion 'best': expected one of index1, strict, bound"),
-        (f"{SEARCH} --start-from middle", "start 'middle': expected one of reactant, ts, product"),
+        (f"{SEARCH} --start-from middle", "start 'middle': expected one of reactant, "),
         (f"{SEARCH} --start-from ts_noise9A", "'ts_noise9A': expected noise of at most 5.0 A"),
         (f"{SEARCH} --no-such-flag 1", "unrecognized arguments: --no-such-flag"),
         (f"{SEARCH} --dt-min 1", "dt_min = 1: expected 1e-09 .. 0.001 A^2/eV"),
@@ -119,7 +112,7 @@ TUNE = "tune --h5-path little.h5 --split train --start-from ts --n-samples 1 --w
         ("validate --best nobest.json", "nobest.json: no completed trial in it"),
         ("validate --best little.h5", "little.h5: not JSON"),
         ("serch", "invalid choice: 'serch' (choose from"),
-        ("", "required: name"),
+        ("", "required: command"),
     ],
 )
 def test_unusable_input_ends_with_status_2_and_says_what_was_expected(
@@ -173,14 +166,38 @@ def test_module_runs_from_the_command_line_with_exit_status(folder):
     assert ended.stdout == ""
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_every_setting_and_hyperparameter_is_a_flag(name, capsys):
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_setting_and_hyperparameter_is_a_flag_that_can_be_given(name):
+    kind, parser = COMMANDS[name].kind, build()
+    others = {int: 7, float: 0.05, str: "given", bool: True}
+    for field, declared in kind.model_fields.items():
+        if field in ("hyperparameters", "ranges", "records", "ase_options"):
+            continue
+        plain = next(t for t in (bool, int, float, str) if declared.annotation in (t, t | None))
+        wanted = {"grace_s": 7.0, "device": "cuda:7"}.get(field, others[plain])
+        flag = f"--{field.replace('_', '-')}"
+        given = [flag] if plain is bool else [flag, str(wanted)]
+        read = settings_of(kind, parser.parse_args([name, *ARGUMENTS.get(name, ()), *given]))
+        assert getattr(read, field) == wanted != declared.default, field
+    if "hyperparameters" in kind.model_fields:
+        for number in {n.name: n for solver in SOLVERS.values() for n in solver.tunable()}.values():
+            given = [f"--{number.name.replace('_', '-')}", f"{number.low:g}"]
+            read = settings_of(kind, parser.parse_args([name, *given]))
+            assert read.hyperparameters == {number.name: pytest.approx(number.low)}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_begins_with_what_the_command_does(name, capsys):
     assert status_of(f"{name} --help") == 0
-    shown = capsys.readouterr().out
-    settings = set(KINDS[name].model_fields) - {"hyperparameters", "ranges"}
-    knobs = {knob.name for solver in SOLVERS.values() for knob in solver.knobs()}
-    for field in settings | knobs:
-        assert f"--{field.replace('_', '-')}" in shown
+    first = capsys.readouterr().out.split("\n\n")[1]
+    doc = COMMANDS[name].doc
+    assert doc[0].islower()
+    assert " ".join(first.split()) == f"gadlib {name}: {doc}."
+
+
+def test_commands_that_keep_what_is_done_are_those_that_resume_into_a_folder():
+    kept = [name for name, command in COMMANDS.items() if command.is_resumable]
+    assert kept == ["search", "screen", "tune", "validate", "irc", "benchmark"]
 
 
 def test_interrupted_command_ends_with_status_130_and_says_how_to_go_on(
@@ -189,6 +206,6 @@ def test_interrupted_command_ends_with_status_130_and_says_how_to_go_on(
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gadlib.screening.screen.screen", interrupt)
+    monkeypatch.setattr("gadlib.screening.search.screen", interrupt)
     assert status_of(SEARCH) == 130
     assert "what was done is kept, --resume goes on" in capsys.readouterr().err

@@ -6,43 +6,43 @@ import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 
-from gadlib.explore.controls import KnobSliders
+from gadlib.explore.controls import SolverSliders
 from gadlib.explore.sliders import slider_of, study_best, tooltip_of, tuned_for_else, values_between
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
 
-KNOBS = [(solver, knob) for solver, kind in SOLVERS.items() for knob in kind.knobs()]
-IDS = [f"{solver}-{knob.name}" for solver, knob in KNOBS]
+DECLARED = [(solver, declared) for solver, kind in SOLVERS.items() for declared in kind.tunable()]
+IDS = [f"{solver}-{declared.name}" for solver, declared in DECLARED]
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_sliders_begin_at_the_defaults_and_make_valid_hyperparameters(solver):
-    values = KnobSliders(solver).values
+    values = SolverSliders(solver).values
     assert SOLVERS[solver](**values) == SOLVERS[solver]()
 
 
-@pytest.mark.parametrize(("solver", "knob"), KNOBS, ids=IDS)
-def test_every_end_of_a_slider_is_a_value_in_range(solver, knob):
-    sliders = KnobSliders(solver)
-    slider = sliders.sliders[knob.name]
-    for end, shown in ((knob.low, slider.min), (knob.high, slider.max)):
-        slider.value = 10**shown if knob.log else shown
-        assert sliders.values[knob.name] == pytest.approx(end)
+@pytest.mark.parametrize(("solver", "declared"), DECLARED, ids=IDS)
+def test_every_end_of_a_slider_is_a_value_in_range(solver, declared):
+    sliders = SolverSliders(solver)
+    slider = sliders.sliders[declared.name]
+    for end, shown in ((declared.low, slider.min), (declared.high, slider.max)):
+        slider.value = 10**shown if declared.log else shown
+        assert sliders.values[declared.name] == pytest.approx(end)
         SOLVERS[solver](**sliders.values)
 
 
-@pytest.mark.parametrize(("solver", "knob"), KNOBS, ids=IDS)
-def test_logarithmic_where_declared_with_doc_and_unit(solver, knob):
-    slider = KnobSliders(solver).sliders[knob.name]
-    assert slider_of(knob).is_log == knob.log == (type(slider).__name__ == "FloatLogSlider")
-    assert knob.doc in tooltip_of(knob)
-    assert slider.tooltip == tooltip_of(knob)
-    assert (knob.unit == "") == ("(" not in slider.description)
+@pytest.mark.parametrize(("solver", "declared"), DECLARED, ids=IDS)
+def test_logarithmic_where_declared_with_doc_and_unit(solver, declared):
+    slider = SolverSliders(solver).sliders[declared.name]
+    assert slider_of(declared).is_log == declared.log == (type(slider).__name__ == "FloatLogSlider")
+    assert declared.doc in tooltip_of(declared)
+    assert slider.tooltip == tooltip_of(declared)
+    assert (declared.unit == "") == ("(" not in slider.description)
 
 
 def test_reset_returns_to_the_defaults():
-    sliders = KnobSliders("trust")
+    sliders = SolverSliders("trust")
     before = sliders.values
     sliders.show({"radius_start": 0.4, "torn_steps": 3, "hessian_every": 100})
     assert sliders.values == before | {"radius_start": 0.4, "torn_steps": 3, "hessian_every": 100}
@@ -51,7 +51,7 @@ def test_reset_returns_to_the_defaults():
 
 
 def test_values_by_hand_beyond_the_range_of_tuning_widen_the_slider():
-    sliders = KnobSliders("gad")
+    sliders = SolverSliders("gad")
     sliders.show({"dt_max": 0.5, "plateau_patience": 40})
     assert sliders.values["dt_max"] == pytest.approx(0.5)
     assert sliders.values["plateau_patience"] == 40
@@ -59,21 +59,21 @@ def test_values_by_hand_beyond_the_range_of_tuning_widen_the_slider():
 
 
 def test_what_is_chosen_by_a_word_is_a_list():
-    sliders = KnobSliders("trust")
-    assert sliders.choices["dear"].options == ("auto", "calls", "wall")
-    sliders.show({"dear": "wall"})
-    assert SOLVERS["trust"](**sliders.values) == SOLVERS["trust"](dear="wall")
+    sliders = SolverSliders("trust")
+    assert sliders.choices["exact_hessians"].options == ("auto", "proof", "often")
+    sliders.show({"exact_hessians": "often"})
+    assert SOLVERS["trust"](**sliders.values) == SOLVERS["trust"](exact_hessians="often")
     sliders.reset()
-    assert sliders.values["dear"] == "auto"
+    assert sliders.values["exact_hessians"] == "auto"
 
 
 def test_values_between_follow_the_scale_and_stay_whole():
-    knobs = {knob.name: knob for knob in SOLVERS["trust"].knobs()}
-    assert values_between(knobs["hessian_every"], 1, 1000, 4) == [1, 10, 100, 1000]
-    assert values_between(knobs["probe_every"], 1, 3, 10) == [1, 2, 3]
-    assert values_between(knobs["radius_grow"], 1.2, 2.0, 3) == pytest.approx([1.2, 1.6, 2.0])
+    declared = {each.name: each for each in SOLVERS["trust"].tunable()}
+    assert values_between(declared["hessian_every"], 1, 1000, 4) == [1, 10, 100, 1000]
+    assert values_between(declared["probe_every"], 1, 3, 10) == [1, 2, 3]
+    assert values_between(declared["radius_grow"], 1.2, 2.0, 3) == pytest.approx([1.2, 1.6, 2.0])
     with pytest.raises(InputError, match=r"radius_grow from 2 to 9: expected .* 1\.1 \.\. 3"):
-        values_between(knobs["radius_grow"], 2.0, 9.0, 3)
+        values_between(declared["radius_grow"], 2.0, 9.0, 3)
 
 
 class TestStudyBest:
@@ -95,7 +95,7 @@ class TestStudyBest:
                 )
             )
         assert study_best(str(tmp_path / "study.db"), None, "trust")["radius_start"] == 0.3
-        with pytest.raises(InputError, match="no knob of solver 'gad'"):
+        with pytest.raises(InputError, match="no hyperparameter of solver 'gad'"):
             study_best(storage, "mine", "gad")
 
     @pytest.mark.parametrize(

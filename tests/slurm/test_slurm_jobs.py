@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gadlib.files.reading import read_json
-from gadlib.tuning.tune import load, standing
+from gadlib.tuning.tune import load, read_status
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
@@ -154,7 +154,7 @@ def test_an_array_is_so_many_workers_on_one_study(slurm, tmp_path):
     )
     assert wait(job, *ENDED) == "COMPLETED", [p.read_text() for p in out.glob("*.out")]
     study = load(f"journal:///{out}/study.log", "array")
-    assert standing(study).n_done == 4
+    assert read_status(study).n_done == 4
     assert read_json(out / "hpo_results.json")["best_score"] == study.best_value
 
 
@@ -170,11 +170,11 @@ def test_a_cancelled_job_resumes_and_an_unusable_value_fails_before_it_starts(sl
         time.sleep(0.3)
     _told("scancel", job)
     assert wait(job, *ENDED) == "CANCELLED"
-    done = standing(load(url)).n_done
+    done = read_status(load(url)).n_done
     assert done < 40
     again = submit(script, out, **more | {"N_TRIALS": str(done + 1)}, RESUME="--resume")
     assert wait(again, *ENDED) == "COMPLETED", (out / f"{again}.out").read_text()
-    found = standing(load(url))
+    found = read_status(load(url))
     assert (found.n_done, found.stale) == (done + 1, ())
     wrong = submit(script, out, N_TRIALS="many")
     assert wait(wrong, *ENDED) == "FAILED"
@@ -195,4 +195,4 @@ def test_a_job_near_its_end_is_requeued_and_goes_on(slurm, tmp_path):
     told = (out / f"{job}.out").read_text()
     assert "stopped by SIGUSR1" in told
     assert "start 1" in told
-    assert standing(load(f"sqlite:///{out}/scine_hpo_study.db")).n_done == 15
+    assert read_status(load(f"sqlite:///{out}/scine_hpo_study.db")).n_done == 15

@@ -1,0 +1,29 @@
+# What a user calls. `__init__.py` reads this file: a name that is added here is offered at once.
+
+from . import calculators as calculators
+from . import report as report
+from .ase.potential import Potential as Potential
+from .ase.saddle_search import SaddleSearch as SaddleSearch
+from .benchmarks.solvers import compare as compare
+from .files.writing import write_json as write_json
+from .paths.intended import follow as follow
+from .screening.records import Record as Record
+from .screening.records import read_records as read_records
+from .screening.screen import screen as screen
+from .screening.search import search as search
+from .screening.trajectories import repeat_search as repeat_search
+from .settings.benchmarks import BenchmarkSettings as BenchmarkSettings
+from .settings.benchmarks import GrowthSettings as GrowthSettings
+from .settings.hyperparameters import GadHyperparameters as GadHyperparameters
+from .settings.hyperparameters import TrustHyperparameters as TrustHyperparameters
+from .settings.reading import InputError as InputError
+from .settings.results import PathSettings as PathSettings
+from .settings.results import ReportSettings as ReportSettings
+from .settings.searches import ScreenSettings as ScreenSettings
+from .settings.searches import SearchSettings as SearchSettings
+from .settings.studies import TuneSettings as TuneSettings
+from .settings.studies import ValidateSettings as ValidateSettings
+from .tuning.tune import tune as tune
+from .tuning.validation import validate as validate
+
+__version__: str

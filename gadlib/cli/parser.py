@@ -1,0 +1,67 @@
+"""The command line, built from the table of commands, and how a command ends.
+
+Exit status: 0 done, 2 unusable input (one sentence on stderr says what was expected), 75 the
+storage went away (try again later), 130 interrupted (what was done is kept).
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from gadlib import __version__
+from gadlib.cli.commands import COMMANDS
+from gadlib.cli.flags import add_flags, settings_of
+from gadlib.files.writing import leave_no_empty_folder
+from gadlib.settings.reading import InputError
+
+UNUSABLE = 2
+INTERRUPTED = 130
+TRY_AGAIN = 75
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status of the command line given, by default the process's own."""
+    options = build().parse_args(arguments)
+    options.given = sys.argv[1:] if arguments is None else list(arguments)
+    command = COMMANDS[options.command]
+    from gadlib.cluster.retries import StorageLostError  # not before --help has been answered
+
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        return command.run(settings_of(command.kind, options), options) or 0
+    except InputError as error:
+        leave_no_empty_folder()
+        status, reason = UNUSABLE, str(error)
+    except StorageLostError as error:
+        status, reason = TRY_AGAIN, str(error)
+    except KeyboardInterrupt:
+        kept = "; what was done is kept, --resume goes on" if command.is_resumable else ""
+        status, reason = INTERRUPTED, f"interrupted{kept}"
+    print(f"gadlib {options.command}: {reason}", file=sys.stderr)
+    return status
+
+
+def interrupt(*_: Any) -> None:
+    """End what runs as Ctrl-C does; a handler of signals."""
+    raise KeyboardInterrupt
+
+
+def build() -> argparse.ArgumentParser:
+    """The parser of all commands, with a flag for every setting and hyperparameter of each."""
+    parser = argparse.ArgumentParser(
+        prog="gadlib", description="Transition states by gentlest-ascent dynamics."
+    )
+    parser.add_argument("--version", action="version", version=f"gadlib {__version__}")
+    parsers = parser.add_subparsers(dest="command", required=True)
+    for name, command in COMMANDS.items():
+        this = parsers.add_parser(
+            name, help=command.doc, description=f"gadlib {name}: {command.doc}."
+        )
+        add_flags(this, command.kind)
+        for argument, options in command.arguments:
+            this.add_argument(argument, **options)
+    return parser

@@ -1,0 +1,117 @@
+"""Recipes of starting points: where a search begins that knows a reaction's three geometries.
+
+A recipe is a row of the table; its name is what settings say, and noise may be added to each. What
+lists recipes (settings, the page, `python -m gadlib starts`, the documentation) reads the table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from gadlib.molecules.reactions import Reaction
+from gadlib.settings.reading import InputError
+
+MAX_NOISE = 5.0
+"""The largest standard deviation of the noise in A: beyond, nothing of the molecule is left."""
+
+
+Place = Callable[[Reaction, torch.Generator], Float[np.ndarray, "n 3"]]
+"""The positions in A, from a reaction and the random numbers of its seed; noise is drawn later."""
+
+
+class Recipe(NamedTuple):
+    """A row of the table.
+
+    Attributes:
+        doc: what it is, in a line.
+        needs: which geometries of the reaction must be known, and the package if it takes one.
+        place: where the atoms are; raises ImportError where a package is missing.
+    """
+
+    doc: str
+    needs: str
+    place: Place
+
+
+def _mean(r: float, t: float, p: float) -> Place:
+    """The weighted mean of reactant, transition state and product, atom by atom."""
+
+    def place(reaction: Reaction, _: torch.Generator) -> Float[np.ndarray, "n 3"]:
+        return r * reaction.reactant + t * reaction.transition_state + p * reaction.product
+
+    return place
+
+
+_R, _T, _P = "reactant", "transition state", "product"
+RECIPES = {
+    "reactant": Recipe("the reactant", _R, _mean(1.0, 0.0, 0.0)),
+    "midpoint_rt": Recipe(f"half way from {_R} to {_T}", f"{_R}, {_T}", _mean(0.5, 0.5, 0.0)),
+    "three_quarter_rt": Recipe("three quarters of that way", f"{_R}, {_T}", _mean(0.25, 0.75, 0.0)),
+    "ts": Recipe(f"the {_T} that the reaction came with", _T, _mean(0.0, 1.0, 0.0)),
+    "product": Recipe("the product", _P, _mean(0.0, 0.0, 1.0)),
+    "midpoint_rp": Recipe(f"half way from {_R} to {_P}", f"{_R}, {_P}", _mean(0.5, 0.0, 0.5)),
+}
+
+
+def parse_start(start_from: str) -> tuple[str, float]:
+    """The recipe's name and the noise in A of a start such as `midpoint_rt_noise1.0A`.
+
+    Raises:
+        InputError: when there is no such recipe, or too much noise.
+    """
+    match = re.fullmatch(r"([a-z_]+?)(?:_noise(\d+(?:\.\d+)?)A)?", start_from)
+    if match is None or match[1] not in RECIPES:
+        raise InputError(
+            f"start {start_from!r}: expected one of {', '.join(RECIPES)},"
+            " with an optional _noise<A>A, as in midpoint_rt_noise1.0A"
+        )
+    noise = float(match[2] or 0.0)
+    if noise > MAX_NOISE:
+        raise InputError(
+            f"start {start_from!r}: expected noise of at most {MAX_NOISE} A,"
+            " else nothing of the molecule is left"
+        )
+    return match[1], noise
+
+
+def place(reaction: Reaction, start_from: str, seed: int) -> Float[np.ndarray, "n 3"]:
+    """The positions in A that a start such as `midpoint_rt_noise1.0A` has of a reaction.
+
+    Args:
+        reaction: with its three geometries.
+        start_from: a recipe, with noise or without; the noise is Gaussian on every coordinate.
+        seed: of all that is drawn.
+
+    Raises:
+        InputError: as `parse_start`.
+    """
+    name, noise = parse_start(start_from)
+    generator = torch.Generator().manual_seed(seed)
+    positions = RECIPES[name].place(reaction, generator)
+    if not noise:
+        return positions
+    drawn = torch.randn(positions.shape, generator=generator, dtype=torch.float32)
+    return positions + (noise * drawn).double().numpy()
+
+
+def table() -> str:
+    """The recipes, a line for each, and how noise is added."""
+    width = max(map(len, RECIPES))
+    lines = [f"{name:<{width}}  {r.doc} (from {r.needs})" for name, r in RECIPES.items()]
+    noise = (
+        "each with an optional _noise<A>A, Gaussian noise of that standard deviation (at most"
+        f" {MAX_NOISE:g} A) on every coordinate, as in midpoint_rt_noise1.0A"
+    )
+    return "\n".join([*lines, noise])
+
+
+def markdown_table() -> str:
+    """The recipes as a table in Markdown, as the documentation has it."""
+    rows = [f"| `{name}` | {recipe.doc} | {recipe.needs} |" for name, recipe in RECIPES.items()]
+    return "\n".join(["| recipe | where a search begins | needs |", "|---|---|---|", *rows])

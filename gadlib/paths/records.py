@@ -1,0 +1,80 @@
+"""What is kept of a saddle that was followed: one PathRecord each, as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gadlib.files.reading import read_json
+from gadlib.files.shapes import PathsFile, fit, fit_all
+from gadlib.paths.endpoints import Connection
+from gadlib.screening.records import Record
+
+SHARED = ("name", "formula", "split", "start")
+"""What a path has of the record of the search that ended at its saddle."""
+
+
+@dataclass(frozen=True)
+class PathRecord:
+    """One saddle and what it joins; energies in eV, from the end that is more like the reactant.
+
+    Attributes:
+        name, formula, split, start: of the search that ended at the saddle.
+        verdict: a `Connection`, and `message` the same in a sentence.
+        change: what happens to the bonds; `mode` what the climbed mode does.
+        barrier, reaction_energy: from the end like the reactant; `imaginary_cm1` of the saddle.
+        reference_change, reference_barrier, reference_reaction_energy, reference_cm1: the same of
+            the reference geometries, as they are, with the same potential.
+        saddle_rmsd, reactant_rmsd, product_rmsd: distances in A from the references, superposed,
+            like atoms exchangeable, mirror images the same.
+        travelled, energies: the profile: arc in amu^1/2 A, 0 at the saddle, and the energy above
+            it.
+        atomic_numbers, ends: the two minima, in A; `saddle` as it was sharpened.
+        n_gradient, n_hessian: calculator calls on the way down.
+        elapsed_s: wall time.
+    """
+
+    name: str
+    formula: str
+    split: str
+    start: str
+    verdict: str
+    message: str
+    change: str = ""
+    mode: str = ""
+    barrier: float | None = None
+    reaction_energy: float | None = None
+    imaginary_cm1: float | None = None
+    reference_change: str = ""
+    reference_barrier: float | None = None
+    reference_reaction_energy: float | None = None
+    reference_cm1: float | None = None
+    saddle_rmsd: float | None = None
+    reactant_rmsd: float | None = None
+    product_rmsd: float | None = None
+    travelled: list[float] = field(default_factory=list)
+    energies: list[float] = field(default_factory=list)
+    atomic_numbers: list[int] = field(default_factory=list)
+    saddle: list[list[float]] = field(default_factory=list)
+    ends: list[list[list[float]]] = field(default_factory=list)
+    n_gradient: int = 0
+    n_hessian: int = 0
+    elapsed_s: float = 0.0
+
+    @classmethod
+    def failed(cls, record: Record, message: str, seconds: float = 0.0) -> PathRecord:
+        """That of a saddle which could not be followed, and why."""
+        own = {name: getattr(record, name) for name in SHARED}
+        return cls(**own, verdict=Connection.FAILED, message=message, elapsed_s=seconds)
+
+
+def read_paths(path: str | Path) -> list[PathRecord]:
+    """What an earlier run wrote.
+
+    Raises:
+        InputError: when it is missing, or no such file.
+    """
+    expected = "an object with paths, as `gadlib irc` writes it"
+    return fit_all(
+        PathRecord, fit(PathsFile, read_json(path), path, expected=expected).paths, path, "paths"
+    )

@@ -1,0 +1,73 @@
+"""Processes that compute one thing at a time, kept for the next; none outlives its program."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+import torch
+from loky import ProcessPoolExecutor
+
+_IDLE_S = 600
+"""How long a process waits for the next thing to do: longer than people look at a result."""
+
+_ORPHAN_S = 0.5
+"""How often a process looks whether its parent lives, where the kernel does not tell."""
+
+_THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+_PR_SET_PDEATHSIG = 1
+
+_IDLE: list[ProcessPoolExecutor] = []
+"""Processes that wait for the next job, each the only one of its executor: none falls with another.
+"""
+os.register_at_fork(after_in_child=_IDLE.clear)
+
+
+def keep(executor: ProcessPoolExecutor) -> None:
+    """Let a process that is done wait for the next thing to do."""
+    _IDLE.append(executor)
+
+
+def submit(function: Callable, *given: Any) -> tuple[ProcessPoolExecutor, Future]:
+    """A process that is at it, and what will come of it."""
+    while _IDLE:
+        executor = _IDLE.pop()
+        with contextlib.suppress(BrokenProcessPool, RuntimeError):  # it may have died meanwhile
+            return executor, executor.submit(function, *given)
+    executor = ProcessPoolExecutor(
+        max_workers=1,
+        timeout=_IDLE_S,
+        initializer=_begin_process,
+        initargs=(os.getpid(), threading.current_thread() is threading.main_thread()),
+        env=_THREADS,
+    )
+    return executor, executor.submit(function, *given)
+
+
+def _begin_process(parent: int, is_of_main_thread: bool) -> None:
+    """One thread, deaf to Ctrl-C, which is the parent's to answer, and not to outlive that.
+
+    On Linux the kernel sees to it, even within a native call; but it goes by the thread that
+    started the process, which may end before its program does.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    if is_of_main_thread and sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_ORPHAN_S)
+    os._exit(1)

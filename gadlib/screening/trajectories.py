@@ -1,0 +1,158 @@
+"""A search moment by moment, for those who draw it or watch it: points, and the search made again.
+
+A record keeps where a search ended; how it came there is asked of the same search, repeated.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from gadlib.screening.jobs import Job, search_starts
+from gadlib.screening.records import Record
+from gadlib.screening.setup import starts_of
+from gadlib.settings.reading import InputError
+from gadlib.settings.searches import SearchSettings
+from gadlib.solver.search import Frame
+from gadlib.solver.state import Status
+
+_REACH = ("time_step", "radius")
+"""What limits the steps of `gad` and of `trust`, by its name in their memory."""
+
+
+class Point(NamedTuple):
+    """One moment of a search; numbers are NaN, and the order None, where nothing could be computed.
+
+    Attributes:
+        steps: moves made so far.
+        status, message: how the search stands, and why it failed, if it did.
+        energy: in eV.
+        max_force: largest force on an atom in eV/A.
+        lowest, second: vibrational eigenvalues in eV/(A^2 amu).
+        order: negative vibrational eigenvalues.
+        reach: the time step in A^2/eV, or the trust radius in A.
+        escapes, n_tries: escapes made, and tries that ended before.
+        positions: in A.
+        mode: the climbed mode as a Cartesian displacement, the farthest atom by 1; zero where none
+            is climbed.
+    """
+
+    steps: int
+    status: Status
+    message: str
+    energy: float
+    max_force: float
+    lowest: float
+    second: float
+    order: int | None
+    reach: float
+    escapes: int
+    n_tries: int
+    positions: Float[np.ndarray, "n 3"]
+    mode: Float[np.ndarray, "n 3"]
+
+    @property
+    def sentence(self) -> str:
+        """How the search stands, in words."""
+        return f"{self.status.sentence} {self.message}".strip()
+
+
+def point_of(frame: Frame, row: int = 0) -> Point:
+    """The moment of one system of a frame."""
+    state, memory = frame.state, frame.state.memory
+    is_known = not state.message[row]
+    lowest, second, *_ = [*state.spectrum.eigenvalues[row].tolist(), math.nan, math.nan]
+    n = int(state.batch.n_atoms[row])
+    reach = [getattr(memory, name) for name in _REACH if hasattr(memory, name)]
+    return Point(
+        steps=int(state.steps[row]),
+        status=frame.status[row],
+        message=state.message[row],
+        energy=float(state.energy[row]) if is_known else math.nan,
+        max_force=float(state.max_force[row]) if is_known else math.nan,
+        lowest=_finite(lowest) if is_known else math.nan,
+        second=_finite(second) if is_known else math.nan,
+        order=int(state.order[row]) if is_known else None,
+        reach=float(reach[0][row]) if reach and is_known else math.nan,
+        escapes=int(state.escapes[row]),
+        n_tries=int(memory.n_tries[row]) if hasattr(memory, "n_tries") else 0,
+        positions=state.batch.positions[row, :n].cpu().numpy(),
+        mode=_climbed(frame, row)[:n],
+    )
+
+
+def _finite(value: float) -> float:
+    return value if math.isfinite(value) else math.nan
+
+
+def _climbed(frame: Frame, row: int) -> Float[np.ndarray, "n 3"]:
+    state = frame.state
+    mode = state.spectrum.modes[row, :, 0]
+    followed = getattr(state.memory, "mode", None)
+    if followed is not None and followed[row].any():
+        mode = followed[row]
+    is_settling = getattr(state.memory, "is_settling", None)
+    if is_settling is not None and bool(is_settling[row]):
+        mode = torch.zeros_like(mode)
+    moved = (state.batch.inverse_sqrt_masses[row] * mode).reshape(-1, 3)
+    farthest = moved.norm(dim=-1).max().clamp(min=1e-12)
+    return (moved / farthest).cpu().numpy()
+
+
+class Trajectory(NamedTuple):
+    """One search, from its start to where it ended.
+
+    Attributes:
+        name: of what was searched.
+        solver: that searched.
+        points: one for each frame.
+    """
+
+    name: str
+    solver: str
+    points: Sequence[Point]
+
+
+def trace(frames: Iterable[Frame]) -> dict[int, list[Point]]:
+    """The points of each system, by its index in the batch that was searched."""
+    found: defaultdict[int, list[Point]] = defaultdict(list)
+    for frame in frames:
+        for row, index in enumerate(frame.state.index.tolist()):
+            found[index].append(point_of(frame, row))
+    return dict(found)
+
+
+def column(points: Sequence[Point], name: str) -> Float[np.ndarray, " T"]:
+    """The values of one quantity at all points; NaN where it is not known."""
+    return np.array([getattr(point, name) for point in points], dtype=float)
+
+
+def rises(points: Sequence[Point], name: str) -> list[int]:
+    """The steps at which a counter (`escapes`, `n_tries`) rose."""
+    counted = column(points, name)
+    return [points[i].steps for i in np.flatnonzero(np.diff(counted, prepend=0) > 0).tolist()]
+
+
+def repeat_search(record: Record, settings: SearchSettings) -> Trajectory:
+    """The search behind a record, made again in this process.
+
+    Raises:
+        InputError: when the settings do not lead to the record's starting point.
+    """
+    found = [
+        start
+        for start in starts_of(settings)
+        if (start.name, start.noise_seed) == (record.name, record.noise_seed)
+    ][:1]
+    if not found:
+        raise InputError(f"record {record.name!r}: not among the starts that the settings name")
+    frames: list[Frame] = []
+    search_starts(Job.of(settings, found), on_frame=frames.append)
+    name = f"{record.name} ({record.formula})"
+    return Trajectory(name, settings.solver, trace(frames).get(0, []))

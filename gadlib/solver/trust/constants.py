@@ -1,0 +1,104 @@
+"""What steers the trust solver and is not tuned, each with its reason.
+
+Hyperparameters are declared in `settings.hyperparameters`; what defines success in `criteria`.
+"Measured" is by `tests/measure_constants.py`: the mean number of gradients of 60 searches from
+`ts_noise0.3A` and from `midpoint_rt_noise1.0A` on the embedded set, with DFTB0 and `bound`. As it
+is they are 101 (standard error 8) and 107 (10). All searches ended at bound saddles with every
+value that was tried; nothing there was tuned on them, and differences below 15 are within errors.
+"""
+
+# When a try is over.
+
+SETTLED_FORCE = 20.0
+"""eV/A on any atom: below, a start is no longer what noise made of it, but a molecule.
+
+Measured: with 5 eV/A 101 and 123 gradients, with 80 eV/A 104 and 107."""
+
+REBUILT_PATIENCE = 3
+"""Times `settle_steps` that a rebuilt molecule may take to settle; rebuilding has been the remedy
+already. Measured: with 1 the same searches."""
+
+LOOSE = 1 / 3
+"""Of the atoms: a start in more pieces than allowed by more than that is rebuilt at once, since the
+steps for settling would be lost on it. Measured: never at once 105 and 117 gradients."""
+
+MAX_CERTIFICATES = 4
+"""Exact Hessians that a try may spend on stationary points of the wrong order, so that a flat
+region does not cost one at each step. Measured: with 1 107 and 107, with 16 101 and 107."""
+
+MAX_CLIMB = 12.0
+"""eV above the lowest point met; the strongest bond, of CO, takes 11. Measured: no search of the
+sets gets there; it ends those that a potential draws to points without meaning."""
+
+FALL_STEPS = 20
+"""Steps of a climb before its height counts, since a distorted start is high and comes down."""
+
+CIRCLE_EVERY = 8
+"""Steps after which the place is noted that a search must not come back to; a circle of more steps
+ends with the steps of its try."""
+
+CIRCLE_NEAR, CIRCLE_STEP = 0.05, 0.02
+"""A step that ends within this share of its length of the noted place has led back there, if it was
+longer (A) than the steps that close in on a point. Measured: without it 102 and 107 gradients."""
+
+# How a try climbs.
+
+START_FLOOR = 0.65
+"""Scaled distance to which the atoms of a start are pushed apart: a little above the floor of
+steps (0.6), so that the first step is free."""
+
+AIMED_TRIES = 4
+"""Tries that climb towards an aim; later ones begin from other molecules, where the aim has no
+meaning left."""
+
+SOFT_EIGENVALUE = 3.0
+"""eV/(A^2 amu), 900 cm-1: a mode of this curvature is worth half of a flat one with as much of the
+aim. Below it are torsions and bends, by which most reactions begin; above it stretches."""
+
+ARRIVED_FORCE = 0.3
+"""eV/A on any atom: below, at order one, a climb has arrived, and goes on along its lowest mode. A
+quadratic model holds there: the next step is a few hundredths of an angstrom."""
+
+REST_FORCE = 0.03
+"""eV/A on any atom: below, the forces do not tell which way a mode goes up. Three times what counts
+as stationary."""
+
+# What is known of the curvature.
+
+FIRST_PROBES, ROUGH_PROBES = 11, 14
+"""Modes probed as a climb begins, and where its forces are large, the lowest mode being harder to
+find there. An exact Hessian of 12 atoms costs 72 gradients. Measured: 5 of them 102 and 95
+gradients, 20 of them 112 and 122."""
+
+ROUGH_FORCE = 8.0
+"""eV/A on any atom, beyond which forces are large: those of a C-H bond that is 0.2 A off."""
+
+PROBES_AT_ONCE, PROBES_AFTER = 8, 3
+"""Modes probed in the first call, and in each one after it: the last ones close in on the lowest
+mode. Probed one at a time these gave the same rates and gradients in more of the solver's own time
+(CHANGELOG, Numbers)."""
+
+PROBE_LENGTH = 0.01
+"""A; a difference of gradients so far apart is well above rounding (0.01 eV/A at 1 eV/A^2).
+Measured: with 0.03 A 112 and 100 gradients."""
+
+INDEPENDENT_SHARE = 1e-3
+"""Of a vector's length; what is left of it beside others is a direction of its own if longer, else
+mostly rounding and what projecting leaves."""
+
+MAX_POOR = 3
+"""Poorly predicted steps in a row after which an exact Hessian is due, where none are spared: one
+may be a matter of the radius, which shrinks first, two halve it to a quarter."""
+
+STALL_STEPS, STALL_FORCE = 8, 0.03
+"""A climb whose radius is the least, after so many steps since its last exact Hessian or model,
+with a force (eV/A) that is no noise, has a useless Hessian, and gets a model instead."""
+
+# The wall, by scaled distances (distance over the sum of covalent radii).
+
+STIFFNESS = 45.0
+"""eV, per squared scaled distance: 3 eV/A on C-C at a scaled distance of 1.4. Measured: with 15 eV
+97 and 109 gradients, with 135 eV 107 and 106."""
+
+HARMONIC = 0.3
+"""Beyond the edge; farther out the pull is constant, so that it is at most 9 eV/A on C-C."""

@@ -1,0 +1,116 @@
+"""Recipes of starting points: each row, its noise, and what lists them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from little_reactions import geometries
+
+from gadlib.__main__ import main
+from gadlib.explore.tasks.choice import ANCHORS
+from gadlib.molecules import recipes, starting_points
+from gadlib.molecules.reactions import Reaction
+from gadlib.molecules.recipes import RECIPES, Recipe
+from gadlib.settings.reading import InputError
+
+# By seed and count: the first three of torch.randn(count) in float32, by torch 2 on its own. From
+# 16 numbers on torch draws them in another order.
+DRAWN = {
+    (42, 9): (0.33669, 0.128809, 0.234462),
+    (43, 9): (-0.648401, -0.705841, 0.643218),
+    (44, 12): (0.058945, -1.394461, 0.844781),
+    (43, 18): (-0.016604, -0.466795, -1.767226),
+}
+
+
+WEIGHTS = {
+    "reactant": (1, 0, 0),
+    "midpoint_rt": (0.5, 0.5, 0),
+    "three_quarter_rt": (0.25, 0.75, 0),
+    "ts": (0, 1, 0),
+    "product": (0, 0, 1),
+    "midpoint_rp": (0.5, 0, 0.5),
+}
+
+
+def reaction(name: str, **more) -> Reaction:
+    numbers, parts = geometries(name)
+    return Reaction(name, name, "test", numbers, *parts, **more)
+
+
+@pytest.mark.parametrize(("recipe", "weights"), WEIGHTS.items())
+def test_start_is_the_weighted_mean_of_the_parts(recipe, weights):
+    (start,) = starting_points.starts([reaction("H2CO")], recipe)
+    parts = geometries("H2CO")[1]
+    expected = sum(w * p for w, p in zip(weights, parts, strict=True))
+    np.testing.assert_allclose(start.positions, expected, atol=1e-14)
+    assert start.noise_seed is None
+
+
+def test_what_a_recipe_needs_is_what_it_is_made_of():
+    parts = ("reactant", "transition state", "product")
+    for name, weights in WEIGHTS.items():
+        needs = [part for part, weight in zip(parts, weights, strict=True) if weight]
+        assert RECIPES[name].needs == ", ".join(needs)
+
+
+def test_sample_i_draws_its_noise_with_seed_plus_i():
+    found = [reaction(name) for name in ("HCN", "H2O", "NH3")]
+    for i, (start, one) in enumerate(
+        zip(starting_points.starts(found, "ts_noise0.5A", 42), found, strict=True)
+    ):
+        drawn = (start.positions - one.transition_state)[0] / 0.5
+        np.testing.assert_allclose(drawn, DRAWN[42 + i, start.positions.size], atol=2e-6)
+        assert start.noise_seed == 42 + i
+
+
+def test_noise_of_larger_molecules_is_drawn_as_torch_draws_it():
+    found = [reaction("CH3OH")]
+    (start,) = starting_points.starts(found, "reactant_noise1.0A", 43)
+    np.testing.assert_allclose((start.positions - found[0].reactant)[0], DRAWN[43, 18], atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    "recipe", ["middle", "ts_noise", "ts_noise-1A", "ts_noise1.0", "TS", "", "ts_noise1.0A "]
+)
+def test_unknown_start_is_refused_with_the_known_ones(recipe):
+    with pytest.raises(InputError, match=r"^start '.*': expected one of reactant, midpoint_rt, "):
+        recipes.parse_start(recipe)
+
+
+def test_noise_that_leaves_nothing_of_the_molecule_is_refused():
+    assert recipes.parse_start("ts_noise5.0A") == ("ts", 5.0)
+    with pytest.raises(InputError, match=r"'ts_noise5.1A': expected noise of at most 5.0 A"):
+        recipes.parse_start("ts_noise5.1A")
+
+
+def test_a_row_is_all_that_a_new_recipe_takes(monkeypatch, capsys):
+    def place(one, generator):
+        return one.product + 0.1 * generator.initial_seed()
+
+    monkeypatch.setitem(RECIPES, "beyond_p", Recipe("beyond the product", "product", place))
+    found = [reaction("HCN"), reaction("H2O", place=7)]
+    plain = starting_points.starts(found, "beyond_p", 42)
+    shifted = [start.positions - one.product for start, one in zip(plain, found, strict=True)]
+    assert [round(float(one.max()), 9) for one in shifted] == [4.2, 4.9]
+    noisy = starting_points.starts(found, "beyond_p_noise0.5A", 42)
+    assert [start.noise_seed for start in noisy] == [42, 49]
+    assert 0.01 < np.abs(noisy[0].positions - plain[0].positions).max() < 2.5
+    assert main(["starts"]) == 0
+    assert "beyond_p          beyond the product (from product)\n" in capsys.readouterr().out
+    assert "| `beyond_p` | beyond the product | product |" in recipes.markdown_table()
+
+
+def test_every_recipe_is_listed_and_offered_on_the_page(capsys):
+    assert main(["starts"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in told[:-1]] == list(RECIPES) == list(ANCHORS)
+    assert "at most 5 A" in told[-1]
+
+
+def test_no_recipe_is_asked_for_a_reaction_that_can_not_be_used():
+    empty = np.zeros((0, 3))
+    bad = Reaction("x", "x", "test", np.zeros(0, int), empty, empty, empty, problem="no atoms")
+    (start, _) = starting_points.starts([bad, reaction("HCN")], "ts_noise0.1A")
+    assert start.positions.shape == (0, 3)
+    assert start.problem == "no atoms"

@@ -1,0 +1,86 @@
+"""How a study stands, from trials and workers made by hand."""
+
+from datetime import datetime, timedelta
+
+import optuna
+import pytest
+from optuna.trial import TrialState, create_trial
+
+from gadlib.cluster.workers import Worker
+from gadlib.tuning.status import read_status
+
+BEGAN = datetime(2026, 1, 1)
+
+
+def study_of(*ended, n_trials=10):
+    """A study with trials of this state, value and minute of their end."""
+    study = optuna.create_study(direction="maximize", study_name="s")
+    study.set_user_attr("n_trials", n_trials)
+    for state, value, minute in ended:
+        trial = create_trial(state=state, value=value)
+        trial.datetime_complete = BEGAN + timedelta(minutes=minute)
+        study.add_trial(trial)
+    return study
+
+
+COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
+
+
+def test_counts_best_and_rate_are_of_what_is_decided():
+    study = study_of((COMPLETE, 0.5, 0), (COMPLETE, 0.7, 10), (PRUNED, None, 30), (FAIL, None, 99))
+    Worker(study, 10)
+    told = read_status(study)
+    assert (told.study_name, told.n_trials, told.n_done) == ("s", 10, 3)
+    assert told.states == {"running": 0, "complete": 2, "pruned": 1, "fail": 1, "waiting": 0}
+    assert (told.best_trial, told.best_score) == (1, 0.7)
+    assert told.trials_per_hour == pytest.approx(4.0)  # two more in half an hour
+    assert told.hours_left == pytest.approx(7 / 4)
+
+
+def test_the_rate_is_of_the_last_twenty():
+    slow = [(COMPLETE, 0.0, 1000.0 * i) for i in range(5)]
+    quick = [(COMPLETE, 0.0, 9000.0 + i) for i in range(20)]
+    told = read_status(study_of(*slow, *quick, n_trials=30))
+    assert told.trials_per_hour == pytest.approx(60.0)
+
+
+def test_what_is_not_known_is_none():
+    told = read_status(study_of())
+    assert (told.best_trial, told.best_score, told.trials_per_hour) == (None, None, None)
+    assert told.hours_left is None
+    one = read_status(study_of((COMPLETE, 0.5, 0)))
+    assert one.trials_per_hour is None
+
+
+def test_no_time_is_left_when_all_is_done_and_none_is_told_without_a_worker():
+    two = ((COMPLETE, 0.5, 0), (COMPLETE, 0.7, 10))
+    assert read_status(study_of(*two, n_trials=2)).hours_left == 0.0
+    assert read_status(study_of(*two, n_trials=1)).hours_left == 0.0
+    assert read_status(study_of(*two, n_trials=3)).hours_left is None
+
+
+def test_a_running_trial_is_stale_when_its_worker_has_gone():
+    study = study_of()
+    here, gone = Worker(study, 10), Worker(study, 10)
+    here.ask(), gone.ask()
+    gone.leave()
+    told = read_status(study)
+    assert told.alive == (here.name,)
+    assert told.stale == (1,)
+
+
+def test_the_text_has_a_line_for_each():
+    study = study_of((COMPLETE, 0.5, 0), (COMPLETE, 0.7, 10))
+    lines = dict(line.split(":", 1) for line in str(read_status(study)).splitlines())
+    told = {name: value.strip() for name, value in lines.items()}
+    assert told == {
+        "study": "s",
+        "done": "2 of 10",
+        "trials": "2 complete",
+        "best score": "0.7000 (trial 1)",
+        "trials per hour": "6.0",
+        "hours left": "unknown",
+        "workers alive": "0",
+        "stale trials": "none",
+    }
+    assert "best score:      none yet" in str(read_status(study_of()))
