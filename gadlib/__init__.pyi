@@ -7,6 +7,9 @@ from .ase.saddle_search import SaddleSearch as SaddleSearch
 from .benchmarks.solvers import compare as compare
 from .files.writing import write_json as write_json
 from .paths.intended import follow as follow
+from .paths.thermochemistry import eyring_rate as eyring_rate
+from .paths.thermochemistry import ideal_gas as ideal_gas
+from .paths.thermochemistry import thermochemistry as thermochemistry
 from .screening.records import Record as Record
 from .screening.records import read_records as read_records
 from .screening.screen import screen as screen

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.linalg import vector_norm as norm
 
 from gadlib.batch import Batch
-from gadlib.hessians.normal_modes import judged
+from gadlib.hessians.normal_modes import exact_spectrum
 from gadlib.units import frequency_cm1
 
 
@@ -37,9 +37,9 @@ def vibrations_of(
 ) -> list[Vibrations]:
     """The vibrations of each molecule, from exact Hessians in eV/A^2 and the forces there in eV/A.
 
-    The forces tell a bend of a nearly straight chain from a rotation (`normal_modes.judged`).
+    The forces tell a bend of a nearly straight chain from a rotation (`exact_spectrum`).
     """
-    spectrum = judged(hessian, batch, forces)
+    spectrum = exact_spectrum(hessian, batch, forces)
     found = []
     for i, n_atoms in enumerate(batch.n_atoms.tolist()):
         is_vibration = spectrum.eigenvalues[i].isfinite()

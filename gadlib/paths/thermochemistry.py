@@ -15,6 +15,9 @@ import numpy as np
 from ase import Atoms, units
 from ase.thermochemistry import IdealGasThermo
 
+from gadlib.batch import Batch
+from gadlib.evaluation import Calculator, evaluate
+from gadlib.hessians.vibrations import vibrations_of
 from gadlib.molecules.symmetry import is_linear, symmetry_number
 from gadlib.settings.reading import InputError
 
@@ -53,6 +56,50 @@ class Thermochemistry(NamedTuple):
 
 
 def thermochemistry(
+    atomic_numbers: Sequence[int] | np.ndarray,
+    positions: Sequence[Sequence[float]] | np.ndarray,
+    calculator: Calculator,
+    *,
+    temperature_k: float = TEMPERATURE_K,
+    pressure_pa: float = PRESSURE_PA,
+    symmetry: int | None = None,
+) -> Thermochemistry:
+    """The thermochemistry of a stationary point, from one exact Hessian computed there.
+
+    `n_imaginary` tells what it is: 0 of a minimum, 1 of a saddle. Molecules have no unpaired
+    electrons here.
+
+    Args:
+        atomic_numbers: (N,), as in a `Record`.
+        positions: (N, 3), in A.
+        calculator: the potential.
+        temperature_k: in K.
+        pressure_pa: in Pa.
+        symmetry: the rotational symmetry number; None: counted from the geometry.
+
+    Raises:
+        InputError: when the point can't be computed, or temperature or pressure is not above 0.
+    """
+    batch = Batch.pack([np.asarray(positions)], [np.asarray(atomic_numbers)])
+    evaluation, _ = evaluate(calculator, batch, hessian=True)
+    if evaluation.failures or evaluation.hessian is None:
+        raise InputError(
+            "no thermochemistry of a point that can't be computed"
+            f" ({evaluation.failures.get(0, 'the calculator gave no Hessian')})"
+        )
+    (vibrations,) = vibrations_of(batch, evaluation.hessian, evaluation.forces)
+    return ideal_gas(
+        atomic_numbers,
+        positions,
+        float(evaluation.energy[0]),
+        vibrations.wavenumbers_cm1,
+        temperature_k=temperature_k,
+        pressure_pa=pressure_pa,
+        symmetry=symmetry,
+    )
+
+
+def ideal_gas(
     atomic_numbers: Sequence[int] | np.ndarray,
     positions: Sequence[Sequence[float]] | np.ndarray,
     energy: float,

@@ -5,8 +5,11 @@ import math
 import pytest
 from ase import units
 from ase.build import molecule
+from faulty import Springs
 
-from gadlib.paths.thermochemistry import eyring_rate, thermochemistry
+from gadlib import calculators
+from gadlib.molecules.reactions import read
+from gadlib.paths.thermochemistry import eyring_rate, ideal_gas, thermochemistry
 from gadlib.settings.reading import InputError
 
 J_PER_MOL_K = units.kJ / units.mol / 1000
@@ -25,7 +28,7 @@ KNOWN = {
 
 def of(name, wavenumbers, **changes):
     atoms = molecule(name)
-    return thermochemistry(atoms.numbers, atoms.positions, -1.5, wavenumbers, **changes)
+    return ideal_gas(atoms.numbers, atoms.positions, -1.5, wavenumbers, **changes)
 
 
 @pytest.mark.parametrize("name", KNOWN)
@@ -98,3 +101,24 @@ def test_rate_over_a_barrier_is_eyrings_with_wigners_factor():
     assert ratio == pytest.approx(5.407, abs=0.01)
     # h c nu / k_B T of 1000 cm-1 is 4.8257, so kappa is 1.9703.
     assert eyring_rate(0.0, -1000.0) / eyring_rate(0.0, 0.0) == pytest.approx(1.9703, abs=1e-3)
+
+
+def test_barrier_of_a_reaction_at_a_temperature():
+    pytest.importorskip("scine_sparrow")
+    (reaction,) = read(split="test", max_samples=1)
+    calculator = calculators.get("scine")
+    saddle, start = (
+        thermochemistry(reaction.atomic_numbers, positions, calculator)
+        for positions in (reaction.transition_state, reaction.reactant)
+    )
+    assert (saddle.n_imaginary, start.n_imaginary) == (1, 0)
+    # What breaks at a saddle has lost most of its zero-point energy.
+    assert 0.0 < start.zero_point - saddle.zero_point < 0.3
+    barrier = saddle.energy - start.energy
+    assert saddle.gibbs - start.gibbs == pytest.approx(barrier, abs=0.4)
+
+
+def test_point_that_can_not_be_computed_is_refused_with_the_reason():
+    atoms = molecule("NH3")
+    with pytest.raises(InputError, match=r"a point that can't be computed \(.*nitrogen"):
+        thermochemistry(atoms.numbers, atoms.positions, Springs("raises"))
