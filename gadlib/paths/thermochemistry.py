@@ -128,16 +128,8 @@ def ideal_gas(
         InputError: when temperature or pressure is not above 0, or the vibrations are fewer or more
             than the molecule has.
     """
-    for name, value in (("temperature", temperature_k), ("pressure", pressure_pa)):
-        if not (math.isfinite(value) and value > 0):
-            raise InputError(f"{name} = {value:g}: expected more than 0")
     atoms = Atoms(numbers=np.asarray(atomic_numbers), positions=np.asarray(positions))
-    geometry, n_vibrations = _geometry(atoms)
-    if len(wavenumbers_cm1) != n_vibrations:
-        raise InputError(
-            f"{len(wavenumbers_cm1)} vibrations of a {geometry} molecule of {len(atoms)} atoms:"
-            f" expected {n_vibrations}"
-        )
+    geometry = _require_gas(atoms, wavenumbers_cm1, temperature_k, pressure_pa)
     if symmetry is None:
         symmetry = symmetry_number(atoms.numbers, atoms.positions)
     real = [x for x in wavenumbers_cm1 if x > 0]
@@ -165,6 +157,26 @@ def ideal_gas(
         n_imaginary=len(wavenumbers_cm1) - len(real),
         n_stiffened=sum(x < soft_cm1 for x in real),
     )
+
+
+def _require_gas(
+    atoms: Atoms, wavenumbers_cm1: Sequence[float], temperature_k: float, pressure_pa: float
+) -> str:
+    """What ASE calls the shape of the molecule.
+
+    Raises:
+        InputError: when temperature or pressure is not above 0, or vibrations lack or are too many.
+    """
+    for name, value in (("temperature", temperature_k), ("pressure", pressure_pa)):
+        if not (math.isfinite(value) and value > 0):
+            raise InputError(f"{name} = {value:g}: expected more than 0")
+    geometry, n_vibrations = _geometry(atoms)
+    if len(wavenumbers_cm1) != n_vibrations:
+        raise InputError(
+            f"{len(wavenumbers_cm1)} vibrations of a {geometry} molecule of {len(atoms)} atoms:"
+            f" expected {n_vibrations}"
+        )
+    return geometry
 
 
 def _geometry(atoms: Atoms) -> tuple[str, int]:
