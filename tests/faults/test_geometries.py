@@ -610,7 +610,7 @@ CELL = "CRYST1 {0:8.3f} {0:8.3f} {0:8.3f}  90.00  90.00  90.00 P 1           1\n
         ("a.gen", GEN, ""),
         ("a.gen", "six\n", "not readable as geometries ("),
         ("a.nothing", "hello\n", "not readable as geometries ("),
-        ("a.xyz.gz", gzip.compress(xyz().encode()), ""),
+        ("a.xyz.gz", gzip.compress(xyz().encode(), mtime=0), ""),
         ("a@2.xyz", xyz(), ""),
         ("noending", xyz(), ""),
     ],

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from ase.build import molecule
 
 from gadlib.batch import Batch
 from gadlib.calculators.contract.agreement import Ask, ContractError
@@ -75,6 +74,8 @@ def check(
 def molecules() -> Batch:
     """Water, hydrogen cyanide and ethane, turned, and distorted by some hundredths of an A."""
     generator = np.random.default_rng(0)
+    from ase.build import molecule  # takes half a second, and every process imports this module
+
     atoms = [molecule(name) for name in _MOLECULES]
     noise = [generator.normal(scale=_DISTORTION, size=a.positions.shape) for a in atoms]
     noise[1] = noise[1] * [0, 0, 1]  # hydrogen cyanide lies along z and stays linear
