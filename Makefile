@@ -20,9 +20,8 @@ env: $(INSTALLED) ## Build .venv, or bring it up to date
 demo: $(INSTALLED) ## Run the notebooks; print where they are and the table of results
 	.venv/bin/python -m gadlib demo
 
-# More processes than cores, since many tests wait: for a signal, a database, a cluster.
 test: $(INSTALLED) ## Run the tests
-	.venv/bin/python -m pytest -n 4 --dist worksteal tests
+	.venv/bin/python -m pytest -n 2 --dist worksteal tests
 
 mutate: $(INSTALLED) ## Report which mutants of WING=hessians, cluster or solver the tests catch
 	$(INSTALL) -e '.[mutation]'
