@@ -79,11 +79,10 @@ def wait_for(is_so, process: subprocess.Popen, seconds: float = 120) -> None:
 
 
 SMALL = ("--split", "test", "--workers", "0", "--batch-size", "1", "--max-samples", "100")
-SHORT = (*SMALL, "--start-from", "ts_noise0.1A", "--criterion", "strict", "--n-steps", "100")
 COMMANDS = {
-    "search": ("search", *SHORT),
-    "screen": ("screen", *SHORT),
-    "validate": ("validate", *SHORT, "--escape-delta", "0.2"),
+    "search": ("search", *SMALL, "--n-steps", "300"),
+    "screen": ("screen", *SMALL, "--n-steps", "300"),
+    "validate": ("validate", *SMALL, "--n-steps", "300", "--escape-delta", "0.2"),
     "benchmark": ("benchmark", *SMALL, "--solvers", "gad,trust", "--n-steps", "300"),
     "irc": ("irc", "--max-samples", "100"),
 }
