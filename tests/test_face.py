@@ -86,6 +86,28 @@ def test_search_takes_atoms_as_from_a_file(tmp_path):
         gadlib.search([], **given)
 
 
+def test_a_list_of_other_things_is_refused_not_searched_in_part():
+    """In a process of its own, where no hook of the tests checks types before."""
+    script = """
+        import gadlib
+        from ase.build import molecule
+        from gadlib.molecules.starting_points import from_atoms
+
+        water = molecule("H2O")
+        for given in (["guess.xyz"], [water, *from_atoms([water])]):
+            try:
+                gadlib.search(given)
+            except gadlib.InputError as error:
+                print(error)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "guesses: a list of str; expected ASE's Atoms, or Starts, alone",
+        "guesses: a list of Atoms, Start; expected ASE's Atoms, or Starts, alone",
+    ]
+
+
 def test_search_without_guesses_takes_the_reactions_of_the_set():
     pytest.importorskip("scine_sparrow")
     records = gadlib.search(workers=0, max_samples=2, n_steps_per_sample=1, start_from="ts")

@@ -56,4 +56,8 @@ def _starts(guesses: Guesses | None) -> Sequence[Start] | None:
     if not given:
         raise InputError("guesses: none in the list; expected at least one")
     starts = [each for each in given if isinstance(each, Start)]
-    return starts or from_atoms([each for each in given if isinstance(each, Atoms)])
+    atoms = [each for each in given if isinstance(each, Atoms)]
+    if len(given) not in (len(starts), len(atoms)):
+        kinds = ", ".join(sorted({type(each).__name__ for each in given}))
+        raise InputError(f"guesses: a list of {kinds}; expected ASE's Atoms, or Starts, alone")
+    return starts or from_atoms(atoms)
