@@ -276,7 +276,7 @@ def run_job(_: Settings, options: argparse.Namespace) -> int:
 
 def _print_records(records: Sequence[Any], out: Path) -> None:
     """Print how many searches met each criterion, and what a step took."""
-    from gadlib.solver.criteria import CRITERIA
+    from gadlib.settings.criteria import CRITERIA
     from gadlib.solver.state import Status
 
     bad = [f"{r.name}: {r.message}" for r in records if r.status == Status.BAD_START]

@@ -219,9 +219,7 @@ class Worker:
         if name == self.name:
             return False
         worker = known.get(name, {}) if name else {}
-        if (
-            name is None or not worker
-        ):  # killed between asking for the trial and signing it, or about to sign
+        if name is None or not worker:  # killed before it signed the trial, or about to sign
             return is_alone or self._unchanged_s(f"trial {trial.number}", None) > self._doubt_s
         verdict = is_alive(worker, self.grace_s)
         if verdict is not None and worker.get("machine") == this_machine():

@@ -19,11 +19,11 @@ from gadlib.explore.sliders import (
 from gadlib.explore.tasks.background import Task
 from gadlib.explore.tasks.choice import ANCHORS, Molecule, potentials, recipe, task_of
 from gadlib.molecules.recipes import MAX_NOISE, parse_start
+from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.declarations import Hyperparameter
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import ExploreSettings, SearchSettings
-from gadlib.solver.criteria import CRITERIA
 
 WIDE = {"width": "390px"}
 _LABEL = {"description_width": "190px"}

@@ -2,7 +2,7 @@
 
 Types are strict: "no" is not false, 6.2 no integer, and nothing is infinite. What does not fit is
 refused in one sentence that names the file, the key, the value and what was expected. Records
-declare their own shape by their fields, as dataclasses (`screening.records`, `paths.intended`).
+declare their own shape by their fields, as dataclasses (`screening.records`, `paths.records`).
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ Full shells: Lewis, J. Am. Chem. Soc. 38, 762 (1916), doi:10.1021/ja02261a002.
 from __future__ import annotations
 
 import networkx as nx
+import numpy as np
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
@@ -63,6 +64,11 @@ def bond_graph(batch: Batch, i: int = 0) -> nx.Graph:
     graph = nx.from_numpy_array(bonds(batch)[i, :n, :n].cpu().numpy())
     nx.set_node_attributes(graph, dict(enumerate(batch.atomic_numbers[i, :n].tolist())), "z")
     return graph
+
+
+def bond_graph_of(atomic_numbers: np.ndarray, positions: np.ndarray) -> nx.Graph:
+    """The bond graph of one molecule by its atomic numbers (N,) and positions (N, 3) in A."""
+    return bond_graph(Batch.pack([positions], [atomic_numbers]))
 
 
 def is_same(a: nx.Graph, b: nx.Graph) -> bool:

@@ -16,13 +16,12 @@ from typing import NamedTuple
 
 import networkx as nx
 import numpy as np
-from ase import Atoms
 from ase.data import chemical_symbols
 from scipy.optimize import linear_sum_assignment
 
-from gadlib.batch import Batch
 from gadlib.molecules.alignment import aligned, superposition
-from gadlib.molecules.bonds import bond_graph
+from gadlib.molecules.bonds import bond_graph_of
+from gadlib.molecules.starting_points import hill_formula
 from gadlib.settings.reading import InputError
 
 MAX_CHANGED = 3
@@ -85,7 +84,7 @@ def paired(
             f" {symbols[1]} in the product; expected the same order"
         )
     onto = aligned(product[places], reactant)
-    before, after = (_bonds(_graph(reactant_numbers, p)) for p in (reactant, onto))
+    before, after = (_bonds(bond_graph_of(reactant_numbers, p)) for p in (reactant, onto))
     return Pair(
         reactant_numbers,
         reactant,
@@ -99,7 +98,7 @@ def paired(
 def require_same_atoms(reactant_numbers: np.ndarray, product_numbers: np.ndarray) -> None:
     """Raise InputError unless both are made of the same atoms, in whatever order."""
     if sorted(reactant_numbers.tolist()) != sorted(product_numbers.tolist()):
-        reactant, product = (_formula(z) for z in (reactant_numbers, product_numbers))
+        reactant, product = (hill_formula(z) for z in (reactant_numbers, product_numbers))
         raise InputError(
             f"the reactant is {reactant} and the product {product}: expected the same atoms"
         )
@@ -120,7 +119,7 @@ def match_atoms(
         InputError: when they are not of the same atoms, or more bonds would change.
     """
     require_same_atoms(reactant_numbers, product_numbers)
-    own, other = _graph(reactant_numbers, reactant), _graph(product_numbers, product)
+    own, other = bond_graph_of(reactant_numbers, reactant), bond_graph_of(product_numbers, product)
     for n_changed in range(2 * MAX_CHANGED + 1):
         found: list[tuple[int, ...]] = []
         for n_broken in range(max(0, n_changed - MAX_CHANGED), min(n_changed, MAX_CHANGED) + 1):
@@ -259,13 +258,5 @@ def _distance(reactant: np.ndarray, product: np.ndarray) -> float:
     return float(((aligned(product, reactant) - reactant) ** 2).sum())
 
 
-def _graph(numbers: np.ndarray, positions: np.ndarray) -> nx.Graph:
-    return bond_graph(Batch.pack([positions], [numbers]))
-
-
 def _bonds(graph: nx.Graph) -> set[tuple[int, int]]:
     return {(min(edge), max(edge)) for edge in graph.edges}
-
-
-def _formula(numbers: np.ndarray) -> str:
-    return Atoms(numbers).get_chemical_formula()

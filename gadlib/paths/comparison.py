@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import networkx as nx
 import numpy as np
 import torch
 
@@ -13,7 +12,7 @@ from gadlib.batch import Batch
 from gadlib.evaluation import Calculator, evaluate
 from gadlib.hessians.normal_modes import spectrum
 from gadlib.molecules.alignment import rmsd
-from gadlib.molecules.bonds import bond_graph
+from gadlib.molecules.bonds import bond_graph_of
 from gadlib.molecules.descriptions import change_in_words, mode_in_words
 from gadlib.molecules.reactions import Reaction
 from gadlib.paths import irc
@@ -26,8 +25,8 @@ def compare_path(path: irc.Path, reaction: Reaction) -> dict[str, Any]:
     numbers = reaction.atomic_numbers
     ends = [leg.positions[-1].cpu().numpy() for leg in path.legs]
     known = [reaction.reactant, reaction.product]
-    graphs = [_graph(numbers, p) for p in ends]
-    references = [_graph(numbers, p) for p in known]
+    graphs = [bond_graph_of(numbers, p) for p in ends]
+    references = [bond_graph_of(numbers, p) for p in known]
     far = np.array([[rmsd(numbers, p, q, with_mirror=True) for q in known] for p in ends])
     is_like = match_ends(graphs, references, far)
     order = order_ends(is_like, far)
@@ -40,7 +39,7 @@ def compare_path(path: irc.Path, reaction: Reaction) -> dict[str, Any]:
         "verdict": verdict,
         "message": message,
         "change": change_in_words(*graphs),
-        "mode": mode_in_words(_graph(numbers, saddle), saddle, path.mode.cpu().numpy()),
+        "mode": mode_in_words(bond_graph_of(numbers, saddle), saddle, path.mode.cpu().numpy()),
         "barrier": path.energy - float(legs[0].energy[-1]),
         "reaction_energy": float(legs[1].energy[-1] - legs[0].energy[-1]),
         "imaginary_cm1": -frequency_cm1(path.eigenvalue),
@@ -71,7 +70,7 @@ def measure_reference(calculator: Calculator, reaction: Reaction) -> dict[str, A
     points = [reaction.reactant, reaction.transition_state, reaction.product]
     batch = Batch.pack(points, [numbers] * 3).to(getattr(calculator, "device", "cpu"))
     found, _ = evaluate(calculator, batch, hessian=True)
-    change = change_in_words(_graph(numbers, points[0]), _graph(numbers, points[2]))
+    change = change_in_words(bond_graph_of(numbers, points[0]), bond_graph_of(numbers, points[2]))
     if found.failures or found.hessian is None:
         return {"reference_change": change}
     reactant, saddle, end = found.energy.tolist()
@@ -82,7 +81,3 @@ def measure_reference(calculator: Calculator, reaction: Reaction) -> dict[str, A
         "reference_reaction_energy": end - reactant,
         "reference_cm1": -frequency_cm1(lowest),
     }
-
-
-def _graph(numbers: np.ndarray, positions: np.ndarray) -> nx.Graph:
-    return bond_graph(Batch.pack([positions], [numbers]))

@@ -142,10 +142,9 @@ def follow_all(
 
     As `follow_each`, when all are done.
     """
-    strict = [r for r in records if r.strict]
     steps = {"hessian_every": hessian_every, "n_steps": n_steps}
-    found = dict(follow_each(calculator, strict, known, batch_size=batch_size, **steps))
-    return [found[i] for i in range(len(strict))]
+    found = dict(follow_each(calculator, records, known, batch_size=batch_size, **steps))
+    return [found[i] for i in range(len(found))]
 
 
 def follow_each(

@@ -16,7 +16,7 @@ from gadlib.evaluation import Calculator
 from gadlib.molecules.contacts import gap, is_adrift
 from gadlib.molecules.starting_points import Start, problem_of
 from gadlib.progress import signs_of_life
-from gadlib.screening.records import Record, TryRecord
+from gadlib.screening.records import Record
 from gadlib.screening.setup import calculator_of, hyperparameters_of
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import Hyperparameters
@@ -33,7 +33,7 @@ class Job:
     """Searches that run together in one process; `tag` comes back with their records.
 
     At most `capacity` of them step together, all where it is None; as some end, others enter.
-    `mode` tells which mode is climbed first (`directions`).
+    `mode` tells which mode is climbed first (`mode_following`).
     """
 
     calculator: Calculator
@@ -100,10 +100,8 @@ def search_each(
     sane = []
     for place, start in enumerate(job.starts):
         if reason := problem_of(start, job.hyperparameters.closest_pair):
-            yield (
-                place,
-                Record.blank(start, Status.BAD_START, f"{Status.BAD_START.sentence} {reason}"),
-            )
+            message = f"{Status.BAD_START.sentence} {reason}"
+            yield place, Record.blank(start, Status.BAD_START, message)
         else:
             sane.append(place)
     if not sane:
@@ -151,7 +149,7 @@ def _record(start: Start, frame: Frame, row: int, criterion: str) -> Record:
         elapsed_s=round(float(state.cost.elapsed_s[row]), 6),
         calculator_s=round(float(state.cost.calculator_s[row]), 6),
         positions=state.batch.system(row)[1].tolist(),
-        tries=[TryRecord(*each) for each in tell_tries(state, row, str(status))],
+        tries=list(tell_tries(state, row, str(status))),
         **describe(frame.verdict, row),
     )
 

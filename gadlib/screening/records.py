@@ -16,30 +16,13 @@ from gadlib.files.shapes import ResultFile, fit
 from gadlib.molecules.starting_points import Start
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.reading import InputError, Settings, shown
-from gadlib.solver.state import Status
+from gadlib.solver.state import PastTry, Status
 
 FORMAT = 2
 """Of result files. In format 1, which files without a number have, a record's fields include the
 criteria `index1`, `strict` and `bound`."""
 
 _CRITERIA_1 = ("index1", "strict", "bound")
-
-
-@dataclass(frozen=True)
-class TryRecord:
-    """One try of a search that makes several, as `trust` does.
-
-    Attributes:
-        phase: where the try ended, a `gadlib.solver.trust.phases.Phase` in lower case.
-        ending: why, an `Ending` from there in lower case; of the last try how the search ended, as
-            in `Record.status`.
-        steps, gradients: what it cost.
-    """
-
-    phase: str
-    ending: str
-    steps: int
-    gradients: int
 
 
 @dataclass(frozen=True)
@@ -90,7 +73,7 @@ class Record:
     calculator_s: float
     atomic_numbers: list[int]
     positions: list[list[float]]
-    tries: list[TryRecord] = field(default_factory=list)
+    tries: list[PastTry] = field(default_factory=list)
 
     @classmethod
     def blank(cls, start: Start, status: Status, message: str) -> Record:

@@ -22,10 +22,10 @@ from gadlib.molecules.reactions import Reaction
 from gadlib.molecules.recipes import parse_start
 from gadlib.molecules.starting_points import Start, require_some
 from gadlib.settings.calculators import identity
+from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.settings.reading import InputError, explain, shown
 from gadlib.settings.searches import SearchSettings, SetSettings
-from gadlib.solver.criteria import CRITERIA
 from gadlib.solver.mode_following import read_aim, require_mode
 
 
@@ -78,8 +78,8 @@ def differences(
     changes = []
     fields = type(settings).model_fields
     for name, value in now.items():
-        is_told = name in before or name not in fields
-        earlier = before.get(name) if is_told else fields[name].get_default()
+        is_kept = name in before or name not in fields
+        earlier = before.get(name) if is_kept else fields[name].get_default()
         if earlier == value:
             continue
         if isinstance(earlier, Mapping) and isinstance(value, Mapping):
@@ -87,7 +87,7 @@ def differences(
             parts = [(f"{name} of {k}", earlier.get(k), value.get(k)) for k in keys]
         else:
             parts = [(name, earlier, value)]
-        silent = "" if is_told else " (its default; it was not kept)"
+        silent = "" if is_kept else " (its default; it was not kept)"
         changes += [f"{n} was {shown(was)}{silent}, now {shown(is_)}" for n, was, is_ in parts]
     return changes
 

@@ -53,9 +53,14 @@ def attribute_of(name: str, field: FieldInfo, limits: str = "") -> Attribute:
     return Attribute(name, ", ".join(filter(None, about)), field.description or "")
 
 
+def ends_of(field: FieldInfo) -> dict[str, Any]:
+    """The ends of a number's range by the names of its constraints: `ge`, `gt`, `le`, `lt`."""
+    return {n: getattr(m, n) for m in field.metadata for n in _ENDS if hasattr(m, n)}
+
+
 def range_in_words(field: FieldInfo) -> str:
     """The range of a number as its constraints have it; empty where there is none."""
-    ends = {n: getattr(m, n) for m in field.metadata for n in _ENDS if hasattr(m, n)}
+    ends = ends_of(field)
     shown = {n: f"{end:g}" if isinstance(end, float) else str(end) for n, end in ends.items()}
     if shown.keys() == {"ge", "le"}:
         return f"{shown['ge']} .. {shown['le']}"

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from gadlib.settings.documenting import attribute_of, document
+from gadlib.settings.documenting import attribute_of, document, ends_of
 
 S = TypeVar("S", bound="Settings")
 
@@ -21,7 +21,6 @@ _MOST_LISTED = 8
 _MAX_SHOWN = 100
 _URL_WITH_PASSWORD = re.compile(r"([A-Za-z][\w+.-]*:/{0,3})[^\s/'\",]*?:[^\s'\"]*@")
 _PASSWORD_OPTION = re.compile(r"(password=)[^&\s'\"]*", re.IGNORECASE)
-_LIMITS = ("gt", "ge", "lt", "le")
 
 
 class InputError(ValueError):
@@ -67,7 +66,7 @@ _OUT_OF_RANGE = (
 
 def _limits(field: FieldInfo) -> str:
     """The range of a number in words, empty where there is none with two ends."""
-    found = {n: getattr(m, n) for m in field.metadata for n in _LIMITS if hasattr(m, n)}
+    found = ends_of(field)
     low, high = found.get("ge", found.get("gt")), found.get("le", found.get("lt"))
     return "" if low is None or high is None else f"expected {low} .. {high}"
 

@@ -21,9 +21,10 @@ from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
 from gadlib.molecules.bonds import n_fragments
 from gadlib.rows import concatenate, narrow, put, take
+from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.solver.aim import Aim
-from gadlib.solver.criteria import CRITERIA, Verdict, judge
+from gadlib.solver.criteria import Verdict, judge
 from gadlib.solver.proof import confirm, prove
 from gadlib.solver.rules import rule_for
 from gadlib.solver.state import APART, State, Status

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -58,8 +58,16 @@ _SENTENCES = {
 }
 
 
-class PastTry(NamedTuple):
-    """A try of a search that is over: in which phase, why, its steps and gradients."""
+@dataclass(frozen=True)
+class PastTry:
+    """A try that is over, of a search that makes several, as `trust` does.
+
+    Attributes:
+        phase: where it ended, a `trust.phases.Phase` in lower case.
+        ending: why, an `Ending` from there in lower case; of the last try how the search ended, a
+            `Status`.
+        steps, gradients: what it cost.
+    """
 
     phase: str
     ending: str

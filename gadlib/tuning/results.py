@@ -43,9 +43,8 @@ def write_results(study: optuna.Study, path: str | Path) -> Path:
 
 
 def _write(study: optuna.Study, path: Path) -> dict[str, Any]:
-    with in_turn(
-        path.with_name(f".{path.name}.lock")
-    ):  # else an older state may be written over a newer one
+    # One process at a time, else an older state may be written over a newer one.
+    with in_turn(path.with_name(f".{path.name}.lock")):
         earlier = _read(path)
         content = collect_results(study)
         if earlier is not None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import ase.io
 import h5py
@@ -58,9 +59,8 @@ def test_further_datasets_do_not_disturb(path):
     np.testing.assert_array_equal(after[0].transition_state, before[0].transition_state)
 
 
-@pytest.mark.timeout(60)
-def test_hundred_of_ten_thousand_reactions_are_read_in_two_seconds(tmp_path):
-    path = tmp_path / "large.h5"
+def write_ten_thousand(path: Path) -> Path:
+    """A file of so many reactions, under ten formulas, all of them the same one."""
     with h5py.File(path, "w") as file:
         data, links = file.create_group("data"), file.create_group("train")
         reaction = write_reaction(file, "one", *geometries("H2O"))
@@ -69,6 +69,12 @@ def test_hundred_of_ten_thousand_reactions_are_read_in_two_seconds(tmp_path):
             for i in range(1000):
                 formula[f"rxn{i:04}"] = reaction
             links[f"F{k}"] = h5py.SoftLink(f"/data/F{k}")
+    return path
+
+
+@pytest.mark.timeout(60)
+def test_hundred_of_ten_thousand_reactions_are_read_in_two_seconds(tmp_path):
+    path = write_ten_thousand(tmp_path / "large.h5")
     started = time.process_time()
     found = reactions.read(path, split="train", max_samples=100)
     seconds = time.process_time() - started
@@ -277,15 +283,7 @@ def test_unknown_way_to_sample_is_refused_with_the_known_ones():
 
 
 def test_sample_of_a_large_file_takes_seconds_at_most(tmp_path):
-    path = tmp_path / "large.h5"
-    with h5py.File(path, "w") as file:
-        data, links = file.create_group("data"), file.create_group("train")
-        reaction = write_reaction(file, "one", *geometries("H2O"))
-        for k in range(10):
-            formula = data.create_group(f"F{k}")
-            for i in range(1000):
-                formula[f"rxn{i:04}"] = reaction
-            links[f"F{k}"] = h5py.SoftLink(f"/data/F{k}")
+    path = write_ten_thousand(tmp_path / "large.h5")
     started = time.process_time()
     found = reactions.read(path, split="train", max_samples=100, sample_seed=0)
     seconds = time.process_time() - started

@@ -11,14 +11,13 @@ from little_studies import MIXED, texts
 
 from gadlib import report
 from gadlib.report.searches.tries import count_given_up
-from gadlib.screening.records import TryRecord
-from gadlib.solver.state import Status
+from gadlib.solver.state import PastTry, Status
 from gadlib.solver.trust.phases import Ending
 
-CIRCLES = TryRecord("climbing", "circles", 34, 71)
-TOO_HIGH = TryRecord("climbing", "too_high", 12, 20)
-SADDLE = TryRecord("climbing", "saddle", 9, 15)
-OUT = TryRecord("settling", "out_of_steps", 80, 80)
+CIRCLES = PastTry("climbing", "circles", 34, 71)
+TOO_HIGH = PastTry("climbing", "too_high", 12, 20)
+SADDLE = PastTry("climbing", "saddle", 9, 15)
+OUT = PastTry("settling", "out_of_steps", 80, 80)
 FOUND = replace(MIXED[1], tries=[CIRCLES, SADDLE])
 FAILED = replace(MIXED[2], tries=[CIRCLES, TOO_HIGH, OUT])
 
@@ -53,7 +52,7 @@ def test_tries_table_has_a_row_for_each_try_and_says_why_it_ended():
 
 
 def test_an_ending_that_this_version_does_not_know_is_shown_in_its_own_words():
-    later = replace(FOUND, tries=[TryRecord("climbing", "went_home", 1, 1)])
+    later = replace(FOUND, tries=[PastTry("climbing", "went_home", 1, 1)])
     assert report.tries_table([later])["ending"].tolist() == ["went home"]
 
 

@@ -14,7 +14,7 @@ from gadlib.screening import records
 from gadlib.screening.records import Record
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
-from gadlib.solver.state import Status
+from gadlib.solver.state import PastTry, Status
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def test_records_come_back_from_their_file_as_they_were(tmp_path, record):
 
 
 TRIES = [
-    records.TryRecord("climbing", "circles", 34, 71),
-    records.TryRecord("climbing", "saddle", 9, 20),
+    PastTry("climbing", "circles", 34, 71),
+    PastTry("climbing", "saddle", 9, 20),
 ]
 
 

@@ -16,8 +16,9 @@ from gadlib.evaluation import Evaluation
 from gadlib.molecules.bonds import n_fragments
 from gadlib.molecules.starting_points import Start
 from gadlib.screening.jobs import Job, search_starts
+from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import SOLVERS, TrustHyperparameters
-from gadlib.solver.criteria import CRITERIA, judge
+from gadlib.solver.criteria import judge
 from gadlib.solver.points import begin
 from gadlib.solver.search import MAX_REJECTED, search
 from gadlib.solver.state import Status

@@ -13,10 +13,10 @@ from gadlib.molecules.reactions import Reaction
 from gadlib.molecules.recipes import RECIPES, parse_start
 from gadlib.molecules.starting_points import Start
 from gadlib.screening.setup import hyperparameters_of, reactions_of
+from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import ExploreSettings, SearchSettings
-from gadlib.solver.criteria import CRITERIA
 
 ANCHORS = tuple(RECIPES)
 

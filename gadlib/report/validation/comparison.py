@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from gadlib.report.statistics import SIGNIFICANT, Rate, error_bars, mcnemar
 from gadlib.report.style import BLUE, GREY, LEGEND, ORANGE, VERMILLION, panels, say
 from gadlib.screening.records import Record
+from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.reading import InputError
-from gadlib.solver.criteria import CRITERIA
 
 
 class Paired(NamedTuple):

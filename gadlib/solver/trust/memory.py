@@ -80,7 +80,7 @@ class Origin:
 
     Attributes:
         positions, energy, forces: there.
-        gap: the longest link there (`wall.gap`), where more pieces than one are allowed.
+        gap: the longest link there (`contacts.gap`), where more pieces than one are allowed.
     """
 
     positions: Float[Tensor, "B N 3"]
