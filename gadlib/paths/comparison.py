@@ -40,6 +40,7 @@ def compare_path(
     graphs = [graphs[i] for i in order]
     verdict, message = classify_ends(is_like[order], graphs, references)
     saddle = path.positions.cpu().numpy()
+    assert path.vibrations is not None
     return {
         "verdict": verdict,
         "message": message,
@@ -47,7 +48,7 @@ def compare_path(
         "mode": mode_in_words(bond_graph_of(numbers, saddle), saddle, path.mode.cpu().numpy()),
         "barrier": path.energy - float(legs[0].energy[-1]),
         "reaction_energy": float(legs[1].energy[-1] - legs[0].energy[-1]),
-        "imaginary_cm1": -frequency_cm1(path.eigenvalue),
+        "imaginary_cm1": -path.vibrations.wavenumbers_cm1[0],
         "saddle_rmsd": _far(numbers, saddle, known.transition_state),
         "reactant_rmsd": _far(numbers, ends[order[0]], known.reactant),
         "product_rmsd": _far(numbers, ends[order[1]], known.product),
@@ -56,8 +57,8 @@ def compare_path(
         "saddle": saddle.tolist(),
         "ends": [ends[i].tolist() for i in order],
         **_joined(path, legs),
-        "n_gradient": sum(leg.n_gradient for leg in legs),
-        "n_hessian": sum(leg.n_hessian for leg in legs),
+        "n_gradient": sum(part.n_gradient for part in (path, *legs)),
+        "n_hessian": sum(part.n_hessian for part in (path, *legs)),
     }
 
 

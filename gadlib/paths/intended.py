@@ -143,7 +143,7 @@ def follow_all(
     known: References,
     *,
     batch_size: int = 8,
-    hessian_every: int = 5,
+    hessian_every: int | None = None,
     n_steps: int = 400,
 ) -> list[PathRecord]:
     """What each strict saddle among the records joins, in their order, with a progress bar.
@@ -161,7 +161,7 @@ def follow_each(
     known: References,
     *,
     batch_size: int = 8,
-    hessian_every: int = 5,
+    hessian_every: int | None = None,
     n_steps: int = 400,
 ) -> Iterator[tuple[int, PathRecord]]:
     """The place of each strict saddle among the strict ones, and what it joins, as they end.
@@ -200,7 +200,7 @@ def _lookup(known: References) -> Callable[[Record], Known]:
 
 
 def _follow_batch(
-    calculator: Calculator, records: Sequence[Record], hessian_every: int, n_steps: int
+    calculator: Calculator, records: Sequence[Record], hessian_every: int | None, n_steps: int
 ) -> Iterator[tuple[int, irc.Path | Exception, float]]:
     """The place of each saddle, its path or what failed with it alone, and its seconds."""
     places = set(range(len(records)))

@@ -39,7 +39,8 @@ class PathRecord:
             saddle to the product's: arc in amu^1/2 A, 0 at the saddle, the energy above the
             saddle's, and the atoms in A. Files of format 1 have no positions.
         atomic_numbers, ends: the two minima, in A; `saddle` as it was sharpened.
-        n_gradient, n_hessian: calculator calls on the way down.
+        n_gradient, n_hessian: calculator calls at the saddle and on the way down; in format 1
+            without those at the saddle.
         elapsed_s: wall time.
     """
 

@@ -33,8 +33,11 @@ class PathSettings(CalculatorSettings):
     )
     sample_seed: Seed = Field(0, description="seed that the sample is drawn with")
     batch_size: Count = Field(8, description="saddles that are followed together")
-    hessian_every: Count = Field(
-        5, description="steps from one exact Hessian to the next on the way down"
+    hessian_every: Count | None = Field(
+        None,
+        description="steps from one exact Hessian to the next on the way down; none: updated ones"
+        " alone between the saddle and the minima, or exact ones at each step of a potential that"
+        " predicts them",
     )
     n_steps: Count = Field(400, description="steps at most on each side of a saddle")
     resume: bool = Field(
