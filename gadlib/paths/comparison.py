@@ -68,7 +68,9 @@ def measure_reference(calculator: Calculator, reaction: Reaction) -> dict[str, A
     """Barrier, reaction energy and imaginary frequency of the reference geometries as they are."""
     numbers = reaction.atomic_numbers
     points = [reaction.reactant, reaction.transition_state, reaction.product]
-    batch = Batch.pack(points, [numbers] * 3).to(getattr(calculator, "device", "cpu"))
+    charges, multiplicities = [reaction.charge] * 3, [reaction.multiplicity] * 3
+    batch = Batch.pack(points, [numbers] * 3, charges=charges, multiplicities=multiplicities)
+    batch = batch.to(getattr(calculator, "device", "cpu"))
     found, _ = evaluate(calculator, batch, hessian=True)
     change = change_in_words(bond_graph_of(numbers, points[0]), bond_graph_of(numbers, points[2]))
     if found.failures or found.hessian is None:

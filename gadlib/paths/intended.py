@@ -11,8 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
-
 from gadlib import calculators
 from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
@@ -43,7 +41,12 @@ def follow(settings: PathSettings) -> list[PathRecord]:
         InputError: when the settings can't be followed, or there are results and `resume` is not
             set.
     """
-    known = reactions.read(settings.h5_path, split=settings.split)
+    known = reactions.read(
+        settings.h5_path,
+        split=settings.split,
+        charge=settings.charge,
+        multiplicity=settings.multiplicity,
+    )
     seed = reactions.seed_of(settings.sample, settings.sample_seed)
     records = _saddles(settings, known)
     records = [records[i] for i in reactions.drawn(len(records), settings.max_samples, seed)]
@@ -98,7 +101,7 @@ def _usable(
     Raises:
         InputError: naming them, when there are saddles and none can be followed.
     """
-    lacking = calculators.lacking(calculator, [np.array(r.atomic_numbers) for r in records])
+    lacking = calculators.lacking(calculator, records)
     reasons = [
         reason if record.atomic_numbers else record.message
         for record, reason in zip(records, lacking, strict=True)
@@ -190,10 +193,7 @@ def _follow_batch(
     places = set(range(len(records)))
     started, spent = time.perf_counter(), 0.0
     try:
-        batch = Batch.pack(
-            [np.array(r.positions) for r in records], [r.atomic_numbers for r in records]
-        )
-        batch = batch.to(getattr(calculator, "device", "cpu"))
+        batch = Batch.of(records).to(getattr(calculator, "device", "cpu"))
         found = irc.follow_each(calculator, batch, hessian_every=hessian_every, n_steps=n_steps)
         for place, path in found:
             places.remove(place)

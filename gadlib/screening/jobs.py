@@ -117,7 +117,7 @@ def search_each(
 
 
 def _frames(job: Job) -> Iterator[Frame]:
-    batch = Batch.pack([s.positions for s in job.starts], [s.atomic_numbers for s in job.starts])
+    batch = Batch.of(job.starts)
     batch = batch.to(getattr(job.calculator, "device", batch.positions.device))
     aims = [read_aim(job.mode, s.atomic_numbers, s.positions, s.ends) for s in job.starts]
     directions = stack(aims, batch.positions.shape[1])
@@ -176,7 +176,7 @@ def describe(verdict: Verdict, row: int) -> dict[str, Any]:
 def _drifted(start: Start, state: State, row: int) -> str:
     """That pieces which may be apart went from one another, in words; empty where they did not."""
     here = state.batch.take(torch.tensor([row], device=state.index.device))
-    first = Batch.pack([start.positions], [start.atomic_numbers])
+    first = Batch.of([start])
     several = state.max_fragments[[row]] > 1
     now, then = gap(here, several), gap(first, several.cpu())
     if not is_adrift(now.cpu(), then).any():

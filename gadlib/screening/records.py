@@ -47,6 +47,7 @@ class Record:
         elapsed_s, calculator_s: wall time, and the calculator's share.
         atomic_numbers, positions: the last point, in angstrom.
         tries: what the search tried, in order; empty where its solver makes no tries.
+        charge, multiplicity: of the molecule, in e and 2S + 1.
     """
 
     name: str
@@ -74,6 +75,8 @@ class Record:
     atomic_numbers: list[int]
     positions: list[list[float]]
     tries: list[PastTry] = field(default_factory=list)
+    charge: int = 0
+    multiplicity: int = 1
 
     @classmethod
     def blank(cls, start: Start, status: Status, message: str) -> Record:
@@ -103,6 +106,8 @@ class Record:
             calculator_s=0.0,
             atomic_numbers=start.atomic_numbers.tolist(),
             positions=start.positions.tolist(),
+            charge=start.charge,
+            multiplicity=start.multiplicity,
         )
 
     @property

@@ -31,7 +31,7 @@ from gadlib.screening.setup import (
     differences,
     hyperparameters_of,
     identity_of,
-    mark_unknown_elements,
+    mark_unknown,
     starts_of,
 )
 from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
@@ -77,7 +77,7 @@ def screen(
     if hyperparameters is None:
         hyperparameters = hyperparameters_of(settings)
     calculator = calculator_of(settings, starts) if calculator is None else calculator
-    starts = mark_unknown_elements(calculator, starts)
+    starts = mark_unknown(calculator, starts)
     with contextlib.nullcontext() if out is None else sole(out):
         done = {} if out is None else _place(read_earlier(out, settings), starts, out)
         _compute(settings, starts, calculator, hyperparameters, compute, done, out, notes or {})
@@ -131,7 +131,7 @@ def _compute(
 
 def key(of: Start | Record) -> tuple[Any, ...]:
     """What a start and its record have in common, and two starts of a set have not."""
-    return of.name, of.formula, of.split, of.start, of.noise_seed
+    return of.name, of.formula, of.split, of.start, of.noise_seed, of.charge, of.multiplicity
 
 
 def _place(

@@ -87,7 +87,10 @@ class CalculatorSettings(Settings):
         json_schema_extra=_ASE,
     )
     ase_options: dict[str, Any] = Field(
-        {}, description="its options, as JSON", json_schema_extra=_ASE
+        {},
+        description="its options, as JSON; in them {charge}, {multiplicity} and {unpaired} stand"
+        " for those of each molecule",
+        json_schema_extra=_ASE,
     )
     ase_displacement: float = Field(
         0.01,
@@ -140,6 +143,24 @@ class CalculatorSettings(Settings):
             if field is not None and isinstance(field.json_schema_extra, Mapping):
                 return field.json_schema_extra
         return {}
+
+
+class MoleculeSettings(CalculatorSettings):
+    """Which potential, and the electrons of molecules whose file says nothing of them."""
+
+    charge: int | None = Field(
+        None,
+        ge=-1000,
+        le=1000,
+        description="charge (e) of molecules whose file does not say theirs; none: 0",
+    )
+    multiplicity: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="multiplicity (2S + 1, one more than the unpaired electrons) of molecules whose"
+        " file does not say theirs; none: the lowest that fits, 1 or 2",
+    )
 
 
 def identity(settings: CalculatorSettings, *, without: Collection[str] = ()) -> dict[str, Any]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from gadlib.settings.calculators import CalculatorSettings
+from gadlib.settings.calculators import MoleculeSettings
 from gadlib.settings.effects import Count, Seed
 from gadlib.settings.reading import Settings
 
 
-class PathSettings(CalculatorSettings):
+class PathSettings(MoleculeSettings):
     """Which saddles are followed downhill, and where the known reactions are."""
 
     records: str | None = Field(

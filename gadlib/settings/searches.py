@@ -5,11 +5,11 @@ from __future__ import annotations
 from pydantic import Field
 
 from gadlib.settings import criteria
-from gadlib.settings.calculators import CalculatorSettings
+from gadlib.settings.calculators import MoleculeSettings
 from gadlib.settings.effects import CHOICE, HYPERPARAMETERS, STARTS, WHERE, Count, Seed
 
 
-class SetSettings(CalculatorSettings):
+class SetSettings(MoleculeSettings):
     """How a set of reactions is searched, whatever with and from wherever."""
 
     hyperparameters: dict[str, float | int | str] = Field(
