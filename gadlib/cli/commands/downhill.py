@@ -1,0 +1,31 @@
+"""Commands that go downhill from saddles."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from gadlib.cli.commands.table import argument, command
+from gadlib.settings.results import PathSettings
+
+
+@command(
+    "irc",
+    PathSettings,
+    argument(
+        "records",
+        nargs="?",
+        metavar="RECORDS.json",
+        help=PathSettings.model_fields["records"].description,
+    ),
+)
+def follow(settings: PathSettings, _: argparse.Namespace) -> None:
+    """Follow saddles downhill: do they join the known reactant and product?."""
+    from gadlib import report
+    from gadlib.paths import intended
+
+    paths = intended.follow(settings)
+    if paths:
+        print(report.paths_table(paths).to_string(index=False))
+    print(report.verdict_sentence(paths))
+    print(f"paths: {Path(settings.out_dir) / 'paths.json'}")
