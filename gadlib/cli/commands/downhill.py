@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gadlib.cli.commands.table import argument, command
+from gadlib.cli.commands.table import QUIET, argument, command
+from gadlib.cli.lines import told
 from gadlib.settings.results import PathSettings
 
 
@@ -18,13 +19,15 @@ from gadlib.settings.results import PathSettings
         metavar="RECORDS.json",
         help=PathSettings.model_fields["records"].description,
     ),
+    QUIET,
 )
-def follow(settings: PathSettings, _: argparse.Namespace) -> None:
+def follow(settings: PathSettings, options: argparse.Namespace) -> None:
     """Follow saddles downhill: do they join the known reactant and product?."""
     from gadlib import report
     from gadlib.paths import intended
 
-    paths = intended.follow(settings)
+    with told(quietly=options.quiet):
+        paths = intended.follow(settings)
     if paths:
         print(report.paths_table(paths).to_string(index=False))
     print(report.verdict_sentence(paths))

@@ -6,17 +6,20 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from gadlib.cli.commands.table import command
+from gadlib.cli.commands.table import QUIET, command
+from gadlib.cli.lines import told
 from gadlib.settings.benchmarks import BenchmarkSettings, GrowthSettings, TimingSettings
 
 
-@command("benchmark", BenchmarkSettings)
-def compare(settings: BenchmarkSettings, _: argparse.Namespace) -> None:
+@command("benchmark", BenchmarkSettings, QUIET)
+def compare(settings: BenchmarkSettings, options: argparse.Namespace) -> None:
     """Compare solvers, Sella among them, from the same starts."""
     from gadlib import report
     from gadlib.benchmarks import solvers
 
-    collected = report.collect_benchmark(solvers.compare(settings))
+    with told(quietly=options.quiet):
+        results = solvers.compare(settings)
+    collected = report.collect_benchmark(results)
     print(report.benchmark_table(collected).to_string(index=False))
     print(f"records: {settings.out_dir}/*.json")
 

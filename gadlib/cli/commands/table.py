@@ -54,3 +54,11 @@ def command(name: str, kind: type[Settings], *arguments: tuple[str, dict[str, An
 def argument(name: str, **options: Any) -> tuple[str, dict[str, Any]]:
     """What may be given to a command besides its settings, with the options of `add_argument`."""
     return name, options
+
+
+QUIET = argument(
+    "--quiet",
+    action="store_true",
+    help="neither a bar nor a line for each molecule, only what comes at the end",
+)
+"""Of commands that tell of each molecule as it ends."""

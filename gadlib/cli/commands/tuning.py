@@ -6,7 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
-from gadlib.cli.commands.table import argument, command
+from gadlib.cli.commands.table import QUIET, argument, command
+from gadlib.cli.lines import told
 from gadlib.settings.reading import Settings
 from gadlib.settings.results import DemoSettings, PathSettings
 from gadlib.settings.studies import StudySettings, TuneSettings, ValidateSettings
@@ -46,6 +47,7 @@ def print_status(settings: StudySettings, _: argparse.Namespace) -> None:
     "validate",
     ValidateSettings,
     argument("--irc", action="store_true", help="follow the strict saddles of both sides downhill"),
+    QUIET,
 )
 def validate(settings: ValidateSettings, options: argparse.Namespace) -> None:
     """Compare defaults and tuned values on other reactions."""
@@ -53,7 +55,8 @@ def validate(settings: ValidateSettings, options: argparse.Namespace) -> None:
     from gadlib.tuning import tune
 
     screened = report.screened_in(settings.screening, settings) if settings.screening else None
-    validation = tune.validate(settings)
+    with told(quietly=options.quiet):
+        validation = tune.validate(settings)
     comparison = report.collect_comparison(validation.default, validation.tuned)
     print(report.comparison_table(comparison).to_string(index=False))
     print(comparison.verdict)
@@ -64,7 +67,8 @@ def validate(settings: ValidateSettings, options: argparse.Namespace) -> None:
     out = Path(settings.out_dir)
     print(f"records: {out / 'default.json'}, {out / 'tuned.json'}")
     if options.irc:
-        _follow_both(settings, out)
+        with told(quietly=options.quiet):
+            _follow_both(settings, out)
 
 
 def _follow_both(settings: ValidateSettings, out: Path) -> None:
