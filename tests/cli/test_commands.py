@@ -112,7 +112,6 @@ TUNE = "tune --h5-path little.h5 --split train --start-from ts --n-samples 1 --w
         ("validate --best nobest.json", "nobest.json: no completed trial in it"),
         ("validate --best little.h5", "little.h5: not JSON"),
         ("serch", "invalid choice: 'serch' (choose from"),
-        ("", "required: command"),
     ],
 )
 def test_unusable_input_ends_with_status_2_and_says_what_was_expected(
@@ -194,7 +193,7 @@ def test_help_begins_with_what_the_command_does(name, capsys):
     first = capsys.readouterr().out.split("\n\n")[1]
     doc = COMMANDS[name].doc
     assert doc[0].islower()
-    assert " ".join(first.split()) == f"gadlib {name}: {doc}."
+    assert " ".join(first.split()) == f"gadlib {name}: {doc}" + "." * (not doc.endswith("?"))
 
 
 def test_commands_that_keep_what_is_done_are_those_that_resume_into_a_folder():

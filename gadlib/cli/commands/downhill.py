@@ -16,10 +16,18 @@ from gadlib.settings.results import PathSettings
     argument(
         "records",
         nargs="?",
-        metavar="RECORDS.json",
+        metavar="FILE.json",
         help=PathSettings.model_fields["records"].description,
     ),
     QUIET,
+    group="follow",
+    examples=(
+        ("irc saddle.json", "what the saddles of a search join"),
+        (
+            "irc --split test --max-samples 5 --out-dir runs/references",
+            "five reference saddles of the embedded set on this potential",
+        ),
+    ),
 )
 def follow(settings: PathSettings, options: argparse.Namespace) -> None:
     """Follow saddles downhill: do they join the known reactant and product?."""

@@ -11,7 +11,18 @@ from gadlib.settings.reading import Settings
 from gadlib.settings.results import ReportSettings
 
 
-@command("calculators", CalculatorSettings)
+@command(
+    "calculators",
+    CalculatorSettings,
+    group="look",
+    examples=(
+        ("calculators", "which potentials there are"),
+        (
+            "calculators --calculator ase --ase-calculator tblite.ase:TBLite",
+            "whether one of ASE's can be used",
+        ),
+    ),
+)
 def list_calculators(settings: CalculatorSettings, _: argparse.Namespace) -> None:
     """List the potentials, what each needs, and which are usable here."""
     from gadlib import calculators
@@ -19,7 +30,15 @@ def list_calculators(settings: CalculatorSettings, _: argparse.Namespace) -> Non
     print(calculators.table(settings))
 
 
-@command("starts", Settings)
+@command(
+    "starts",
+    Settings,
+    group="look",
+    examples=(
+        ("starts", "the recipes that --start-from takes"),
+        ("starts | grep midpoint", "those of midpoints"),
+    ),
+)
 def list_starts(*_: Any) -> None:
     """List the recipes of starting points."""
     from gadlib.molecules import recipes
@@ -27,7 +46,19 @@ def list_starts(*_: Any) -> None:
     print(recipes.table())
 
 
-@command("report", ReportSettings)
+@command(
+    "report",
+    ReportSettings,
+    group="look",
+    examples=(
+        ("report", "of the study in runs/tune and its validation"),
+        (
+            "report --screening runs/screen/screening.json --paths runs/irc/paths.json"
+            " --out page.html",
+            "with a screening and paths beside them",
+        ),
+    ),
+)
 def write_page(settings: ReportSettings, options: argparse.Namespace) -> None:
     """Write a page of results that can be sent, one HTML file."""
     from gadlib import report

@@ -11,7 +11,19 @@ from gadlib.cli.lines import told
 from gadlib.settings.benchmarks import BenchmarkSettings, GrowthSettings, TimingSettings
 
 
-@command("benchmark", BenchmarkSettings, QUIET)
+@command(
+    "benchmark",
+    BenchmarkSettings,
+    QUIET,
+    group="measure",
+    examples=(
+        ("benchmark --max-samples 10", "all solvers on ten reactions of the embedded set"),
+        (
+            "benchmark --solvers trust,sella --starts midpoint_rp --criterion strict",
+            "two of them, from half way between reactant and product",
+        ),
+    ),
+)
 def compare(settings: BenchmarkSettings, options: argparse.Namespace) -> None:
     """Compare solvers, Sella among them, from the same starts."""
     from gadlib import report
@@ -24,7 +36,18 @@ def compare(settings: BenchmarkSettings, options: argparse.Namespace) -> None:
     print(f"records: {settings.out_dir}/*.json")
 
 
-@command("timing", TimingSettings)
+@command(
+    "timing",
+    TimingSettings,
+    group="measure",
+    examples=(
+        ("timing --atoms 8,16 --batches 1,8", "small molecules alone and in a batch of eight"),
+        (
+            "timing --calculator hip --checkpoint-path hip_v2.ckpt --device cuda",
+            "HIP on a graphics card",
+        ),
+    ),
+)
 def time_steps(settings: TimingSettings, _: argparse.Namespace) -> None:
     """Time a step with made-up molecules; hip without a checkpoint has random weights."""
     import torch
@@ -41,7 +64,15 @@ def time_steps(settings: TimingSettings, _: argparse.Namespace) -> None:
             print(step_times.format_row(row), flush=True)
 
 
-@command("growth", GrowthSettings)
+@command(
+    "growth",
+    GrowthSettings,
+    group="measure",
+    examples=(
+        ("growth --carbons 2,4,6 --n-starts 1", "three alkanes, from one start each"),
+        ("growth --solver gad --noise 0.05", "the other solver, from starts that are less shaken"),
+    ),
+)
 def measure_growth(settings: GrowthSettings, _: argparse.Namespace) -> None:
     """Measure how the cost of a saddle grows with the molecule, on longer and longer chains."""
     from gadlib import report

@@ -1,4 +1,4 @@
-"""What the declaration of a command is: its settings, its arguments, what it runs.
+"""What the declaration of a command is: its settings, its arguments, examples, what it runs.
 
 Which are declared stands in the modules beside this one, a module for each topic.
 """
@@ -11,6 +11,36 @@ from typing import Any, NamedTuple
 
 from gadlib.settings.reading import Settings
 
+GROUPS = {
+    "find": "find saddles",
+    "follow": "follow them downhill",
+    "tune": "tune the hyperparameters",
+    "measure": "compare and measure",
+    "look": "look at what there is",
+}
+"""What commands are for, in the order of the overview."""
+
+
+class Argument(NamedTuple):
+    """What may be given to a command besides its settings.
+
+    Attributes:
+        name: a flag with its dashes, or the name of what stands without one.
+        topic: the heading of a flag in the help, one of `gadlib.settings.topics.TOPICS`.
+        options: as `add_argument` takes them.
+    """
+
+    name: str
+    topic: str
+    options: dict[str, Any]
+
+
+class Example(NamedTuple):
+    """A command line, without `gadlib` before it, and what it is for."""
+
+    line: str
+    what: str
+
 
 class Command(NamedTuple):
     """A command.
@@ -19,12 +49,16 @@ class Command(NamedTuple):
         run: called with the settings and all that was given; what it returns is the exit status,
             None stands for 0. Its docstring is the command's help.
         kind: of settings, each a flag.
-        arguments: what may be given besides, as argparse takes it: names and options.
+        arguments: what may be given besides.
+        group: what it is for, one of `GROUPS`.
+        examples: at least two.
     """
 
     run: Callable[[Any, argparse.Namespace], int | None]
     kind: type[Settings]
-    arguments: Sequence[tuple[str, dict[str, Any]]]
+    arguments: Sequence[Argument]
+    group: str
+    examples: Sequence[Example]
 
     @property
     def doc(self) -> str:
@@ -41,19 +75,29 @@ class Command(NamedTuple):
 COMMANDS: dict[str, Command] = {}
 
 
-def command(name: str, kind: type[Settings], *arguments: tuple[str, dict[str, Any]]) -> Callable:
-    """A decorator that declares a command."""
+def command(
+    name: str,
+    kind: type[Settings],
+    *arguments: Argument,
+    group: str,
+    examples: Sequence[tuple[str, str]],
+) -> Callable:
+    """A decorator that declares a command: arguments as the attributes of `Command`.
+
+    Each example is a command line and what it is for.
+    """
 
     def declare(run: Callable[[Any, argparse.Namespace], int | None]) -> Callable:
-        COMMANDS[name] = Command(run, kind, arguments)
+        shown = [Example(*example) for example in examples]
+        COMMANDS[name] = Command(run, kind, arguments, group, shown)
         return run
 
     return declare
 
 
-def argument(name: str, **options: Any) -> tuple[str, dict[str, Any]]:
+def argument(name: str, *, topic: str = "output", **options: Any) -> Argument:
     """What may be given to a command besides its settings, with the options of `add_argument`."""
-    return name, options
+    return Argument(name, topic, options)
 
 
 QUIET = argument(

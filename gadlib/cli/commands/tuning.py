@@ -13,7 +13,21 @@ from gadlib.settings.results import DemoSettings, PathSettings
 from gadlib.settings.studies import StudySettings, TuneSettings, ValidateSettings
 
 
-@command("tune", TuneSettings)
+@command(
+    "tune",
+    TuneSettings,
+    group="tune",
+    examples=(
+        (
+            "tune --screening runs/screen/screening.json --n-trials 50 --workers 2",
+            "fifty trials on the difficult reactions of a screening",
+        ),
+        (
+            "tune --solver trust --criterion bound --range radius_max=0.05:0.3 --sampler gp",
+            "the other solver, with a range and a sampler of your own",
+        ),
+    ),
+)
 def tune(settings: TuneSettings, _: argparse.Namespace) -> None:
     """Tune the hyperparameters on the difficult reactions."""
     from gadlib import report
@@ -26,7 +40,18 @@ def tune(settings: TuneSettings, _: argparse.Namespace) -> None:
     print(f"study:   {tune.without_password(tune.default_storage(settings))}")
 
 
-@command("results", StudySettings)
+@command(
+    "results",
+    StudySettings,
+    group="tune",
+    examples=(
+        ("results", "of the study in runs/tune"),
+        (
+            "results --storage sqlite:///study.db --study-name gad_hpo --out-dir .",
+            "of a storage by its URL, into this folder",
+        ),
+    ),
+)
 def write_results(settings: StudySettings, _: argparse.Namespace) -> None:
     """Write hpo_results.json of a study from its storage alone."""
     from gadlib.tuning import tune
@@ -35,7 +60,15 @@ def write_results(settings: StudySettings, _: argparse.Namespace) -> None:
     print(f"results: {tune.write_results(study, Path(settings.out_dir) / 'hpo_results.json')}")
 
 
-@command("status", StudySettings)
+@command(
+    "status",
+    StudySettings,
+    group="tune",
+    examples=(
+        ("status", "of the study in runs/tune"),
+        ("status --storage postgresql://me@host/studies", "of one that many machines work on"),
+    ),
+)
 def print_status(settings: StudySettings, _: argparse.Namespace) -> None:
     """Say how a study stands: trials, best, rate, time left, workers."""
     from gadlib.tuning import tune
@@ -46,8 +79,21 @@ def print_status(settings: StudySettings, _: argparse.Namespace) -> None:
 @command(
     "validate",
     ValidateSettings,
-    argument("--irc", action="store_true", help="follow the strict saddles of both sides downhill"),
+    argument(
+        "--irc",
+        action="store_true",
+        help="follow the strict saddles of both sides downhill",
+        topic="path",
+    ),
     QUIET,
+    group="tune",
+    examples=(
+        ("validate --best runs/tune/hpo_results.json", "the best values of a study"),
+        (
+            "validate --solver trust --criterion bound --radius-max 0.2 --irc",
+            "a value of your own, and what the saddles of both sides join",
+        ),
+    ),
 )
 def validate(settings: ValidateSettings, options: argparse.Namespace) -> None:
     """Compare defaults and tuned values on other reactions."""
@@ -83,7 +129,15 @@ def _follow_both(settings: ValidateSettings, out: Path) -> None:
         print(f"{side}: {report.verdict_sentence(paths)}")
 
 
-@command("demo", DemoSettings)
+@command(
+    "demo",
+    DemoSettings,
+    group="tune",
+    examples=(
+        ("demo", "on two processes, into runs/demo"),
+        ("demo --workers 8 --out-dir /scratch/demo", "on eight, into another folder"),
+    ),
+)
 def run_demo(settings: DemoSettings, _: argparse.Namespace) -> int:
     """Screen, tune and prove the gain on the embedded reactions, in the notebooks."""
     from gadlib.cli import demo
@@ -94,8 +148,16 @@ def run_demo(settings: DemoSettings, _: argparse.Namespace) -> int:
 @command(
     "job",
     Settings,
-    argument("notebook", help="01_screen, 02_tune or 03_results"),
-    argument("--parameters", type=Path, metavar="FILE.yaml", help="parameters"),
+    argument("notebook", metavar="NOTEBOOK", help="01_screen, 02_tune or 03_results"),
+    argument("--parameters", type=Path, metavar="FILE.yaml", help="its parameters"),
+    group="tune",
+    examples=(
+        (
+            "job 02_tune --parameters papermill_jobs/scine_multi_mode_eckartmw_hpo.yaml",
+            "a worker of a study, as papermill_jobs/*.slurm start it",
+        ),
+        ("job 01_screen", "a screening, with parameters from the environment alone"),
+    ),
 )
 def run_job(_: Settings, options: argparse.Namespace) -> int:
     """Run a notebook as a cluster job: parameters from YAML and the environment."""
