@@ -182,7 +182,7 @@ def follow_each(
                 reaction = references.get((record.split, record.formula, record.name))
                 judged = _judge(calculator, record, path, reaction, seconds)
                 joining += judged.verdict == Connection.INTENDED
-                bar.done(intended=joining)
+                bar.ended(judged, intended=joining)
                 yield first + place, judged
 
 
