@@ -35,6 +35,17 @@ class PathSettings(MoleculeSettings):
     max_samples: Count = Field(
         100, description="saddles taken at most", json_schema_extra=shown_as("sample")
     )
+    reactant: str | None = Field(
+        None,
+        description="file with the reactant that the saddles are meant to have; none: as the set"
+        " has it, if it has a reaction of that name",
+        json_schema_extra=shown_as("sample", form="FILE.xyz"),
+    )
+    product: str | None = Field(
+        None,
+        description="file with the product, likewise",
+        json_schema_extra=shown_as("sample", form="FILE.xyz"),
+    )
     sample: str = Field(
         "seeded",
         description="which they are where there are more: seeded (drawn from all with sample_seed,"
