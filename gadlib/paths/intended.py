@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
-
 from gadlib import calculators
 from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
@@ -48,7 +46,12 @@ def follow(settings: PathSettings) -> list[PathRecord]:
             set.
     """
     own = OwnEnds.read(settings.reactant, settings.product)
-    known = reactions.read(settings.h5_path, split=settings.split)
+    known = reactions.read(
+        settings.h5_path,
+        split=settings.split,
+        charge=settings.charge,
+        multiplicity=settings.multiplicity,
+    )
     seed = reactions.seed_of(settings.sample, settings.sample_seed)
     records = _saddles(settings, known)
     records = [records[i] for i in reactions.drawn(len(records), settings.max_samples, seed)]
@@ -106,7 +109,7 @@ def _usable(
     Raises:
         InputError: naming them, when there are saddles and none can be followed.
     """
-    lacking = calculators.lacking(calculator, [np.array(r.atomic_numbers) for r in records])
+    lacking = calculators.lacking(calculator, records)
     reasons = [
         reason if record.atomic_numbers else record.message
         for record, reason in zip(records, lacking, strict=True)
@@ -187,7 +190,7 @@ def follow_each(
                 record = part[place]
                 judged = _judge(calculator, record, path, lookup, seconds)
                 joining += judged.verdict == Connection.INTENDED
-                bar.done(intended=joining)
+                bar.ended(judged, intended=joining)
                 yield first + place, judged
 
 
@@ -206,10 +209,7 @@ def _follow_batch(
     places = set(range(len(records)))
     started, spent = time.perf_counter(), 0.0
     try:
-        batch = Batch.pack(
-            [np.array(r.positions) for r in records], [r.atomic_numbers for r in records]
-        )
-        batch = batch.to(getattr(calculator, "device", "cpu"))
+        batch = Batch.of(records).to(getattr(calculator, "device", "cpu"))
         found = irc.follow_each(calculator, batch, hessian_every=hessian_every, n_steps=n_steps)
         for place, path in found:
             places.remove(place)
@@ -243,7 +243,7 @@ def _judge(
             return PathRecord.failed(record, _NOT_FOLLOWED + reasons[0], seconds)
         numbers, known = np.array(record.atomic_numbers), lookup(record)
         found = compare_path(path, numbers, known)
-        found |= measure_reference(calculator, numbers, known)
+        found |= measure_reference(calculator, record, known)
         own = {name: getattr(record, name) for name in SHARED}
         return PathRecord(**own, **found, elapsed_s=seconds)
     except Exception as error:  # whatever fails costs one saddle its path, and no other

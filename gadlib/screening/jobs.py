@@ -107,17 +107,26 @@ def search_each(
     if not sane:
         return
     part = replace(job, starts=tuple(job.starts[place] for place in sane))
+    begun: dict[int, float] = {}
     for frame in _frames(part):
+        begun |= _begun(frame.state)
         signs_of_life.stepped(int((frame.state.steps > 0).sum()), len(frame.status))
         if on_frame is not None:
             on_frame(frame)
         for row in frame.is_done:
             which = int(frame.state.index[row])
-            yield sane[which], _record(part.starts[which], frame, row, job.criterion)
+            record = _record(part.starts[which], frame, row, job.criterion)
+            yield sane[which], replace(record, energy_start=begun.get(which))
+
+
+def _begun(state: State) -> dict[int, float]:
+    """The energies (eV) of those that stand where they began, by their places."""
+    rows = ((state.steps == 0) & state.is_computed).nonzero().flatten().tolist()
+    return {int(state.index[row]): float(state.energy[row]) for row in rows}
 
 
 def _frames(job: Job) -> Iterator[Frame]:
-    batch = Batch.pack([s.positions for s in job.starts], [s.atomic_numbers for s in job.starts])
+    batch = Batch.of(job.starts)
     batch = batch.to(getattr(job.calculator, "device", batch.positions.device))
     aims = [read_aim(job.mode, s.atomic_numbers, s.positions, s.ends) for s in job.starts]
     directions = stack(aims, batch.positions.shape[1])
@@ -176,7 +185,7 @@ def describe(verdict: Verdict, row: int) -> dict[str, Any]:
 def _drifted(start: Start, state: State, row: int) -> str:
     """That pieces which may be apart went from one another, in words; empty where they did not."""
     here = state.batch.take(torch.tensor([row], device=state.index.device))
-    first = Batch.pack([start.positions], [start.atomic_numbers])
+    first = Batch.of([start])
     several = state.max_fragments[[row]] > 1
     now, then = gap(here, several), gap(first, several.cpu())
     if not is_adrift(now.cpu(), then).any():

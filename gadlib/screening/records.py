@@ -40,13 +40,14 @@ class Record:
         steps, escapes: moves made, and those of them that were escapes.
         order: negative vibrational eigenvalues.
         fmax: largest force on an atom in eV/A.
-        energy: in eV.
+        energy: in eV; energy_start: that of the starting point, where it was computed.
         eigenvalues: the two lowest vibrational ones in eV/(A^2 amu).
         n_energy, n_gradient, n_hessian: calculator calls; an energy comes with its gradient, those
             inside a Hessian are not counted.
         elapsed_s, calculator_s: wall time, and the calculator's share.
         atomic_numbers, positions: the last point, in angstrom.
         tries: what the search tried, in order; empty where its solver makes no tries.
+        charge, multiplicity: of the molecule, in e and 2S + 1.
     """
 
     name: str
@@ -74,6 +75,9 @@ class Record:
     atomic_numbers: list[int]
     positions: list[list[float]]
     tries: list[PastTry] = field(default_factory=list)
+    charge: int = 0
+    multiplicity: int = 1
+    energy_start: float | None = None
 
     @classmethod
     def blank(cls, start: Start, status: Status, message: str) -> Record:
@@ -103,6 +107,8 @@ class Record:
             calculator_s=0.0,
             atomic_numbers=start.atomic_numbers.tolist(),
             positions=start.positions.tolist(),
+            charge=start.charge,
+            multiplicity=start.multiplicity,
         )
 
     @property

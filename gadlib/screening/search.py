@@ -44,14 +44,15 @@ def search(
     """
     kind, before = (SearchSettings, {}) if settings is None else (type(settings), dict(settings))
     asked = kind.read(before | given)
-    return screen(asked, starts=_starts(guesses), out=out)
+    return screen(asked, starts=_starts(guesses, asked), out=out)
 
 
-def _starts(guesses: Guesses | None) -> Sequence[Start] | None:
+def _starts(guesses: Guesses | None, settings: SearchSettings) -> Sequence[Start] | None:
     if guesses is None:
         return None
+    electrons = {"charge": settings.charge, "multiplicity": settings.multiplicity}
     if isinstance(guesses, str | Path):
-        return read_geometries(guesses)
+        return read_geometries(guesses, **electrons)
     given = [guesses] if isinstance(guesses, Atoms) else list(guesses)
     if not given:
         raise InputError("guesses: none in the list; expected at least one")
@@ -60,4 +61,4 @@ def _starts(guesses: Guesses | None) -> Sequence[Start] | None:
     if len(given) not in (len(starts), len(atoms)):
         kinds = ", ".join(sorted({type(each).__name__ for each in given}))
         raise InputError(f"guesses: a list of {kinds}; expected ASE's Atoms, or Starts, alone")
-    return starts or from_atoms(atoms)
+    return starts or from_atoms(atoms, **electrons)
