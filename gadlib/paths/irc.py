@@ -19,6 +19,7 @@ from torch import Tensor
 
 from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
+from gadlib.hessians.normal_modes import FORCE_TOL
 from gadlib.hessians.trust_region import image_step
 from gadlib.hessians.vibrations import Vibrations, vibrations_of
 from gadlib.paths.descent import depart, lowest_mode, step_down, update
@@ -149,8 +150,9 @@ def follow_each(
 def _sharpen(calculator: Calculator, state: State, *, is_exact: bool) -> tuple[State, State]:
     """The saddles with less force left, where Newton steps can do it, and where Hessians are exact.
 
-    With exact Hessians at each step these are the same points; else the Hessians are updated, and
-    what is exact is where the saddles were given, less than a hundredth of an angstrom away.
+    With exact Hessians at each step these are the same points. Else the Hessians are updated, and
+    what is exact is where the saddles were given, or, where those were no saddles of this
+    potential by their forces, where they are now.
     """
     given, todo = state, (can_go_on(state) & (state.order == 1)).nonzero().flatten()
     for _ in range(_SHARPENINGS):
@@ -168,7 +170,12 @@ def _sharpen(calculator: Calculator, state: State, *, is_exact: bool) -> tuple[S
         there = keep(is_better, there, here)
         state = put(state, todo, lambda _, there=there: there)
         todo = todo[is_better]
-    return state, state if is_exact else given
+    if is_exact:
+        return state, state
+    is_other = (given.max_force > FORCE_TOL) & ~state.is_exact & can_go_on(state)
+    state = make_exact(calculator, state, is_other)
+    rows = state.is_exact.nonzero().flatten()
+    return state, put(given, rows, lambda _: take(state, rows))
 
 
 def _vibrations(state: State, i: int) -> Vibrations:

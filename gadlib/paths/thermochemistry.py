@@ -18,7 +18,7 @@ from ase.thermochemistry import IdealGasThermo
 
 from gadlib.batch import Batch
 from gadlib.evaluation import Calculator, evaluate
-from gadlib.hessians.vibrations import vibrations_of
+from gadlib.hessians.vibrations import Vibrations, vibrations_of
 from gadlib.molecules.symmetry import is_linear, symmetry_number
 from gadlib.settings.reading import InputError
 
@@ -28,6 +28,21 @@ SOFT_CM1 = 100.0
 """Vibrations below count as so much in the entropy (see above)."""
 
 _KELVIN_PER_CM1 = units._hplanck * units._c * 100 / units._k
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Where thermochemistry is asked for.
+
+    Attributes:
+        temperature_k: in K.
+        pressure_pa: in Pa.
+        symmetry: the rotational symmetry number; None: counted from each geometry.
+    """
+
+    temperature_k: float = TEMPERATURE_K
+    pressure_pa: float = PRESSURE_PA
+    symmetry: int | None = None
 
 
 @dataclass(frozen=True)
@@ -93,11 +108,12 @@ def thermochemistry(
     temperature_k: float = TEMPERATURE_K,
     pressure_pa: float = PRESSURE_PA,
     symmetry: int | None = None,
+    charge: int = 0,
+    multiplicity: int = 1,
 ) -> Thermochemistry:
     """The thermochemistry of a stationary point, from one exact Hessian computed there.
 
-    `n_imaginary` tells what it is: 0 of a minimum, 1 of a saddle. Molecules have no unpaired
-    electrons here.
+    `n_imaginary` tells what it is: 0 of a minimum, 1 of a saddle.
 
     Args:
         atomic_numbers: (N,), as in a `Record`.
@@ -106,11 +122,18 @@ def thermochemistry(
         temperature_k: in K.
         pressure_pa: in Pa.
         symmetry: the rotational symmetry number; None: counted from the geometry.
+        charge: in e.
+        multiplicity: 2S + 1.
 
     Raises:
         InputError: when the point can't be computed, or temperature or pressure is not above 0.
     """
-    batch = Batch.pack([np.asarray(positions)], [np.asarray(atomic_numbers)])
+    batch = Batch.pack(
+        [np.asarray(positions)],
+        [np.asarray(atomic_numbers)],
+        charges=[charge],
+        multiplicities=[multiplicity],
+    )
     evaluation, _ = evaluate(calculator, batch, hessian=True)
     if evaluation.failures or evaluation.hessian is None:
         raise InputError(
@@ -118,14 +141,35 @@ def thermochemistry(
             f" ({evaluation.failures.get(0, 'the calculator gave no Hessian')})"
         )
     (vibrations,) = vibrations_of(batch, evaluation.hessian, evaluation.forces)
-    found = ideal_gas(
+    return gas_of(
         atomic_numbers,
         positions,
         float(evaluation.energy[0]),
+        vibrations,
+        Conditions(temperature_k, pressure_pa, symmetry),
+        multiplicity=multiplicity,
+    )
+
+
+def gas_of(
+    atomic_numbers: Sequence[int] | np.ndarray,
+    positions: Sequence[Sequence[float]] | np.ndarray,
+    energy: float,
+    vibrations: Vibrations,
+    conditions: Conditions,
+    *,
+    multiplicity: int = 1,
+) -> Thermochemistry:
+    """The thermochemistry of a stationary point whose vibrations are known, as `ideal_gas`."""
+    found = ideal_gas(
+        atomic_numbers,
+        positions,
+        energy,
         vibrations.wavenumbers_cm1,
-        temperature_k=temperature_k,
-        pressure_pa=pressure_pa,
-        symmetry=symmetry,
+        temperature_k=conditions.temperature_k,
+        pressure_pa=conditions.pressure_pa,
+        multiplicity=multiplicity,
+        symmetry=conditions.symmetry,
     )
     return replace(found, reduced_masses=vibrations.reduced_masses)
 
