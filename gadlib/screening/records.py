@@ -168,7 +168,7 @@ class Record:
 
 
 def _updated(values: Any) -> Any:
-    """A record of any format as the latest has it; none calls a point a saddle that is not stationary."""
+    """A record of any format as the latest has it; a saddle is stationary in all of them."""
     if not isinstance(values, Mapping):
         return values
     if "criteria" not in values:
