@@ -22,6 +22,7 @@ from .settings.hyperparameters import TrustHyperparameters as TrustHyperparamete
 from .settings.reading import InputError as InputError
 from .settings.results import PathSettings as PathSettings
 from .settings.results import ReportSettings as ReportSettings
+from .settings.searches import GuessSettings as GuessSettings
 from .settings.searches import ScreenSettings as ScreenSettings
 from .settings.searches import SearchSettings as SearchSettings
 from .settings.studies import TuneSettings as TuneSettings

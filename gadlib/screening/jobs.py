@@ -69,6 +69,7 @@ class Job:
         Raises:
             InputError: when the settings can't be followed.
         """
+        starts = [_limited(start, settings.max_fragments) for start in starts]
         return cls(
             calculator_of(settings, starts) if calculator is None else calculator,
             tuple(starts),
@@ -79,6 +80,11 @@ class Job:
             capacity=settings.batch_size,
             mode=settings.mode,
         )
+
+
+def _limited(start: Start, max_fragments: int | None) -> Start:
+    """The start, at which a saddle may be in so many pieces; None leaves what was counted."""
+    return start if max_fragments is None else replace(start, max_fragments=max_fragments)
 
 
 def search_starts(job: Job, *, on_frame: Callable[[Frame], None] | None = None) -> list[Record]:
