@@ -9,6 +9,11 @@ from gadlib.files.reading import read_json
 from gadlib.files.shapes import PathsFile, fit, fit_all
 from gadlib.paths.endpoints import Connection
 from gadlib.screening.records import Record
+from gadlib.settings.reading import InputError
+
+FORMAT = 2
+"""Of `paths.json`. Format 1, which files without a number have, keeps of the points between the
+ends no positions."""
 
 SHARED = ("name", "formula", "split", "start")
 """What a path has of the record of the search that ended at its saddle."""
@@ -17,6 +22,8 @@ SHARED = ("name", "formula", "split", "start")
 @dataclass(frozen=True)
 class PathRecord:
     """One saddle and what it joins; energies in eV, from the end that is more like the reactant.
+
+    Where no reaction is known, from the end of the lower energy.
 
     Attributes:
         name, formula, split, start: of the search that ended at the saddle.
@@ -27,8 +34,10 @@ class PathRecord:
             the reference geometries, as they are, with the same potential.
         saddle_rmsd, reactant_rmsd, product_rmsd: distances in A from the references, superposed,
             like atoms exchangeable, mirror images the same.
-        travelled, energies: the profile: arc in amu^1/2 A, 0 at the saddle, and the energy above
-            it.
+        energy: of the saddle.
+        travelled, energies, positions: the K points of the path from the reactant's end over the
+            saddle to the product's: arc in amu^1/2 A, 0 at the saddle, the energy above the
+            saddle's, and the atoms in A. Files of format 1 have no positions.
         atomic_numbers, ends: the two minima, in A; `saddle` as it was sharpened.
         n_gradient, n_hessian: calculator calls on the way down.
         elapsed_s: wall time.
@@ -52,8 +61,10 @@ class PathRecord:
     saddle_rmsd: float | None = None
     reactant_rmsd: float | None = None
     product_rmsd: float | None = None
+    energy: float | None = None
     travelled: list[float] = field(default_factory=list)
     energies: list[float] = field(default_factory=list)
+    positions: list[list[list[float]]] = field(default_factory=list)
     atomic_numbers: list[int] = field(default_factory=list)
     saddle: list[list[float]] = field(default_factory=list)
     ends: list[list[list[float]]] = field(default_factory=list)
@@ -75,6 +86,9 @@ def read_paths(path: str | Path) -> list[PathRecord]:
         InputError: when it is missing, or no such file.
     """
     expected = "an object with paths, as `gadlib irc` writes it"
-    return fit_all(
-        PathRecord, fit(PathsFile, read_json(path), path, expected=expected).paths, path, "paths"
-    )
+    content = fit(PathsFile, read_json(path), path, expected=expected)
+    if not 1 <= content.format <= FORMAT:
+        raise InputError(
+            f"{path}: format {content.format}; expected 1 .. {FORMAT}, or a newer gadlib to read it"
+        )
+    return fit_all(PathRecord, content.paths, path, "paths")

@@ -19,6 +19,12 @@ class PathSettings(CalculatorSettings):
         None, description="reactions in the Transition1x layout; none: the embedded set"
     )
     split: str = Field("all", description="train, val, test, several with commas between, or all")
+    reactant: str | None = Field(
+        None,
+        description="file with the reactant that the saddles are meant to have; none: as the set"
+        " has it, if it has a reaction of that name",
+    )
+    product: str | None = Field(None, description="file with the product, likewise")
     max_samples: Count = Field(100, description="saddles taken at most")
     sample: str = Field(
         "seeded",
