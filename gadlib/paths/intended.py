@@ -22,6 +22,7 @@ from gadlib.files.writing import require_writable
 from gadlib.molecules import reactions, starting_points
 from gadlib.molecules.reactions import Reaction
 from gadlib.paths import irc
+from gadlib.paths.atoms import ENDS, write_paths
 from gadlib.paths.comparison import compare_path, measure_reference
 from gadlib.paths.endpoints import Connection
 from gadlib.paths.records import FORMAT, SHARED, PathRecord, read_paths
@@ -67,6 +68,8 @@ def _run(
         raise InputError(
             f"{out} exists; resume it (--resume) or choose another output, nothing is overwritten"
         )
+    for name in (out.name, ENDS):
+        require_room(out.with_name(name))
     done = {_key(path): path for path in (read_paths(out) if out.exists() else [])}
     todo = [record for record in records if _key(record) not in done]
     try:
@@ -91,6 +94,7 @@ def _run(
             kept.grown()
     finally:
         kept.write()
+        write_paths(out, paths())
     return paths()
 
 

@@ -6,7 +6,7 @@ Other programs read where searches ended: energy, forces, charge, multiplicity, 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from gadlib.files.writing import write_bytes
 from gadlib.molecules.formats import output
 from gadlib.screening.records import Record
 from gadlib.settings.reading import InputError
@@ -85,13 +84,4 @@ def write_points(out: str | Path, records: Sequence[Record]) -> Path | None:
         InputError: when it can't be written.
     """
     points = [atoms_of(record) for record in records if is_point(record)]
-    return write_frames(beside(out), points) if points else None
-
-
-def write_frames(path: str | Path, frames: Iterable[Atoms]) -> Path:
-    """The path, after an extxyz file of the frames was put there whole.
-
-    Raises:
-        InputError: when it can't be written.
-    """
-    return write_bytes(path, output.extxyz(frames).encode())
+    return output.write(beside(out), points) if points else None

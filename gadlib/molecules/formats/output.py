@@ -9,16 +9,27 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 from jaxtyping import Float
 
+from gadlib.files.writing import write_bytes
 from gadlib.units import ANGSTROM_PER_BOHR
 
 _PLAIN = ("name", "charge", "multiplicity")
 """What the comment of plain xyz says besides the energy."""
+
+
+def write(path: str | Path, frames: Iterable[Atoms]) -> Path:
+    """The path, after an extxyz file of the frames was put there whole.
+
+    Raises:
+        InputError: when it can't be written.
+    """
+    return write_bytes(path, extxyz(frames).encode())
 
 
 def extxyz(frames: Iterable[Atoms]) -> str:
