@@ -106,6 +106,7 @@ def compare(settings: BenchmarkSettings) -> Results:
                 out=_file(folder, name),
                 hyperparameters=PEERS.get(name),
                 compute=_search_peer if name in PEERS else _search,
+                desc=f"searching, {name}",
             )
     return Results(records, references)
 
@@ -227,6 +228,7 @@ def _references(
             starts=starting_points.starts(found, "ts"),
             calculator=calculator,
             out=_file(folder, _REFERENCE),
+            desc=f"searching, {_REFERENCE}",
         )
     )
 

@@ -1,7 +1,6 @@
 """The command line, built from the table of commands, and how a command ends.
 
-Exit status: 0 done, 2 unusable input (one sentence on stderr says what was expected), 75 the
-storage went away (try again later), 130 interrupted (what was done is kept).
+The numbers that it ends with are told in `exit_status`.
 """
 
 from __future__ import annotations
@@ -14,13 +13,10 @@ from typing import Any
 
 from gadlib import __version__
 from gadlib.cli.commands import COMMANDS
+from gadlib.cli.exit_status import DONE, INTERRUPTED, TRY_AGAIN, UNUSABLE
 from gadlib.cli.flags import add_flags, settings_of
 from gadlib.files.writing import leave_no_empty_folder
 from gadlib.settings.reading import InputError
-
-UNUSABLE = 2
-INTERRUPTED = 130
-TRY_AGAIN = 75
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     signal.signal(signal.SIGTERM, interrupt)
     try:
-        return command.run(settings_of(command.kind, options), options) or 0
+        return command.run(settings_of(command.kind, options), options) or DONE
     except InputError as error:
         leave_no_empty_folder()
         status, reason = UNUSABLE, str(error)

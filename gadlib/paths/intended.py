@@ -191,7 +191,7 @@ def follow_each(
                 record = part[place]
                 judged = _judge(calculator, record, path, lookup, seconds)
                 joining += judged.verdict == Connection.INTENDED
-                bar.done(intended=joining)
+                bar.ended(judged, intended=joining)
                 yield first + place, judged
 
 

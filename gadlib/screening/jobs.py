@@ -115,13 +115,22 @@ def search_each(
     if not sane:
         return
     part = replace(job, starts=tuple(job.starts[place] for place in sane))
+    begun: dict[int, float] = {}
     for frame in _frames(part):
+        begun |= _begun(frame.state)
         signs_of_life.stepped(int((frame.state.steps > 0).sum()), len(frame.status))
         if on_frame is not None:
             on_frame(frame)
         for row in frame.is_done:
             which = int(frame.state.index[row])
-            yield sane[which], _record(part.starts[which], frame, row, job.criterion)
+            record = _record(part.starts[which], frame, row, job.criterion)
+            yield sane[which], replace(record, energy_start=begun.get(which))
+
+
+def _begun(state: State) -> dict[int, float]:
+    """The energies (eV) of those that stand where they began, by their places."""
+    rows = ((state.steps == 0) & state.is_computed).nonzero().flatten().tolist()
+    return {int(state.index[row]): float(state.energy[row]) for row in rows}
 
 
 def _frames(job: Job) -> Iterator[Frame]:

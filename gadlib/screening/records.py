@@ -40,7 +40,7 @@ class Record:
         steps, escapes: moves made, and those of them that were escapes.
         order: negative vibrational eigenvalues.
         fmax: largest force on an atom in eV/A.
-        energy: in eV.
+        energy: in eV; energy_start: that of the starting point, where it was computed.
         eigenvalues: the two lowest vibrational ones in eV/(A^2 amu).
         n_energy, n_gradient, n_hessian: calculator calls; an energy comes with its gradient, those
             inside a Hessian are not counted.
@@ -77,6 +77,7 @@ class Record:
     atomic_numbers: list[int]
     positions: list[list[float]]
     tries: list[PastTry] = field(default_factory=list)
+    energy_start: float | None = None
     forces: list[list[float]] = field(default_factory=list)
     mode: list[list[float]] = field(default_factory=list)
 

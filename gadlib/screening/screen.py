@@ -53,6 +53,7 @@ def screen(
     hyperparameters: Hyperparameters | None = None,
     compute: Compute = search_each,
     notes: Mapping[str, Any] | None = None,
+    desc: str = "searching",
 ) -> list[Record]:
     """One record per start, in their order, with a progress bar; written to `out` as they come.
 
@@ -67,6 +68,7 @@ def screen(
         hyperparameters: by default those that the settings name.
         compute: what a process does with a job.
         notes: what else `out` is to say, by name.
+        desc: what the bar says is done.
 
     Raises:
         InputError: when the settings can't be followed, `out` exists and `resume` is not set, or it
@@ -84,7 +86,9 @@ def screen(
     starts = mark_unknown_elements(calculator, starts)
     with contextlib.nullcontext() if out is None else sole(out):
         done = {} if out is None else _place(read_earlier(out, settings), starts, out)
-        _compute(settings, starts, calculator, hyperparameters, compute, done, out, notes or {})
+        _compute(
+            settings, starts, calculator, hyperparameters, compute, done, out, notes or {}, desc
+        )
     return [done[i] for i in sorted(done)]
 
 
@@ -97,6 +101,7 @@ def _compute(
     done: dict[int, Record],
     out: str | Path | None,
     notes: Mapping[str, Any],
+    desc: str,
 ) -> None:
     """Add the records that are missing to those that are done, and write them."""
     todo = [i for i in range(len(starts)) if i not in done]
@@ -111,8 +116,9 @@ def _compute(
         out, lambda: payload(settings, [done[i] for i in sorted(done)], about=about, **notes)
     )
     timeout_s = settings.search_timeout_s
+    n_converged = sum(r.converged for r in done.values())
     with (
-        Bar(len(starts), "searching", "molecule", initial=len(done)) as bar,
+        Bar(len(starts), desc, "molecule", initial=len(done)) as bar,
         contextlib.closing(
             run(
                 jobs,
@@ -125,9 +131,10 @@ def _compute(
     ):
         try:
             for job, records in results:
-                done.update((job.tag[place], record) for place, record in records.items())
-                n_converged = sum(r.converged for r in done.values())
-                bar.done(len(records), converged=f"{n_converged}/{len(done)}")
+                for place, record in records.items():
+                    done[job.tag[place]] = record
+                    n_converged += record.converged
+                    bar.ended(record, converged=f"{n_converged}/{len(done)}")
                 kept.grown()
         finally:
             kept.write()
