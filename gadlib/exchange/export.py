@@ -43,21 +43,26 @@ class Exported(NamedTuple):
 
 
 def export(
-    result: str | Path, settings: ExportSettings | None = None, **given: Any
+    result: str | Path,
+    settings: ExportSettings | None = None,
+    *,
+    out: str | Path | None = None,
+    **given: Any,
 ) -> Exported:
     """What was written of a result file of searches or paths, as in `export("a.json", to="xyz")`.
 
     Args:
         result: a file that `search`, `screen`, `validate` or `irc` wrote.
         settings: as what, where, and which of the results.
+        out: file to write, by default that of the settings.
         given: settings by name, over those in `settings`.
 
     Raises:
         InputError: when the file can't be read, holds nothing of what is asked for, or a file is
             there already.
     """
-    before = {} if settings is None else dict(settings)
-    settings = ExportSettings.read(before | given)
+    given |= {} if out is None else {"out": str(out)}
+    settings = ExportSettings.read(({} if settings is None else dict(settings)) | given)
     kind = _kind(settings)
     found = _chosen(read(result), settings, result)
     texts, left_out = KINDS[kind](found)
@@ -84,9 +89,7 @@ def _kind(settings: ExportSettings) -> str:
     return kind
 
 
-def _chosen(
-    found: Sequence[Result], settings: ExportSettings, where: str | Path
-) -> list[Result]:
+def _chosen(found: Sequence[Result], settings: ExportSettings, where: str | Path) -> list[Result]:
     """The results that are asked for."""
     criterion, name = settings.criterion, settings.name
     if criterion is not None and criterion not in CRITERIA:

@@ -12,8 +12,8 @@ from gadlib.molecules.formats import output
 from gadlib.paths.records import PathRecord
 from gadlib.screening.atoms import beside
 
-ENDS = "ends.json"
-"""The name that the file of the ends is made of, beside `paths.json`."""
+ENDS = "ends.extxyz"
+"""The name of the file of the ends, beside `paths.json`."""
 
 POINTS = ("first end", "path", "saddle", "second end")
 """What a point is, as `point` in its frame says."""
@@ -27,7 +27,7 @@ def frames_of(path: PathRecord) -> list[Atoms]:
     result, where the record knows that of the saddle. Records of older files have ends and saddle
     alone.
     """
-    if not path.ends:
+    if len(path.ends) != 2 or not path.travelled:
         return []
     places = list(zip(path.travelled, path.energies, path.positions, strict=False))
     if not path.positions:
@@ -75,7 +75,7 @@ def write_paths(out: str | Path, paths: Sequence[PathRecord]) -> None:
     if not points:
         return
     output.write(beside(out), [atoms for frames in points for atoms in frames])
-    output.write(beside(Path(out).with_name(ENDS)), _ends(points))
+    output.write(Path(out).with_name(ENDS), _ends(points))
 
 
 def _ends(points: Sequence[list[Atoms]]) -> Iterator[Atoms]:

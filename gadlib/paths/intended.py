@@ -30,6 +30,7 @@ from gadlib.paths.references import Known, OwnEnds
 from gadlib.progress import signs_of_life
 from gadlib.progress.bar import Bar
 from gadlib.progress.signs_of_life import Told
+from gadlib.screening.atoms import require_room
 from gadlib.screening.records import Record, read_records, versions
 from gadlib.settings.reading import InputError, listed
 from gadlib.settings.results import PathSettings
@@ -68,8 +69,7 @@ def _run(
         raise InputError(
             f"{out} exists; resume it (--resume) or choose another output, nothing is overwritten"
         )
-    for name in (out.name, ENDS):
-        require_room(out.with_name(name))
+    require_room(out, out.with_name(ENDS))
     done = {_key(path): path for path in (read_paths(out) if out.exists() else [])}
     todo = [record for record in records if _key(record) not in done]
     try:

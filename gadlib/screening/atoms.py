@@ -60,17 +60,23 @@ def beside(out: str | Path) -> Path:
     return Path(out).with_suffix(SUFFIX)
 
 
-def require_room(out: str | Path) -> None:
+def require_room(out: str | Path, *more: Path) -> None:
     """Raise InputError unless a result file may be written there, and geometries beside it.
 
     What is there without the result file that it belongs to is somebody's own, perhaps the guesses.
+
+    Args:
+        out: the result file.
+        more: files of geometries that go there besides.
     """
     out = Path(out)
-    if out.suffix != ".json" and not out.is_dir():
+    if out.is_dir():
+        raise InputError(f"{out}: a folder; expected the name of a result file")
+    if out.suffix != ".json":
         raise InputError(f"{out}: results are JSON; expected a name that ends in .json")
-    if (there := beside(out)).exists() and not out.exists():
+    if there := [path for path in (beside(out), *more) if path.exists() and not out.exists()]:
         raise InputError(
-            f"{there} exists, where the geometries of {out.name} go; choose another output,"
+            f"{there[0]} exists, where the geometries of {out.name} go; choose another output,"
             " nothing is overwritten"
         )
 

@@ -174,8 +174,6 @@ def read_earlier(out: str | Path, settings: SearchSettings) -> list[Record]:
         InputError: when there is one and `resume` is not set, or it was made with other settings.
     """
     path = Path(out)
-    if path.is_dir():
-        raise InputError(f"{path}: a folder; expected the name of a result file")
     if not path.exists() or not path.stat().st_size:
         return []
     if not settings.resume:

@@ -46,7 +46,7 @@ def search(
     Raises:
         InputError: when a setting or the file can't be used, or as `screen` does.
     """
-    settings = SearchSettings() if settings is None else settings
+    settings = SearchSettings.read({}) if settings is None else settings
     asked = {name: getattr(settings, name) for name in settings.model_fields_set} | given
     kind = type(settings)
     if _are_own(guesses):
