@@ -12,6 +12,14 @@ from gadlib.settings.results import ExportSettings
     "export",
     ExportSettings,
     argument("result", metavar="RESULT.json", help="of search, screen, validate or irc"),
+    group="look",
+    examples=(
+        (
+            "export runs/search/search.json --to molden",
+            "the saddles, with the mode that is climbed",
+        ),
+        ("export runs/irc/paths.json --to xyz", "all points of the paths"),
+    ),
 )
 def export(settings: ExportSettings, options: argparse.Namespace) -> None:
     """Write results as xyz, extxyz, Molden or a table, for other programs."""
