@@ -38,11 +38,12 @@ _IMPORTED = (
     "scine_utilities",
     "ipykernel.kernelapp",
     "ipywidgets",
-    "matplotlib_inline.backend_inline",
     "papermill",
     "sklearn.ensemble",
 )
 """What commands and notebooks import besides gadlib."""
+
+_INLINE = "module://matplotlib_inline.backend_inline"
 
 
 class Popen(subprocess.Popen):
@@ -77,7 +78,7 @@ class Popen(subprocess.Popen):
     def _try_wait(self, wait_flags: int) -> tuple[int, int]:
         self._line.setblocking(not wait_flags & os.WNOHANG)
         try:
-            status = int(self._line.recv(32))
+            status = int(self._line.recv(32) or signal.SIGKILL)
         except BlockingIOError:
             return 0, 0
         self._line.close()
@@ -162,11 +163,10 @@ class _Server:
         pid = os.fork()
         if pid == 0:
             self.selector.close()
-            _begin(task, passed[1:])
+            _begin(task, passed[1:], line)
         for stream in passed[1:]:
             os.close(stream)
         self.lines[pid] = line
-        line.send(str(pid).encode())
         ending = os.pidfd_open(pid)
         self.selector.register(ending, selectors.EVENT_READ, lambda fd: self.tell(fd, pid))
         self.selector.register(line, selectors.EVENT_READ, lambda _: self.leave(pid))
@@ -192,17 +192,18 @@ class _Server:
         os._exit(0)
 
 
-def _begin(task: dict[str, Any], streams: list[int]) -> None:
+def _begin(task: dict[str, Any], streams: list[int], line: socket.socket) -> None:
     """Become the process, with nothing open but its streams."""
     status = 1
     try:
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
-        os.closerange(3, 1024)
         if task["is_leader"]:
             os.setsid()
+        line.send(str(os.getpid()).encode())
+        os.closerange(3, 1024)
         os.chdir(task["cwd"])
-        _take_environment(task["environment"])
+        _take_environment(task["environment"], is_kernel="ipykernel_launcher" in task["command"])
         status = _ran(task["command"])
         threading._shutdown()
         atexit._run_exitfuncs()
@@ -213,7 +214,7 @@ def _begin(task: dict[str, Any], streams: list[int]) -> None:
         os._exit(status)
 
 
-def _take_environment(values: dict[str, str]) -> None:
+def _take_environment(values: dict[str, str], *, is_kernel: bool) -> None:
     """What a fresh interpreter and fresh modules would read of the environment."""
     import matplotlib
     import torch
@@ -222,7 +223,7 @@ def _take_environment(values: dict[str, str]) -> None:
     os.environ.update(values)
     torch.set_num_threads(1)
     sys.path[:0] = filter(None, values.get("PYTHONPATH", "").split(":"))
-    if backend := values.get("MPLBACKEND"):
+    if backend := values.get("MPLBACKEND", _INLINE if is_kernel else None):
         matplotlib.rcParams["backend"] = backend
 
 

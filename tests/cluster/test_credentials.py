@@ -105,6 +105,7 @@ def test_a_notebook_leaves_no_password(postgres, tmp_path):
 
 
 @pytest.mark.postgres
+@pytest.mark.usefixtures("warm_kernels")
 def test_a_wrong_password_is_told_without_it(postgres, tmp_path, capfd, monkeypatch):
     wrong = postgres.url.replace(PASSWORD, f"more-{PASSWORD}")
     settings = settings_of(tmp_path, "wrong")
