@@ -167,7 +167,8 @@ def certify(record: Record, start: Start, calculator: Calculator, criterion: str
     is_met = bool(verdict.meets(criterion)[0])
     ending: dict[str, Any] = {}
     if is_met and record.status == Status.STOPPED:
-        ending = {"status": str(Status.SADDLE), "message": Status.SADDLE.sentence}
+        found = Status.SADDLE if bool(verdict.meets("strict")[0]) else Status.ORDER_ONE
+        ending = {"status": str(found), "message": found.sentence}
     return replace(
         record,
         converged=is_met,

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
+
 from gadlib import calculators
 from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
@@ -20,6 +22,7 @@ from gadlib.files.writing import require_writable
 from gadlib.molecules import reactions, starting_points
 from gadlib.molecules.reactions import Reaction
 from gadlib.paths import irc
+from gadlib.paths.atoms import ENDS, write_paths
 from gadlib.paths.comparison import compare_path, measure_reference
 from gadlib.paths.endpoints import Connection
 from gadlib.paths.inherited import inherit_calculator
@@ -29,6 +32,7 @@ from gadlib.paths.thermochemistry import Conditions
 from gadlib.progress import signs_of_life
 from gadlib.progress.bar import Bar
 from gadlib.progress.signs_of_life import Told
+from gadlib.screening.atoms import require_room
 from gadlib.screening.records import Record, read_records, versions
 from gadlib.settings.reading import InputError, listed
 from gadlib.settings.results import PathSettings
@@ -78,6 +82,7 @@ def _run(
         raise InputError(
             f"{out} exists; resume it (--resume) or choose another output, nothing is overwritten"
         )
+    require_room(out, out.with_name(ENDS))
     done = {_key(path): path for path in (read_paths(out) if out.exists() else [])}
     todo = [record for record in records if _key(record) not in done]
     try:
@@ -108,6 +113,7 @@ def _run(
             kept.grown()
     finally:
         kept.write()
+        write_paths(out, paths())
     return paths()
 
 

@@ -1,4 +1,4 @@
-"""What the commands that look at results are asked to do: `irc`, `report` and `demo`."""
+"""What the commands that look at results are asked to do: `irc`, `export`, `report` and `demo`."""
 
 from __future__ import annotations
 
@@ -158,6 +158,25 @@ class ReportSettings(Settings):
         description="the page to write",
         json_schema_extra=shown_as("output", form="FILE.html"),
     )
+
+
+class ExportSettings(Settings):
+    """What of a result file is written for other programs, and as what."""
+
+    to: str | None = Field(
+        None, description="xyz, extxyz, molden or csv; none: as the name of --out ends"
+    )
+    out: str | None = Field(
+        None,
+        description="file to write; none: the name of the result file with that ending; Molden has"
+        " one molecule in a file, and of several each has its name in that of its file",
+    )
+    criterion: str | None = Field(
+        None,
+        description="searches whose last point meets it alone are written: index1, strict or"
+        " bound; none: all that have a point",
+    )
+    name: str | None = Field(None, description="results of this name alone; none: all")
 
 
 class DemoSettings(Settings):
