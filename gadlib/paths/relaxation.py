@@ -38,7 +38,7 @@ NO_FORCE = 5e-4
 RISE_TOL = 1e-6
 """eV by which an energy may rise, as noise of the potential."""
 
-_RADIUS, _RADIUS_MAX, _RADIUS_MIN = 0.2, 0.5, 1e-4  # amu^1/2 A
+RADIUS, _RADIUS_MAX, _RADIUS_MIN = 0.2, 0.5, 1e-4  # amu^1/2 A
 _HOPELESS = 0.02  # a failure so near to a point that could be computed ends the descent
 
 
@@ -50,14 +50,14 @@ def relax(calculator: Calculator, state: State, *, n_steps: int = 300) -> State:
         state: where to begin, with exact Hessians or models of them.
         n_steps: moves at most, those taken back included.
     """
-    radius = torch.full_like(state.energy, _RADIUS)
+    radius = torch.full_like(state.energy, RADIUS)
     active = can_go_on(state).nonzero().flatten()
     for _ in range(n_steps):
         active = active[~_is_minimum(take(state, active)) & can_go_on(take(state, active))]
         if not len(active):
             break
         signs_of_life.stepped(len(active), len(active))
-        part, radius[active] = _step(calculator, take(state, active), radius[active])
+        part, radius[active] = relax_step(calculator, take(state, active), radius[active])
         is_claimed = is_calm(part) & ~part.is_exact & can_go_on(part)
         is_stuck = (radius[active] < 2 * _RADIUS_MIN) & can_go_on(part)
         part = make_exact(calculator, part, is_claimed | (is_stuck & ~part.is_exact))
@@ -120,9 +120,16 @@ def keep(accepted: Bool[Tensor, " B"], there: State, here: State) -> State:
     return put(there, rows, lambda _: back) if len(rows) else there
 
 
-def _step(
+def relax_step(
     calculator: Calculator, state: State, radius: Float[Tensor, " B"]
 ) -> tuple[State, Float[Tensor, " B"]]:
+    """The state one step further down, or where it is with what the step has taught; the radii.
+
+    Args:
+        calculator: the potential.
+        state: with a Hessian, exact or a model.
+        radius: of the step in amu^1/2 A, `RADIUS` at first.
+    """
     gradient, values = weighted_gradient(state), state.spectrum.eigenvalues
     step = trust_step(gradient, values, radius)
     cartesian = displacement(state, step)
