@@ -61,7 +61,9 @@ class Ase:
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """Energies, forces and, where asked for, Hessians, one molecule after the other."""
-        return _evaluated(batch, hessian, self.calculator, lambda i: self._compute(batch, i, hessian))
+        return _evaluated(
+            batch, hessian, self.calculator, lambda i: self._compute(batch, i, hessian)
+        )
 
     @property
     def is_hessian_costly(self) -> bool:
