@@ -11,7 +11,7 @@ from ase import Atoms
 from ase.constraints import FixAtoms
 from pydantic import ValidationError
 
-from gadlib.ase.potential import Potential
+from gadlib.ase.potential import Potential, pack
 from gadlib.batch import Batch
 from gadlib.boundary import Boundary
 from gadlib.calculators.ase import Held
@@ -58,7 +58,10 @@ def batch_of(atoms: Atoms) -> Batch:
         InputError: when a constraint is another than FixAtoms, a lattice vector is missing, or too
             little moves for a saddle.
     """
-    batch = Batch.pack([atoms.positions], [atoms.numbers], boundary=boundary_of(atoms))
+    try:
+        batch = pack(atoms, boundary=boundary_of(atoms))
+    except ValueError as error:
+        raise InputError(str(error)) from None
     if not batch.positions.isfinite().all():
         return batch  # whoever computes it says so
     n_vibrations = int(motions_of(batch).n_left[0])

@@ -20,6 +20,8 @@ import numpy as np
 import torch
 
 from gadlib.batch import Batch
+from gadlib.calculators import electrons
+from gadlib.calculators.electrons import NEUTRAL, Electrons, require_told_once
 from gadlib.calculators.failures import blanked, impossible
 from gadlib.calculators.import_paths import KNOWN, built, found, in_a_line, made
 from gadlib.calculators.kind import Kind, Options, refusal
@@ -52,8 +54,8 @@ class Ase:
         self.name = self.calculator = calculator
         self.options = dict(options or {})
         self.displacement = displacement
-        self._own: Unused | None = None
-        self._is_own = False
+        self._own: dict[str, Unused] | None = None
+        require_told_once(calculator, self.options)
         self._build()
 
     def __reduce__(self) -> tuple:
@@ -70,14 +72,21 @@ class Ase:
         """Whether it takes differences, not having its own."""
         return not _has_hessian(self._build().source)
 
+    def refuses(self, charge: int, multiplicity: int) -> str:
+        """Why molecules of this charge and multiplicity can't be computed; empty where they can."""
+        return electrons.refusal(self.calculator, (charge, multiplicity))
+
     def _compute(
         self, batch: Batch, i: int, hessian: bool
     ) -> tuple[float, np.ndarray, np.ndarray | None]:
-        atoms = ase.Atoms(*batch.system(i))
+        of = int(batch.charges[i]), int(batch.multiplicities[i])
+        if reason := self.refuses(*of):
+            raise ValueError(reason)
+        atoms = electrons.atoms_for(self.calculator, *batch.system(i), of)
         if batch.boundary is not None:
             atoms.cell = batch.boundary.cell[i].cpu().numpy()
             atoms.pbc = batch.boundary.is_periodic[i].cpu().numpy()
-        return _computed(self._build(), atoms, hessian, self.displacement, _moving(batch, i))
+        return _computed(self._build(of), atoms, hessian, self.displacement, _moving(batch, i))
 
     def fresh(self) -> Ase:
         """The same, of an object of its own that is made when it is asked, and shared with nobody.
@@ -85,16 +94,17 @@ class Ase:
         Other people's code may keep what it likes, wherever it likes; so a saddle is confirmed.
         """
         other = _again(self.calculator, self.options, self.displacement)
-        other._is_own = True
+        other._own = {}
         return other
 
-    def _build(self) -> Unused:
-        about = self.calculator, json.dumps(self.options, sort_keys=True, default=repr)
-        if not self._is_own:
-            return built(*about)
+    def _build(self, of: Electrons = NEUTRAL) -> Unused:
+        options = electrons.options_for(self.calculator, self.options, of)
+        about = json.dumps(options, sort_keys=True, default=repr)
         if self._own is None:
-            self._own = made(*about)
-        return self._own
+            return built(self.calculator, about)
+        if about not in self._own:
+            self._own[about] = made(self.calculator, about)
+        return self._own[about]
 
 
 class Held:

@@ -46,6 +46,7 @@ class ResultFile(Shape):
 class PathsFile(Shape):
     """The `paths.json` of `irc`."""
 
+    format: int = 1
     paths: list[Any]
     settings: dict[str, Any] = {}
 
