@@ -71,7 +71,7 @@ def _run(
     def paths() -> list[PathRecord]:
         return [*done.values(), *lost, *(found[i] for i in sorted(found))]
 
-    about = {"settings": settings.model_dump(), "versions": versions()}
+    about = {"settings": settings.model_dump(), "versions": versions(), "atoms_from": 0}
     kept = Kept(out, lambda: about | {"paths": [asdict(path) for path in paths()]})
     kept.grown()
     steps = {"hessian_every": settings.hessian_every, "n_steps": settings.n_steps}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gadlib.files.reading import read_json
@@ -69,12 +70,24 @@ class PathRecord:
 
 
 def read_paths(path: str | Path) -> list[PathRecord]:
-    """What an earlier run wrote.
+    """What an earlier run wrote, in whose words atoms count from 0 whichever version wrote it.
 
     Raises:
         InputError: when it is missing, or no such file.
     """
     expected = "an object with paths, as `gadlib irc` writes it"
-    return fit_all(
-        PathRecord, fit(PathsFile, read_json(path), path, expected=expected).paths, path, "paths"
-    )
+    content = fit(PathsFile, read_json(path), path, expected=expected)
+    paths = fit_all(PathRecord, content.paths, path, "paths")
+    return paths if content.atoms_from == 0 else [_from_0(each) for each in paths]
+
+
+_WORDS = ("change", "mode", "reference_change")
+_ATOM = re.compile(r"(?<!the )\b([A-Z][a-z]?)(\d+)\b")  # C1, but not the group in "the O2 group"
+
+
+def _from_0(path: PathRecord) -> PathRecord:
+    """The path with the atoms in its words counted from 0, where they counted from 1."""
+    words = {
+        name: _ATOM.sub(lambda m: f"{m[1]}{int(m[2]) - 1}", getattr(path, name)) for name in _WORDS
+    }
+    return replace(path, **words)
