@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -32,6 +33,29 @@ def atom_label(atomic_numbers: Sequence[int] | np.ndarray, i: int) -> str:
     return f"{chemical_symbols[int(atomic_numbers[i])]}{i}"
 
 
+@runtime_checkable
+class Molecule(Protocol):
+    """What starting points and records have in common: atoms (A), charge (e) and multiplicity."""
+
+    @property
+    def atomic_numbers(self) -> Any:
+        """Its elements."""
+
+    @property
+    def positions(self) -> Any:
+        """Its atoms' places in A."""
+
+    @property
+    def charge(self) -> int:
+        """In e."""
+        ...
+
+    @property
+    def multiplicity(self) -> int:
+        """One more than its unpaired electrons, 2S + 1."""
+        ...
+
+
 @dataclass(frozen=True)
 class Batch:
     """B systems, padded to the same number of atoms.
@@ -41,11 +65,21 @@ class Batch:
         atomic_numbers: 0 marks padding.
         is_free: whether the systems float in empty space, so that rigid motions carry no energy.
             False for particles on an external surface; then nothing is projected out.
+        charges: of the systems in e; by default all are neutral.
+        multiplicities: 2S + 1 of each, which is one more than its unpaired electrons; by default 1.
     """
 
     positions: Float[Tensor, "B N 3"]
     atomic_numbers: Int[Tensor, "B N"]
     is_free: bool = True
+    charges: Int[Tensor, " B"] = None  # type: ignore[assignment]
+    multiplicities: Int[Tensor, " B"] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        for name, usual in (("charges", 0), ("multiplicities", 1)):
+            if getattr(self, name) is None:
+                same = self.atomic_numbers.new_full((len(self.positions),), usual)
+                object.__setattr__(self, name, same)
 
     @classmethod
     def pack(
@@ -54,12 +88,14 @@ class Batch:
         atomic_numbers: Sequence[np.ndarray | Tensor | Sequence[int]],
         *,
         is_free: bool = True,
+        charges: Sequence[int] | None = None,
+        multiplicities: Sequence[int] | None = None,
     ) -> Batch:
         """The batch of the given molecules, padded to the largest.
 
         Raises:
             ValueError: when a molecule's positions and atomic numbers disagree in length, or there
-                is no molecule.
+                is no molecule, or not as many charges or multiplicities as molecules.
         """
         if not len(positions) or len(positions) != len(atomic_numbers):
             raise ValueError(
@@ -74,8 +110,30 @@ class Batch:
                     f"molecule {i} has {len(p)} positions and {len(z)} atomic_numbers:"
                     " expected as many"
                 )
+        electrons = {"charges": charges, "multiplicities": multiplicities}
+        for name, given in electrons.items():
+            if given is not None and len(given) != len(numbers):
+                raise ValueError(
+                    f"{len(given)} {name} of {len(numbers)} molecules: expected as many"
+                )
+        told = {k: torch.as_tensor(v) for k, v in electrons.items() if v is not None}
         pad = torch.nn.utils.rnn.pad_sequence
-        return cls(pad(coordinates, batch_first=True), pad(numbers, batch_first=True), is_free)
+        packed = pad(coordinates, batch_first=True), pad(numbers, batch_first=True)
+        return cls(*packed, is_free, **told)
+
+    @classmethod
+    def of(cls, molecules: Sequence[Molecule]) -> Batch:
+        """The batch of the given molecules, free in space.
+
+        Raises:
+            ValueError: as `pack` does.
+        """
+        return cls.pack(
+            [one.positions for one in molecules],
+            [one.atomic_numbers for one in molecules],
+            charges=[one.charge for one in molecules],
+            multiplicities=[one.multiplicity for one in molecules],
+        )
 
     def __len__(self) -> int:
         """The number of systems B."""
@@ -143,7 +201,11 @@ class Batch:
     def take(self, index: Tensor) -> Batch:
         """The systems at the given places (integers or a boolean mask), still padded as before."""
         taken = replace(
-            self, positions=self.positions[index], atomic_numbers=self.atomic_numbers[index]
+            self,
+            positions=self.positions[index],
+            atomic_numbers=self.atomic_numbers[index],
+            charges=self.charges[index],
+            multiplicities=self.multiplicities[index],
         )
         taken.__dict__.update({name: value[index] for name, value in self.known.items()})
         return taken
@@ -154,6 +216,8 @@ class Batch:
             self,
             positions=self.positions.to(device),
             atomic_numbers=self.atomic_numbers.to(device),
+            charges=self.charges.to(device),
+            multiplicities=self.multiplicities.to(device),
         )
 
     def moved_to(self, positions: Float[Tensor, "B N 3"]) -> Batch:

@@ -13,10 +13,29 @@ from ase.calculators.calculator import Calculator as AseCalculator
 
 from gadlib.batch import Batch
 from gadlib.evaluation import Calculator, evaluate
+from gadlib.molecules.formats.by_ase import electrons_of
+
+
+def batch_of(atoms: Atoms) -> Batch:
+    """The batch of one system that ASE's atoms are, with their charge and multiplicity.
+
+    Raises:
+        ValueError: when one of these is no integer.
+    """
+    charge, multiplicity = electrons_of(atoms)
+    return Batch.pack(
+        [atoms.positions],
+        [atoms.numbers],
+        charges=[charge or 0],
+        multiplicities=[1 if multiplicity is None else multiplicity],
+    )
 
 
 class Potential(AseCalculator):
     """An ASE calculator made of one of gadlib's, with the property `hessian` (eV/A^2) besides.
+
+    Charge and multiplicity are those that the atoms' `info` has, else those that their initial
+    charges and magnetic moments sum to.
 
     Attributes:
         potential: gadlib's calculator.
@@ -47,7 +66,7 @@ class Potential(AseCalculator):
         super().calculate(atoms, properties, system_changes)
         assert self.atoms is not None
         is_hessian = "hessian" in properties
-        batch = Batch.pack([self.atoms.positions], [self.atoms.numbers])
+        batch = batch_of(self.atoms)
         found, seconds = evaluate(self.potential, batch, hessian=is_hessian)
         self.elapsed_s += seconds
         self.n_gradient += "forces" not in self.results

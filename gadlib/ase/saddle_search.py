@@ -19,8 +19,7 @@ from ase.calculators.calculator import CalculationFailed
 from ase.optimize.optimize import DEFAULT_MAX_STEPS, Optimizer
 from pydantic import ValidationError
 
-from gadlib.ase.potential import Potential
-from gadlib.batch import Batch
+from gadlib.ase.potential import Potential, batch_of
 from gadlib.calculators.ase import Held
 from gadlib.evaluation import Calculator
 from gadlib.settings.criteria import IMAGINARY_MIN_CM1
@@ -187,7 +186,7 @@ class SaddleSearch(Optimizer):
             return self._state
         self._spent = (self.n_gradient, self.n_hessian)
         self._certificates = 0
-        batch = Batch.pack([self.atoms.positions], [self.atoms.numbers])
+        batch = batch_of(self.atoms)
         self._frames = search(
             self.potential,
             batch,

@@ -158,8 +158,7 @@ def certify(record: Record, start: Start, calculator: Calculator, criterion: str
     """The record judged at its last point, from an exact Hessian that is not counted."""
     if record.status in (Status.BAD_START, Status.PROCESS_ENDED, Status.TIMED_OUT):
         return record
-    positions = torch.tensor(record.positions, dtype=torch.float64)
-    state = begin(Batch.pack([positions], [record.atomic_numbers]), calculator)
+    state = begin(Batch.of([record]), calculator)
     verdict = judge(state, torch.tensor([start.max_fragments]))
     if state.message[0]:
         verdicts = {"converged": False, "criteria": dict.fromkeys(record.criteria)}
@@ -168,7 +167,8 @@ def certify(record: Record, start: Start, calculator: Calculator, criterion: str
     is_met = bool(verdict.meets(criterion)[0])
     ending: dict[str, Any] = {}
     if is_met and record.status == Status.STOPPED:
-        ending = {"status": str(Status.SADDLE), "message": Status.SADDLE.sentence}
+        found = Status.SADDLE if bool(verdict.meets("strict")[0]) else Status.ORDER_ONE
+        ending = {"status": str(found), "message": found.sentence}
     return replace(
         record,
         converged=is_met,

@@ -20,6 +20,8 @@ import numpy as np
 import torch
 
 from gadlib.batch import Batch
+from gadlib.calculators import electrons
+from gadlib.calculators.electrons import NEUTRAL, Electrons, require_told_once
 from gadlib.calculators.failures import blanked, impossible
 from gadlib.calculators.import_paths import KNOWN, built, found, in_a_line, made
 from gadlib.calculators.kind import Kind, Options, refusal
@@ -52,8 +54,8 @@ class Ase:
         self.name = self.calculator = calculator
         self.options = dict(options or {})
         self.displacement = displacement
-        self._own: Unused | None = None
-        self._is_own = False
+        self._own: dict[str, Unused] | None = None
+        require_told_once(calculator, self.options)
         self._build()
 
     def __reduce__(self) -> tuple:
@@ -62,7 +64,7 @@ class Ase:
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """Energies, forces and, where asked for, Hessians, one molecule after the other."""
         return _evaluated(
-            batch, hessian, self.calculator, lambda z, r: self._compute(ase.Atoms(z, r), hessian)
+            batch, hessian, self.calculator, lambda z, r, of: self._compute(z, r, of, hessian)
         )
 
     @property
@@ -70,10 +72,17 @@ class Ase:
         """Whether it takes differences, not having its own."""
         return not _has_hessian(self._build().source)
 
+    def refuses(self, charge: int, multiplicity: int) -> str:
+        """Why molecules of this charge and multiplicity can't be computed; empty where they can."""
+        return electrons.refusal(self.calculator, (charge, multiplicity))
+
     def _compute(
-        self, atoms: ase.Atoms, hessian: bool
+        self, numbers: np.ndarray, positions: np.ndarray, of: Electrons, hessian: bool
     ) -> tuple[float, np.ndarray, np.ndarray | None]:
-        return _computed(self._build(), atoms, hessian, self.displacement)
+        if reason := self.refuses(*of):
+            raise ValueError(reason)
+        atoms = electrons.atoms_for(self.calculator, numbers, positions, of)
+        return _computed(self._build(of), atoms, hessian, self.displacement)
 
     def fresh(self) -> Ase:
         """The same, of an object of its own that is made when it is asked, and shared with nobody.
@@ -81,16 +90,17 @@ class Ase:
         Other people's code may keep what it likes, wherever it likes; so a saddle is confirmed.
         """
         other = _again(self.calculator, self.options, self.displacement)
-        other._is_own = True
+        other._own = {}
         return other
 
-    def _build(self) -> Unused:
-        about = self.calculator, json.dumps(self.options, sort_keys=True, default=repr)
-        if not self._is_own:
-            return built(*about)
+    def _build(self, of: Electrons = NEUTRAL) -> Unused:
+        options = electrons.options_for(self.calculator, self.options, of)
+        about = json.dumps(options, sort_keys=True, default=repr)
         if self._own is None:
-            self._own = made(*about)
-        return self._own
+            return built(self.calculator, about)
+        if about not in self._own:
+            self._own[about] = made(self.calculator, about)
+        return self._own[about]
 
 
 class Held:
@@ -122,7 +132,7 @@ class Held:
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """Energies, forces and, where asked for, Hessians, one geometry after the other."""
-        return _evaluated(batch, hessian, self.name, lambda _, r: self._compute(r, hessian))
+        return _evaluated(batch, hessian, self.name, lambda _, r, __: self._compute(r, hessian))
 
     def _compute(
         self, positions: np.ndarray, hessian: bool
@@ -155,9 +165,12 @@ def _evaluated(
     batch: Batch,
     hessian: bool,
     name: str,
-    compute: Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray, np.ndarray | None]],
+    compute: Callable[..., tuple[float, np.ndarray, np.ndarray | None]],
 ) -> Evaluation:
-    """What `compute` says of each molecule; what it raises is that molecule's failure."""
+    """What `compute` says of each molecule; what it raises is that molecule's failure.
+
+    It is given atomic numbers, positions, and charge and multiplicity.
+    """
     size, width = batch.positions.shape[:2]
     energy = np.zeros(size)
     forces = np.zeros((size, width, 3))
@@ -166,10 +179,11 @@ def _evaluated(
     for i in range(size):
         numbers, positions = batch.system(i)
         n = len(numbers)
+        of = int(batch.charges[i]), int(batch.multiplicities[i])
         if i not in failures:
             try:
                 with outlived():
-                    energy[i], forces[i, :n], curvature = compute(numbers, positions)
+                    energy[i], forces[i, :n], curvature = compute(numbers, positions, of)
                 if second is not None:
                     second[i, : 3 * n, : 3 * n] = curvature
             except Exception as error:  # foreign code may raise anything; it costs one molecule

@@ -44,11 +44,11 @@ class ResultFile(Shape):
 
 
 class PathsFile(Shape):
-    """The `paths.json` of `irc`; in the words of earlier ones atoms count from 1."""
+    """The `paths.json` of `irc`."""
 
+    format: int = 1
     paths: list[Any]
     settings: dict[str, Any] = {}
-    atoms_from: int = 1
 
 
 class WorkerAttributes(Shape):

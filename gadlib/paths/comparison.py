@@ -3,37 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Int
 
 from gadlib.batch import Batch
-from gadlib.evaluation import Calculator, evaluate
+from gadlib.evaluation import Calculator, Evaluation, evaluate
 from gadlib.hessians.normal_modes import spectrum
 from gadlib.molecules.alignment import rmsd
 from gadlib.molecules.bonds import bond_graph_of
 from gadlib.molecules.descriptions import change_in_words, mode_in_words
-from gadlib.molecules.reactions import Reaction
 from gadlib.paths import irc
 from gadlib.paths.endpoints import classify_ends, match_ends, order_ends
+from gadlib.paths.references import Known
+from gadlib.screening.records import Record
 from gadlib.units import frequency_cm1
 
 
-def compare_path(path: irc.Path, reaction: Reaction) -> dict[str, Any]:
-    """What a PathRecord says of a path, from the end that is more like the reactant."""
-    numbers = reaction.atomic_numbers
+def compare_path(
+    path: irc.Path, atomic_numbers: Int[np.ndarray, " n"], known: Known
+) -> dict[str, Any]:
+    """What a PathRecord says of a path, from the end that is more like the reactant.
+
+    Where no end is known, from the one of the lower energy.
+    """
+    numbers = atomic_numbers
     ends = [leg.positions[-1].cpu().numpy() for leg in path.legs]
-    known = [reaction.reactant, reaction.product]
+    places = [known.reactant, known.product]
     graphs = [bond_graph_of(numbers, p) for p in ends]
-    references = [bond_graph_of(numbers, p) for p in known]
-    far = np.array([[rmsd(numbers, p, q, with_mirror=True) for q in known] for p in ends])
+    references = [None if p is None else bond_graph_of(numbers, p) for p in places]
+    far = np.array([[_far(numbers, p, q) or 0.0 for q in places] for p in ends])
     is_like = match_ends(graphs, references, far)
-    order = order_ends(is_like, far)
+    order = order_ends(is_like, far) if known.ends else _lower_first(path)
     legs = [path.legs[i] for i in order]
     graphs = [graphs[i] for i in order]
     verdict, message = classify_ends(is_like[order], graphs, references)
-    travelled, energies = _join_legs(path, legs)
     saddle = path.positions.cpu().numpy()
     return {
         "verdict": verdict,
@@ -43,41 +50,76 @@ def compare_path(path: irc.Path, reaction: Reaction) -> dict[str, Any]:
         "barrier": path.energy - float(legs[0].energy[-1]),
         "reaction_energy": float(legs[1].energy[-1] - legs[0].energy[-1]),
         "imaginary_cm1": -frequency_cm1(path.eigenvalue),
-        "saddle_rmsd": rmsd(numbers, saddle, reaction.transition_state, with_mirror=True),
-        "reactant_rmsd": float(far[order[0], 0]),
-        "product_rmsd": float(far[order[1], 1]),
-        "travelled": travelled,
-        "energies": energies,
+        "saddle_rmsd": _far(numbers, saddle, known.transition_state),
+        "reactant_rmsd": _far(numbers, ends[order[0]], known.reactant),
+        "product_rmsd": _far(numbers, ends[order[1]], known.product),
+        "energy": path.energy,
         "atomic_numbers": numbers.tolist(),
         "saddle": saddle.tolist(),
         "ends": [ends[i].tolist() for i in order],
+        **_joined(path, legs),
         "n_gradient": sum(leg.n_gradient for leg in legs),
         "n_hessian": sum(leg.n_hessian for leg in legs),
     }
 
 
-def _join_legs(path: irc.Path, legs: Sequence[irc.Leg]) -> tuple[list[float], list[float]]:
-    """The arc from the reactant's side to the product's, and the energy above the saddle's."""
+def _far(numbers: np.ndarray, place: np.ndarray, known: np.ndarray | None) -> float | None:
+    """The RMSD in A from what may be known."""
+    return None if known is None else rmsd(numbers, place, known, with_mirror=True)
+
+
+def _lower_first(path: irc.Path) -> list[int]:
+    return sorted((0, 1), key=lambda i: float(path.legs[i].energy[-1]))
+
+
+def _joined(path: irc.Path, legs: Sequence[irc.Leg]) -> dict[str, Any]:
+    """The points from the reactant's side over the saddle to the product's."""
     back, on = legs
     travelled = torch.cat([-back.travelled.flip(0), on.travelled[1:]])
     energies = torch.cat([back.energy.flip(0), on.energy[1:]]) - path.energy
-    return travelled.round(decimals=4).tolist(), energies.round(decimals=6).tolist()
-
-
-def measure_reference(calculator: Calculator, reaction: Reaction) -> dict[str, Any]:
-    """Barrier, reaction energy and imaginary frequency of the reference geometries as they are."""
-    numbers = reaction.atomic_numbers
-    points = [reaction.reactant, reaction.transition_state, reaction.product]
-    batch = Batch.pack(points, [numbers] * 3).to(getattr(calculator, "device", "cpu"))
-    found, _ = evaluate(calculator, batch, hessian=True)
-    change = change_in_words(bond_graph_of(numbers, points[0]), bond_graph_of(numbers, points[2]))
-    if found.failures or found.hessian is None:
-        return {"reference_change": change}
-    reactant, saddle, end = found.energy.tolist()
-    lowest = float(spectrum(found.hessian, batch).eigenvalues[1, 0])
+    positions = torch.cat([back.positions.flip(0), on.positions[1:]])
     return {
-        "reference_change": change,
-        "reference_barrier": saddle - reactant,
-        "reference_reaction_energy": end - reactant,
-        "reference_cm1": -frequency_cm1(lowest),
+        "travelled": travelled.round(decimals=4).tolist(),
+        "energies": energies.round(decimals=6).tolist(),
+        "positions": positions.round(decimals=6).tolist(),
     }
+
+
+def measure_reference(calculator: Calculator, record: Record, known: Known) -> dict[str, Any]:
+    """Barrier, reaction energy and imaginary frequency of the reference geometries as they are.
+
+    As far as they are known; nothing where the potential can't compute them. Their electrons are
+    those of the record.
+    """
+    found: dict[str, Any] = {}
+    if known.reactant is not None and known.product is not None and known.is_mapped:
+        graphs = (bond_graph_of(np.array(record.atomic_numbers), p) for p in known.ends.values())
+        found["reference_change"] = change_in_words(*graphs)
+    minima = _evaluated(calculator, record, [*known.ends.values()], hessian=False)
+    energies = dict(zip(known.ends, [] if minima is None else minima.energy.tolist(), strict=False))
+    if len(energies) == 2:
+        found["reference_reaction_energy"] = energies["product"] - energies["reactant"]
+    if known.transition_state is None:
+        return found
+    saddle = _evaluated(calculator, record, [known.transition_state], hessian=True)
+    if saddle is None or saddle.hessian is None:
+        return found
+    batch = Batch.pack([known.transition_state], [record.atomic_numbers])
+    batch = batch.to(saddle.hessian.device)
+    lowest = float(spectrum(saddle.hessian, batch).eigenvalues[0, 0])
+    found["reference_cm1"] = -frequency_cm1(lowest)
+    if "reactant" in energies:
+        found["reference_barrier"] = float(saddle.energy[0]) - energies["reactant"]
+    return found
+
+
+def _evaluated(
+    calculator: Calculator, record: Record, points: Sequence[np.ndarray], *, hessian: bool
+) -> Evaluation | None:
+    """What the potential says of all the points, None where there are none or it fails."""
+    if not points:
+        return None
+    batch = Batch.of([replace(record, positions=point.tolist()) for point in points])
+    batch = batch.to(getattr(calculator, "device", "cpu"))
+    found, _ = evaluate(calculator, batch, hessian=hessian)
+    return None if found.failures else found

@@ -1,4 +1,4 @@
-"""Is it the right saddle? Its two ends against the reactant and product that are known.
+"""Where saddles lead, and whether that is to the reactant and product that are known, if any are.
 
 Ends are compared by their bonds, as graphs; where reactant and product have the same bonds, by
 their shape as well. A saddle that cannot be followed is a record with a reason.
@@ -7,7 +7,7 @@ their shape as well. A saddle that cannot be followed is a record with a reason.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -22,16 +22,22 @@ from gadlib.files.writing import require_writable
 from gadlib.molecules import reactions, starting_points
 from gadlib.molecules.reactions import Reaction
 from gadlib.paths import irc
+from gadlib.paths.atoms import ENDS, write_paths
 from gadlib.paths.comparison import compare_path, measure_reference
 from gadlib.paths.endpoints import Connection
-from gadlib.paths.records import SHARED, PathRecord, read_paths
+from gadlib.paths.records import FORMAT, SHARED, PathRecord, read_paths
+from gadlib.paths.references import Known, OwnEnds
 from gadlib.progress import signs_of_life
 from gadlib.progress.bar import Bar
 from gadlib.progress.signs_of_life import Told
+from gadlib.screening.atoms import require_room
 from gadlib.screening.records import Record, read_records, versions
 from gadlib.settings.reading import InputError, listed
 from gadlib.settings.results import PathSettings
 from gadlib.solver.state import Status
+
+References = Sequence[Reaction] | OwnEnds
+"""What saddles are compared with: reactions, found by their names, or one for all of them."""
 
 _NOT_FOLLOWED = "The path could not be followed: "
 
@@ -43,22 +49,32 @@ def follow(settings: PathSettings) -> list[PathRecord]:
         InputError: when the settings can't be followed, or there are results and `resume` is not
             set.
     """
-    known = reactions.read(settings.h5_path, split=settings.split)
+    own = OwnEnds.read(settings.reactant, settings.product)
+    known = reactions.read(
+        settings.h5_path,
+        split=settings.split,
+        charge=settings.charge,
+        multiplicity=settings.multiplicity,
+    )
     seed = reactions.seed_of(settings.sample, settings.sample_seed)
     records = _saddles(settings, known)
     records = [records[i] for i in reactions.drawn(len(records), settings.max_samples, seed)]
+    if own is not None:
+        for record in records:
+            own.placed_for(record)  # refused before anything is computed
     out = require_writable(settings.out_dir) / "paths.json"
     with sole(out):
-        return _run(settings, records, known, out)
+        return _run(settings, records, known if own is None else own, out)
 
 
 def _run(
-    settings: PathSettings, records: Sequence[Record], known: Sequence[Reaction], out: Path
+    settings: PathSettings, records: Sequence[Record], known: References, out: Path
 ) -> list[PathRecord]:
     if out.exists() and not settings.resume:
         raise InputError(
             f"{out} exists; resume it (--resume) or choose another output, nothing is overwritten"
         )
+    require_room(out, out.with_name(ENDS))
     done = {_key(path): path for path in (read_paths(out) if out.exists() else [])}
     todo = [record for record in records if _key(record) not in done]
     try:
@@ -71,7 +87,7 @@ def _run(
     def paths() -> list[PathRecord]:
         return [*done.values(), *lost, *(found[i] for i in sorted(found))]
 
-    about = {"settings": settings.model_dump(), "versions": versions(), "atoms_from": 0}
+    about = {"format": FORMAT, "settings": settings.model_dump(), "versions": versions()}
     kept = Kept(out, lambda: about | {"paths": [asdict(path) for path in paths()]})
     kept.grown()
     steps = {"hessian_every": settings.hessian_every, "n_steps": settings.n_steps}
@@ -83,6 +99,7 @@ def _run(
             kept.grown()
     finally:
         kept.write()
+        write_paths(out, paths())
     return paths()
 
 
@@ -98,7 +115,7 @@ def _usable(
     Raises:
         InputError: naming them, when there are saddles and none can be followed.
     """
-    lacking = calculators.lacking(calculator, [np.array(r.atomic_numbers) for r in records])
+    lacking = calculators.lacking(calculator, records)
     reasons = [
         reason if record.atomic_numbers else record.message
         for record, reason in zip(records, lacking, strict=True)
@@ -132,7 +149,7 @@ def _saddles(settings: PathSettings, known: Sequence[Reaction]) -> list[Record]:
 def follow_all(
     calculator: Calculator,
     records: Sequence[Record],
-    known: Sequence[Reaction],
+    known: References,
     *,
     batch_size: int = 8,
     hessian_every: int = 5,
@@ -150,7 +167,7 @@ def follow_all(
 def follow_each(
     calculator: Calculator,
     records: Sequence[Record],
-    known: Sequence[Reaction],
+    known: References,
     *,
     batch_size: int = 8,
     hessian_every: int = 5,
@@ -163,12 +180,13 @@ def follow_each(
     Args:
         calculator: the potential.
         records: of searches; those that are no strict saddle are left out.
-        known: the reactions with their references, found by split, formula and name.
+        known: reactions of a set, found by split, formula and name, or the ends of the one reaction
+            that all the saddles are compared with.
         batch_size: saddles that are followed together, each both ways.
         hessian_every: steps from one exact Hessian to the next.
         n_steps: steps at most, on each side.
     """
-    references = {(r.split, r.formula, r.name): r for r in known}
+    lookup = _lookup(known)
     strict = [r for r in records if r.strict]
     joining = 0
     with Bar(len(strict), "following", "saddle") as bar, signs_of_life.listening(Told(bar.live)):
@@ -176,11 +194,18 @@ def follow_each(
             part = strict[first : first + batch_size]
             for place, path, seconds in _follow_batch(calculator, part, hessian_every, n_steps):
                 record = part[place]
-                reaction = references.get((record.split, record.formula, record.name))
-                judged = _judge(calculator, record, path, reaction, seconds)
+                judged = _judge(calculator, record, path, lookup, seconds)
                 joining += judged.verdict == Connection.INTENDED
                 bar.ended(judged, intended=joining)
                 yield first + place, judged
+
+
+def _lookup(known: References) -> Callable[[Record], Known]:
+    """What tells of each saddle the reaction that it is compared with."""
+    if isinstance(known, OwnEnds):
+        return known.for_saddle
+    found = {(r.split, r.formula, r.name): Known.of(r) for r in known}
+    return lambda record: found.get((record.split, record.formula, record.name), Known())
 
 
 def _follow_batch(
@@ -190,10 +215,7 @@ def _follow_batch(
     places = set(range(len(records)))
     started, spent = time.perf_counter(), 0.0
     try:
-        batch = Batch.pack(
-            [np.array(r.positions) for r in records], [r.atomic_numbers for r in records]
-        )
-        batch = batch.to(getattr(calculator, "device", "cpu"))
+        batch = Batch.of(records).to(getattr(calculator, "device", "cpu"))
         found = irc.follow_each(calculator, batch, hessian_every=hessian_every, n_steps=n_steps)
         for place, path in found:
             places.remove(place)
@@ -215,22 +237,21 @@ def _judge(
     calculator: Calculator,
     record: Record,
     path: irc.Path | Exception,
-    reaction: Reaction | None,
+    lookup: Callable[[Record], Known],
     seconds: float,
 ) -> PathRecord:
-    """The path beside the reaction, or in words what failed with it."""
+    """The path beside what is known, or in words what failed with it."""
     seconds = round(seconds, 3)
     try:
         if isinstance(path, Exception):
             raise path
-        if reaction is None:
-            why = "The set of reactions has none of that name, so nothing is known to compare with."
-            return PathRecord.failed(record, why, seconds)
         if reasons := [text for text in (path.message, *(x.message for x in path.legs)) if text]:
             return PathRecord.failed(record, _NOT_FOLLOWED + reasons[0], seconds)
-        found = compare_path(path, reaction) | measure_reference(calculator, reaction)
+        numbers, known = np.array(record.atomic_numbers), lookup(record)
+        found = compare_path(path, numbers, known)
+        found |= measure_reference(calculator, record, known)
         own = {name: getattr(record, name) for name in SHARED}
         return PathRecord(**own, **found, elapsed_s=seconds)
-    except Exception as error:  # as above
+    except Exception as error:  # whatever fails costs one saddle its path, and no other
         why = f"{_NOT_FOLLOWED}{type(error).__name__}: {error}"
         return PathRecord.failed(record, why, seconds)

@@ -10,8 +10,13 @@ from gadlib.files.reading import read_json
 from gadlib.files.shapes import PathsFile, fit, fit_all
 from gadlib.paths.endpoints import Connection
 from gadlib.screening.records import Record
+from gadlib.settings.reading import InputError
 
-SHARED = ("name", "formula", "split", "start")
+FORMAT = 2
+"""Of `paths.json`. Format 1, which files without a number have, keeps of the points between the
+ends no positions, and counts atoms from 1 in its words, where all else counts from 0."""
+
+SHARED = ("name", "formula", "split", "start", "charge", "multiplicity")
 """What a path has of the record of the search that ended at its saddle."""
 
 
@@ -19,8 +24,11 @@ SHARED = ("name", "formula", "split", "start")
 class PathRecord:
     """One saddle and what it joins; energies in eV, from the end that is more like the reactant.
 
+    Where no reaction is known, from the end of the lower energy.
+
     Attributes:
         name, formula, split, start: of the search that ended at the saddle.
+        charge, multiplicity: of the molecule, in e and 2S + 1.
         verdict: a `Connection`, and `message` the same in a sentence.
         change: what happens to the bonds; `mode` what the climbed mode does.
         barrier, reaction_energy: from the end like the reactant; `imaginary_cm1` of the saddle.
@@ -28,8 +36,10 @@ class PathRecord:
             the reference geometries, as they are, with the same potential.
         saddle_rmsd, reactant_rmsd, product_rmsd: distances in A from the references, superposed,
             like atoms exchangeable, mirror images the same.
-        travelled, energies: the profile: arc in amu^1/2 A, 0 at the saddle, and the energy above
-            it.
+        energy: of the saddle.
+        travelled, energies, positions: the K points of the path from the reactant's end over the
+            saddle to the product's: arc in amu^1/2 A, 0 at the saddle, the energy above the
+            saddle's, and the atoms in A. Files of format 1 have no positions.
         atomic_numbers, ends: the two minima, in A; `saddle` as it was sharpened.
         n_gradient, n_hessian: calculator calls on the way down.
         elapsed_s: wall time.
@@ -53,14 +63,18 @@ class PathRecord:
     saddle_rmsd: float | None = None
     reactant_rmsd: float | None = None
     product_rmsd: float | None = None
+    energy: float | None = None
     travelled: list[float] = field(default_factory=list)
     energies: list[float] = field(default_factory=list)
+    positions: list[list[list[float]]] = field(default_factory=list)
     atomic_numbers: list[int] = field(default_factory=list)
     saddle: list[list[float]] = field(default_factory=list)
     ends: list[list[list[float]]] = field(default_factory=list)
     n_gradient: int = 0
     n_hessian: int = 0
     elapsed_s: float = 0.0
+    charge: int = 0
+    multiplicity: int = 1
 
     @classmethod
     def failed(cls, record: Record, message: str, seconds: float = 0.0) -> PathRecord:
@@ -77,8 +91,12 @@ def read_paths(path: str | Path) -> list[PathRecord]:
     """
     expected = "an object with paths, as `gadlib irc` writes it"
     content = fit(PathsFile, read_json(path), path, expected=expected)
+    if not 1 <= content.format <= FORMAT:
+        raise InputError(
+            f"{path}: format {content.format}; expected 1 .. {FORMAT}, or a newer gadlib to read it"
+        )
     paths = fit_all(PathRecord, content.paths, path, "paths")
-    return paths if content.atoms_from == 0 else [_from_0(each) for each in paths]
+    return [_from_0(each) for each in paths] if content.format == 1 else paths
 
 
 _WORDS = ("change", "mode", "reference_change")

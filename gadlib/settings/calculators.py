@@ -96,7 +96,10 @@ class CalculatorSettings(Settings):
         json_schema_extra=_ASE | shown_as(form="MODULE:NAME"),
     )
     ase_options: dict[str, Any] = Field(
-        {}, description="its options, as JSON", json_schema_extra=_ASE | shown_as(form="JSON")
+        {},
+        description="its options, as JSON; in them {charge}, {multiplicity} and {unpaired} stand"
+        " for those of each molecule",
+        json_schema_extra=_ASE | shown_as(form="JSON"),
     )
     ase_displacement: float = Field(
         0.01,
@@ -140,6 +143,26 @@ class CalculatorSettings(Settings):
         """The options of the chosen calculator that its results depend on."""
         own = self.options_of(self.calculator)
         return {name: value for name, value in identity(self).items() if name in own}
+
+
+class MoleculeSettings(CalculatorSettings):
+    """Which potential, and the electrons of molecules whose file says nothing of them."""
+
+    charge: int | None = Field(
+        None,
+        ge=-1000,
+        le=1000,
+        description="charge of molecules whose file does not say theirs; none: 0",
+        json_schema_extra=shown_as("starts", unit="e"),
+    )
+    multiplicity: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="multiplicity (2S + 1, one more than the unpaired electrons) of molecules whose"
+        " file does not say theirs; none: the lowest that fits, 1 or 2",
+        json_schema_extra=shown_as("starts"),
+    )
 
 
 def identity(settings: CalculatorSettings, *, without: Collection[str] = ()) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the commands that look at results are asked to do: `irc`, `report` and `demo`."""
+"""What the commands that look at results are asked to do: `irc`, `export`, `report` and `demo`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from gadlib.settings.calculators import CalculatorSettings
+from gadlib.settings.calculators import MoleculeSettings
 from gadlib.settings.effects import Count, Seed
 from gadlib.settings.reading import Settings
 from gadlib.settings.topics import SPLITS, shown_as
 
 
-class PathSettings(CalculatorSettings):
+class PathSettings(MoleculeSettings):
     """Which saddles are followed downhill, and where the known reactions are."""
 
     topic: ClassVar[str] = "path"
@@ -34,6 +34,17 @@ class PathSettings(CalculatorSettings):
     )
     max_samples: Count = Field(
         100, description="saddles taken at most", json_schema_extra=shown_as("sample")
+    )
+    reactant: str | None = Field(
+        None,
+        description="file with the reactant that the saddles are meant to have; none: as the set"
+        " has it, if it has a reaction of that name",
+        json_schema_extra=shown_as("sample", form="FILE.xyz"),
+    )
+    product: str | None = Field(
+        None,
+        description="file with the product, likewise",
+        json_schema_extra=shown_as("sample", form="FILE.xyz"),
     )
     sample: str = Field(
         "seeded",
@@ -105,6 +116,25 @@ class ReportSettings(Settings):
         description="the page to write",
         json_schema_extra=shown_as("output", form="FILE.html"),
     )
+
+
+class ExportSettings(Settings):
+    """What of a result file is written for other programs, and as what."""
+
+    to: str | None = Field(
+        None, description="xyz, extxyz, molden or csv; none: as the name of --out ends"
+    )
+    out: str | None = Field(
+        None,
+        description="file to write; none: the name of the result file with that ending; Molden has"
+        " one molecule in a file, and of several each has its name in that of its file",
+    )
+    criterion: str | None = Field(
+        None,
+        description="searches whose last point meets it alone are written: index1, strict or"
+        " bound; none: all that have a point",
+    )
+    name: str | None = Field(None, description="results of this name alone; none: all")
 
 
 class DemoSettings(Settings):

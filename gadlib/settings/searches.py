@@ -7,13 +7,22 @@ from typing import ClassVar
 from pydantic import Field
 
 from gadlib.settings import criteria
-from gadlib.settings.calculators import CalculatorSettings
-from gadlib.settings.effects import CHOICE, HYPERPARAMETERS, STARTS, WHERE, Count, Seed
+from gadlib.settings.calculators import MoleculeSettings
+from gadlib.settings.effects import (
+    CHOICE,
+    HYPERPARAMETERS,
+    N_MAX,
+    OF_SET,
+    STARTS,
+    WHERE,
+    Count,
+    Seed,
+)
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.topics import SPLITS, shown_as
 
 
-class SetSettings(CalculatorSettings):
+class SetSettings(MoleculeSettings):
     """How a set of reactions is searched, whatever with and from wherever."""
 
     topic: ClassVar[str] = "search"
@@ -35,38 +44,47 @@ class SetSettings(CalculatorSettings):
         description=f"what ends a search: one of {criteria.NAMES}; all are reported",
         json_schema_extra=shown_as(words=tuple(criteria.CRITERIA)),
     )
+    max_fragments: int | None = Field(
+        None,
+        ge=1,
+        le=N_MAX,
+        description="pieces that the molecule may be in at a bound saddle; none: as many as the"
+        " reference has or, without one, the start",
+    )
     n_steps_per_sample: Count = Field(
         800, description="steps after which a search ends without success"
     )
     h5_path: str | None = Field(
         None,
         description="reactions in the Transition1x layout; none: the embedded set",
-        json_schema_extra=STARTS | shown_as("sample", form="FILE.h5"),
+        json_schema_extra=STARTS | OF_SET | shown_as("sample", form="FILE.h5"),
     )
     split: str = Field(
         "test",
         description="train, val, test, several with commas between, or all",
-        json_schema_extra=CHOICE | shown_as("sample", form="SPLIT", words=SPLITS),
+        json_schema_extra=CHOICE | OF_SET | shown_as("sample", form="SPLIT", words=SPLITS),
     )
     noise_seed: Seed = Field(
         42,
         description="seed of the start noise; sample i draws with noise_seed + i",
-        json_schema_extra=STARTS | shown_as("starts"),
+        json_schema_extra=STARTS | OF_SET | shown_as("starts"),
     )
     max_samples: Count = Field(
-        100, description="reactions taken at most", json_schema_extra=CHOICE | shown_as("sample")
+        100,
+        description="reactions taken at most",
+        json_schema_extra=CHOICE | OF_SET | shown_as("sample"),
     )
     sample: str = Field(
         "seeded",
         description="which they are where there are more: seeded (drawn from the whole split with"
         " sample_seed, in the order of the file) or first (the first of the split; files are"
         " ordered by formula, so these are small molecules)",
-        json_schema_extra=CHOICE | shown_as("sample", words=("seeded", "first")),
+        json_schema_extra=CHOICE | OF_SET | shown_as("sample", words=("seeded", "first")),
     )
     sample_seed: Seed = Field(
         0,
         description="seed that the sample is drawn with",
-        json_schema_extra=CHOICE | shown_as("sample"),
+        json_schema_extra=CHOICE | OF_SET | shown_as("sample"),
     )
     workers: int = Field(
         1,
@@ -111,8 +129,22 @@ class SearchSettings(SetSettings):
         "midpoint_rt_noise1.0A",
         description="recipe of the starting points, as in ts or midpoint_rt_noise1.0A;"
         " `gadlib starts` lists them",
-        json_schema_extra=shown_as("starts", form="RECIPE"),
+        json_schema_extra=OF_SET | shown_as("starts", form="RECIPE"),
     )
+
+
+class GuessSettings(SearchSettings):
+    """How geometries of one's own are searched, where nothing else is asked for."""
+
+    solver: str = Field("trust", description="step rule")
+    criterion: str = Field(
+        "bound", description=f"what ends a search: one of {criteria.NAMES}; all are reported"
+    )
+
+    @classmethod
+    def of_sets(cls) -> list[str]:
+        """The settings that only a set of reactions has."""
+        return [name for name in cls.model_fields if cls.extra(name).get("of_set")]
 
 
 class ScreenSettings(SearchSettings):

@@ -16,7 +16,7 @@ from gadlib.cli.flags import settings_of
 from gadlib.cli.parser import build, main
 from gadlib.settings.hyperparameters import SOLVERS
 
-ARGUMENTS = {"job": ["01_screen"]}
+ARGUMENTS = {"export": ["found.json"], "job": ["01_screen"]}
 
 
 @pytest.fixture(autouse=True)
@@ -144,7 +144,7 @@ def test_start_that_cannot_be_computed_costs_one_record_and_not_the_run(folder):
     assert status_of("search three.extxyz --n-steps 1 --workers 0 --out found.json") == 0
     records = json.loads((folder / "found.json").read_text())["records"]
     assert [r["status"] for r in records] == ["out_of_steps", "out_of_steps", "bad_start"]
-    assert "expected at least 0.1 A" in records[2]["message"]
+    assert "expected at least 0.001 A" in records[2]["message"]
 
 
 def test_screening_prints_the_difficult_half_hardest_first(folder, capsys):

@@ -67,3 +67,19 @@ def test_references_of_the_same_bonds_are_told_apart_by_shape():
     stayed = np.array([[near, off], [near, off]])
     is_like = match_ends([R, R], [R, R], stayed)
     assert classify_ends(is_like, [R, R], [R, R])[0] is Connection.NO_REACTION
+
+
+def test_one_reference_alone_is_looked_for_at_both_ends():
+    is_like = match_ends([X, P], [None, P], FAR)
+    assert order_ends(is_like, FAR) == [0, 1]
+    verdict, told = classify_ends(is_like, [X, P], [None, P])
+    assert verdict is Connection.INTENDED
+    assert told == "One way leads to the product; the reactant is not known."
+    is_like = match_ends([X, P], [R, None], FAR)
+    assert classify_ends(is_like, [X, P], [R, None])[0] is Connection.UNINTENDED
+
+
+def test_without_a_reference_there_is_no_verdict_but_a_sentence():
+    is_like = match_ends([X, P], [None, None], FAR)
+    assert classify_ends(is_like, [X, P], [None, None])[0] is Connection.NO_REFERENCE
+    assert "the same bonds" in classify_ends(is_like, [P, P], [None, None])[1]

@@ -12,12 +12,13 @@ from clusters import spoiled
 from little_searches import STARTS
 
 from gadlib import calculators, report
+from gadlib.batch import Batch
 from gadlib.cli.parser import main
 from gadlib.files.writing import write_json
 from gadlib.molecules import reactions, starting_points
 from gadlib.paths import intended
 from gadlib.paths.endpoints import Connection
-from gadlib.paths.records import PathRecord, read_paths
+from gadlib.paths.records import FORMAT, PathRecord, read_paths
 from gadlib.screening.records import Record, payload, read_records
 from gadlib.settings.reading import InputError
 from gadlib.settings.results import PathSettings
@@ -110,10 +111,31 @@ def test_what_is_no_strict_saddle_is_left_out(known, calculator):
     )
 
 
-def test_reaction_that_the_set_lacks_and_broken_paths_are_records(known, calculator):
+def test_path_without_a_reference_is_kept_from_the_lower_end(known, calculator):
     (path,) = intended.follow_all(calculator, saddles(known[:1]), known[1:])
-    assert path.verdict == Connection.FAILED
-    assert "none of that name" in path.message
+    assert path.verdict == Connection.NO_REFERENCE
+    assert "no reaction is known to compare with" in path.message
+    assert path.reaction_energy >= 0
+    assert path.change
+    assert path.reference_barrier is None
+
+
+def test_path_has_the_atoms_at_each_of_its_points(paths, calculator):
+    for path in paths:
+        top = path.travelled.index(0.0)
+        assert len(path.positions) == len(path.travelled) == len(path.energies)
+        for place, expected in zip(
+            (0, top, -1), (path.ends[0], path.saddle, path.ends[1]), strict=True
+        ):
+            assert np.allclose(path.positions[place], expected, atol=1e-5)
+        batch = Batch.pack(
+            [*map(np.array, path.positions)], [path.atomic_numbers] * len(path.positions)
+        )
+        found = calculator(batch, hessian=False).energy - path.energy
+        assert found.tolist() == pytest.approx(path.energies, abs=1e-4)
+
+
+def test_broken_path_is_a_record(known, calculator):
     broken = spoiled(calculator, lambda batch: batch.mask.any(-1), how="raises")
     (path,) = intended.follow_all(broken, saddles(known[:1]), known)
     assert path.verdict == Connection.FAILED
@@ -153,7 +175,7 @@ def test_table_has_found_beside_reference(paths):
 
 def test_figures_show_verdicts_and_profiles(paths):
     left, right = report.draw_verdicts(paths).axes
-    assert [bar.get_width() for bar in left.patches] == [N, 0, 0, 0, 0]
+    assert [bar.get_width() for bar in left.patches] == [N, 0, 0, 0, 0, 0]
     assert len(right.collections[0].get_offsets()) == N
     drawn = report.draw_profile(paths[0]).lines[0].get_ydata()
     assert np.max(drawn) == pytest.approx(paths[0].barrier, abs=1e-5)
@@ -196,5 +218,5 @@ def test_words_of_earlier_files_are_read_with_atoms_from_0(tmp_path):
     assert path.change == "C0-H3 breaks, H4 moves from C0 to N11"
     assert path.mode == "turns the O2 group at O1 about O1-C2"
     assert path.reference_change == words["reference_change"]
-    (path,) = read_paths(write_json(tmp_path / "paths.json", content | {"atoms_from": 0}))
+    (path,) = read_paths(write_json(tmp_path / "paths.json", content | {"format": FORMAT}))
     assert path.change == words["change"]

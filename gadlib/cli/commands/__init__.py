@@ -3,7 +3,7 @@
 Each calls what a notebook calls and prints what came of it; what it needs is imported when it runs.
 """
 
-from gadlib.cli.commands import downhill, looking, measuring, saddles, tuning
+from gadlib.cli.commands import downhill, exporting, looking, measuring, saddles, tuning
 from gadlib.cli.commands.table import COMMANDS
 
-__all__ = ["COMMANDS", "downhill", "looking", "measuring", "saddles", "tuning"]
+__all__ = ["COMMANDS", "downhill", "exporting", "looking", "measuring", "saddles", "tuning"]

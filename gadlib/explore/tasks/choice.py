@@ -60,7 +60,9 @@ def molecules_of(settings: ExploreSettings) -> list[Molecule]:
         InputError: when a file is missing, unreadable or has nothing in it.
     """
     if settings.geometries:
-        found = starting_points.read_geometries(settings.geometries)
+        found = starting_points.read_geometries(
+            settings.geometries, charge=settings.charge, multiplicity=settings.multiplicity
+        )
         return [_molecule(start, i, start=start) for i, start in enumerate(found)]
     return [_molecule(each, each.place or 0, reaction=each) for each in reactions_of(settings)]
 

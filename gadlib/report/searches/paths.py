@@ -32,6 +32,7 @@ _COLOURS = {
     Connection.HALF: ORANGE,
     Connection.UNINTENDED: VERMILLION,
     Connection.NO_REACTION: GREY,
+    Connection.NO_REFERENCE: BLUE,
     Connection.FAILED: BLACK,
 }
 
