@@ -64,7 +64,7 @@ class Ase:
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """Energies, forces and, where asked for, Hessians, one molecule after the other."""
         return _evaluated(
-            batch, hessian, self.calculator, lambda z, r, of: self._compute(z, r, of, hessian)
+            batch, hessian, self.calculator, lambda i: self._compute(batch, i, hessian)
         )
 
     @property
@@ -77,12 +77,16 @@ class Ase:
         return electrons.refusal(self.calculator, (charge, multiplicity))
 
     def _compute(
-        self, numbers: np.ndarray, positions: np.ndarray, of: Electrons, hessian: bool
+        self, batch: Batch, i: int, hessian: bool
     ) -> tuple[float, np.ndarray, np.ndarray | None]:
+        of = int(batch.charges[i]), int(batch.multiplicities[i])
         if reason := self.refuses(*of):
             raise ValueError(reason)
-        atoms = electrons.atoms_for(self.calculator, numbers, positions, of)
-        return _computed(self._build(of), atoms, hessian, self.displacement)
+        atoms = electrons.atoms_for(self.calculator, *batch.system(i), of)
+        if batch.boundary is not None:
+            atoms.cell = batch.boundary.cell[i].cpu().numpy()
+            atoms.pbc = batch.boundary.is_periodic[i].cpu().numpy()
+        return _computed(self._build(of), atoms, hessian, self.displacement, _moving(batch, i))
 
     def fresh(self) -> Ase:
         """The same, of an object of its own that is made when it is asked, and shared with nobody.
@@ -132,27 +136,32 @@ class Held:
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """Energies, forces and, where asked for, Hessians, one geometry after the other."""
-        return _evaluated(batch, hessian, self.name, lambda _, r, __: self._compute(r, hessian))
+        return _evaluated(batch, hessian, self.name, lambda i: self._compute(batch, i, hessian))
 
     def _compute(
-        self, positions: np.ndarray, hessian: bool
+        self, batch: Batch, i: int, hessian: bool
     ) -> tuple[float, np.ndarray, np.ndarray | None]:
         if self._held.source is not self.atoms.calc:  # another one was attached meanwhile
             self._held = Unused(self.atoms.calc)
         self._held.follow()
         moved = self.atoms.copy()
-        moved.positions = positions
-        return _computed(self._held, moved, hessian, self.displacement)
+        moved.positions = batch.system(i)[1]
+        return _computed(self._held, moved, hessian, self.displacement, _moving(batch, i))
+
+
+def _moving(batch: Batch, i: int) -> np.ndarray:
+    """The atoms of a system that are not frozen, by their places."""
+    return batch.moves[i].nonzero().flatten().cpu().numpy()
 
 
 def _computed(
-    unused: Unused, atoms: ase.Atoms, hessian: bool, displacement: float
+    unused: Unused, atoms: ase.Atoms, hessian: bool, displacement: float, moving: np.ndarray
 ) -> tuple[float, np.ndarray, np.ndarray | None]:
     """Energy, forces and Hessian of one molecule; the differences first, to end where it is."""
     is_own = _has_hessian(unused.source)
     curvature = None
     if hessian and not is_own:
-        curvature = _central_differences(unused, atoms, displacement)
+        curvature = _central_differences(unused, atoms, displacement, moving)
     with unused.taken() as source:
         energy = float(source.get_property(_energy_name(source), atoms))
         forces = _forces(source, atoms)
@@ -165,25 +174,20 @@ def _evaluated(
     batch: Batch,
     hessian: bool,
     name: str,
-    compute: Callable[..., tuple[float, np.ndarray, np.ndarray | None]],
+    compute: Callable[[int], tuple[float, np.ndarray, np.ndarray | None]],
 ) -> Evaluation:
-    """What `compute` says of each molecule; what it raises is that molecule's failure.
-
-    It is given atomic numbers, positions, and charge and multiplicity.
-    """
+    """What `compute` says of each molecule by its place; what it raises is its failure."""
     size, width = batch.positions.shape[:2]
     energy = np.zeros(size)
     forces = np.zeros((size, width, 3))
     second = np.zeros((size, 3 * width, 3 * width)) if hessian else None
     failures = impossible(batch)
     for i in range(size):
-        numbers, positions = batch.system(i)
-        n = len(numbers)
-        of = int(batch.charges[i]), int(batch.multiplicities[i])
+        n = int(batch.n_atoms[i])
         if i not in failures:
             try:
                 with outlived():
-                    energy[i], forces[i, :n], curvature = compute(numbers, positions, of)
+                    energy[i], forces[i, :n], curvature = compute(i)
                 if second is not None:
                     second[i, : 3 * n, : 3 * n] = curvature
             except Exception as error:  # foreign code may raise anything; it costs one molecule
@@ -219,18 +223,24 @@ def _again(calculator: str, options: dict[str, Any], displacement: float) -> Ase
     return Ase(calculator, options, displacement=displacement)
 
 
-def _central_differences(unused: Unused, atoms: ase.Atoms, displacement: float) -> np.ndarray:
-    """The Hessian in eV/A^2, -(F(x + h) - F(x - h)) / 2h, symmetrised; its error is O(h^2)."""
+def _central_differences(
+    unused: Unused, atoms: ase.Atoms, displacement: float, moving: np.ndarray
+) -> np.ndarray:
+    """The Hessian in eV/A^2, -(F(x + h) - F(x - h)) / 2h, symmetrised; its error is O(h^2).
+
+    Zero where an atom does not move.
+    """
     shape = atoms.positions.shape
-    rows = np.empty((atoms.positions.size, atoms.positions.size))
-    for k in range(len(rows)):
+    rows = np.zeros((atoms.positions.size, atoms.positions.size))
+    coordinates = (3 * moving[:, None] + np.arange(3)).ravel()
+    for k in coordinates:
         sides = []
         for sign in (1, -1):
             moved = atoms.copy()
             moved.positions[np.unravel_index(k, shape)] += sign * displacement
             with unused.taken() as source:
                 sides.append(_forces(source, moved).ravel())
-        rows[k] = (sides[1] - sides[0]) / (2 * displacement)
+        rows[k, coordinates] = ((sides[1] - sides[0]) / (2 * displacement))[coordinates]
     return (rows + rows.T) / 2
 
 

@@ -6,7 +6,6 @@ import gzip
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ import ase.io
 import h5py
 import numpy as np
 import pytest
+import warm
 from ase import Atoms
 from ase.build import molecule
 from ase.constraints import FixAtoms
@@ -942,6 +942,6 @@ def test_reactions_that_another_program_is_writing_are_locked_not_damaged(tmp_pa
             "import sys; from gadlib.cli.parser import main; sys.exit(main(['search', '--h5-path',"
             f" {str(path)!r}, '--out', {str(tmp_path / 'found.json')!r}]))"
         )
-        ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        ended = warm.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ended.returncode == 2
     assert "open.h5: locked by another program" in ended.stderr
