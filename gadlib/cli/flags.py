@@ -52,9 +52,7 @@ def _settings(command: Command) -> Iterator[tuple[str, Add]]:
     kind = command.kind
     for name, field in kind.model_fields.items():
         if name not in _WITHOUT_FLAG:
-            default = (
-                None if command.of_file is None else command.of_file.model_fields[name].default
-            )
+            default = (command.of_file or kind).model_fields[name].default
             of_file = default if default != field.default else None
             yield kind.topic_of(name), _setting(kind, name, of_file)
     if "ranges" in kind.model_fields:
