@@ -42,7 +42,8 @@ class Boundary:
         for row in self.is_periodic.any(-1).nonzero().flatten().tolist():
             vectors = apart[row, :, i, j].mT.cpu().numpy()
             cell, is_periodic = self.cell[row].cpu().numpy(), self.is_periodic[row].cpu().numpy()
-            near = torch.from_numpy(find_mic(vectors, cell, is_periodic)[0]  # type: ignore[arg-type]).to(apart).mT
+            near, _ = find_mic(vectors, cell, is_periodic)  # type: ignore[arg-type]
+            near = torch.from_numpy(near).to(apart).mT
             found[row, :, i, j] = near
             found[row, :, j, i] = -near
         return found
