@@ -16,8 +16,9 @@ _PURPOSE = """\
 Transition states of molecules: found from a guess or from the reactions of a set, proved by an
 exact Hessian, followed downhill to what they join."""
 _FIRST = (
-    "gadlib search guess.xyz --solver trust --criterion bound --out saddle.json",
+    "gadlib search guess.xyz --out saddle.json",
     "gadlib irc saddle.json",
+    "gadlib export saddle.json --to molden",
 )
 _ATOMS = "Atoms count from 0, as in ASE: C0 is the first of the file, H3 the fourth."
 _WIDTH = 96

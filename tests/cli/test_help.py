@@ -59,7 +59,11 @@ def test_gadlib_alone_prints_the_overview_as_help_does(capsys):
     assert list(rows)[: len(GROUPS)] == list(GROUPS.values())
     for name, command in COMMANDS.items():
         assert f"  {name} " in rows[GROUPS[command.group]]
-    assert set(re.findall(r"^  gadlib (\w+)", rows["to begin with"], re.M)) == {"search", "irc"}
+    assert set(re.findall(r"^  gadlib (\w+)", rows["to begin with"], re.M)) == {
+        "search",
+        "irc",
+        "export",
+    }
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -218,3 +222,10 @@ def test_help_says_how_atoms_count_as_words_and_flags_have_it(name, capsys):
     assert [atom_label(numbers, i) for i in range(4)] == ["C0", "N1", "H2", "H3"]
     with pytest.raises(InputError, match=r"there is no atom 4; expected 0 \.\. 3"):
         read_aim("atoms:4", numbers, np.eye(4, 3))
+
+
+def test_defaults_of_a_file_of_geometries_are_told_where_they_differ(helped):
+    shown = " ".join(helped("search")[TOPICS["search"]].split())
+    assert "step rule (default gad, of a FILE trust)" in shown
+    assert "all are reported (default index1, of a FILE bound)" in shown
+    assert shown.count("of a FILE") == 2
