@@ -337,9 +337,12 @@ REFUSED = {
     ),
     "nothing in an input": ("a.gjf", "# hf geom=allcheck\n\n", "no geometry in it; expected at l"),
     "charge that ASE passes over": (
-        "a.nwi",
-        "geometry units angstrom\n O 0 0 0\n H 0 0 1\n H 0 1 0\nend\ncharge 1\n",
-        "line 6, column 1: 'charge 1', which is not read from such files; expected xyz",
+        "a.gro",
+        "water, charge 1\n    3\n    1HOH      O    1   0.000   0.000   0.010\n"
+        "    1HOH      H    2   0.000   0.076  -0.048\n"
+        "    1HOH      H    3   0.000  -0.076  -0.048\n"
+        "   0.00000   0.00000   0.00000\n",
+        "line 1, column 8: 'charge 1', which is not read from such files; expected xyz",
     ),
 }
 
