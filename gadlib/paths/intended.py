@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
-
 from gadlib import calculators
 from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
