@@ -14,6 +14,7 @@ from ase import Atoms
 from gadlib.molecules.starting_points import Start, from_atoms, read_geometries
 from gadlib.screening.records import Record
 from gadlib.screening.screen import screen
+from gadlib.screening.setup import named
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
 
@@ -44,7 +45,9 @@ def search(
     """
     kind, before = (SearchSettings, {}) if settings is None else (type(settings), dict(settings))
     asked = kind.read(before | given)
-    return screen(asked, starts=_starts(guesses), out=out)
+    starts = _starts(guesses)
+    starts = None if starts is None else named(starts, asked.only, "the guesses")
+    return screen(asked, starts=starts, out=out)
 
 
 def _starts(guesses: Guesses | None) -> Sequence[Start] | None:

@@ -44,6 +44,11 @@ class SetSettings(CalculatorSettings):
         description="seed of the start noise; sample i draws with noise_seed + i",
         json_schema_extra=STARTS,
     )
+    only: str | None = Field(
+        None,
+        description="name of the one reaction or geometry to take, as in rxn0007; none: all",
+        json_schema_extra=CHOICE,
+    )
     max_samples: Count = Field(100, description="reactions taken at most", json_schema_extra=CHOICE)
     sample: str = Field(
         "seeded",
