@@ -5,6 +5,7 @@ from . import report as report
 from .ase.potential import Potential as Potential
 from .ase.saddle_search import SaddleSearch as SaddleSearch
 from .benchmarks.solvers import compare as compare
+from .exchange.export import export as export
 from .files.writing import write_json as write_json
 from .paths.intended import follow as follow
 from .paths.thermochemistry import eyring_rate as eyring_rate
@@ -20,8 +21,10 @@ from .settings.benchmarks import GrowthSettings as GrowthSettings
 from .settings.hyperparameters import GadHyperparameters as GadHyperparameters
 from .settings.hyperparameters import TrustHyperparameters as TrustHyperparameters
 from .settings.reading import InputError as InputError
+from .settings.results import ExportSettings as ExportSettings
 from .settings.results import PathSettings as PathSettings
 from .settings.results import ReportSettings as ReportSettings
+from .settings.searches import GuessSettings as GuessSettings
 from .settings.searches import ScreenSettings as ScreenSettings
 from .settings.searches import SearchSettings as SearchSettings
 from .settings.studies import TuneSettings as TuneSettings

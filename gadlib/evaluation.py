@@ -65,6 +65,7 @@ def evaluate(calculator: Calculator, batch: Batch, *, hessian: bool) -> tuple[Ev
     A calculator that raises, or whose answer is of another form, is asked again for each system by
     itself. Results that are not finite, or larger than any molecule's, become failures that name
     the calculator. Failed systems come back with zeros, so that the rest of the batch can go on.
+    So do frozen atoms: what pulls at them moves nothing.
     """
     if not len(batch):  # nobody to ask for
         return _of_nobody(batch, hessian), 0.0
@@ -81,7 +82,7 @@ def evaluate(calculator: Calculator, batch: Batch, *, hessian: bool) -> tuple[Ev
             evaluation = _one_by_one(calculator, own, hessian, error)
         seconds = time.perf_counter() - started
         signs_of_life.called()
-    return _without_nonsense(evaluation, batch, calculator), seconds
+    return _of_moving(_without_nonsense(evaluation, batch, calculator), batch), seconds
 
 
 def _formed(answer: Any, batch: Batch, hessian: bool) -> Evaluation:
@@ -112,6 +113,18 @@ def _formed(answer: Any, batch: Batch, hessian: bool) -> Evaluation:
         raise ValueError(f"its failures name system {strange[0]!r}, expected 0 to {size - 1}")
     failures = {i: str(why) or "it failed without a reason" for i, why in answer.failures.items()}
     return Evaluation(tensors["energy"], tensors["forces"], tensors.get("hessian"), failures)
+
+
+def _of_moving(evaluation: Evaluation, batch: Batch) -> Evaluation:
+    """The evaluation without forces on frozen atoms, nor their rows and columns of Hessians."""
+    if batch.boundary is None:
+        return evaluation
+    moves = batch.moves.repeat_interleave(3, dim=-1)
+    hessian = evaluation.hessian
+    if hessian is not None:
+        hessian = torch.where(moves[:, :, None] & moves[:, None, :], hessian, 0.0)
+    forces = torch.where(batch.moves[..., None], evaluation.forces, 0.0)
+    return replace(evaluation, forces=forces, hessian=hessian)
 
 
 def _of_nobody(batch: Batch, hessian: bool) -> Evaluation:

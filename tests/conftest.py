@@ -1,6 +1,8 @@
-"""One thread, and properties tried on the same examples in every run."""
+"""One thread, properties tried on the same examples in every run, and kernels that begin warm."""
 
+import pytest
 import torch
+import warm
 from hypothesis import HealthCheck, settings
 
 torch.set_num_threads(1)
@@ -12,3 +14,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("same_every_run")
+
+
+@pytest.fixture(scope="session")
+def warm_kernels():
+    """Kernels that this process starts need not import anything; see `warm`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jupyter_client.launcher.Popen", warm.Popen)
+        yield

@@ -13,10 +13,34 @@ from ase.calculators.calculator import Calculator as AseCalculator
 
 from gadlib.batch import Batch
 from gadlib.evaluation import Calculator, evaluate
+from gadlib.molecules.formats.by_ase import electrons_of
+from gadlib.molecules.problems import lowest_multiplicity
+
+
+def pack(atoms: Atoms, **more: Any) -> Batch:
+    """The batch of one system that ASE's atoms are, with their charge and multiplicity.
+
+    Where they don't say the latter, it is the lowest that their electrons allow.
+
+    Args:
+        atoms: the system.
+        more: what else `Batch.pack` takes.
+
+    Raises:
+        ValueError: when one of these is no integer.
+    """
+    charge, multiplicity = electrons_of(atoms)
+    if multiplicity is None:
+        multiplicity = lowest_multiplicity(atoms.numbers, charge or 0)
+    electrons = {"charges": [charge or 0], "multiplicities": [multiplicity]}
+    return Batch.pack([atoms.positions], [atoms.numbers], **electrons, **more)
 
 
 class Potential(AseCalculator):
     """An ASE calculator made of one of gadlib's, with the property `hessian` (eV/A^2) besides.
+
+    Charge and multiplicity are those that the atoms' `info` has, else those that their initial
+    charges and magnetic moments sum to.
 
     Attributes:
         potential: gadlib's calculator.
@@ -47,7 +71,7 @@ class Potential(AseCalculator):
         super().calculate(atoms, properties, system_changes)
         assert self.atoms is not None
         is_hessian = "hessian" in properties
-        batch = Batch.pack([self.atoms.positions], [self.atoms.numbers])
+        batch = pack(self.atoms)
         found, seconds = evaluate(self.potential, batch, hessian=is_hessian)
         self.elapsed_s += seconds
         self.n_gradient += "forces" not in self.results

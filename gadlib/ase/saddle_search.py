@@ -14,18 +14,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from ase import Atoms
 from ase.calculators.calculator import CalculationFailed
 from ase.optimize.optimize import DEFAULT_MAX_STEPS, Optimizer
-from pydantic import ValidationError
 
 from gadlib.ase.potential import Potential
-from gadlib.batch import Batch
-from gadlib.calculators.ase import Held
-from gadlib.evaluation import Calculator
-from gadlib.settings.criteria import IMAGINARY_MIN_CM1
-from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
-from gadlib.settings.reading import InputError, explain
+from gadlib.ase.systems import aim_of, batch_of, fragments_of, hyperparameters_of, potential_of
+from gadlib.settings.criteria import CRITERIA
+from gadlib.settings.hyperparameters import Hyperparameters
+from gadlib.settings.reading import InputError
 from gadlib.solver.criteria import FORCE_TOL, judge
 from gadlib.solver.image_step import polish
 from gadlib.solver.points import begin
@@ -48,22 +44,32 @@ class SaddleSearch(Optimizer):
     differences, has one negative vibrational eigenvalue. Below the 0.01 eV/A at which the solvers
     themselves stop, Newton steps with such Hessians go on to the `fmax` given.
 
+    Atoms that are frozen (FixAtoms) stay where they are, and have no part in Hessians and modes. In
+    a periodic cell, which stays as it is, no rotation is removed, and translations only where
+    nothing is frozen; distances, so bonds and fragments, are those of the nearest images. Further
+    tries of `trust` disturb what moves there, and do not rebuild it as a molecule.
+
     Args:
-        atoms: the molecule, with an ASE calculator or one of gadlib's; not periodic, no constraint.
+        atoms: the system, with an ASE calculator, or one of gadlib's if it is not periodic; no
+            other constraint than FixAtoms.
         restart: must be None; there are no restart files.
         logfile: as every ASE optimizer takes it; `-` is the terminal.
         trajectory: likewise.
         solver: `trust` or `gad`.
         criterion: `strict`, or `bound`, which goes on searching from saddles that are flat or in
             more pieces than the start.
+        mode: which mode is climbed first: `lowest`, `atoms:I,J,...` or `bonds:I-J,...`, the one
+            that moves or stretches these most, as the setting of that name; atoms count from 0.
+        max_fragments: pieces that the system may have at a bound saddle; by default as many as at
+            the start.
         hyperparameters: of the solver, as a mapping or its class.
         displacement: of central differences in A, where the calculator has no Hessian of its own.
         options: what ASE's optimizers take besides (`append_trajectory`, `master`, `comm`,
             `loginterval`), and single hyperparameters by name.
 
     Raises:
-        InputError: when there is no calculator, a periodic cell or a constraint, or a name or value
-            is unknown or out of range.
+        InputError: when there is no calculator, or none for a periodic cell, or another constraint;
+            or when a name or value is unknown or out of range.
 
     Attributes:
         n_gradient: energies with their gradients computed; those inside a Hessian not counted.
@@ -79,6 +85,8 @@ class SaddleSearch(Optimizer):
         *,
         solver: str = "trust",
         criterion: str = "strict",
+        mode: str = "lowest",
+        max_fragments: int | None = None,
         hyperparameters: Mapping[str, Any] | Hyperparameters | None = None,
         displacement: float = 0.01,
         **options: Any,
@@ -88,9 +96,11 @@ class SaddleSearch(Optimizer):
         if criterion not in ("strict", "bound"):
             raise InputError(f"criterion {criterion!r}: expected strict or bound")
         named = {name: options.pop(name) for name in set(options) - _OF_ASE}
-        self.hyperparameters = _hyperparameters(solver, hyperparameters, named)
+        self.hyperparameters = hyperparameters_of(solver, hyperparameters, named)
         self.criterion: str = criterion
-        self.potential = _potential(atoms, displacement)
+        self.potential = potential_of(atoms, displacement)
+        self.mode, self.max_fragments = mode, fragments_of(max_fragments)
+        aim_of(mode, batch_of(atoms))  # refused before anything is computed
         self._frames: Iterator[Frame] = iter(())
         self._state: State | None = None
         self._spent = (0, 0)
@@ -159,7 +169,7 @@ class SaddleSearch(Optimizer):
                 return False
             self._certify(self._state)
         is_saddle = int(self._state.order[0]) == 1 and (
-            self.criterion == "strict" or self._is_bound(self._state)
+            self.criterion == "strict" or _is_bound(self._state)
         )
         self._refused = np.inf if is_saddle else force
         return is_saddle
@@ -176,24 +186,21 @@ class SaddleSearch(Optimizer):
             state, hessian=exact.hessian, spectrum=exact.spectrum, is_exact=exact.is_exact
         )
 
-    def _is_bound(self, state: State) -> bool:
-        verdict = judge(state, state.max_fragments)
-        is_whole = bool(verdict.n_fragments[0] <= state.max_fragments[0])
-        return is_whole and float(verdict.imaginary_cm1[0]) >= IMAGINARY_MIN_CM1
-
     def _reach(self) -> State:
         """The state of the search, begun anew where there is none or the atoms were moved."""
         if self._state is not None and self._is_here(self._state):
             return self._state
         self._spent = (self.n_gradient, self.n_hessian)
         self._certificates = 0
-        batch = Batch.pack([self.atoms.positions], [self.atoms.numbers])
+        batch = batch_of(self.atoms)
         self._frames = search(
             self.potential,
             batch,
             self.hyperparameters,
             criterion=self.criterion,
             n_steps=_ENDLESS,
+            max_fragments=self.max_fragments,
+            wanted=aim_of(self.mode, batch),
         )
         return self._enter(next(self._frames).state)
 
@@ -214,48 +221,9 @@ class SaddleSearch(Optimizer):
         return state
 
 
+def _is_bound(state: State) -> bool:
+    """Whether a saddle meets what `bound` asks for besides `strict`, whose forces are not asked."""
+    return bool(CRITERIA["bound"].is_met(judge(state, state.max_fragments))[0])
+
+
 _OF_ASE = frozenset({"append_trajectory", "master", "comm", "loginterval"})
-
-
-def _hyperparameters(
-    solver: str, given: Mapping[str, Any] | Hyperparameters | None, named: Mapping[str, Any]
-) -> Hyperparameters:
-    if solver not in SOLVERS:
-        raise InputError(f"solver {solver!r}: expected one of {', '.join(SOLVERS)}")
-    if isinstance(given, Hyperparameters):
-        if given.solver != solver:
-            raise InputError(f"hyperparameters of {given.solver!r}: expected those of {solver!r}")
-        given = given.model_dump()
-    try:
-        return SOLVERS[solver](**{**(given or {}), **named})
-    except ValidationError as error:
-        raise InputError(explain(error)) from None
-
-
-def _potential(atoms: Any, displacement: float) -> Calculator:
-    """What computes the atoms: gadlib's calculator itself where it is one, else the ASE one held.
-
-    Raises:
-        InputError: when there is none, or the atoms are periodic or constrained.
-    """
-    if not isinstance(atoms, Atoms):
-        raise InputError(
-            f"{type(atoms).__name__}: a saddle search takes Atoms; filters are not supported"
-        )
-    if atoms.calc is None:
-        raise InputError("the atoms have no calculator; set atoms.calc first")
-    if atoms.pbc.any():
-        raise InputError(
-            "the atoms are periodic; gadlib searches molecules, whose rotation costs nothing:"
-            " set atoms.pbc = False if this is one"
-        )
-    if atoms.constraints:
-        kinds = ", ".join(type(constraint).__name__ for constraint in atoms.constraints)
-        raise InputError(f"the atoms are constrained ({kinds}); gadlib moves all atoms")
-    if not hasattr(atoms.calc, "get_property"):
-        if not isinstance(atoms.calc, Calculator):
-            raise InputError(f"atoms.calc is {atoms.calc!r}; expected a calculator")
-        atoms.calc = Potential(atoms.calc)
-    if isinstance(atoms.calc, Potential):
-        return atoms.calc.potential
-    return Held(atoms, displacement=displacement)

@@ -84,7 +84,8 @@ def _search_one(job: Job, start: Start) -> Record:
     hyperparameters: Any = job.hyperparameters
     _warm_up(hyperparameters.coordinates)
     calc = Potential(job.calculator)
-    atoms = Atoms(start.atomic_numbers, start.positions, calculator=calc)
+    electrons = {"charge": start.charge, "multiplicity": start.multiplicity}
+    atoms = Atoms(start.atomic_numbers, start.positions, calculator=calc, info=electrons)
     np.random.seed(start.noise_seed or 0)  # noqa: NPY002 - Sella draws from numpy's global state
     search: Any = None
     started = time.perf_counter()

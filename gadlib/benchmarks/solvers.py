@@ -106,6 +106,7 @@ def compare(settings: BenchmarkSettings) -> Results:
                 out=_file(folder, name),
                 hyperparameters=PEERS.get(name),
                 compute=_search_peer if name in PEERS else _search,
+                desc=f"searching, {name}",
             )
     return Results(records, references)
 
@@ -157,8 +158,7 @@ def certify(record: Record, start: Start, calculator: Calculator, criterion: str
     """The record judged at its last point, from an exact Hessian that is not counted."""
     if record.status in (Status.BAD_START, Status.PROCESS_ENDED, Status.TIMED_OUT):
         return record
-    positions = torch.tensor(record.positions, dtype=torch.float64)
-    state = begin(Batch.pack([positions], [record.atomic_numbers]), calculator)
+    state = begin(Batch.of([record]), calculator)
     verdict = judge(state, torch.tensor([start.max_fragments]))
     if state.message[0]:
         verdicts = {"converged": False, "criteria": dict.fromkeys(record.criteria)}
@@ -167,7 +167,8 @@ def certify(record: Record, start: Start, calculator: Calculator, criterion: str
     is_met = bool(verdict.meets(criterion)[0])
     ending: dict[str, Any] = {}
     if is_met and record.status == Status.STOPPED:
-        ending = {"status": str(Status.SADDLE), "message": Status.SADDLE.sentence}
+        found = Status.SADDLE if bool(verdict.meets("strict")[0]) else Status.ORDER_ONE
+        ending = {"status": str(found), "message": found.sentence}
     return replace(
         record,
         converged=is_met,
@@ -226,6 +227,7 @@ def _references(
             starts=starting_points.starts(found, "ts"),
             calculator=calculator,
             out=_file(folder, _REFERENCE),
+            desc=f"searching, {_REFERENCE}",
         )
     )
 

@@ -20,6 +20,8 @@ import numpy as np
 import torch
 
 from gadlib.batch import Batch
+from gadlib.calculators import electrons
+from gadlib.calculators.electrons import NEUTRAL, Electrons, require_told_once
 from gadlib.calculators.failures import blanked, impossible
 from gadlib.calculators.import_paths import KNOWN, built, found, in_a_line, made
 from gadlib.calculators.kind import Kind, Options, refusal
@@ -52,8 +54,8 @@ class Ase:
         self.name = self.calculator = calculator
         self.options = dict(options or {})
         self.displacement = displacement
-        self._own: Unused | None = None
-        self._is_own = False
+        self._own: dict[str, Unused] | None = None
+        require_told_once(calculator, self.options)
         self._build()
 
     def __reduce__(self) -> tuple:
@@ -62,7 +64,7 @@ class Ase:
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """Energies, forces and, where asked for, Hessians, one molecule after the other."""
         return _evaluated(
-            batch, hessian, self.calculator, lambda z, r: self._compute(ase.Atoms(z, r), hessian)
+            batch, hessian, self.calculator, lambda i: self._compute(batch, i, hessian)
         )
 
     @property
@@ -70,10 +72,21 @@ class Ase:
         """Whether it takes differences, not having its own."""
         return not _has_hessian(self._build().source)
 
+    def refuses(self, charge: int, multiplicity: int) -> str:
+        """Why molecules of this charge and multiplicity can't be computed; empty where they can."""
+        return electrons.refusal(self.calculator, (charge, multiplicity))
+
     def _compute(
-        self, atoms: ase.Atoms, hessian: bool
+        self, batch: Batch, i: int, hessian: bool
     ) -> tuple[float, np.ndarray, np.ndarray | None]:
-        return _computed(self._build(), atoms, hessian, self.displacement)
+        of = int(batch.charges[i]), int(batch.multiplicities[i])
+        if reason := self.refuses(*of):
+            raise ValueError(reason)
+        atoms = electrons.atoms_for(self.calculator, *batch.system(i), of)
+        if batch.boundary is not None:
+            atoms.cell = batch.boundary.cell[i].cpu().numpy()
+            atoms.pbc = batch.boundary.is_periodic[i].cpu().numpy()
+        return _computed(self._build(of), atoms, hessian, self.displacement, _moving(batch, i))
 
     def fresh(self) -> Ase:
         """The same, of an object of its own that is made when it is asked, and shared with nobody.
@@ -81,16 +94,17 @@ class Ase:
         Other people's code may keep what it likes, wherever it likes; so a saddle is confirmed.
         """
         other = _again(self.calculator, self.options, self.displacement)
-        other._is_own = True
+        other._own = {}
         return other
 
-    def _build(self) -> Unused:
-        about = self.calculator, json.dumps(self.options, sort_keys=True, default=repr)
-        if not self._is_own:
-            return built(*about)
+    def _build(self, of: Electrons = NEUTRAL) -> Unused:
+        options = electrons.options_for(self.calculator, self.options, of)
+        about = json.dumps(options, sort_keys=True, default=repr)
         if self._own is None:
-            self._own = made(*about)
-        return self._own
+            return built(self.calculator, about)
+        if about not in self._own:
+            self._own[about] = made(self.calculator, about)
+        return self._own[about]
 
 
 class Held:
@@ -122,27 +136,32 @@ class Held:
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """Energies, forces and, where asked for, Hessians, one geometry after the other."""
-        return _evaluated(batch, hessian, self.name, lambda _, r: self._compute(r, hessian))
+        return _evaluated(batch, hessian, self.name, lambda i: self._compute(batch, i, hessian))
 
     def _compute(
-        self, positions: np.ndarray, hessian: bool
+        self, batch: Batch, i: int, hessian: bool
     ) -> tuple[float, np.ndarray, np.ndarray | None]:
         if self._held.source is not self.atoms.calc:  # another one was attached meanwhile
             self._held = Unused(self.atoms.calc)
         self._held.follow()
         moved = self.atoms.copy()
-        moved.positions = positions
-        return _computed(self._held, moved, hessian, self.displacement)
+        moved.positions = batch.system(i)[1]
+        return _computed(self._held, moved, hessian, self.displacement, _moving(batch, i))
+
+
+def _moving(batch: Batch, i: int) -> np.ndarray:
+    """The atoms of a system that are not frozen, by their places."""
+    return batch.moves[i].nonzero().flatten().cpu().numpy()
 
 
 def _computed(
-    unused: Unused, atoms: ase.Atoms, hessian: bool, displacement: float
+    unused: Unused, atoms: ase.Atoms, hessian: bool, displacement: float, moving: np.ndarray
 ) -> tuple[float, np.ndarray, np.ndarray | None]:
     """Energy, forces and Hessian of one molecule; the differences first, to end where it is."""
     is_own = _has_hessian(unused.source)
     curvature = None
     if hessian and not is_own:
-        curvature = _central_differences(unused, atoms, displacement)
+        curvature = _central_differences(unused, atoms, displacement, moving)
     with unused.taken() as source:
         energy = float(source.get_property(_energy_name(source), atoms))
         forces = _forces(source, atoms)
@@ -155,21 +174,20 @@ def _evaluated(
     batch: Batch,
     hessian: bool,
     name: str,
-    compute: Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray, np.ndarray | None]],
+    compute: Callable[[int], tuple[float, np.ndarray, np.ndarray | None]],
 ) -> Evaluation:
-    """What `compute` says of each molecule; what it raises is that molecule's failure."""
+    """What `compute` says of each molecule by its place; what it raises is its failure."""
     size, width = batch.positions.shape[:2]
     energy = np.zeros(size)
     forces = np.zeros((size, width, 3))
     second = np.zeros((size, 3 * width, 3 * width)) if hessian else None
     failures = impossible(batch)
     for i in range(size):
-        numbers, positions = batch.system(i)
-        n = len(numbers)
+        n = int(batch.n_atoms[i])
         if i not in failures:
             try:
                 with outlived():
-                    energy[i], forces[i, :n], curvature = compute(numbers, positions)
+                    energy[i], forces[i, :n], curvature = compute(i)
                 if second is not None:
                     second[i, : 3 * n, : 3 * n] = curvature
             except Exception as error:  # foreign code may raise anything; it costs one molecule
@@ -205,18 +223,24 @@ def _again(calculator: str, options: dict[str, Any], displacement: float) -> Ase
     return Ase(calculator, options, displacement=displacement)
 
 
-def _central_differences(unused: Unused, atoms: ase.Atoms, displacement: float) -> np.ndarray:
-    """The Hessian in eV/A^2, -(F(x + h) - F(x - h)) / 2h, symmetrised; its error is O(h^2)."""
+def _central_differences(
+    unused: Unused, atoms: ase.Atoms, displacement: float, moving: np.ndarray
+) -> np.ndarray:
+    """The Hessian in eV/A^2, -(F(x + h) - F(x - h)) / 2h, symmetrised; its error is O(h^2).
+
+    Zero where an atom does not move.
+    """
     shape = atoms.positions.shape
-    rows = np.empty((atoms.positions.size, atoms.positions.size))
-    for k in range(len(rows)):
+    rows = np.zeros((atoms.positions.size, atoms.positions.size))
+    coordinates = (3 * moving[:, None] + np.arange(3)).ravel()
+    for k in coordinates:
         sides = []
         for sign in (1, -1):
             moved = atoms.copy()
             moved.positions[np.unravel_index(k, shape)] += sign * displacement
             with unused.taken() as source:
                 sides.append(_forces(source, moved).ravel())
-        rows[k] = (sides[1] - sides[0]) / (2 * displacement)
+        rows[k, coordinates] = ((sides[1] - sides[0]) / (2 * displacement))[coordinates]
     return (rows + rows.T) / 2
 
 

@@ -27,7 +27,7 @@ FACTORIES = {
 """The functions that may be called for a calculator; no others are, whatever a path names."""
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)  # one for each charge and multiplicity where these are options
 def built(path: str, options: str) -> Unused:
     """The ASE calculator, one per process: building one may mean to load a large model."""
     return made(path, options)

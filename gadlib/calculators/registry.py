@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from ase.data import chemical_symbols
 
+from gadlib.batch import Molecule
 from gadlib.calculators import ase, sparrow, surfaces
 from gadlib.calculators.hip import potential
 from gadlib.evaluation import Calculator
@@ -71,19 +71,23 @@ def table(settings: CalculatorSettings) -> str:
     return "\n".join(lines)
 
 
-def lacking(calculator: Calculator, molecules: Sequence[np.ndarray]) -> list[str]:
-    """For each molecule by its atomic numbers, which elements the calculator lacks, in words.
+def lacking(calculator: Calculator, molecules: Sequence[Molecule]) -> list[str]:
+    """For each molecule why the calculator can't compute it, in words.
 
-    Empty where it knows them all, or has no `unsupported` to ask.
+    Elements that it lacks (its `unsupported`), a charge or multiplicity that it does not know (its
+    `refuses`). Empty where it knows them all, or can't be asked.
     """
     ask = getattr(calculator, "unsupported", None)
-    elements = {int(z) for numbers in molecules for z in numbers}
-    reasons = ask(elements) if ask is not None and elements else {}
-    return [
-        "; ".join(
+    refuses = getattr(calculator, "refuses", lambda charge, multiplicity: "")
+    elements = {int(z) for molecule in molecules for z in molecule.atomic_numbers}
+    unknown = ask(elements) if ask is not None and elements else {}
+    found = []
+    for molecule in molecules:
+        reasons = [
             f"the calculator does not know element {chemical_symbols[z]} ({reason})"
-            for z, reason in reasons.items()
-            if z in numbers
-        )
-        for numbers in molecules
-    ]
+            for z, reason in unknown.items()
+            if z in molecule.atomic_numbers
+        ]
+        reasons.append(refuses(molecule.charge, molecule.multiplicity))
+        found.append("; ".join(filter(None, reasons)))
+    return found

@@ -33,6 +33,8 @@ METHODS = ("DFTB0", "DFTB2", "DFTB3", "PM6", "AM1", "RM1", "MNDO")
 _KEPT_MOLECULES = 256
 _NDDO = ("PM6", "AM1", "RM1", "MNDO")
 _WITHOUT_SCF = ("DFTB0",)
+_Electrons = tuple[int, int]  # charge and multiplicity
+_NEUTRAL = (0, 1)
 _APART = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 2.0]])
 _GRADIENT_UNIT = EV_PER_HARTREE / ANGSTROM_PER_BOHR
 _HESSIAN_UNIT = EV_PER_HARTREE / ANGSTROM_PER_BOHR**2
@@ -57,10 +59,24 @@ class Sparrow:
         self.name = self.functional = functional
         # Bonds parallel to z have wrong forces in the NDDO methods: these see the molecule turned.
         self._turn = _turn_off_axes() if functional in _NDDO else np.eye(3)
-        self._calculators: OrderedDict[bytes, Any] = OrderedDict()
+        self._calculators: OrderedDict[tuple[bytes, _Electrons], Any] = OrderedDict()
 
     def __reduce__(self) -> tuple:
         return Sparrow, (self.functional,)
+
+    def refuses(self, charge: int, multiplicity: int) -> str:
+        """Why molecules of this charge and multiplicity can't be computed; empty where they can.
+
+        A method without self-consistency has no spin: it would give a triplet the energy of the
+        singlet, without a word.
+        """
+        if multiplicity == 1 or self.functional not in _WITHOUT_SCF:
+            return ""
+        others = ", ".join(method for method in METHODS if method not in _WITHOUT_SCF)
+        return (
+            f"{self.functional} knows no unpaired electrons and the multiplicity is {multiplicity};"
+            f" expected 1 (is a charge missing?), or one of {others}"
+        )
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """Energies, forces and, where asked for, Hessians, one molecule after the other."""
@@ -73,12 +89,14 @@ class Sparrow:
             batch.atomic_numbers.cpu().numpy(),
             batch.positions.cpu().numpy(),
         )
+        electrons = list(zip(batch.charges.tolist(), batch.multiplicities.tolist(), strict=True))
+        failures |= {i: reason for i, of in enumerate(electrons) if (reason := self.refuses(*of))}
         for i, n in enumerate(batch.n_atoms.tolist()):
             if i in failures:
                 continue
             numbers, positions = all_numbers[i, :n], all_positions[i, :n]
             try:
-                result = self._compute(numbers, positions, hessian)
+                result = self._compute(numbers, electrons[i], positions, hessian)
             except (RuntimeError, ValueError) as error:  # Sparrow's own errors are RuntimeErrors
                 failures[i] = f"{self.functional}: {error}"
                 continue
@@ -101,36 +119,45 @@ class Sparrow:
         reasons = {}
         for z in sorted(atomic_numbers):
             try:
-                self._compute(np.array([z, z]), _APART, hessian=False)
+                self._compute(np.array([z, z]), _NEUTRAL, _APART, hessian=False)
             except RuntimeError as error:
                 reasons[z] = str(error)
         return reasons
 
-    def _compute(self, numbers: np.ndarray, positions: np.ndarray, hessian: bool) -> Any:
+    def _compute(
+        self, numbers: np.ndarray, electrons: _Electrons, positions: np.ndarray, hessian: bool
+    ) -> Any:
         utilities = _import_scine()
         reused = self.functional in _WITHOUT_SCF
-        calculator = self._kept(numbers) if reused else self._made(numbers)
+        calculator = (self._kept if reused else self._made)(numbers, electrons)
         wanted = [utilities.Property.Energy, utilities.Property.Gradients]
         calculator.set_required_properties(wanted + [utilities.Property.Hessian] * hessian)
         calculator.positions = positions @ self._turn / ANGSTROM_PER_BOHR
         return calculator.calculate()
 
-    def _kept(self, numbers: np.ndarray) -> Any:
+    def _kept(self, numbers: np.ndarray, electrons: _Electrons) -> Any:
         """One Sparrow calculator per molecule, used again: building one costs two gradients."""
-        key = numbers.tobytes()
+        key = numbers.tobytes(), electrons
         if key in self._calculators:
             self._calculators.move_to_end(key)
             return self._calculators[key]
-        calculator = self._calculators[key] = self._made(numbers)
+        calculator = self._calculators[key] = self._made(numbers, electrons)
         if len(self._calculators) > _KEPT_MOLECULES:
             self._calculators.popitem(last=False)
         return calculator
 
-    def _made(self, numbers: np.ndarray) -> Any:
-        """A Sparrow calculator that has computed nothing yet, its atoms anywhere."""
+    def _made(self, numbers: np.ndarray, electrons: _Electrons) -> Any:
+        """A Sparrow calculator that has computed nothing yet, its atoms anywhere.
+
+        Electrons are told before the atoms, whose setting begins the calculation. Where they are
+        unpaired, Sparrow's own choice is the unrestricted calculation.
+        """
         utilities = _import_scine()
         calculator = utilities.core.ModuleManager.get_instance().get("calculator", self.functional)
         calculator.log = utilities.core.Log.silent()
+        charge, multiplicity = electrons
+        calculator.settings["molecular_charge"] = charge
+        calculator.settings["spin_multiplicity"] = multiplicity
         elements = [_element(z) for z in numbers.tolist()]
         apart = np.arange(3 * len(numbers), dtype=float).reshape(-1, 3)
         calculator.structure = utilities.AtomCollection(elements, apart)

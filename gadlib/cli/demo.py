@@ -13,14 +13,13 @@ from typing import Any
 
 from papermill.exceptions import PapermillExecutionError
 
+from gadlib.cli.exit_status import DONE, FAILED, INTERRUPTED
 from gadlib.cli.notebooks import execute, notebook, require_parameters, to_html
-from gadlib.files.writing import require_writable
+from gadlib.files.writing import first_free, require_writable
 from gadlib.screening.records import read_records
 from gadlib.settings.reading import InputError
 
 NAMES = ("01_screen", "02_tune", "03_results")
-
-INTERRUPTED = 130
 
 
 def run(out_dir: Path, workers: int) -> int:
@@ -46,7 +45,7 @@ def run(out_dir: Path, workers: int) -> int:
             execute(notebook(name), out_dir / f"{name}.ipynb", values)
         except PapermillExecutionError as error:
             print(f"failed: {error.ename}: {error.evalue}\nsee {out_dir / name}.ipynb")
-            return 1
+            return FAILED
         except KeyboardInterrupt:
             # The interrupted cell's task is never awaited; its traceback is in the notebook.
             logging.getLogger("asyncio").setLevel(logging.CRITICAL)
@@ -57,7 +56,7 @@ def run(out_dir: Path, workers: int) -> int:
         print(f"{time.perf_counter() - before:.0f} s", flush=True)
     _tell(out_dir)
     print(f"{time.perf_counter() - started:.0f} s in all")
-    return 0
+    return DONE
 
 
 def parameters(out_dir: Path, workers: int) -> dict[str, dict[str, Any]]:
@@ -84,11 +83,8 @@ def set_aside(folder: Path) -> Path | None:
     """The new name of an earlier folder, the first free one; None where there was none."""
     if not folder.exists():
         return None
-    number = 1
-    while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
-        number += 1
     try:
-        return folder.rename(aside)
+        return folder.rename(first_free(folder, "{name}.{number}"))
     except OSError as error:
         raise InputError(f"{folder}: can't be renamed ({error.strerror or error})") from None
 

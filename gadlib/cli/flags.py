@@ -1,50 +1,147 @@
 """Flags derived from settings and hyperparameters, and the settings that given flags make.
 
-None is declared here: a new setting or hyperparameter is a flag at once.
+None is declared here: a new setting or hyperparameter is a flag at once, under the heading of its
+topic.
 """
 
 from __future__ import annotations
 
 import argparse
 import typing
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from gadlib.cli.commands.table import Argument, Command
 from gadlib.settings.declarations import Choice, Hyperparameter
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import Settings
+from gadlib.settings.topics import TOPICS
 
 _WITHOUT_FLAG = ("hyperparameters", "ranges", "records")
 _SHORT = {"n_steps_per_sample": "--n-steps"}
 
+Add = Callable[[Any], None]
+"""What adds a flag to the group of a parser."""
 
-def add_flags(parser: argparse.ArgumentParser, kind: type[Settings]) -> None:
-    """Give the parser a flag for every setting of that kind, and hyperparameter if it has them."""
-    for name, field in kind.model_fields.items():
-        if name in _WITHOUT_FLAG:
-            continue
-        flags = [_flag(name), *([_SHORT[name]] if name in _SHORT else [])]
-        if field.annotation is bool:
-            parser.add_argument(*flags, action="store_true", help=field.description)
+
+def add_flags(parser: argparse.ArgumentParser, command: Command) -> None:
+    """Give the parser all that may be given to the command, a group for each topic.
+
+    That is a flag for every setting, and for every hyperparameter where the settings have them.
+    """
+    found: dict[str, list[Add]] = {topic: [] for topic in TOPICS}
+    for topic, add in (*_settings(command.kind), *_hyperparameters(command.kind)):
+        found[topic].append(add)
+    for argument in command.arguments:
+        if argument.name.startswith("-"):
+            found[argument.topic].append(_added(argument))
         else:
-            shown = f"{field.description} (default {field.default})"
-            _add(parser, *flags, dest=name, type=_type(field.annotation), help=shown)
+            _added(argument)(parser)
+    for topic, adds in found.items():
+        group = parser.add_argument_group(TOPICS[topic]) if adds else None
+        for add in adds:
+            add(group)
+
+
+def _added(argument: Argument) -> Add:
+    return lambda group: group.add_argument(argument.name, **argument.options)
+
+
+def _settings(kind: type[Settings]) -> Iterator[tuple[str, Add]]:
+    """The topic of each setting, and what adds its flag."""
+    for name in kind.model_fields:
+        if name not in _WITHOUT_FLAG:
+            yield kind.topic_of(name), _setting(kind, name)
     if "ranges" in kind.model_fields:
-        parser.add_argument(
-            "--range",
-            dest="ranges",
-            action="append",
-            type=_range,
-            metavar="NAME=LOW:HIGH",
-            help=f"{kind.model_fields['ranges'].description}; may be repeated",
+        yield kind.topic_of("ranges"), _ranges(kind)
+
+
+def _setting(kind: type[Settings], name: str) -> Add:
+    field, extra = kind.model_fields[name], kind.extra(name)
+    flags = [_flag(name), *([_SHORT[name]] if name in _SHORT else [])]
+    if field.annotation is bool:
+        return lambda group: group.add_argument(
+            *flags, dest=name, action="store_true", help=field.description
         )
-    if "hyperparameters" in kind.model_fields:
-        group = parser.add_argument_group("hyperparameters")
-        numbers, choices = _declared()
-        for number in numbers.values():
-            _add_number(group, number)
-        for choice in choices.values():
-            shown = f"{choice.doc} (default {choice.default})"
-            group.add_argument(_flag(choice.name), choices=choice.values, help=shown)
+    of = _type(field.annotation)
+    unit = extra.get("unit", "")
+    shown = f"{field.description}{_default_in_words(field.default, unit)}"
+    form = extra.get("form") or unit or _form(of, extra.get("words", ()))
+    words = extra.get("words", ())
+    return lambda group: _add(group, *flags, dest=name, type=of, help=shown, form=form, words=words)
+
+
+def _default_in_words(default: Any, unit: str = "") -> str:
+    """The default in brackets; of none, which the description explains, nothing."""
+    if default in (None, "", {}):
+        return ""
+    number = f"{default:g}" if isinstance(default, float) else str(default)
+    return f" (default {f'{number} {unit}'.strip()})"
+
+
+def _form(of: type, words: Sequence[str]) -> str:
+    """What a value without unit looks like."""
+    if words:
+        return f"{{{','.join(words)}}}"
+    return {int: "N", float: "X"}.get(of, "TEXT")
+
+
+def _ranges(kind: type[Settings]) -> Add:
+    return lambda group: group.add_argument(
+        "--range",
+        dest="ranges",
+        action="append",
+        type=_range,
+        metavar="NAME=LOW:HIGH",
+        help=f"{kind.model_fields['ranges'].description}; may be repeated",
+    )
+
+
+def _hyperparameters(kind: type[Settings]) -> Iterator[tuple[str, Add]]:
+    """The solver of each hyperparameter, and what adds its flags; of several solvers the first."""
+    if "hyperparameters" not in kind.model_fields:
+        return
+    seen = set()
+    for solver, declared in SOLVERS.items():
+        for one in (*declared.tunable(), *declared.choices()):
+            if one.name not in seen:
+                seen.add(one.name)
+                yield solver, _number(one) if isinstance(one, Hyperparameter) else _choice(one)
+
+
+def _choice(choice: Choice) -> Add:
+    shown = f"{choice.doc} (default {choice.default})"
+    return lambda group: group.add_argument(_flag(choice.name), choices=choice.values, help=shown)
+
+
+def _number(number: Hyperparameter) -> Add:
+    """What adds the flag of a hyperparameter, and those that published scripts know it by."""
+    shown = f"{number.doc}; {number.range_text}{_default_in_words(float(number.default))}"
+    form = number.unit or _form(number.type, ())
+    action = _Once if number.aliases else "store"
+
+    def add(group: Any) -> None:
+        _add(group, _flag(number.name), action=action, type=number.type, help=shown, form=form)
+        for alias, bare in number.aliases.items():
+            optional = {} if bare is None else {"nargs": "?", "const": bare}
+            shown_too = f"{_flag(number.name)} as published scripts call it"
+            given = {"dest": number.name, "action": _Once, "type": number.type, "help": shown_too}
+            _add(group, _flag(alias), form=form, **given, **optional)
+
+    return add
+
+
+def _add(group: Any, *flags: str, form: str, words: Sequence[str] = (), **options: Any) -> None:
+    """Add a flag whose value looks like the form, and may be one of the words, for completion."""
+    action = group.add_argument(
+        *flags, default=None, metavar=form, **{**options, "help": _plain(options["help"])}
+    )
+    action.words = words
+
+
+def _plain(text: str) -> str:
+    """The text as argparse prints it, to which a per cent sign is a command."""
+    return text.replace("%", "%%")
 
 
 def _declared() -> tuple[dict[str, Hyperparameter], dict[str, Choice]]:
@@ -52,22 +149,6 @@ def _declared() -> tuple[dict[str, Hyperparameter], dict[str, Choice]]:
     solvers = SOLVERS.values()
     numbers = {number.name: number for solver in solvers for number in solver.tunable()}
     return numbers, {choice.name: choice for solver in solvers for choice in solver.choices()}
-
-
-def _add_number(group: Any, number: Hyperparameter) -> None:
-    """Add the flag of a hyperparameter, and those that published scripts know it by."""
-    shown = f"{number.doc}; {number.range_text} (default {number.default:g})"
-    action = _Once if number.aliases else "store"
-    _add(group, _flag(number.name), action=action, type=number.type, help=shown)
-    for alias, bare in number.aliases.items():
-        optional = {} if bare is None else {"nargs": "?", "const": bare}
-        shown = f"{_flag(number.name)} as published scripts call it"
-        given = {"dest": number.name, "action": _Once, "type": number.type, "help": shown}
-        _add(group, _flag(alias), **given, **optional)
-
-
-def _add(parser: Any, *flags: str, **options: Any) -> None:
-    parser.add_argument(*flags, default=None, metavar="X", **options)
 
 
 class _Once(argparse.Action):

@@ -15,6 +15,7 @@ from typing import Any
 import nbformat
 import papermill
 
+from gadlib.files.writing import write_bytes
 from gadlib.settings.reading import InputError
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
@@ -125,7 +126,7 @@ def to_html(path: Path) -> None:
         _write_out_plotly(notebook)
         body, _ = exporter.from_notebook_node(notebook)
         body = _FOREIGN.sub("", body)
-        path.with_suffix(".html").write_text(body, encoding="utf-8")
+        write_bytes(path.with_suffix(".html"), body.encode())
 
 
 def _write_out_plotly(notebook: nbformat.NotebookNode) -> None:

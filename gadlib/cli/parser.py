@@ -1,7 +1,6 @@
 """The command line, built from the table of commands, and how a command ends.
 
-Exit status: 0 done, 2 unusable input (one sentence on stderr says what was expected), 75 the
-storage went away (try again later), 130 interrupted (what was done is kept).
+The numbers that it ends with are told in `exit_status`.
 """
 
 from __future__ import annotations
@@ -14,25 +13,29 @@ from typing import Any
 
 from gadlib import __version__
 from gadlib.cli.commands import COMMANDS
+from gadlib.cli.completion import answer
+from gadlib.cli.exit_status import DONE, INTERRUPTED, TRY_AGAIN, UNUSABLE
 from gadlib.cli.flags import add_flags, settings_of
+from gadlib.cli.help import Parser, examples_of, overview, usage_of
 from gadlib.files.writing import leave_no_empty_folder
 from gadlib.settings.reading import InputError
-
-UNUSABLE = 2
-INTERRUPTED = 130
-TRY_AGAIN = 75
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status of the command line given, by default the process's own."""
-    options = build().parse_args(arguments)
+    parser = build()
+    answer(parser)
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help()
+        return DONE
     options.given = sys.argv[1:] if arguments is None else list(arguments)
     command = COMMANDS[options.command]
     from gadlib.cluster.retries import StorageLostError  # not before --help has been answered
 
     signal.signal(signal.SIGTERM, interrupt)
     try:
-        return command.run(settings_of(command.kind, options), options) or 0
+        return command.run(settings_of(command.kind, options), options) or DONE
     except InputError as error:
         leave_no_empty_folder()
         status, reason = UNUSABLE, str(error)
@@ -52,16 +55,15 @@ def interrupt(*_: Any) -> None:
 
 def build() -> argparse.ArgumentParser:
     """The parser of all commands, with a flag for every setting and hyperparameter of each."""
-    parser = argparse.ArgumentParser(
-        prog="gadlib", description="Transition states by gentlest-ascent dynamics."
-    )
+    parser = Parser(prog="gadlib", usage="gadlib COMMAND ...", description=overview(COMMANDS))
     parser.add_argument("--version", action="version", version=f"gadlib {__version__}")
-    parsers = parser.add_subparsers(dest="command", required=True)
+    parsers = parser.add_subparsers(dest="command", help=argparse.SUPPRESS, metavar="COMMAND")
     for name, command in COMMANDS.items():
         this = parsers.add_parser(
-            name, help=command.doc, description=f"gadlib {name}: {command.doc}."
+            name,
+            usage=usage_of(name, command),
+            description=f"gadlib {name}: {command.doc}{'' if command.doc.endswith('?') else '.'}",
+            epilog=examples_of(command),
         )
-        add_flags(this, command.kind)
-        for argument, options in command.arguments:
-            this.add_argument(argument, **options)
+        add_flags(this, command)
     return parser

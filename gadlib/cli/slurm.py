@@ -17,12 +17,12 @@ from typing import Any
 
 from papermill.exceptions import PapermillExecutionError
 
+from gadlib.cli.exit_status import DONE, FAILED, INTERRUPTED
 from gadlib.cli.job_parameters import KINDS, parameters_of, read_parameters, require_startable
 from gadlib.cli.notebooks import execute, notebook, require_parameters
-from gadlib.files.writing import require_writable
+from gadlib.files.writing import first_free, require_writable
 from gadlib.settings.reading import InputError
 
-FAILED, INTERRUPTED = 1, 130
 _AUTOSAVE_S = 30
 
 
@@ -42,7 +42,9 @@ def run(name: str, parameters: Path | None) -> int:
     require_parameters(source, values)
     require_startable(name, values, os.environ)
     out = require_writable(values.get("out_dir", "."))
-    target = _free(out / f"{name}{_job_suffix(os.environ)}.ipynb")
+    target = out / f"{name}{_job_suffix(os.environ)}.ipynb"
+    if target.exists():  # a job queued again has the same name
+        target = first_free(target, "{stem}.{number}{suffix}", start=2)
     given = ", ".join(f"{k}={v!r}" for k, v in sorted(values.items()))
     print(f"{source.name} -> {target}: {given}", flush=True)
     failure = ""
@@ -61,7 +63,7 @@ def run(name: str, parameters: Path | None) -> int:
             failure = f"{type(error).__name__}: {error}".strip()[-800:]
     if not failure:
         print(f"{name} complete: {target}", flush=True)
-        return 0
+        return DONE
     if signals.heard is not None:
         print(f"{name}: stopped by {signal.Signals(signals.heard).name}, can be resumed: {target}")
         if signals.heard == signal.SIGUSR1:
@@ -75,15 +77,6 @@ def _job_suffix(variables: Mapping[str, str]) -> str:
     job = variables.get("SLURM_ARRAY_JOB_ID") or variables.get("SLURM_JOB_ID")
     task = variables.get("SLURM_ARRAY_TASK_ID")
     return "".join(f"-{part}" for part in (job, task) if part)
-
-
-def _free(path: Path) -> Path:
-    """The path, or the first with a number that is free: a job queued again has the same name."""
-    number, free = 1, path
-    while free.exists():
-        number += 1
-        free = path.with_name(f"{path.stem}.{number}{path.suffix}")
-    return free
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from gadlib.explore.tasks.choice import (
     recipe,
     task_of,
 )
+from gadlib.molecules.problems import electrons_problem, lowest_multiplicity
 from gadlib.molecules.recipes import MAX_NOISE, parse_start
 from gadlib.molecules.starting_points import Start
 from gadlib.settings.criteria import CRITERIA
@@ -31,6 +32,9 @@ from gadlib.settings.searches import ExploreSettings, SearchSettings
 
 _NUMBERS = {"noise_seed": "noise seed", "n_steps_per_sample": "steps at most"}
 """The settings that are a field of the page, and their labels there."""
+
+_ELECTRONS = {"charge": "charge (e)", "multiplicity": "multiplicity"}
+"""Likewise; each molecule brings values of its own."""
 
 
 class Controls:
@@ -64,6 +68,8 @@ class Controls:
             name: whole(name, label, getattr(settings, name)) for name, label in _NUMBERS.items()
         }
         self.seed = self.numbers["noise_seed"]
+        own = dict(zip(_ELECTRONS, self.chosen.electrons, strict=True))
+        self.electrons = {name: whole(name, _ELECTRONS[name], own[name]) for name in own}
         self.mode = ModeChoice(settings.mode, lambda atoms: self.show_picked(atoms))
         first = next(iter(self._potentials))
         self.potential = dropdown("calculator", list(self._potentials), first, "the potential")
@@ -85,7 +91,7 @@ class Controls:
         self.search_box = w.VBox(
             [
                 *self.sources.rows,
-                *(self.anchor, self.noise, self.seed),
+                *(self.anchor, self.noise, self.seed, *self.electrons.values()),
                 *self.mode.rows,
                 *(self.potential, self.solver, self.criterion),
                 *(widget for name, widget in self.numbers.items() if name != "noise_seed"),
@@ -103,8 +109,10 @@ class Controls:
         self.default_button.on_click(lambda _: self.sliders.reset())
         self.best_button.on_click(lambda _: self._show_best())
         for widget in (self.sources.source, self.molecule):
-            widget.observe(lambda _: self.mode.forget(), "value")
-        for widget in (self.sources.source, self.molecule, self.anchor, self.noise, self.seed):
+            widget.observe(lambda _: self._show_molecule(), "value")
+        self.electrons["charge"].observe(lambda _: self._fit_multiplicity(), "value")
+        chosen = (self.sources.source, self.molecule, *self.electrons.values())
+        for widget in (*chosen, self.anchor, self.noise, self.seed):
             widget.observe(lambda _: self.preview(), "value")
 
     @property
@@ -121,7 +129,7 @@ class Controls:
         """Show the starting point that is chosen."""
         self.anchor.disabled = self.noise.disabled = self.seed.disabled = self.chosen.is_fixed
         try:
-            start = self.chosen.start_at(self._start_from(), self.seed.value)
+            start = self.chosen.start_at(self._start_from(), self.seed.value, self._electrons)
         except InputError:  # said when it is run
             start = None
         self.show_start(start)
@@ -139,6 +147,7 @@ class Controls:
             given
             | dict(self._potentials[self.potential.value])
             | numbers
+            | self._asked_electrons()
             | {
                 "start_from": self._start_from(),
                 "mode": self.mode.value,
@@ -146,6 +155,7 @@ class Controls:
                 "criterion": self.criterion.value,
                 "hyperparameters": self.sliders.values,
             },
+            self._electrons,
         )
 
     def show(self, task: Task, molecule: Molecule) -> None:
@@ -153,6 +163,8 @@ class Controls:
         settings = task.settings
         self._given |= settings.model_dump()
         self.sources.show(molecule)
+        self.electrons["charge"].value = task.start.charge
+        self.electrons["multiplicity"].value = task.start.multiplicity
         self.anchor.value, noise = parse_start(settings.start_from)
         self.noise.max = max(self.noise.max, noise)
         self.noise.value = noise
@@ -166,6 +178,29 @@ class Controls:
         self.sliders.reset()
         self.sliders.show(settings.hyperparameters)
         self.mode.value = settings.mode
+
+    @property
+    def _electrons(self) -> tuple[int, int]:
+        return self.electrons["charge"].value, self.electrons["multiplicity"].value
+
+    def _asked_electrons(self) -> dict[str, int]:
+        """The settings of charge and multiplicity, where they are not the molecule's own."""
+        own = dict(zip(_ELECTRONS, self.chosen.electrons, strict=True))
+        shown = {name: widget.value for name, widget in self.electrons.items()}
+        return {name: value for name, value in shown.items() if value != own[name]}
+
+    def _show_molecule(self) -> None:
+        """Show what the chosen molecule brings, and drop what was chosen of another's atoms."""
+        self.mode.forget()
+        for widget, value in zip(self.electrons.values(), self.chosen.electrons, strict=True):
+            widget.value = value
+
+    def _fit_multiplicity(self) -> None:
+        """Show the lowest multiplicity at that charge, where the one shown can't be."""
+        numbers = self.chosen.atomic_numbers
+        if electrons_problem(numbers, *self._electrons):
+            least = lowest_multiplicity(numbers, self.electrons["charge"].value)
+            self.electrons["multiplicity"].value = least
 
     def _start_from(self) -> str:
         shown, given = (self.anchor.value, self.noise.value), self._given["start_from"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import math
 import os
@@ -60,6 +61,19 @@ def write_bytes(path: str | Path, content: bytes) -> Path:
     except OSError as error:
         raise InputError(f"{path}: can't be written ({error.strerror or error})") from None
     return path
+
+
+def first_free(path: Path, pattern: str, *, start: int = 1) -> Path:
+    """The path beside this one, named by the pattern with the first number that is free.
+
+    Args:
+        path: that is taken.
+        pattern: of the name: {number}, and the {name}, {stem} and {suffix} of the path.
+        start: the first number that is tried.
+    """
+    parts = {"name": path.name, "stem": path.stem, "suffix": path.suffix}
+    names = (path.with_name(pattern.format(number=i, **parts)) for i in itertools.count(start))
+    return next(name for name in names if not name.exists())
 
 
 def require_writable(folder: str | Path) -> Path:

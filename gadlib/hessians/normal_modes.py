@@ -3,7 +3,8 @@
 The one place where anything is projected. A mass-weighted coordinate is sqrt(m) times the Cartesian
 one; rigid motions (three translations, three rotations about the centre of mass, two for a linear
 molecule) are removed exactly, cut out or, on a GPU, shifted above all others, so that no threshold
-on eigenvalues is ever needed.
+on eigenvalues is ever needed. So is what frozen atoms can't do. Of the rigid motions those remain
+that leave frozen atoms and the cell as they are: translations in a cell where nothing is frozen.
 
 Reference: Miller, Handy, Adams, J. Chem. Phys. 72, 99 (1980), doi:10.1063/1.438959.
 """
@@ -90,6 +91,14 @@ def rigid_motions(batch: Batch) -> Float[Tensor, "B D 6"]:
     """An orthonormal mass-weighted basis of the rigid motions; zero columns where fewer."""
     if not batch.is_free:
         return batch.positions.new_zeros(*batch.sqrt_masses.shape, 6)
+    found = _of_molecules(batch)
+    if batch.boundary is None:
+        return found
+    return torch.where(batch.boundary.is_held[:, None, None], _of_held(batch), found)
+
+
+def _of_molecules(batch: Batch) -> Float[Tensor, "B D 6"]:
+    """The rigid motions of free molecules."""
     shifts, turns = _raw_motions(batch).split(3, dim=-1)
     inertia, principal = torch.linalg.eigh(turns.mT @ turns)
     motions = torch.cat([shifts, torch.bmm(turns, principal)], -1)
@@ -97,6 +106,35 @@ def rigid_motions(batch: Batch) -> Float[Tensor, "B D 6"]:
     strength = torch.cat([mass.expand(-1, 3), inertia.clamp(min=0)], -1).sqrt()
     exists = strength > LINEAR_TOL * strength.amax(-1, keepdim=True)
     return motions * torch.where(exists, 1 / strength.clamp(min=1e-12), 0.0)[:, None, :]
+
+
+def _of_held(batch: Batch) -> Float[Tensor, "B D 6"]:
+    """The rigid motions that leave all frozen atoms in place, and the lattice as it is.
+
+    Of the motions u + w x r those with u + w x r = 0 at frozen atoms and w x a = 0 for all periodic
+    lattice vectors a: the null space of a sum of squares.
+    """
+    boundary = batch.boundary
+    assert boundary is not None
+    size, width = batch.positions.shape[:2]
+    masses = torch.where(batch.mask, batch.masses, 0.0)[..., None]
+    centre = (masses * batch.positions).sum(1, keepdim=True) / masses.sum(1, keepdim=True)
+    axes, turns = _axes(batch.positions.device)
+    turned = ((batch.positions - centre).view(-1, 3) @ turns).view(size, width, 3, 3)
+    motions = torch.cat([axes.expand(size, width, 3, 3), turned], -1)
+    fixed = (motions * boundary.is_frozen[:, :, None, None]).flatten(1, 2)
+    lattice = (boundary.cell * boundary.is_periodic[..., None]).view(-1, 3) @ turns
+    lattice = torch.nn.functional.pad(lattice.view(size, 9, 3), (3, 0))
+    against = fixed.mT @ fixed + lattice.mT @ lattice
+    squares, mixed = torch.linalg.eigh(against)
+    is_left = squares <= LINEAR_TOL**2 * squares[:, -1:]
+    left = batch.sqrt_masses[..., None] * (motions.flatten(1, 2) @ mixed)
+    left = left * is_left[:, None, :]
+    strengths, mixed = torch.linalg.eigh(left.mT @ left)
+    strength = strengths.clamp(min=0).sqrt()
+    mass = batch.sqrt_masses.square().sum(-1, keepdim=True) / 3
+    exists = strength > LINEAR_TOL * torch.maximum(strength.amax(-1, keepdim=True), mass.sqrt())
+    return left @ mixed * torch.where(exists, 1 / strength.clamp(min=1e-12), 0.0)[:, None, :]
 
 
 def _raw_motions(batch: Batch) -> Float[Tensor, "B D 6"]:
@@ -129,7 +167,8 @@ def remove_rigid(
 def motions_of(batch: Batch) -> Motions:
     """The rigid motions of the molecules, and what they leave."""
     is_cpu = batch.positions.device.type == "cpu"
-    if is_cpu and batch.is_free and batch.positions.shape[1] > 2:
+    is_simple = batch.is_free and batch.boundary is None
+    if is_cpu and is_simple and batch.positions.shape[1] > 2:
         bases, sizes = torch.linalg.qr(_raw_motions(batch), mode="complete")
         if _is_none_linear(sizes[:, :6]):
             left = torch.nn.functional.pad(bases[:, :, 6:], (0, 6))
@@ -140,8 +179,10 @@ def motions_of(batch: Batch) -> Motions:
 def _motions(rigid: Float[Tensor, "B D 6"], batch: Batch) -> Motions:
     """The motions of a basis of the rigid ones, some columns of which may be zero."""
     n_rigid = rigid.square().sum((1, 2)).round().long()
-    left = _complement(rigid, n_rigid) if rigid.device.type == "cpu" else None
-    return Motions(rigid, left, 3 * batch.n_atoms - n_rigid)
+    left = None
+    if rigid.device.type == "cpu":
+        left = _complement(rigid, n_rigid) if batch.boundary is None else _of_moving(rigid, batch)
+    return Motions(rigid, left, 3 * batch.n_moving - n_rigid)
 
 
 def _is_none_linear(sizes: Float[Tensor, "B 6 6"]) -> bool:
@@ -170,6 +211,15 @@ def _complement(
             found = found.gather(2, absent[:, None, :number].expand(-1, width, -1))
         left[rows, :, : width - number] = torch.linalg.qr(found, mode="complete").Q[:, :, number:]
     return left
+
+
+def _of_moving(rigid: Float[Tensor, "B D 6"], batch: Batch) -> Float[Tensor, "B D D"]:
+    """The complement within the coordinates of atoms that move, as if these came first."""
+    n_rigid = rigid.square().sum((1, 2)).round().long()
+    order = (batch.sqrt_masses == 0).to(torch.int64).argsort(dim=-1, stable=True)
+    first = rigid.gather(1, order[..., None].expand_as(rigid))
+    left = _complement(first, n_rigid)
+    return torch.zeros_like(left).scatter(1, order[..., None].expand_as(left), left)
 
 
 def spectrum(
@@ -209,8 +259,10 @@ def exact_spectrum(
         motions: their rigid motions where these are known already.
     """
     motions = motions_of(batch) if motions is None else motions
-    is_at_rest = longest(forces.flatten(1)) < FORCE_TOL
-    rows = (is_at_rest | _is_nearly_straight(batch)).nonzero().flatten()
+    is_asked = (longest(forces.flatten(1)) < FORCE_TOL) | _is_nearly_straight(batch)
+    if batch.boundary is not None:  # what holds a system tells its rotations apart
+        is_asked = is_asked & ~batch.boundary.is_held
+    rows = is_asked.nonzero().flatten()
     if not batch.is_free or not len(rows):
         return spectrum(hessian, batch, motions)
     part = batch.take(rows)

@@ -46,24 +46,25 @@ def model_hessian(batch: Batch) -> Float[Tensor, "B D D"]:
     Springs k exp(-3 (s^2 - 1)), s the distance over the sum of covalent radii; for angles and
     torsions the product over their bonds.
     """
-    everywhere = _EVERYWHERE * batch.mask.repeat_interleave(3, -1).to(batch.positions.dtype)
+    everywhere = _EVERYWHERE * batch.moves.repeat_interleave(3, -1).to(batch.positions.dtype)
     hessian = bond_hessian(batch) + torch.diag_embed(everywhere)
     if batch.positions.shape[1] < 3:
         return hessian
     share = _share(batch)
     angles = _joined(share)
-    kinds = [
-        *_bends(batch.positions, share, angles),
-        _torsions(batch.positions, share, angles),
-    ]
-    rows = _rows(kinds, batch)
+    kinds = [*_bends(batch.apart, share, angles), _torsions(batch.apart, share, angles)]
+    rows = _rows(kinds, batch) * batch.moves.repeat_interleave(3, -1)[:, None]
     return torch.baddbmm(hessian, rows.mT, rows)
 
 
 @lru_cache(maxsize=4)  # where a step ends the next one begins
 def bond_hessian(batch: Batch) -> Float[Tensor, "B D D"]:
     """The part of the guess that the bonds make, in eV/A^2; not to be changed in place."""
-    return pair_hessian(batch, _BOND * _share(batch))
+    hessian = pair_hessian(batch, _BOND * _share(batch))
+    if batch.boundary is None:
+        return hessian
+    moves = batch.moves.repeat_interleave(3, -1)
+    return torch.where(moves[:, :, None] & moves[:, None, :], hessian, 0.0)
 
 
 def pair_hessian(
@@ -106,11 +107,11 @@ def _rows(kinds: Sequence[_Springs], batch: Batch) -> Float[Tensor, "B L D"]:
     return rows.flatten(2)
 
 
-def _bends(positions: Tensor, share: Float[Tensor, "B N N"], angles: _Joined) -> list[_Springs]:
+def _bends(apart: Tensor, share: Float[Tensor, "B N N"], angles: _Joined) -> list[_Springs]:
     """Angles i-j-k; a straight one bends in two planes."""
     s, i, j, k = (part[angles.i < angles.k] for part in angles)
     constant = _ANGLE * share[s, i, j] * share[s, j, k]
-    a, c = positions[s, i] - positions[s, j], positions[s, k] - positions[s, j]
+    a, c = apart[s, :, i, j], apart[s, :, k, j]
     to_a, to_c = (v.norm(dim=-1, keepdim=True).clamp(min=1e-3) for v in (a, c))
     a, c = a / to_a, c / to_c
     normal = torch.linalg.cross(a, c)
@@ -129,7 +130,7 @@ def _bends(positions: Tensor, share: Float[Tensor, "B N N"], angles: _Joined) ->
     return bends
 
 
-def _torsions(positions: Tensor, share: Float[Tensor, "B N N"], angles: _Joined) -> _Springs:
+def _torsions(apart: Tensor, share: Float[Tensor, "B N N"], angles: _Joined) -> _Springs:
     """Torsions i-j-k-l about j-k.
 
     Blondel, Karplus, J. Comput. Chem. 17, 1132 (1996), for the gradient.
@@ -140,8 +141,7 @@ def _torsions(positions: Tensor, share: Float[Tensor, "B N N"], angles: _Joined)
     constant = share[s, i, j] * share[s, j, k] * share[s, k, last]
     is_real = (last != j) & (last != i) & (constant > _WEAK)
     s, i, j, k, last, constant = (part[is_real] for part in (s, i, j, k, last, constant))
-    f, g = positions[s, i] - positions[s, j], positions[s, j] - positions[s, k]
-    h = positions[s, last] - positions[s, k]
+    f, g, h = apart[s, :, i, j], apart[s, :, j, k], apart[s, :, last, k]
     a, b = torch.linalg.cross(f, g), torch.linalg.cross(h, g)
     a2, b2, g2 = (v.square().sum(-1, keepdim=True) for v in (a, b, g))
     is_bent = (a2 > _BENT * g2 * f.square().sum(-1, keepdim=True))[:, 0]

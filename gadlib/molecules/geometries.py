@@ -6,8 +6,8 @@ be read is refused.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from gadlib.molecules.formats.frame import Frame
 from gadlib.molecules.problems import (
     atoms_problem,
     electrons_problem,
+    lowest_multiplicity,
     masses_problem,
     unit_problem,
 )
@@ -35,6 +36,8 @@ class Geometry:
 
     Attributes:
         name: without control characters, another one for each geometry of a file.
+        charge: in e.
+        multiplicity: 2S + 1.
         problem: why no search can use it, in words; empty where one can. What could not be read
             has no atoms.
     """
@@ -43,12 +46,21 @@ class Geometry:
     atomic_numbers: Int[np.ndarray, " n"]
     positions: Float[np.ndarray, "n 3"]
     problem: str = ""
+    charge: int = 0
+    multiplicity: int = 1
 
 
-def read(path: str | Path) -> list[Geometry]:
+def read(
+    path: str | Path, *, charge: int | None = None, multiplicity: int | None = None
+) -> list[Geometry]:
     """The geometries of a file (xyz, extxyz, or whatever ASE reads), in order.
 
     One's name is the `name` in its comment or info, else the file's name and the frame's number.
+
+    Args:
+        path: of the file.
+        charge: of those that don't say theirs, in e; None: 0.
+        multiplicity: likewise; None: the lowest that its electrons allow.
 
     Raises:
         InputError: when the file is missing, too large, unreadable, or has no geometry in it.
@@ -68,17 +80,31 @@ def read(path: str | Path) -> list[Geometry]:
     )
     if not found:
         raise InputError(f"{path}: no geometry in it; expected at least one")
-    return _geometries(found, path)
+    return _geometries(found, path, charge, multiplicity)
 
 
-def of_atoms(given: Sequence[Atoms]) -> list[Geometry]:
+def of_atoms(
+    given: Sequence[Atoms], *, charge: int | None = None, multiplicity: int | None = None
+) -> list[Geometry]:
     """The geometries of ASE's atoms, in order, with names and problems as if from a file."""
-    return _geometries([by_ase.frame_of(atoms) for atoms in given], Path("atoms"))
+    frames = [by_ase.frame_of(atoms) for atoms in given]
+    return _geometries(frames, Path("atoms"), charge, multiplicity)
 
 
-def _geometries(found: Sequence[Frame], path: Path) -> list[Geometry]:
+def _geometries(
+    found: Sequence[Frame], path: Path, charge: int | None, multiplicity: int | None
+) -> list[Geometry]:
+    """The molecules of frames; what these don't say of their electrons is as given."""
     names = _names([frame.name for frame in found], path)
-    return [_geometry(*each, i) for i, each in enumerate(zip(found, names, strict=True))]
+    usual = {"charge": charge or 0, "multiplicity": multiplicity}
+    return [
+        _geometry(_complete(frame, usual), name, i)
+        for i, (frame, name) in enumerate(zip(found, names, strict=True))
+    ]
+
+
+def _complete(frame: Frame, usual: Mapping[str, int | None]) -> Frame:
+    return replace(frame, **{k: v for k, v in usual.items() if getattr(frame, k) is None})
 
 
 def _names(given: Sequence[str], path: Path) -> list[str]:
@@ -106,8 +132,12 @@ def _geometry(frame: Frame, name: str, i: int) -> Geometry:
     problem = problem or masses_problem(frame)
     if not problem and frame.is_periodic:
         problem = "a periodic cell; expected a free molecule, without a lattice or with pbc F F F"
-    problem = problem or electrons_problem(frame.charge, frame.unpaired)
-    return Geometry(name, numbers, positions, problem and f"{_place(frame, i)}{problem}")
+    charge, multiplicity = frame.charge or 0, frame.multiplicity
+    if multiplicity is None:
+        multiplicity = lowest_multiplicity(numbers, charge)
+    problem = problem or electrons_problem(numbers, charge, multiplicity)
+    problem = problem and f"{_place(frame, i)}{problem}"
+    return Geometry(name, numbers, positions, problem, charge, multiplicity)
 
 
 def _place(frame: Frame, i: int) -> str:

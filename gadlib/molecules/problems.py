@@ -1,4 +1,4 @@
-"""Which molecules can be searched: free, neutral, without unpaired electrons; else why not."""
+"""Which molecules can be searched: free, of elements, with electrons that fit; else why not."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ MAX_ATOMS = 5000
 """Atoms of a molecule at most: its Hessian takes 2 GB."""
 _MOST_FAR = 1e5  # A from the origin
 _MASS_TOL = 0.05  # amu
+_MOST_ADDED = 4  # electrons on an atom, as in C4-
 
 
 def atoms_problem(numbers: np.ndarray, positions: np.ndarray) -> str:
@@ -34,22 +35,40 @@ def atoms_problem(numbers: np.ndarray, positions: np.ndarray) -> str:
     return ""
 
 
-def electrons_problem(charge: float, unpaired: int) -> str:
-    """Why a molecule of this charge (e) and so many unpaired electrons is not searched, in words.
+def lowest_multiplicity(numbers: np.ndarray, charge: int) -> int:
+    """The lowest multiplicity that a molecule can have: 1, or 2 where its electrons are odd."""
+    return 1 + (int(numbers.sum()) - charge) % 2
 
-    Empty for a neutral closed shell, which is all that calculators are asked for.
+
+def electrons_problem(numbers: np.ndarray, charge: int, multiplicity: int) -> str:
+    """Why a molecule has no such electrons, in words; empty where it can have them.
+
+    Args:
+        numbers: atomic numbers.
+        charge: in e.
+        multiplicity: 2S + 1, one more than the unpaired electrons.
     """
-    if charge:
+    n = int(numbers.sum()) - charge
+    if n < 0:
         return (
-            f"a charge of {charge:+g}; expected a neutral molecule, as charges are not supported"
-            " yet"
+            f"a charge of {charge:+.4g} e, more than its {int(numbers.sum())} electrons;"
+            " expected fewer"
         )
-    if unpaired:
+    if charge < -_MOST_ADDED * len(numbers):
         return (
-            f"a multiplicity of {unpaired + 1}; expected 1, as unpaired electrons are not supported"
-            " yet"
+            f"a charge of {charge:+.4g} e on {len(numbers)} atoms; expected at least"
+            f" {-_MOST_ADDED * len(numbers)}, {_MOST_ADDED} electrons more for each"
         )
-    return ""
+    least = lowest_multiplicity(numbers, charge)
+    fitting = [str(least + 2 * i) for i in range(3) if least + 2 * i <= n + 1]
+    if multiplicity > 0 and (n - multiplicity) % 2 and multiplicity <= n + 1:
+        return ""
+    charged = f" at a charge of {charge:+d}" if charge else ""
+    return (
+        f"{n} electrons{charged} and a multiplicity of {multiplicity}; expected"
+        f" {' or '.join(fitting)}, or another charge (charge=... and multiplicity=... in the file,"
+        " or --charge and --multiplicity)"
+    )
 
 
 def masses_problem(frame: Frame) -> str:

@@ -35,11 +35,16 @@ _ENOUGH = 0.2  # A
 def mended(batch: Batch) -> Batch:
     """The molecules rebuilt; metal clusters, hydrogen, particles on a surface as they are.
 
+    So are systems in a cell or with frozen atoms: by valence, as here, no solid is put together.
+
     Least squares by Gauss and Newton: bonds are to be as long as the radii of their atoms together,
     atoms with a common neighbour at least as far apart as a tetrahedral angle has them, others at
     least as far as the radii and 1.2 A.
     """
     if not batch.is_free or batch.positions.shape[1] < 2:
+        return batch
+    is_held = None if batch.boundary is None else batch.boundary.is_held
+    if is_held is not None and is_held.all():
         return batch
     known = (
         batch.atomic_numbers,
@@ -50,6 +55,8 @@ def mended(batch: Batch) -> Batch:
     molecules = zip(*(values.cpu().numpy() for values in known), strict=True)
     is_bond = torch.from_numpy(np.stack([_bonds_to_be(*molecule) for molecule in molecules]))
     is_bond = is_bond.to(batch.positions.device)
+    if is_held is not None:
+        is_bond = is_bond & ~is_held[:, None, None]
     apart = _apart(batch, is_bond)
     weight = torch.where(is_bond, 1.0, _PUSH)
     width = 3 * batch.positions.shape[1]

@@ -37,6 +37,8 @@ class Start:
         max_fragments: pieces that the reference transition state (or, without one, the geometry
             itself) is in.
         ends: reactant and product in A where they are known.
+        charge: in e.
+        multiplicity: 2S + 1.
         problem: why no search can begin here, in words; empty where one can.
     """
 
@@ -50,6 +52,8 @@ class Start:
     max_fragments: int
     ends: tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"]] | None = None
     problem: str = ""
+    charge: int = 0
+    multiplicity: int = 1
 
 
 def hill_formula(numbers: np.ndarray) -> str:
@@ -83,32 +87,41 @@ def starts(reactions: Sequence[Reaction], start_from: str, noise_seed: int = 42)
                 max_fragments=_pieces(reaction.atomic_numbers, reaction.transition_state),
                 ends=(reaction.reactant, reaction.product),
                 problem=reaction.problem,
+                charge=reaction.charge,
+                multiplicity=reaction.multiplicity,
             )
         )
     require_some(found, start_from)
     return found
 
 
-def read_geometries(path: str | Path) -> list[Start]:
+def read_geometries(
+    path: str | Path, *, charge: int | None = None, multiplicity: int | None = None
+) -> list[Start]:
     """Starting points from the frames of a file (xyz, extxyz, or whatever ASE reads), in order.
 
     A frame that no search can use has its `problem`. A frame's name is the `name` in its comment,
-    else the file's name and the frame's number.
+    else the file's name and the frame's number. Frames that don't say their charge or multiplicity
+    have the given one, else 0 and the lowest that their electrons allow.
 
     Raises:
         InputError: when the file is missing or unreadable, or no frame can be used.
     """
     path = Path(path)
-    return _starts(geometries.read(path), printable(path.name), str(path))
+    found = geometries.read(path, charge=charge, multiplicity=multiplicity)
+    return _starts(found, printable(path.name), str(path))
 
 
-def from_atoms(given: Sequence[Atoms]) -> list[Start]:
+def from_atoms(
+    given: Sequence[Atoms], *, charge: int | None = None, multiplicity: int | None = None
+) -> list[Start]:
     """Starting points from ASE's atoms, in order, as `read_geometries` takes them from a file.
 
     Raises:
         InputError: when none of them can be used.
     """
-    return _starts(geometries.of_atoms(given), "atoms", "atoms")
+    found = geometries.of_atoms(given, charge=charge, multiplicity=multiplicity)
+    return _starts(found, "atoms", "atoms")
 
 
 def _starts(given: Sequence[Geometry], recipe: str, where: str) -> list[Start]:
@@ -125,6 +138,8 @@ def _starts(given: Sequence[Geometry], recipe: str, where: str) -> list[Start]:
             positions=positions,
             max_fragments=_pieces(numbers, positions),
             problem=geometry.problem,
+            charge=geometry.charge,
+            multiplicity=geometry.multiplicity,
         )
         found.append(start)
     require_some(found, where)

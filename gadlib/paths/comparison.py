@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from gadlib.molecules.descriptions import change_in_words, mode_in_words
 from gadlib.paths import irc
 from gadlib.paths.endpoints import classify_ends, match_ends, order_ends
 from gadlib.paths.references import Known
+from gadlib.screening.records import Record
 from gadlib.units import frequency_cm1
 
 
@@ -83,27 +85,27 @@ def _joined(path: irc.Path, legs: Sequence[irc.Leg]) -> dict[str, Any]:
     }
 
 
-def measure_reference(
-    calculator: Calculator, atomic_numbers: Int[np.ndarray, " n"], known: Known
-) -> dict[str, Any]:
+def measure_reference(calculator: Calculator, record: Record, known: Known) -> dict[str, Any]:
     """Barrier, reaction energy and imaginary frequency of the reference geometries as they are.
 
-    As far as they are known; nothing where the potential can't compute them.
+    As far as they are known; nothing where the potential can't compute them. Their electrons are
+    those of the record.
     """
     found: dict[str, Any] = {}
     if known.reactant is not None and known.product is not None and known.is_mapped:
-        graphs = (bond_graph_of(atomic_numbers, p) for p in known.ends.values())
+        graphs = (bond_graph_of(np.array(record.atomic_numbers), p) for p in known.ends.values())
         found["reference_change"] = change_in_words(*graphs)
-    minima = _evaluated(calculator, atomic_numbers, [*known.ends.values()], hessian=False)
+    minima = _evaluated(calculator, record, [*known.ends.values()], hessian=False)
     energies = dict(zip(known.ends, [] if minima is None else minima.energy.tolist(), strict=False))
     if len(energies) == 2:
         found["reference_reaction_energy"] = energies["product"] - energies["reactant"]
     if known.transition_state is None:
         return found
-    saddle = _evaluated(calculator, atomic_numbers, [known.transition_state], hessian=True)
+    saddle = _evaluated(calculator, record, [known.transition_state], hessian=True)
     if saddle is None or saddle.hessian is None:
         return found
-    batch = Batch.pack([known.transition_state], [atomic_numbers]).to(saddle.hessian.device)
+    batch = Batch.pack([known.transition_state], [record.atomic_numbers])
+    batch = batch.to(saddle.hessian.device)
     lowest = float(spectrum(saddle.hessian, batch).eigenvalues[0, 0])
     found["reference_cm1"] = -frequency_cm1(lowest)
     if "reactant" in energies:
@@ -112,16 +114,12 @@ def measure_reference(
 
 
 def _evaluated(
-    calculator: Calculator,
-    atomic_numbers: Int[np.ndarray, " n"],
-    points: Sequence[np.ndarray],
-    *,
-    hessian: bool,
+    calculator: Calculator, record: Record, points: Sequence[np.ndarray], *, hessian: bool
 ) -> Evaluation | None:
     """What the potential says of all the points, None where there are none or it fails."""
     if not points:
         return None
-    batch = Batch.pack(points, [atomic_numbers] * len(points))
+    batch = Batch.of([replace(record, positions=point.tolist()) for point in points])
     batch = batch.to(getattr(calculator, "device", "cpu"))
     found, _ = evaluate(calculator, batch, hessian=hessian)
     return None if found.failures else found

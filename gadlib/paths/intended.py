@@ -22,6 +22,7 @@ from gadlib.files.writing import require_writable
 from gadlib.molecules import reactions, starting_points
 from gadlib.molecules.reactions import Reaction
 from gadlib.paths import irc
+from gadlib.paths.atoms import ENDS, write_paths
 from gadlib.paths.comparison import compare_path, measure_reference
 from gadlib.paths.endpoints import Connection
 from gadlib.paths.records import FORMAT, SHARED, PathRecord, read_paths
@@ -29,6 +30,7 @@ from gadlib.paths.references import Known, OwnEnds
 from gadlib.progress import signs_of_life
 from gadlib.progress.bar import Bar
 from gadlib.progress.signs_of_life import Told
+from gadlib.screening.atoms import require_room
 from gadlib.screening.records import Record, read_records, versions
 from gadlib.settings.reading import InputError, listed
 from gadlib.settings.results import PathSettings
@@ -48,7 +50,12 @@ def follow(settings: PathSettings) -> list[PathRecord]:
             set.
     """
     own = OwnEnds.read(settings.reactant, settings.product)
-    known = reactions.read(settings.h5_path, split=settings.split)
+    known = reactions.read(
+        settings.h5_path,
+        split=settings.split,
+        charge=settings.charge,
+        multiplicity=settings.multiplicity,
+    )
     seed = reactions.seed_of(settings.sample, settings.sample_seed)
     records = _saddles(settings, known)
     records = [records[i] for i in reactions.drawn(len(records), settings.max_samples, seed)]
@@ -67,6 +74,7 @@ def _run(
         raise InputError(
             f"{out} exists; resume it (--resume) or choose another output, nothing is overwritten"
         )
+    require_room(out, out.with_name(ENDS))
     done = {_key(path): path for path in (read_paths(out) if out.exists() else [])}
     todo = [record for record in records if _key(record) not in done]
     try:
@@ -91,6 +99,7 @@ def _run(
             kept.grown()
     finally:
         kept.write()
+        write_paths(out, paths())
     return paths()
 
 
@@ -106,7 +115,7 @@ def _usable(
     Raises:
         InputError: naming them, when there are saddles and none can be followed.
     """
-    lacking = calculators.lacking(calculator, [np.array(r.atomic_numbers) for r in records])
+    lacking = calculators.lacking(calculator, records)
     reasons = [
         reason if record.atomic_numbers else record.message
         for record, reason in zip(records, lacking, strict=True)
@@ -187,7 +196,7 @@ def follow_each(
                 record = part[place]
                 judged = _judge(calculator, record, path, lookup, seconds)
                 joining += judged.verdict == Connection.INTENDED
-                bar.done(intended=joining)
+                bar.ended(judged, intended=joining)
                 yield first + place, judged
 
 
@@ -206,10 +215,7 @@ def _follow_batch(
     places = set(range(len(records)))
     started, spent = time.perf_counter(), 0.0
     try:
-        batch = Batch.pack(
-            [np.array(r.positions) for r in records], [r.atomic_numbers for r in records]
-        )
-        batch = batch.to(getattr(calculator, "device", "cpu"))
+        batch = Batch.of(records).to(getattr(calculator, "device", "cpu"))
         found = irc.follow_each(calculator, batch, hessian_every=hessian_every, n_steps=n_steps)
         for place, path in found:
             places.remove(place)
@@ -243,7 +249,7 @@ def _judge(
             return PathRecord.failed(record, _NOT_FOLLOWED + reasons[0], seconds)
         numbers, known = np.array(record.atomic_numbers), lookup(record)
         found = compare_path(path, numbers, known)
-        found |= measure_reference(calculator, numbers, known)
+        found |= measure_reference(calculator, record, known)
         own = {name: getattr(record, name) for name in SHARED}
         return PathRecord(**own, **found, elapsed_s=seconds)
     except Exception as error:  # whatever fails costs one saddle its path, and no other

@@ -15,7 +15,7 @@ FORMAT = 2
 """Of `paths.json`. Format 1, which files without a number have, keeps of the points between the
 ends no positions."""
 
-SHARED = ("name", "formula", "split", "start")
+SHARED = ("name", "formula", "split", "start", "charge", "multiplicity")
 """What a path has of the record of the search that ended at its saddle."""
 
 
@@ -27,6 +27,7 @@ class PathRecord:
 
     Attributes:
         name, formula, split, start: of the search that ended at the saddle.
+        charge, multiplicity: of the molecule, in e and 2S + 1.
         verdict: a `Connection`, and `message` the same in a sentence.
         change: what happens to the bonds; `mode` what the climbed mode does.
         barrier, reaction_energy: from the end like the reactant; `imaginary_cm1` of the saddle.
@@ -71,6 +72,8 @@ class PathRecord:
     n_gradient: int = 0
     n_hessian: int = 0
     elapsed_s: float = 0.0
+    charge: int = 0
+    multiplicity: int = 1
 
     @classmethod
     def failed(cls, record: Record, message: str, seconds: float = 0.0) -> PathRecord:

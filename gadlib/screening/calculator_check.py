@@ -97,7 +97,6 @@ def _tried(calculator: Calculator, start: Start) -> Record | None:
 def _evaluated(job: Job) -> Iterator[tuple[int, Record]]:
     """A record of each start that tells whether its gradient can be computed."""
     for place, start in enumerate(job.starts):
-        batch = Batch.pack([start.positions], [start.atomic_numbers])
-        evaluation, _ = evaluate(job.calculator, batch, hessian=False)
+        evaluation, _ = evaluate(job.calculator, Batch.of([start]), hessian=False)
         status = Status.BAD_START if evaluation.failures else Status.RUNNING
         yield place, Record.blank(start, status, evaluation.failures.get(0, ""))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import sys
@@ -17,14 +16,13 @@ from typing import Any
 import torch
 from loky import ProcessPoolExecutor
 
+from gadlib.screening.forks import ONE_THREAD, Forks
+
 _IDLE_S = 600
 """How long a process waits for the next thing to do: longer than people look at a result."""
 
 _ORPHAN_S = 0.5
-"""How often a process looks whether its parent lives, where the kernel does not tell."""
-
-_THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-_PR_SET_PDEATHSIG = 1
+"""How often a process looks whether its parent lives, where it is not a fork."""
 
 _IDLE: list[ProcessPoolExecutor] = []
 """Processes that wait for the next job, each the only one of its executor: none falls with another.
@@ -43,27 +41,21 @@ def submit(function: Callable, *given: Any) -> tuple[ProcessPoolExecutor, Future
         executor = _IDLE.pop()
         with contextlib.suppress(BrokenProcessPool, RuntimeError):  # it may have died meanwhile
             return executor, executor.submit(function, *given)
-    executor = ProcessPoolExecutor(
-        max_workers=1,
-        timeout=_IDLE_S,
-        initializer=_begin_process,
-        initargs=(os.getpid(), threading.current_thread() is threading.main_thread()),
-        env=_THREADS,
-    )
+    executor = ProcessPoolExecutor(max_workers=1, timeout=_IDLE_S, **_beginning())
     return executor, executor.submit(function, *given)
 
 
-def _begin_process(parent: int, is_of_main_thread: bool) -> None:
-    """One thread, deaf to Ctrl-C, which is the parent's to answer, and not to outlive that.
+def _beginning() -> dict[str, Any]:
+    """How processes begin: as forks on Linux; elsewhere systems' libraries do not outlive one."""
+    if sys.platform == "linux":
+        return {"context": Forks()}
+    return {"initializer": _begin_process, "initargs": (os.getpid(),), "env": ONE_THREAD}
 
-    On Linux the kernel sees to it, even within a native call; but it goes by the thread that
-    started the process, which may end before its program does.
-    """
+
+def _begin_process(parent: int) -> None:
+    """One thread, deaf to Ctrl-C, which is the parent's to answer, and not to outlive that."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
-    if is_of_main_thread and sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
@@ -67,6 +69,7 @@ class Job:
         Raises:
             InputError: when the settings can't be followed.
         """
+        starts = [_limited(start, settings.max_fragments) for start in starts]
         return cls(
             calculator_of(settings, starts) if calculator is None else calculator,
             tuple(starts),
@@ -77,6 +80,11 @@ class Job:
             capacity=settings.batch_size,
             mode=settings.mode,
         )
+
+
+def _limited(start: Start, max_fragments: int | None) -> Start:
+    """The start, at which a saddle may be in so many pieces; None leaves what was counted."""
+    return start if max_fragments is None else replace(start, max_fragments=max_fragments)
 
 
 def search_starts(job: Job, *, on_frame: Callable[[Frame], None] | None = None) -> list[Record]:
@@ -107,17 +115,26 @@ def search_each(
     if not sane:
         return
     part = replace(job, starts=tuple(job.starts[place] for place in sane))
+    begun: dict[int, float] = {}
     for frame in _frames(part):
+        begun |= _begun(frame.state)
         signs_of_life.stepped(int((frame.state.steps > 0).sum()), len(frame.status))
         if on_frame is not None:
             on_frame(frame)
         for row in frame.is_done:
             which = int(frame.state.index[row])
-            yield sane[which], _record(part.starts[which], frame, row, job.criterion)
+            record = _record(part.starts[which], frame, row, job.criterion)
+            yield sane[which], replace(record, energy_start=begun.get(which))
+
+
+def _begun(state: State) -> dict[int, float]:
+    """The energies (eV) of those that stand where they began, by their places."""
+    rows = ((state.steps == 0) & state.is_computed).nonzero().flatten().tolist()
+    return {int(state.index[row]): float(state.energy[row]) for row in rows}
 
 
 def _frames(job: Job) -> Iterator[Frame]:
-    batch = Batch.pack([s.positions for s in job.starts], [s.atomic_numbers for s in job.starts])
+    batch = Batch.of(job.starts)
     batch = batch.to(getattr(job.calculator, "device", batch.positions.device))
     aims = [read_aim(job.mode, s.atomic_numbers, s.positions, s.ends) for s in job.starts]
     directions = stack(aims, batch.positions.shape[1])
@@ -135,8 +152,9 @@ def _frames(job: Job) -> Iterator[Frame]:
 
 def _record(start: Start, frame: Frame, row: int, criterion: str) -> Record:
     state, status = frame.state, frame.status[row]
-    is_met = status is Status.SADDLE
-    reasons = () if is_met else (state.message[row], state.doubt[row], _drifted(start, state, row))
+    reasons = (
+        () if status.is_met else (state.message[row], state.doubt[row], _drifted(start, state, row))
+    )
     message = " ".join(text for text in (status.sentence, *reasons) if text)
     return replace(
         Record.blank(start, status, message),
@@ -162,6 +180,7 @@ def describe(verdict: Verdict, row: int) -> dict[str, Any]:
             "n_fragments": int(verdict.n_fragments[row]),
             "fmax": float(state.max_force[row]),
             "energy": float(state.energy[row]),
+            "forces": _of_atoms(state, row, state.forces[row]),
         }
     if state.is_computed[row] and state.is_exact[row]:
         known |= {
@@ -169,14 +188,29 @@ def describe(verdict: Verdict, row: int) -> dict[str, Any]:
             "imaginary_cm1": float(verdict.imaginary_cm1[row]),
             "order": int(state.order[row]),
             "eigenvalues": state.spectrum.eigenvalues[row, :2].tolist(),
+            "mode": _lowest_mode(state, row),
         }
     return known
+
+
+def _lowest_mode(state: State, row: int) -> list[list[float]]:
+    """The displacement of the atoms along the lowest mode, of length 1, always of one sign."""
+    moved = state.batch.inverse_sqrt_masses[row] * state.spectrum.modes[row, :, 0]
+    generic = torch.cos(torch.arange(len(moved), device=moved.device, dtype=moved.dtype))
+    sign = -1.0 if float(moved @ generic) < 0 else 1.0
+    unit = sign * moved / moved.norm().clamp(min=1e-12)
+    return _of_atoms(state, row, unit.unflatten(0, (-1, 3)))
+
+
+def _of_atoms(state: State, row: int, vectors: Float[Tensor, "N 3"]) -> list[list[float]]:
+    """Vectors of the atoms as a record keeps them."""
+    return vectors[: int(state.batch.n_atoms[row])].double().round(decimals=8).tolist()
 
 
 def _drifted(start: Start, state: State, row: int) -> str:
     """That pieces which may be apart went from one another, in words; empty where they did not."""
     here = state.batch.take(torch.tensor([row], device=state.index.device))
-    first = Batch.pack([start.positions], [start.atomic_numbers])
+    first = Batch.of([start])
     several = state.max_fragments[[row]] > 1
     now, then = gap(here, several), gap(first, several.cpu())
     if not is_adrift(now.cpu(), then).any():

@@ -113,6 +113,7 @@ class _Processes:
         """As `run`."""
         source = (_Running(job, list(range(len(job.starts)))) for job in jobs)
         numbers = count()
+        self.tick(self._life())  # the first process takes seconds to begin
         try:
             while True:
                 while len(self.running) < self.workers and (this := self._next(source)) is not None:

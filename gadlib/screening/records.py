@@ -40,13 +40,17 @@ class Record:
         steps, escapes: moves made, and those of them that were escapes.
         order: negative vibrational eigenvalues.
         fmax: largest force on an atom in eV/A.
-        energy: in eV.
+        energy: in eV; energy_start: that of the starting point, where it was computed.
         eigenvalues: the two lowest vibrational ones in eV/(A^2 amu).
         n_energy, n_gradient, n_hessian: calculator calls; an energy comes with its gradient, those
             inside a Hessian are not counted.
         elapsed_s, calculator_s: wall time, and the calculator's share.
         atomic_numbers, positions: the last point, in angstrom.
+        forces: on the atoms there, in eV/A; empty where they could not be computed.
+        mode: the lowest vibrational mode there as a Cartesian displacement of length 1, of which
+            `imaginary_cm1` is the wavenumber; empty where there is no exact Hessian.
         tries: what the search tried, in order; empty where its solver makes no tries.
+        charge, multiplicity: of the molecule, in e and 2S + 1.
     """
 
     name: str
@@ -74,6 +78,11 @@ class Record:
     atomic_numbers: list[int]
     positions: list[list[float]]
     tries: list[PastTry] = field(default_factory=list)
+    charge: int = 0
+    multiplicity: int = 1
+    energy_start: float | None = None
+    forces: list[list[float]] = field(default_factory=list)
+    mode: list[list[float]] = field(default_factory=list)
 
     @classmethod
     def blank(cls, start: Start, status: Status, message: str) -> Record:
@@ -103,6 +112,8 @@ class Record:
             calculator_s=0.0,
             atomic_numbers=start.atomic_numbers.tolist(),
             positions=start.positions.tolist(),
+            charge=start.charge,
+            multiplicity=start.multiplicity,
         )
 
     @property
@@ -148,6 +159,12 @@ class Record:
                 f" expected three coordinates for each of {n}"
             )
         is_known = all(math.isfinite(x) for row in self.positions for x in row)
+        for name in ("forces", "mode"):
+            rows = getattr(self, name)
+            if rows and (len(rows) != n or any(len(row) != 3 for row in rows)):
+                raise InputError(
+                    f"{where}: {name} of {len(rows)} atoms; expected three numbers for each of {n}"
+                )
         if not is_known and (self.converged or self.strict):
             raise InputError(
                 f"{where}: positions that are null in a search that converged; expected finite ones"
@@ -157,11 +174,17 @@ class Record:
 
 
 def _updated(values: Any) -> Any:
-    """A record of any format as the latest has it."""
-    if not isinstance(values, Mapping) or "criteria" in values:
+    """A record of any format as the latest has it; a saddle is stationary in all of them."""
+    if not isinstance(values, Mapping):
         return values
-    criteria = {name: values[name] for name in _CRITERIA_1 if name in values}
-    return {**values, "criteria": criteria} if criteria else values
+    if "criteria" not in values:
+        criteria = {name: values[name] for name in _CRITERIA_1 if name in values}
+        values = {**values, "criteria": criteria} if criteria else values
+    criteria = values.get("criteria")
+    is_moving = isinstance(criteria, Mapping) and criteria.get("strict") is False
+    if is_moving and values.get("status") == Status.SADDLE:
+        return {**values, "status": str(Status.ORDER_ONE)}
+    return values
 
 
 _RELEVANT_PACKAGES = ("torch", "numpy", "ase", "optuna", "sella")

@@ -20,6 +20,7 @@ from gadlib.files.locks import sole
 from gadlib.files.shapes import ResultFile
 from gadlib.molecules.starting_points import Start
 from gadlib.progress.bar import Bar
+from gadlib.screening.atoms import require_room, write_points
 from gadlib.screening.calculator_check import require_working
 from gadlib.screening.chunks import chunks, job_size
 from gadlib.screening.jobs import Job, search_each
@@ -31,7 +32,7 @@ from gadlib.screening.setup import (
     differences,
     hyperparameters_of,
     identity_of,
-    mark_unknown_elements,
+    mark_unknown,
     starts_of,
 )
 from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
@@ -52,24 +53,29 @@ def screen(
     hyperparameters: Hyperparameters | None = None,
     compute: Compute = search_each,
     notes: Mapping[str, Any] | None = None,
+    desc: str = "searching",
 ) -> list[Record]:
     """One record per start, in their order, with a progress bar; written to `out` as they come.
 
+    Their last points stand in an extxyz file of the same name when it is done (`atoms`).
     Interrupted, it leaves in `out` what was done; with `settings.resume` it goes on from there.
 
     Args:
         settings: what to do and how.
         starts: starting points, by default those that the settings name.
         calculator: by default the one that the settings name.
-        out: result file; None writes nothing.
+        out: result file, a name that ends in .json; None writes nothing.
         hyperparameters: by default those that the settings name.
         compute: what a process does with a job.
         notes: what else `out` is to say, by name.
+        desc: what the bar says is done.
 
     Raises:
         InputError: when the settings can't be followed, `out` exists and `resume` is not set, or it
             was made with other settings, or another run is writing it.
     """
+    if out is not None:
+        require_room(out)
     if starts is None:
         starts = starts_of(settings)
         if note := describe_sample(settings):
@@ -77,10 +83,12 @@ def screen(
     if hyperparameters is None:
         hyperparameters = hyperparameters_of(settings)
     calculator = calculator_of(settings, starts) if calculator is None else calculator
-    starts = mark_unknown_elements(calculator, starts)
+    starts = mark_unknown(calculator, starts)
     with contextlib.nullcontext() if out is None else sole(out):
         done = {} if out is None else _place(read_earlier(out, settings), starts, out)
-        _compute(settings, starts, calculator, hyperparameters, compute, done, out, notes or {})
+        _compute(
+            settings, starts, calculator, hyperparameters, compute, done, out, notes or {}, desc
+        )
     return [done[i] for i in sorted(done)]
 
 
@@ -93,6 +101,7 @@ def _compute(
     done: dict[int, Record],
     out: str | Path | None,
     notes: Mapping[str, Any],
+    desc: str,
 ) -> None:
     """Add the records that are missing to those that are done, and write them."""
     todo = [i for i in range(len(starts)) if i not in done]
@@ -107,8 +116,9 @@ def _compute(
         out, lambda: payload(settings, [done[i] for i in sorted(done)], about=about, **notes)
     )
     timeout_s = settings.search_timeout_s
+    n_converged = sum(r.converged for r in done.values())
     with (
-        Bar(len(starts), "searching", "molecule", initial=len(done)) as bar,
+        Bar(len(starts), desc, "molecule", initial=len(done)) as bar,
         contextlib.closing(
             run(
                 jobs,
@@ -121,17 +131,20 @@ def _compute(
     ):
         try:
             for job, records in results:
-                done.update((job.tag[place], record) for place, record in records.items())
-                n_converged = sum(r.converged for r in done.values())
-                bar.done(len(records), converged=f"{n_converged}/{len(done)}")
+                for place, record in records.items():
+                    done[job.tag[place]] = record
+                    n_converged += record.converged
+                    bar.ended(record, converged=f"{n_converged}/{len(done)}")
                 kept.grown()
         finally:
             kept.write()
+            if out is not None:
+                write_points(out, [done[i] for i in sorted(done)])
 
 
 def key(of: Start | Record) -> tuple[Any, ...]:
     """What a start and its record have in common, and two starts of a set have not."""
-    return of.name, of.formula, of.split, of.start, of.noise_seed
+    return of.name, of.formula, of.split, of.start, of.noise_seed, of.charge, of.multiplicity
 
 
 def _place(
@@ -161,8 +174,6 @@ def read_earlier(out: str | Path, settings: SearchSettings) -> list[Record]:
         InputError: when there is one and `resume` is not set, or it was made with other settings.
     """
     path = Path(out)
-    if path.is_dir():
-        raise InputError(f"{path}: a folder; expected the name of a result file")
     if not path.exists() or not path.stat().st_size:
         return []
     if not settings.resume:

@@ -161,7 +161,8 @@ def require_usable(settings: SetSettings) -> None:
 
 def require_reactions(settings: SetSettings) -> None:
     """Raise InputError unless the set can be read and has a reaction in the splits asked for."""
-    if not reactions.read(settings.h5_path, split=settings.split, max_samples=1):
+    electrons = {"charge": settings.charge, "multiplicity": settings.multiplicity}
+    if not reactions.read(settings.h5_path, split=settings.split, max_samples=1, **electrons):
         raise InputError(
             f"{settings.h5_path or 'the embedded set'}: no reaction in split"
             f" {shown(settings.split)}"
@@ -169,7 +170,7 @@ def require_reactions(settings: SetSettings) -> None:
 
 
 def calculator_of(settings: SearchSettings, starts: Sequence[Start]) -> Calculator:
-    """The calculator that the settings ask for, after it was asked whether it knows the elements.
+    """The calculator that the settings ask for, after it was asked whether it knows the molecules.
 
     Raises:
         InputError: when the calculator, its method or a package is not available, the criterion is
@@ -181,7 +182,7 @@ def calculator_of(settings: SearchSettings, starts: Sequence[Start]) -> Calculat
         calculator = calculators.build(settings)
     except (ValueError, ImportError) as error:
         raise InputError(str(error)) from None
-    usable = mark_unknown_elements(calculator, starts)
+    usable = mark_unknown(calculator, starts)
     for start in usable:
         if not start.problem:
             read_aim(settings.mode, start.atomic_numbers, start.positions, start.ends)
@@ -189,9 +190,9 @@ def calculator_of(settings: SearchSettings, starts: Sequence[Start]) -> Calculat
     return calculator
 
 
-def mark_unknown_elements(calculator: Calculator, starts: Sequence[Start]) -> list[Start]:
-    """The starts; those with an element that the calculator lacks have this for their problem."""
-    lacking = calculators.lacking(calculator, [start.atomic_numbers for start in starts])
+def mark_unknown(calculator: Calculator, starts: Sequence[Start]) -> list[Start]:
+    """The starts; those with elements or electrons that the calculator does not know say so."""
+    lacking = calculators.lacking(calculator, starts)
     return [
         replace(start, problem=reason) if reason and not start.problem else start
         for start, reason in zip(starts, lacking, strict=True)
@@ -219,7 +220,12 @@ def reactions_of(settings: SetSettings) -> list[Reaction]:
         return named(everything, settings.only, where)
     seed = reactions.seed_of(settings.sample, settings.sample_seed)
     found = reactions.read(
-        settings.h5_path, split=settings.split, max_samples=settings.max_samples, sample_seed=seed
+        settings.h5_path,
+        split=settings.split,
+        max_samples=settings.max_samples,
+        sample_seed=seed,
+        charge=settings.charge,
+        multiplicity=settings.multiplicity,
     )
     if not found:
         raise InputError(

@@ -14,7 +14,6 @@ from gadlib.settings.searches import SearchSettings
 
 _ALWAYS = ("calculator", "solver", "criterion")
 _CHOOSING = ("max_samples", "sample", "sample_seed")
-_OF_REACTIONS = ("start_from", "noise_seed", "h5_path", "split", *_CHOOSING)
 
 
 def search_command(settings: SearchSettings, geometries: str | None = None) -> str:
@@ -25,12 +24,14 @@ def search_command(settings: SearchSettings, geometries: str | None = None) -> s
         geometries: the file with its starting points; None: reactions of a set.
     """
     words = ["gadlib", "search", *([] if geometries is None else [geometries])]
-    skipped = _OF_REACTIONS if geometries is not None else _CHOOSING if settings.only else ()
+    skipped = _CHOOSING if settings.only else ()
     for name, field in SearchSettings.model_fields.items():
         value = getattr(settings, name)
         is_default = value == field.get_default(call_default_factory=True)
-        of = SearchSettings.extra(name).get("of", settings.calculator)
-        if name in ("hyperparameters", *skipped) or of != settings.calculator:
+        extra = SearchSettings.extra(name)
+        if name in ("hyperparameters", *skipped) or (geometries and extra.get("of_set")):
+            continue
+        if extra.get("of", settings.calculator) != settings.calculator:
             continue
         if not is_default or name in _ALWAYS:
             words += _flag(name, value)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from gadlib.settings import criteria
 from gadlib.settings.calculators import CalculatorSettings
 from gadlib.settings.effects import CHOICE, Count, Seed
+from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.searches import SetSettings
+from gadlib.settings.topics import shown_as
 
 
 class BenchmarkSettings(SetSettings):
@@ -16,11 +20,12 @@ class BenchmarkSettings(SetSettings):
     solvers: str = Field(
         "gad,trust,sella,sella-internal,sella-hessian",
         description="who is compared, with commas between; the last three need Sella",
-        json_schema_extra=CHOICE,
+        json_schema_extra=CHOICE | shown_as(form="SOLVERS"),
     )
     starts: str = Field(
         "ts_noise0.1A,midpoint_rt",
         description="recipes of starting points as in start_from, with commas between",
+        json_schema_extra=shown_as("starts", form="RECIPES"),
     )
     criterion: str = Field(
         "bound", description=f"what ends a search of gadlib's solvers: one of {criteria.NAMES}"
@@ -34,19 +39,41 @@ class BenchmarkSettings(SetSettings):
 class GrowthSettings(CalculatorSettings):
     """What is measured of searches on longer and longer chains."""
 
+    topic: ClassVar[str] = "measured"
+
     carbons: str = Field(
-        "2,3,4,5,6,8,10", description="carbons of the alkanes, with commas between"
+        "2,3,4,5,6,8,10",
+        description="carbons of the alkanes, with commas between",
+        json_schema_extra=shown_as(form="NUMBERS"),
     )
     n_starts: Count = Field(3, description="shaken starts of each chain")
-    noise: float = Field(0.1, ge=0, le=5, description="standard deviation of the shaking in A")
+    noise: float = Field(
+        0.1,
+        ge=0,
+        le=5,
+        description="standard deviation of the shaking",
+        json_schema_extra=shown_as(unit="A"),
+    )
     noise_seed: Seed = Field(42, description="start i is drawn with noise_seed + i")
-    solver: str = Field("trust", description="step rule")
+    solver: str = Field(
+        "trust", description="step rule", json_schema_extra=shown_as(words=tuple(SOLVERS))
+    )
     n_steps_per_sample: Count = Field(800, description="steps after which a search ends")
 
 
 class TimingSettings(CalculatorSettings):
     """What is measured of one step."""
 
-    atoms: str = Field("8,16,23", description="atoms of the molecules, with commas between")
-    batches: str = Field("1,8,32,128", description="molecules in a batch, with commas between")
+    topic: ClassVar[str] = "measured"
+
+    atoms: str = Field(
+        "8,16,23",
+        description="atoms of the molecules, with commas between",
+        json_schema_extra=shown_as(form="NUMBERS"),
+    )
+    batches: str = Field(
+        "1,8,32,128",
+        description="molecules in a batch, with commas between",
+        json_schema_extra=shown_as(form="NUMBERS"),
+    )
     n_steps: Count = Field(3, description="steps that are timed, after one that is not")

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
+from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 from pydantic.config import JsonDict
 
 from gadlib.settings.effects import WHERE, Seed
 from gadlib.settings.reading import Settings
+from gadlib.settings.topics import shown_as
 
 _SCINE: JsonDict = {"of": "scine"}
 _HIP: JsonDict = {"of": "hip"}
@@ -34,19 +35,27 @@ class CalculatorSettings(Settings):
     computes.
     """
 
+    topic: ClassVar[str] = "calculator"
+
     calculator: str = Field(
-        "scine", description="potential; `python -m gadlib calculators` lists them"
+        "scine",
+        description="potential; `gadlib calculators` lists them",
+        json_schema_extra=shown_as(words=("scine", "hip", "ase", "surface")),
     )
     scine_functional: str = Field(
-        "DFTB0", description="method of the scine calculator", json_schema_extra=_SCINE
+        "DFTB0",
+        description="method of the scine calculator",
+        json_schema_extra=_SCINE | shown_as(form="METHOD"),
     )
     checkpoint_path: str | None = Field(
-        None, description="checkpoint of the hip calculator (hip_v2.ckpt)", json_schema_extra=_HIP
+        None,
+        description="checkpoint of the hip calculator (hip_v2.ckpt)",
+        json_schema_extra=_HIP | shown_as(form="FILE.ckpt"),
     )
     hip_source: str | None = Field(
         None,
         description="folder of HIP's source; none: the environment variable HIP_SOURCE",
-        json_schema_extra=_HIP | WHERE,
+        json_schema_extra=_HIP | WHERE | shown_as(form="FOLDER"),
     )
     trust_checkpoint: bool = Field(
         False,
@@ -59,7 +68,7 @@ class CalculatorSettings(Settings):
         le=1e6,
         description="atoms that HIP's energies are divided by; none: the checkpoint's, else the"
         " mean of its training set",
-        json_schema_extra=_HIP,
+        json_schema_extra=_HIP | shown_as(form="ATOMS"),
     )
     hip_seed: Seed = Field(
         0, description="seed of HIP's random edge frames", json_schema_extra=_HIP
@@ -67,34 +76,37 @@ class CalculatorSettings(Settings):
     surface_name: str = Field(
         "muller_brown",
         description="analytic surface of the surface calculator",
-        json_schema_extra=_SURFACE,
+        json_schema_extra=_SURFACE | shown_as(form="NAME"),
     )
     device: str = Field(
         "auto",
         description="auto, cpu, cuda or cuda:N; where hip computes",
-        json_schema_extra=WHERE,
+        json_schema_extra=WHERE | shown_as("hip", form="DEVICE"),
     )
     threads: int | None = Field(
         None,
         ge=1,
         le=1024,
         description="threads of hip on the CPU; none: torch's",
-        json_schema_extra=WHERE,
+        json_schema_extra=WHERE | shown_as("hip"),
     )
     ase_calculator: str | None = Field(
         None,
         description="import path of an ASE calculator, MODULE:NAME, such as tblite.ase:TBLite",
-        json_schema_extra=_ASE,
+        json_schema_extra=_ASE | shown_as(form="MODULE:NAME"),
     )
     ase_options: dict[str, Any] = Field(
-        {}, description="its options, as JSON", json_schema_extra=_ASE
+        {},
+        description="its options, as JSON; in them {charge}, {multiplicity} and {unpaired} stand"
+        " for those of each molecule",
+        json_schema_extra=_ASE | shown_as(form="JSON"),
     )
     ase_displacement: float = Field(
         0.01,
         gt=0,
         le=0.1,
-        description="displacement (A) of the differences that give a Hessian where it has none",
-        json_schema_extra=_ASE,
+        description="displacement of the differences that give a Hessian where it has none",
+        json_schema_extra=_ASE | shown_as(unit="A"),
     )
 
     @field_validator("ase_options", mode="before")
@@ -132,14 +144,25 @@ class CalculatorSettings(Settings):
         own = self.options_of(self.calculator)
         return {name: value for name, value in identity(self).items() if name in own}
 
-    @classmethod
-    def extra(cls, name: str) -> Mapping[str, Any]:
-        """What is declared of a setting; a default declared anew leaves that as it was."""
-        for kind in cls.__mro__:
-            field = getattr(kind, "model_fields", {}).get(name)
-            if field is not None and isinstance(field.json_schema_extra, Mapping):
-                return field.json_schema_extra
-        return {}
+
+class MoleculeSettings(CalculatorSettings):
+    """Which potential, and the electrons of molecules whose file says nothing of them."""
+
+    charge: int | None = Field(
+        None,
+        ge=-1000,
+        le=1000,
+        description="charge of molecules whose file does not say theirs; none: 0",
+        json_schema_extra=shown_as("starts", unit="e"),
+    )
+    multiplicity: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="multiplicity (2S + 1, one more than the unpaired electrons) of molecules whose"
+        " file does not say theirs; none: the lowest that fits, 1 or 2",
+        json_schema_extra=shown_as("starts"),
+    )
 
 
 def identity(settings: CalculatorSettings, *, without: Collection[str] = ()) -> dict[str, Any]:

@@ -39,15 +39,16 @@ def document(kind: type, attributes: Iterable[Attribute]) -> None:
     kind.__doc__ = "\n".join([*([own, ""] if own else []), "Attributes:", *lines])
 
 
-def attribute_of(name: str, field: FieldInfo, limits: str = "") -> Attribute:
+def attribute_of(name: str, field: FieldInfo, limits: str = "", *, unit: str = "") -> Attribute:
     """What is declared of a field.
 
     Args:
         name: of the field.
         field: as pydantic has it.
         limits: its range in words; by default that of its constraints.
+        unit: of that range.
     """
-    limits = limits or range_in_words(field)
+    limits = limits or f"{range_in_words(field)} {unit}".strip()
     default = f"default {field.get_default(call_default_factory=True)!r}"
     about = [type_in_words(field.annotation), limits, default]
     return Attribute(name, ", ".join(filter(None, about)), field.description or "")

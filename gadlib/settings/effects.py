@@ -19,6 +19,9 @@ DRAWN: JsonDict = {"changes_results": False}
 STARTS: JsonDict = {"by": "starts"}
 """What changes results by the starting points alone; those, where they are at hand, say it best."""
 
+OF_SET: JsonDict = {"of_set": True}
+"""What only a set of reactions has; geometries of one's own begin where they are."""
+
 HYPERPARAMETERS: JsonDict = {"by": "hyperparameters"}
 """What changes results by the values of hyperparameters, or those that they are drawn from."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -117,7 +117,29 @@ class Settings(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
-        document(cls, (attribute_of(name, field) for name, field in cls.model_fields.items()))
+        units = {name: cls.extra(name).get("unit", "") for name in cls.model_fields}
+        fields = cls.model_fields.items()
+        document(cls, (attribute_of(name, field, unit=units[name]) for name, field in fields))
+
+    topic: ClassVar[str] = "output"
+    """Of the settings that the class declares, where they name none: one of `topics.TOPICS`."""
+
+    @classmethod
+    def extra(cls, name: str) -> dict[str, Any]:
+        """What is declared of a setting; what is declared anew leaves the rest as it was."""
+        found: dict[str, Any] = {}
+        for kind in reversed(cls.__mro__):
+            field = getattr(kind, "model_fields", {}).get(name)
+            if field is not None and isinstance(field.json_schema_extra, Mapping):
+                found |= field.json_schema_extra
+        return found
+
+    @classmethod
+    def topic_of(cls, name: str) -> str:
+        """What a setting is about: one of `topics.TOPICS`."""
+        first = next(k for k in reversed(cls.__mro__) if name in getattr(k, "model_fields", {}))
+        extra = cls.extra(name)
+        return extra.get("topic") or extra.get("of") or first.topic
 
     @model_validator(mode="before")
     @classmethod

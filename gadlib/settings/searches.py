@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from gadlib.settings import criteria
-from gadlib.settings.calculators import CalculatorSettings
-from gadlib.settings.effects import CHOICE, HYPERPARAMETERS, STARTS, WHERE, Count, Seed
+from gadlib.settings.calculators import MoleculeSettings
+from gadlib.settings.effects import (
+    CHOICE,
+    HYPERPARAMETERS,
+    N_MAX,
+    OF_SET,
+    STARTS,
+    WHERE,
+    Count,
+    Seed,
+)
+from gadlib.settings.hyperparameters import SOLVERS
+from gadlib.settings.topics import SPLITS, shown_as
 
 
-class SetSettings(CalculatorSettings):
+class SetSettings(MoleculeSettings):
     """How a set of reactions is searched, whatever with and from wherever."""
+
+    topic: ClassVar[str] = "search"
 
     hyperparameters: dict[str, float | int | str] = Field(
         {},
@@ -22,9 +37,19 @@ class SetSettings(CalculatorSettings):
         description="which mode is climbed first: lowest, reaction (the one that most breaks and"
         " makes the bonds that change from reactant to product), atoms:I,J,... or bonds:I-J,..."
         " (the one that moves or stretches these most; atoms count from 0)",
+        json_schema_extra=shown_as(form="MODE"),
     )
     criterion: str = Field(
-        "index1", description=f"what ends a search: one of {criteria.NAMES}; all are reported"
+        "index1",
+        description=f"what ends a search: one of {criteria.NAMES}; all are reported",
+        json_schema_extra=shown_as(words=tuple(criteria.CRITERIA)),
+    )
+    max_fragments: int | None = Field(
+        None,
+        ge=1,
+        le=N_MAX,
+        description="pieces that the molecule may be in at a bound saddle; none: as many as the"
+        " reference has or, without one, the start",
     )
     n_steps_per_sample: Count = Field(
         800, description="steps after which a search ends without success"
@@ -32,33 +57,39 @@ class SetSettings(CalculatorSettings):
     h5_path: str | None = Field(
         None,
         description="reactions in the Transition1x layout; none: the embedded set",
-        json_schema_extra=STARTS,
+        json_schema_extra=STARTS | OF_SET | shown_as("sample", form="FILE.h5"),
     )
     split: str = Field(
         "test",
         description="train, val, test, several with commas between, or all",
-        json_schema_extra=CHOICE,
+        json_schema_extra=CHOICE | OF_SET | shown_as("sample", form="SPLIT", words=SPLITS),
     )
     noise_seed: Seed = Field(
         42,
         description="seed of the start noise; sample i draws with noise_seed + i",
-        json_schema_extra=STARTS,
+        json_schema_extra=STARTS | OF_SET | shown_as("starts"),
+    )
+    max_samples: Count = Field(
+        100,
+        description="reactions taken at most",
+        json_schema_extra=CHOICE | OF_SET | shown_as("sample"),
     )
     only: str | None = Field(
         None,
         description="name of the one reaction or geometry to take, as in rxn0007; none: all",
-        json_schema_extra=CHOICE,
+        json_schema_extra=CHOICE | shown_as("sample", form="NAME"),
     )
-    max_samples: Count = Field(100, description="reactions taken at most", json_schema_extra=CHOICE)
     sample: str = Field(
         "seeded",
         description="which they are where there are more: seeded (drawn from the whole split with"
         " sample_seed, in the order of the file) or first (the first of the split; files are"
         " ordered by formula, so these are small molecules)",
-        json_schema_extra=CHOICE,
+        json_schema_extra=CHOICE | OF_SET | shown_as("sample", words=("seeded", "first")),
     )
     sample_seed: Seed = Field(
-        0, description="seed that the sample is drawn with", json_schema_extra=CHOICE
+        0,
+        description="seed that the sample is drawn with",
+        json_schema_extra=CHOICE | OF_SET | shown_as("sample"),
     )
     workers: int = Field(
         1,
@@ -66,36 +97,59 @@ class SetSettings(CalculatorSettings):
         le=4096,
         description="processes that compute; 0 computes in this one, where a calculator that hangs"
         " can only be ended by kill -9",
-        json_schema_extra=WHERE,
+        json_schema_extra=WHERE | shown_as("processes"),
     )
     batch_size: Count = Field(
-        8, description="molecules that step together in one process", json_schema_extra=WHERE
+        8,
+        description="molecules that step together in one process",
+        json_schema_extra=WHERE | shown_as("processes"),
     )
     search_timeout_s: float | None = Field(
         None,
         gt=0,
-        description="seconds without a step or an answer of the calculator, after which a process"
+        description="time without a step or an answer of the calculator, after which a process"
         " is ended and its molecule recorded as timed out (more than the calculator takes for a"
         " whole batch); none: never",
-        json_schema_extra=WHERE,
+        json_schema_extra=WHERE | shown_as("processes", unit="s"),
     )
     resume: bool = Field(
         False,
         description="continue what is there; without it existing results are never touched",
-        json_schema_extra=WHERE,
+        json_schema_extra=WHERE | shown_as("output"),
     )
-    out_dir: str = Field("runs/search", description="folder for results", json_schema_extra=WHERE)
+    out_dir: str = Field(
+        "runs/search",
+        description="folder for results",
+        json_schema_extra=WHERE | shown_as("output", form="FOLDER"),
+    )
 
 
 class SearchSettings(SetSettings):
     """How one set of saddle searches is run."""
 
-    solver: str = Field("gad", description="step rule")
+    solver: str = Field(
+        "gad", description="step rule", json_schema_extra=shown_as(words=tuple(SOLVERS))
+    )
     start_from: str = Field(
         "midpoint_rt_noise1.0A",
         description="recipe of the starting points, as in ts or midpoint_rt_noise1.0A;"
-        " `python -m gadlib starts` lists them",
+        " `gadlib starts` lists them",
+        json_schema_extra=OF_SET | shown_as("starts", form="RECIPE"),
     )
+
+
+class GuessSettings(SearchSettings):
+    """How geometries of one's own are searched, where nothing else is asked for."""
+
+    solver: str = Field("trust", description="step rule")
+    criterion: str = Field(
+        "bound", description=f"what ends a search: one of {criteria.NAMES}; all are reported"
+    )
+
+    @classmethod
+    def of_sets(cls) -> list[str]:
+        """The settings that only a set of reactions has."""
+        return [name for name in cls.model_fields if cls.extra(name).get("of_set")]
 
 
 class ScreenSettings(SearchSettings):
@@ -110,7 +164,7 @@ class ScreenSettings(SearchSettings):
         gt=0,
         le=1,
         description="fraction of the reactions, hardest first, that is kept",
-        json_schema_extra=CHOICE,
+        json_schema_extra=CHOICE | shown_as("sample", form="FRACTION"),
     )
     out_dir: str = Field("runs/screen", description="folder for results")
 

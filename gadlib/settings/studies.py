@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from gadlib.settings.effects import CHOICE, DRAWN, HYPERPARAMETERS, N_MAX, WHERE, Count, Seed
 from gadlib.settings.reading import Settings
 from gadlib.settings.searches import ScreenSettings, SearchSettings
+from gadlib.settings.topics import shown_as
 
 
 class TuneSettings(ScreenSettings):
     """Tuning: a study of hyperparameters on the difficult reactions."""
 
+    topic: ClassVar[str] = "study"
+
     n_steps_per_sample: Count = Field(800, description="steps of one search inside a trial")
     screening_steps: Count = Field(
         200,
         description="steps of the screening that finds the difficult reactions",
-        json_schema_extra=CHOICE,
+        json_schema_extra=CHOICE | shown_as("sample"),
     )
     screening: str | None = Field(
         None,
         description="screening.json to take the difficult reactions from; none: screen first",
-        json_schema_extra=CHOICE,
+        json_schema_extra=CHOICE | shown_as("sample", form="FILE.json"),
     )
     n_samples: Count = Field(
-        15, description="reactions in a trial, the hardest ones", json_schema_extra=CHOICE
+        15,
+        description="reactions in a trial, the hardest ones",
+        json_schema_extra=CHOICE | shown_as("sample"),
     )
     n_trials: Count = Field(
         100,
@@ -32,7 +39,9 @@ class TuneSettings(ScreenSettings):
         json_schema_extra=DRAWN,
     )
     sampler: str = Field(
-        "tpe", description="tpe, gp, cmaes, random or qmc", json_schema_extra=DRAWN
+        "tpe",
+        description="tpe, gp, cmaes, random or qmc",
+        json_schema_extra=DRAWN | shown_as(words=("tpe", "gp", "cmaes", "random", "qmc")),
     )
     n_startup_trials: int = Field(
         10,
@@ -52,7 +61,7 @@ class TuneSettings(ScreenSettings):
         description="best_possible: a trial ends when the best score that is still possible is not"
         " above the best one;"
         " none: every trial runs all samples",
-        json_schema_extra=DRAWN,
+        json_schema_extra=DRAWN | shown_as(words=("best_possible", "none")),
     )
     seed: Seed = Field(
         42,
@@ -64,28 +73,28 @@ class TuneSettings(ScreenSettings):
         min_length=1,
         max_length=500,
         description="name of the study in its storage",
-        json_schema_extra=WHERE,
+        json_schema_extra=WHERE | shown_as("storage", form="NAME"),
     )
     storage: str | None = Field(
         None,
         description="storage URL; none: $GADLIB_STORAGE, else an SQLite file in out_dir"
         " (on network disks a journal)",
         repr=False,  # it may hold a password
-        json_schema_extra=WHERE,
+        json_schema_extra=WHERE | shown_as("storage", form="URL"),
     )
     grace_s: float = Field(
         180.0,
         ge=2,
         le=1e6,
-        description="seconds without a sign of life after which a worker is taken for dead",
-        json_schema_extra=WHERE,
+        description="time without a sign of life after which a worker is taken for dead",
+        json_schema_extra=WHERE | shown_as("storage", unit="s"),
     )
     storage_timeout_s: float = Field(
         300.0,
         ge=0,
         le=1e6,
-        description="seconds for which a storage that does not answer is asked again",
-        json_schema_extra=WHERE,
+        description="time for which a storage that does not answer is asked again",
+        json_schema_extra=WHERE | shown_as("storage", unit="s"),
     )
     out_dir: str = Field("runs/tune", description="folder for results")
 
@@ -93,27 +102,43 @@ class TuneSettings(ScreenSettings):
 class StudySettings(Settings):
     """Which study to look at."""
 
+    topic: ClassVar[str] = "storage"
+
     storage: str | None = Field(
-        None, description=TuneSettings.model_fields["storage"].description, repr=False
+        None,
+        description=TuneSettings.model_fields["storage"].description,
+        repr=False,
+        json_schema_extra=shown_as(form="URL"),
     )
     study_name: str | None = Field(
         None,
         min_length=1,
         max_length=500,
         description="name of the study; none: the only one in the storage",
+        json_schema_extra=shown_as(form="NAME"),
     )
-    calculator: str = Field("scine", description="potential, part of the default storage's name")
-    out_dir: str = Field("runs/tune", description="folder of the results")
+    calculator: str = Field(
+        "scine",
+        description="potential, part of the default storage's name",
+        json_schema_extra=shown_as(words=TuneSettings.extra("calculator")["words"]),
+    )
+    out_dir: str = Field(
+        "runs/tune",
+        description="folder of the results",
+        json_schema_extra=shown_as("output", form="FOLDER"),
+    )
 
 
 class ValidateSettings(SearchSettings):
     """Validation: defaults against tuned values on reactions that tuning never saw."""
 
+    topic: ClassVar[str] = "values"
+
     best: str | None = Field(
         None,
         description="hpo_results.json with the tuned values;"
         " none: `hyperparameters` are the tuned ones",
-        json_schema_extra=WHERE,
+        json_schema_extra=WHERE | shown_as(form="FILE.json"),
     )
     allow_transfer: bool = Field(
         False,
@@ -125,7 +150,7 @@ class ValidateSettings(SearchSettings):
         None,
         description="screening.json of these reactions, which says which are easy; none: results do"
         " not say",
-        json_schema_extra=WHERE,
+        json_schema_extra=WHERE | shown_as("sample", form="FILE.json"),
     )
     split: str = Field(
         "val,test", description="train, val, test, several with commas between, or all"

@@ -168,7 +168,7 @@ def _gentlest_ascent(
 
 def _remember(memory: GadMemory, move: Float[Tensor, "B N 3"], moved: State) -> GadMemory:
     """The memory with the newest displacement, and the order it led to, in its history."""
-    displacement = move.norm(dim=-1).sum(-1) / moved.batch.n_atoms
+    displacement = move.norm(dim=-1).sum(-1) / moved.batch.n_moving
     return replace(
         memory,
         displacements=torch.cat([memory.displacements[:, 1:], displacement[:, None]], 1),

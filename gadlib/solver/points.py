@@ -82,7 +82,7 @@ def _hessian_of(evaluation: Evaluation) -> Tensor:
 
 def _spectrum_at(hessian: Tensor, batch: Batch, forces: Tensor) -> Spectrum:
     if not batch.positions.isfinite().all():  # a failed start, of which no spectrum can be taken
-        batch = batch.moved_to(torch.where(batch.positions.isfinite(), batch.positions, 0.0))
+        batch = replace(batch, positions=batch.positions.nan_to_num(0.0, 0.0, 0.0))
     return exact_spectrum(hessian.nan_to_num(0.0), batch, forces)
 
 

@@ -220,7 +220,7 @@ def _give_back(kept: dict[int, State], state: State, status: tuple[Status, ...])
     """
     for i, ending in enumerate(status):
         best = kept.pop(int(state.index[i]), None) if ending is not Status.RUNNING else None
-        if best is None or ending is Status.SADDLE:
+        if best is None or ending.is_met:
             continue
         now = take(state, torch.tensor([i], device=state.index.device))
         spent = {name: getattr(now, name) for name in (*_SPENT, "tries")}
@@ -274,14 +274,15 @@ def _status(state: State, verdict: Verdict, criterion: str, n_steps: int) -> tup
     if not is_any:
         return (Status.RUNNING,) * len(steps)
 
-    def of(message: str, doubt: str, is_met: bool, steps: int) -> Status:
+    def of(message: str, doubt: str, is_met: bool, is_strict: bool, steps: int) -> Status:
         if is_met:
-            return Status.SADDLE
+            return Status.SADDLE if is_strict else Status.ORDER_ONE
         if message:
             return Status.CALCULATOR_FAILED if steps else Status.BAD_START
         if steps >= n_steps:
             return Status.OUT_OF_STEPS
         return Status.STOPPED if doubt else Status.RUNNING
 
-    rows = zip(state.message, state.doubt, met.tolist(), steps.tolist(), strict=True)
+    strict = verdict.meets("strict").tolist()
+    rows = zip(state.message, state.doubt, met.tolist(), strict, steps.tolist(), strict=True)
     return tuple(of(*row) for row in rows)

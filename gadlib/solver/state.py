@@ -31,6 +31,7 @@ class Status(StrEnum):
 
     RUNNING = "running"
     SADDLE = "saddle"
+    ORDER_ONE = "order_one"
     OUT_OF_STEPS = "out_of_steps"
     CALCULATOR_FAILED = "calculator_failed"
     PROCESS_ENDED = "process_ended"
@@ -44,10 +45,16 @@ class Status(StrEnum):
         """The status in words."""
         return _SENTENCES[self]
 
+    @property
+    def is_met(self) -> bool:
+        """Whether the search ended because its criterion is met."""
+        return self in (Status.SADDLE, Status.ORDER_ONE)
+
 
 _SENTENCES = {
     Status.RUNNING: "The search is still running.",
     Status.SADDLE: "The criterion is met.",
+    Status.ORDER_ONE: "The criterion is met at a point of order one that is not stationary.",
     Status.OUT_OF_STEPS: "The steps ran out before the criterion was met.",
     Status.CALCULATOR_FAILED: "The calculator could not compute a point of the search.",
     Status.PROCESS_ENDED: "The process that computed this molecule ended.",

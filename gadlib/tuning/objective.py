@@ -237,6 +237,6 @@ _SUMMARY = (
 def sample_summary(record: Record) -> dict[str, Any]:
     """What a study keeps of one sample of one trial; a message only where something failed."""
     values = {name: getattr(record, name) for name in _SUMMARY}
-    if record.status in (Status.SADDLE, Status.OUT_OF_STEPS):
+    if record.status in (Status.SADDLE, Status.ORDER_ONE, Status.OUT_OF_STEPS):
         del values["message"]
     return values

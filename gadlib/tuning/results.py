@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from gadlib.cluster.retries import StorageLostError
 from gadlib.files.locks import in_turn
-from gadlib.files.writing import write_json
+from gadlib.files.writing import first_free, write_json
 from gadlib.settings.reading import InputError
 from gadlib.tuning.study import collect_results
 
@@ -140,11 +140,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _set_aside(path: Path) -> None:
-    free = next(
-        name
-        for i in range(1, 1000)
-        if not (name := path.with_name(f"{path.stem}_damaged{i}{path.suffix}")).exists()
-    )
+    free = first_free(path, "{stem}_damaged{number}{suffix}")
     try:
         path.rename(free)
     except OSError as error:

@@ -92,7 +92,7 @@ def digest(identity: Mapping[str, Any], start: Start, hyperparameters: Hyperpara
         [start.name, start.formula, start.split, start.start, start.noise_seed],
         start.atomic_numbers.tolist(),
         start.positions.tolist(),
-        start.max_fragments,
+        [start.max_fragments, start.charge, start.multiplicity],
         [end.tolist() for end in start.ends or ()],
         hyperparameters.solver,
         hyperparameters.model_dump(),

@@ -51,12 +51,15 @@ def default_storage(settings: TuneSettings | StudySettings) -> str:
 
 def about(settings: TuneSettings, samples: Sequence[Start]) -> dict[str, Any]:
     """What a study is about: two runs may share a study only where this is the same."""
-    positions = json.dumps([s.positions.round(6).tolist() for s in samples]).encode()
+    positions: list[Any] = [s.positions.round(6).tolist() for s in samples]
+    electrons = [[s.charge, s.multiplicity] for s in samples]
+    if any(of != [0, 1] for of in electrons):  # a study of before is about neutral closed shells
+        positions.append(electrons)
     return {
         **identity_of(settings, without=("starts", "hyperparameters")),
         "space": {k.name: [k.low, k.high, k.log] for k in space(settings.solver, settings.ranges)},
         "reactions": [s.name for s in samples],
-        "starting_points": hashlib.sha256(positions).hexdigest()[:16],
+        "starting_points": hashlib.sha256(json.dumps(positions).encode()).hexdigest()[:16],
     }
 
 

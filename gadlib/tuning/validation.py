@@ -69,6 +69,7 @@ def validate(settings: ValidateSettings) -> Validation:
             starts=starts,
             out=out / f"{name}.json",
             notes={"transfer": transfer},
+            desc=f"searching, {name}",
         )
 
     if transfer:

@@ -16,7 +16,7 @@ from gadlib.cli.flags import settings_of
 from gadlib.cli.parser import build, main
 from gadlib.settings.hyperparameters import SOLVERS
 
-ARGUMENTS = {"job": ["01_screen"]}
+ARGUMENTS = {"export": ["found.json"], "job": ["01_screen"]}
 
 
 @pytest.fixture(autouse=True)
@@ -112,7 +112,6 @@ TUNE = "tune --h5-path little.h5 --split train --start-from ts --n-samples 1 --w
         ("validate --best nobest.json", "nobest.json: no completed trial in it"),
         ("validate --best little.h5", "little.h5: not JSON"),
         ("serch", "invalid choice: 'serch' (choose from"),
-        ("", "required: command"),
     ],
 )
 def test_unusable_input_ends_with_status_2_and_says_what_was_expected(
@@ -145,15 +144,17 @@ def test_start_that_cannot_be_computed_costs_one_record_and_not_the_run(folder):
     assert status_of("search three.extxyz --n-steps 1 --workers 0 --out found.json") == 0
     records = json.loads((folder / "found.json").read_text())["records"]
     assert [r["status"] for r in records] == ["out_of_steps", "out_of_steps", "bad_start"]
-    assert "expected at least 0.1 A" in records[2]["message"]
+    assert "expected at least 0.001 A" in records[2]["message"]
 
 
 def test_screening_prints_the_difficult_half_hardest_first(folder, capsys):
     pytest.importorskip("scine_sparrow")
     command = "screen --h5-path little.h5 --split all --start-from midpoint_rt_noise0.3A"
     assert status_of(f"{command} --n-steps 15 --workers 0 --out-dir out") == 0
-    lines = capsys.readouterr().out.splitlines()[1:4]
-    difficulties = [int(line.split()[2]) for line in lines]
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("[") for line in lines) == 6
+    head = next(i for i, line in enumerate(lines) if line.startswith("reaction "))
+    difficulties = [int(line.split()[2]) for line in lines[head + 1 : head + 4]]
     assert difficulties == sorted(difficulties, reverse=True)
     assert len(json.loads((folder / "out" / "screening.json").read_text())["records"]) == 6
 
@@ -192,12 +193,12 @@ def test_help_begins_with_what_the_command_does(name, capsys):
     first = capsys.readouterr().out.split("\n\n")[1]
     doc = COMMANDS[name].doc
     assert doc[0].islower()
-    assert " ".join(first.split()) == f"gadlib {name}: {doc}."
+    assert " ".join(first.split()) == f"gadlib {name}: {doc}" + "." * (not doc.endswith("?"))
 
 
 def test_commands_that_keep_what_is_done_are_those_that_resume_into_a_folder():
-    kept = [name for name, command in COMMANDS.items() if command.is_resumable]
-    assert kept == ["search", "screen", "tune", "validate", "irc", "benchmark"]
+    kept = {name for name, command in COMMANDS.items() if command.is_resumable}
+    assert kept == {"search", "screen", "tune", "validate", "irc", "benchmark"}
 
 
 def test_interrupted_command_ends_with_status_130_and_says_how_to_go_on(

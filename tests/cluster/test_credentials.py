@@ -8,6 +8,7 @@ from pathlib import Path
 
 import papermill
 import pytest
+import warm
 from little_reactions import write_h5
 
 from gadlib.cli import notebooks
@@ -47,13 +48,12 @@ def settings_of(folder, name):
 def tried(command, folder, **variables):
     """The exit status; what the process says is beside its other files."""
     with (folder / "said").open("w") as said:
-        return subprocess.run(
+        return warm.run(
             [sys.executable, "-m", *command],
             env=os.environ | {"PYTHONPATH": str(ROOT)} | {"WANDB_MODE": "offline"} | variables,
             cwd=folder,
             stdout=said,
             stderr=subprocess.STDOUT,
-            check=False,
         ).returncode
 
 
@@ -105,6 +105,7 @@ def test_a_notebook_leaves_no_password(postgres, tmp_path):
 
 
 @pytest.mark.postgres
+@pytest.mark.usefixtures("warm_kernels")
 def test_a_wrong_password_is_told_without_it(postgres, tmp_path, capfd, monkeypatch):
     wrong = postgres.url.replace(PASSWORD, f"more-{PASSWORD}")
     settings = settings_of(tmp_path, "wrong")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import optuna
 import pytest
+import warm
 from optuna.trial import TrialState
 
 from gadlib.cluster import workers
@@ -44,9 +45,7 @@ def study_of(url):
 
 @contextmanager
 def another_worker(url):
-    process = subprocess.Popen(
-        [sys.executable, "-c", WORKER, url], stdout=subprocess.PIPE, text=True
-    )
+    process = warm.Popen([sys.executable, "-c", WORKER, url], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout.readline() == "claimed\n"
         yield process

@@ -122,6 +122,27 @@ class TestMode:
         assert made.view.molecule.picked == []
 
 
+class TestElectrons:
+    def test_are_those_of_the_file_and_go_with_the_search(self):
+        made = page(SMALL)
+        upload(made, "ion.xyz", b"3\ncharge=-1 name=amide\nN 0 0 0\nH 0 0 1\nH 0 1 0\n")
+        assert made.controls.electrons["charge"].value == -1
+        task = made.controls.task()
+        assert (task.start.charge, task.start.multiplicity, task.settings.charge) == (-1, 1, None)
+
+    def test_that_are_changed_are_those_of_the_search_and_fit(self, made):
+        made.controls.electrons["charge"].value = 1
+        assert made.controls.electrons["multiplicity"].value == 2
+        task = made.controls.task()
+        assert (task.start.charge, task.start.multiplicity) == (1, 2)
+        assert (task.settings.charge, task.settings.multiplicity) == (1, 2)
+        made.controls.electrons["multiplicity"].value = 3
+        made.search.start()
+        assert "9 electrons at a charge of +1 and a multiplicity of 3" in made.message.value
+        made.controls.electrons["charge"].value = 0
+        made.controls.electrons["multiplicity"].value = 1
+
+
 def test_the_settings_of_a_run_come_back(made):
     run = made.search.shown
     made.controls.sources.source.value = "embedded set"
@@ -151,8 +172,9 @@ def test_the_last_point_is_kept_as_a_file_that_others_read(made, tmp_path):
     atoms = read(path)
     assert atoms.get_chemical_formula() == "H3N"
     assert atoms.get_potential_energy() == pytest.approx(run.record.energy)
-    assert np.linalg.norm(atoms.arrays["mode"], axis=1).max() == pytest.approx(1.0, abs=1e-4)
-    assert atoms.info["imaginary_cm1"] == pytest.approx(run.record.imaginary_cm1, abs=0.1)
+    assert np.linalg.norm(atoms.arrays["mode"]) == pytest.approx(1.0, abs=1e-4)
+    assert atoms.info["frequency_cm1"] == pytest.approx(-run.record.imaginary_cm1, abs=0.1)
+    assert (atoms.info["charge"], atoms.info["multiplicity"]) == (0, 1)
 
 
 def test_the_saddle_is_followed_to_its_two_ends(made, tmp_path):

@@ -6,7 +6,6 @@ import gzip
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ import ase.io
 import h5py
 import numpy as np
 import pytest
+import warm
 from ase import Atoms
 from ase.build import molecule
 from ase.constraints import FixAtoms
@@ -26,7 +26,7 @@ from optuna.trial import TrialState
 from gadlib.calculators.sparrow import Sparrow
 from gadlib.cli.parser import main
 from gadlib.molecules import geometries, reactions, starting_points
-from gadlib.screening.setup import mark_unknown_elements
+from gadlib.screening.setup import mark_unknown
 from gadlib.settings.reading import InputError
 from gadlib.settings.studies import TuneSettings
 from gadlib.tuning import tune
@@ -144,6 +144,45 @@ def test_file_as_people_have_it_is_read_right(tmp_path, kind):
     np.testing.assert_allclose(found.positions, PLACES, atol=1e-7)
 
 
+ELECTRONS = {
+    # comment, or the whole frame: charge and multiplicity
+    "": (0, 1),
+    "charge=1": (1, 2),
+    "q charge: -2 e": (-2, 1),
+    "total charge 2": (2, 1),
+    "charge = 1, multiplicity = 2": (1, 2),
+    "-1 2": (-1, 2),
+    "name=t Spin_Multiplicity=3": (0, 3),
+    "uhf=2": (0, 3),
+    "spin=2": (0, 3),
+    "spin=3": (0, 3),
+    "charge=1 spin=1": (1, 2),
+    "charge=1 spin=2": (1, 2),
+    xyz(comment=f"{PROPERTIES}:charges:R:1", lines=with_column([0.5, 0.5, 0.5, 0.25, 0.25, 0])): (
+        2,
+        1,
+    ),
+    xyz(comment=f"{PROPERTIES}:magmoms:R:1", lines=with_column([1, 1, 0, 0, 0, 0])): (0, 3),
+}
+
+
+@pytest.mark.parametrize("comment", ELECTRONS)
+def test_charge_and_multiplicity_are_read_as_people_write_them(tmp_path, comment):
+    text = comment if "\n" in comment else xyz(comment=comment)
+    (found,) = geometries.read(_written(tmp_path, text))
+    assert found.problem == ""
+    assert (found.charge, found.multiplicity) == ELECTRONS[comment]
+
+
+def test_settings_tell_the_electrons_of_frames_that_do_not(tmp_path):
+    path = _written(tmp_path, xyz() + xyz(comment="charge=0") + xyz(comment="0 3"))
+    given = starting_points.read_geometries(path, charge=-2, multiplicity=3)
+    assert [(s.charge, s.multiplicity) for s in given] == [(-2, 3), (0, 3), (0, 3)]
+    odd = geometries.read(path, multiplicity=2)
+    assert "18 electrons and a multiplicity of 2" in odd[0].problem
+    assert not odd[2].problem
+
+
 SPOILT = {
     # kind: (the frame, what is said of it)
     "deuterium": (xyz(changed={5: "D 0.9 -1.05 0.1"}), "line 8, column 1: 'D' is deuterium, and"),
@@ -224,18 +263,13 @@ SPOILT = {
         xyz(lines=[" ".join([w[0], NUMBERS[w[0]] + ".0", *w[1:]]) for w in WORDS]),
         "line 3, column 3: column 2 has the nuclear charges; expected x, y and z after the symbol",
     ),
-    "positive ion": (xyz(comment="charge=1"), "frame 0 has a charge of +1; expected a neutral mol"),
-    "negative ion": (
-        xyz(comment="q charge: -2 e"),
-        "frame 0 has a charge of -2; expected a neutral",
+    "more charges than electrons": (
+        xyz(comment="charge=19"),
+        "frame 0 has a charge of +19 e, more than its 18 electrons; expected fewer",
     ),
-    "ion in words": (
-        xyz(comment="total charge 1"),
-        "frame 0 has a charge of +1; expected a neutral",
-    ),
-    "ion of ORCA": (
-        xyz(comment="-1 2"),
-        "frame 0 has a charge of -1; expected a neutral molecule, as",
+    "more electrons than atoms hold": (
+        xyz(comment="charge=-1e300"),
+        "frame 0 has a charge of -1e+300 e on 6 atoms; expected at least -24",
     ),
     "charge that is none": (
         xyz(comment="charge=plus"),
@@ -245,25 +279,21 @@ SPOILT = {
         xyz(comment="charge=0.5"),
         "charge '0.5' in the comment; expected an integer",
     ),
-    "radical": (
+    "multiplicity that does not fit": (
         xyz(comment="multiplicity=2"),
-        "a multiplicity of 2; expected 1, as unpaired electr",
+        "frame 0 has 18 electrons and a multiplicity of 2; expected 1 or 3 or 5, or another charge",
     ),
-    "triplet": (
-        xyz(comment="name=t Spin_Multiplicity=3"),
-        "a multiplicity of 3; expected 1, as unpai",
+    "no multiplicity at all": (
+        xyz(comment="multiplicity=0"),
+        "frame 0 has 18 electrons and a multiplicity of 0; expected 1 or 3 or 5",
     ),
-    "triplet by uhf": (
-        xyz(comment="uhf=2"),
-        "a multiplicity of 3; expected 1, as unpaired electrons",
-    ),
-    "triplet by spin": (
-        xyz(comment="spin=2"),
-        "a multiplicity of 3; expected 1, as unpaired electr",
+    "half a multiplicity": (
+        xyz(comment="multiplicity=1.5"),
+        "multiplicity '1.5' in the comment; expected an integer",
     ),
     "charges of atoms": (
-        xyz(comment=f"{PROPERTIES}:charges:R:1", lines=[line + " 0.1667" for line in LINES]),
-        "frame 0 has a charge of +1; expected a neutral molecule",
+        xyz(comment=f"{PROPERTIES}:charges:R:1 mult=3", lines=[line + " 0.1667" for line in LINES]),
+        "frame 0 has 17 electrons at a charge of +1 and a multiplicity of 3; expected 2 or 4 or 6",
     ),
     "periodic": (
         xyz(comment=f'Lattice="10 0 0 0 10 0 0 0 10" {PROPERTIES} pbc="T T T"'),
@@ -314,7 +344,7 @@ SPOILT = {
         "the word Bohr in its comment and distances",
     ),
     "one atom": (
-        xyz(count="1", lines=["H 0 0 0"]),
+        xyz(count="1", lines=["He 0 0 0"]),
         "has no vibrations; expected two, so three atoms",
     ),
     "two atoms": (
@@ -537,10 +567,10 @@ def test_names_are_printable_of_bearable_length_and_no_two_alike(tmp_path):
 
 
 def test_all_that_are_wrong_are_named_together(tmp_path, capsys):
-    frames = [xyz(comment=f"name=ion{i} charge={i + 1}") for i in range(12)]
+    frames = [xyz(comment=f"name=ion{i} charge={i + 1} mult=0") for i in range(12)]
     assert _search(_written(tmp_path, "".join(frames))) == 2
     told = _told(capsys)
-    assert all(f"ion{i}: frame {i} has a charge of +{i + 1}" in told for i in range(8))
+    assert all(f"ion{i}: frame {i} has {17 - i} electrons" in told for i in range(8))
     assert "; and 4 more" in told
 
 
@@ -549,7 +579,7 @@ def test_search_of_good_and_bad_frames_writes_a_record_of_each(tmp_path, capsys)
     path = _written(
         tmp_path,
         xyz(comment="name=good")
-        + xyz(comment="name=ion charge=1")
+        + xyz(comment="name=ion charge=1 mult=1")
         + xyz(comment="name=torn", changed={0: "C 0 **** 0"})
         + xyz(comment="name=iron", changed={0: "Fe 0 0.68 0"})
         + xyz(count="2", comment="name=nitrogen", lines=["N 0 0 0", "N 0 0 1.1"]),
@@ -562,7 +592,7 @@ def test_search_of_good_and_bad_frames_writes_a_record_of_each(tmp_path, capsys)
     assert found["good"]["status"] in ("out_of_steps", "saddle")
     assert all(r["status"] == "bad_start" for r in records[1:])
     for name, reason in {
-        "ion": "a charge of +1; expected a neutral molecule",
+        "ion": "17 electrons at a charge of +1 and a multiplicity of 1; expected 2",
         "torn": "line 19, column 5: '****' is a number that did not fit its columns",
         "iron": "the calculator does not know element Fe",
         "nitrogen": "nitrogen has 1 vibration; expected two",
@@ -638,12 +668,14 @@ def test_what_ases_own_files_tell_of_a_molecule_is_minded(tmp_path):
     frames[6].set_cell([9, 9, 9])
     frames[6].pbc = True
     ase.io.write(tmp_path / "all.traj", frames)
-    problems = [g.problem for g in geometries.read(tmp_path / "all.traj")]
+    found = geometries.read(tmp_path / "all.traj")
+    assert [(g.charge, g.multiplicity) for g in found[:4]] == [(0, 1), (1, 2), (0, 3), (-1, 2)]
+    problems = [g.problem for g in found]
     assert problems[0] == ""
     for problem, sentence in zip(
         problems[1:],
         (
-            *("charge of +1", "multiplicity of 3", "charge of -1", "mass of 2.014 amu at atom 2"),
+            *("", "", "", "mass of 2.014 amu at atom 2"),
             *("constraints; expected none", "a periodic cell"),
         ),
         strict=True,
@@ -882,9 +914,11 @@ def test_reaction_files_of_the_cases_are_read_right_or_refused_with_their_reason
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="no ../shared/cases beside this checkout")
 def test_molecules_of_the_cases_are_searched_unless_told_why_not():
-    with pytest.raises(InputError) as caught:
-        starting_points.read_geometries(CASES / "charged.xyz")
-    assert str(caught.value).count("not supported yet") == 6
+    charged = starting_points.read_geometries(CASES / "charged.xyz")
+    assert [(s.charge, s.multiplicity) for s in charged] == [
+        *((1, 1), (1, 1), (0, 2), (-1, 1), (-1, 1), (0, 3))
+    ]
+    assert not any(s.problem for s in charged)
     lines = starting_points.read_geometries(CASES / "lin.xyz")
     assert [bool(starting_points.problem_of(s, 0.1)) for s in lines] == [False] * 4 + [True] * 4
     for name in ("h2o_nearlinear.xyz", "sym.extxyz", "vdw.extxyz", "big62.extxyz", "c60.extxyz"):
@@ -895,8 +929,9 @@ def test_molecules_of_the_cases_are_searched_unless_told_why_not():
 def test_elements_that_a_method_lacks_cost_their_molecules_alone():
     pytest.importorskip("scine_sparrow")
     starts = starting_points.read_geometries(CASES / "heavy.xyz")
-    lost = {s.name: s.problem for s in mark_unknown_elements(Sparrow("DFTB0"), starts) if s.problem}
-    assert lost.keys() == {"FeO", "BH", "BiO", "silylene_like"}
+    lost = {s.name: s.problem for s in mark_unknown(Sparrow("DFTB0"), starts) if s.problem}
+    assert lost.keys() == {"FeO", "BH", "BiO", "HBr_Br", "silylene_like"}
+    assert "knows no unpaired electrons" in lost["HBr_Br"]
     assert "does not know element Si (" in lost["silylene_like"]
 
 
@@ -907,6 +942,6 @@ def test_reactions_that_another_program_is_writing_are_locked_not_damaged(tmp_pa
             "import sys; from gadlib.cli.parser import main; sys.exit(main(['search', '--h5-path',"
             f" {str(path)!r}, '--out', {str(tmp_path / 'found.json')!r}]))"
         )
-        ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        ended = warm.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert ended.returncode == 2
     assert "open.h5: locked by another program" in ended.stderr

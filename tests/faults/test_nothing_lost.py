@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+import warm
 from faulty import Springs
 from little_reactions import write_h5
 from little_searches import STARTS
@@ -92,7 +93,7 @@ def test_stopped_study_keeps_its_completed_trials_and_resumes_to_the_same_total(
     write_h5(tmp_path / "little.h5")
     settings = settings_of(tmp_path, workers=workers)
     database = tmp_path / "out" / "scine_hpo_study.db"
-    process = subprocess.Popen(
+    process = warm.Popen(
         command_of(settings), stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     try:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import warm
 from clusters import spoiled
 from faulty import Springs
 from little_searches import STARTS
@@ -42,7 +43,7 @@ ENVIRONMENT = os.environ | {
 
 
 def started(*command: str, **more) -> subprocess.Popen:
-    return subprocess.Popen(
+    return warm.Popen(
         [sys.executable, "-m", "gadlib", *command],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -80,10 +81,10 @@ def wait_for(is_so, process: subprocess.Popen, seconds: float = 120) -> None:
 
 SMALL = ("--split", "test", "--workers", "0", "--batch-size", "1", "--max-samples", "100")
 COMMANDS = {
-    "search": ("search", *SMALL, "--n-steps", "300"),
-    "screen": ("screen", *SMALL, "--n-steps", "300"),
-    "validate": ("validate", *SMALL, "--n-steps", "300", "--escape-delta", "0.2"),
-    "benchmark": ("benchmark", *SMALL, "--solvers", "gad,trust", "--n-steps", "300"),
+    "search": ("search", *SMALL, "--n-steps", "20"),
+    "screen": ("screen", *SMALL, "--n-steps", "20"),
+    "validate": ("validate", *SMALL, "--n-steps", "20", "--escape-delta", "0.2"),
+    "benchmark": ("benchmark", *SMALL, "--solvers", "gad,trust", "--n-steps", "20"),
     "irc": ("irc", "--max-samples", "100"),
 }
 FILES = {

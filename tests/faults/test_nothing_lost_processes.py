@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+import warm
 from faulty import Springs
 from little_searches import STARTS
 
@@ -72,7 +73,7 @@ def hanging(tmp_path, monkeypatch):
     """A screening whose process hangs in a native call, two molecules done; its own /tmp."""
     (tmp_path / "tmp").mkdir()
     out = tmp_path / "s.json"
-    process = subprocess.Popen(
+    process = warm.Popen(
         [sys.executable, "-c", SCRIPT, str(out)],
         stderr=subprocess.PIPE,
         text=True,
@@ -92,7 +93,7 @@ def records_in(out: Path) -> list[dict]:
 
 
 def semaphores() -> set[str]:
-    return {path.name for path in Path("/dev/shm").glob("sem.loky*")}
+    return {path.name for path in Path("/dev/shm").glob("sem.mp-*")}
 
 
 @pytest.mark.timeout(180)

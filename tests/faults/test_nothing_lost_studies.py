@@ -17,6 +17,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+import warm
 from faulty import Springs
 from little_reactions import write_h5
 from optuna.trial import TrialState
@@ -175,7 +176,7 @@ def test_command_whose_folder_is_removed_does_not_end_well(tmp_path):
     pytest.importorskip("scine_sparrow")
     write_h5(tmp_path / "little.h5")
     settings = settings_of(tmp_path)
-    process = subprocess.Popen(
+    process = warm.Popen(
         command_of(settings), stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
@@ -220,7 +221,7 @@ def test_trial_that_hangs_is_given_up_after_some_ordered_ends(tmp_path):
     environment = os.environ | {"PYTHONPATH": f"{HERE.parent}:{HERE}"}
     database = tmp_path / "out" / "ase_hpo_study.db"
     for _ in range(MAX_STALLS):
-        process = subprocess.Popen(
+        process = warm.Popen(
             command, stderr=subprocess.PIPE, text=True, start_new_session=True, env=environment
         )
         try:

@@ -79,3 +79,11 @@ def test_a_folder_is_made_or_refused_and_empty_ones_are_removed(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"output folder .*file/x: can't be written"):
         writing.require_writable(tmp_path / "file/x")
+
+
+def test_first_free_name_passes_over_those_that_are_taken(tmp_path):
+    path = tmp_path / "a.b.json"
+    for name in ("a.b.json", "a.b.json.1", "a.b.2.json"):
+        (tmp_path / name).write_text("")
+    assert writing.first_free(path, "{name}.{number}").name == "a.b.json.2"
+    assert writing.first_free(path, "{stem}.{number}{suffix}", start=2).name == "a.b.3.json"

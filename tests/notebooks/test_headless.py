@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +12,19 @@ import optuna
 import pytest
 import yaml
 from figures import draw_calls, figures
+from papermill.cli import papermill
 
 from gadlib.cli import demo, notebooks, slurm
 from gadlib.molecules import reactions
 from gadlib.screening.records import read_records
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("warm_kernels")]
 
 TINY = {"start_from": "midpoint_rt_noise0.1A", "n_steps_per_sample": 12, "max_samples": 6}
 
 
 @pytest.fixture(scope="module")
-def jobs(tmp_path_factory):
+def jobs(tmp_path_factory, warm_kernels):
     """A folder in which the three notebooks were run as jobs, small, and written as HTML."""
     out = tmp_path_factory.mktemp("jobs")
     tiny = TINY | {"workers": 0}
@@ -111,13 +109,12 @@ def papermilled(name: str, folder: Path, **values: Any) -> list[Any]:
     """
     executed = folder / "executed.ipynb"
     given = [word for k, v in values.items() for word in ("-p", k, str(v))]
-    subprocess.run(
-        [sys.executable, "-m", "papermill", str(notebooks.notebook(name)), str(executed), *given],
-        env=os.environ | {"MPLBACKEND": "Agg", "JUPYTER_PREFER_ENV_PATH": "1"},
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
+    command = [str(notebooks.notebook(name)), str(executed), "--no-progress-bar", *given]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MPLBACKEND", "Agg")
+        patch.setenv("JUPYTER_PREFER_ENV_PATH", "1")
+        patch.chdir(folder)
+        papermill(command, standalone_mode=False)
     assert len(figures(executed)) == len(draw_calls(name)) > 0
     return outputs_of(executed)
 

@@ -76,6 +76,7 @@ def test_html_of_a_notebook_asks_nothing_of_other_machines(tmp_path):
     assert visit.complaints == []
 
 
+@pytest.mark.usefixtures("warm_kernels")
 def test_html_of_a_notebook_holds_figures_of_optuna_visualization(tmp_path):
     cells = [
         "import optuna\nstudy = optuna.create_study(direction='maximize')",

@@ -127,7 +127,9 @@ def test_path_has_the_atoms_at_each_of_its_points(paths, calculator):
             (0, top, -1), (path.ends[0], path.saddle, path.ends[1]), strict=True
         ):
             assert np.allclose(path.positions[place], expected, atol=1e-5)
-        batch = Batch.pack([*map(np.array, path.positions)], [path.atomic_numbers] * len(path.positions))
+        batch = Batch.pack(
+            [*map(np.array, path.positions)], [path.atomic_numbers] * len(path.positions)
+        )
         found = calculator(batch, hessian=False).energy - path.energy
         assert found.tolist() == pytest.approx(path.energies, abs=1e-4)
 

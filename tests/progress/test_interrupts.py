@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import warm
 
 from gadlib.progress.interrupts import ForeignExit, outlived
 
@@ -39,7 +40,7 @@ print(told.failures)
     ["raise", "sys.exit(0)", "raise ValueError('odd') from error", "raise KeyboardInterrupt", "0"],
 )
 def test_a_real_signal_interrupts_whatever_the_calculator_makes_of_it(number, then):
-    process = subprocess.Popen(
+    process = warm.Popen(
         [sys.executable, "-c", COMPUTING.format(then=then)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

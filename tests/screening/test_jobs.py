@@ -33,3 +33,17 @@ def test_trust_pushes_atoms_apart_that_a_straight_path_leads_through_each_other(
         (record,) = search_starts(Job(Sparrow(), (start,), knobs, "bound", 200))
         assert record.status == status
     assert record.imaginary_cm1 == pytest.approx(1180, abs=150)
+
+
+@pytest.mark.parametrize("hyperparameters", [GadHyperparameters(), TrustHyperparameters()])
+def test_energy_of_the_start_is_kept_for_those_that_wait_too(hyperparameters):
+    starts = tuple(STARTS[:3])
+    still, moved = (
+        search_starts(Job(Springs(), starts, hyperparameters, "bound", n, capacity=1))
+        for n in (0, 3)
+    )
+    begun = [record.energy for record in still]
+    assert None not in begun
+    assert [record.energy_start for record in still] == begun
+    assert [record.energy_start for record in moved] == begun
+    assert all(a.energy != b.energy for a, b in zip(still, moved, strict=True))

@@ -167,3 +167,18 @@ def test_a_fault_of_a_record_is_told_with_its_file_and_place(tmp_path, record):
     path = writing.write_json(tmp_path / "r.json", content)
     with pytest.raises(InputError, match=rf"^{path}: records\[1\] \('a'\): positions of 1 atoms"):
         records.read_records(path)
+
+
+def test_an_old_record_of_a_point_that_is_not_stationary_is_no_saddle(record):
+    met = {"index1": True, "strict": False, "bound": False}
+    values = asdict(replace(record, status=str(Status.SADDLE), criteria=met))
+    assert records.Record.read(values).status == Status.ORDER_ONE
+    assert records.Record.read(values | {"criteria": met | {"strict": True}}).status == "saddle"
+
+
+@pytest.mark.parametrize("name", ["forces", "mode"])
+def test_vectors_are_of_the_atoms_and_old_records_have_none(record, name):
+    values = asdict(record)
+    assert records.Record.read({k: v for k, v in values.items() if k != name}) == record
+    with pytest.raises(InputError, match=f"{name} of 1 atoms; expected three numbers for each of"):
+        records.Record.read(values | {name: [[0.0, 0.0, 0.0]]})

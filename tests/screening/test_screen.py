@@ -43,9 +43,10 @@ def test_parallel_and_serial_give_the_same_records(settings):
     serial = screen.screen(settings)
     parallel = screen.screen(settings.model_copy(update={"workers": 2, "batch_size": 2}))
     assert len(serial) == 6
-    assert {r.status for r in serial} == {"saddle", "out_of_steps"}
+    assert {r.status for r in serial} == {"order_one", "out_of_steps"}
     for one, other in zip(timeless(serial), timeless(parallel), strict=True):
-        assert one.pop("positions") == pytest.approx(np.array(other.pop("positions")), abs=1e-8)
+        for name in ("positions", "forces", "mode"):
+            assert one.pop(name) == pytest.approx(np.array(other.pop(name)), abs=1e-6)
         for name in ("energy", "fmax", "imaginary_cm1", "eigenvalues"):
             assert one.pop(name) == pytest.approx(other.pop(name), rel=1e-6, abs=1e-8)
         assert one == other
@@ -76,7 +77,8 @@ def test_converged_record_says_what_it_converged_to(settings):
     found = [r for r in screen.screen(settings) if r.converged]
     assert found
     for record in found:
-        assert record.status == "saddle"
+        assert record.status == ("saddle" if record.fmax < 0.01 else "order_one")
+        assert "saddle" not in record.message
         assert record.index1
         assert record.order == 1
         assert record.eigenvalues[0] < 0 < record.eigenvalues[1]

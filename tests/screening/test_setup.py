@@ -10,7 +10,7 @@ from gadlib.screening.setup import (
     describe_sample,
     differences,
     identity_of,
-    mark_unknown_elements,
+    mark_unknown,
     require_reactions,
     starts_of,
 )
@@ -56,7 +56,7 @@ def test_starts_with_an_element_that_a_calculator_lacks_have_a_problem():
     sparrow = pytest.importorskip("gadlib.calculators.sparrow").Sparrow("DFTB0")
     noble = start_of("H2O", atomic_numbers=STARTS[1].atomic_numbers * 0 + 54)
     broken = start_of("H2O", atomic_numbers=noble.atomic_numbers, problem="unreadable")
-    sound, marked, kept = mark_unknown_elements(sparrow, [STARTS[0], noble, broken])
+    sound, marked, kept = mark_unknown(sparrow, [STARTS[0], noble, broken])
     assert sound is STARTS[0]
     assert "Xe" in marked.problem and kept.problem == "unreadable"
 

@@ -60,8 +60,8 @@ def test_a_class_says_its_own_sentence_first_and_its_own_default():
     [
         ("workers", "(int, 0 .. 4096, default 1)"),
         ("difficulty_threshold", "(float, more than 0, at most 1, default 0.5)"),
-        ("search_timeout_s", "(float or None, more than 0, default None)"),
-        ("grace_s", "(float, 2 .. 1e+06, default 180.0)"),
+        ("search_timeout_s", "(float or None, more than 0 s, default None)"),
+        ("grace_s", "(float, 2 .. 1e+06 s, default 180.0)"),
         ("ranges", "(dict, default {})"),
         ("split", "(str, default 'train')"),
     ],

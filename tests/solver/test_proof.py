@@ -147,7 +147,8 @@ def test_a_calculation_that_fails_now_and_then_takes_a_step_back(solver, criteri
     pytest.importorskip("scine_sparrow")
     calculator = Counting(get("scine"), lose=5)
     [record] = records_of(calculator, STARTS[:1], solver=solver, criterion=criterion, n_steps=200)
-    assert record.status == Status.SADDLE
+    assert record.status == (Status.SADDLE if record.strict else Status.ORDER_ONE)
+    assert record.converged
     assert record.steps > 5
     assert exact(record)[1].meets(criterion)[0]
 

@@ -28,7 +28,11 @@ def equivalents(batch: Batch, answer: Evaluation) -> Iterator[Equivalent]:
     """Batches whose results follow from those of the given one."""
     for i in range(len(batch)):
         n, row = int(batch.n_atoms[i]), torch.tensor([i])
-        alone = Batch(batch.positions[row, :n], batch.atomic_numbers[row, :n], batch.is_free)
+        alone = replace(
+            batch.take(row),
+            positions=batch.positions[row, :n],
+            atomic_numbers=batch.atomic_numbers[row, :n],
+        )
         yield Equivalent(f"for system {i} alone", alone, cut(answer, row, n))
     yield Equivalent("with more padding", _padded(batch), _padded_evaluation(answer))
     backwards = torch.arange(len(batch)).flip(0)
@@ -53,7 +57,8 @@ def cut(answer: Evaluation, rows: Tensor, n: int) -> Evaluation:
 def _padded(batch: Batch) -> Batch:
     pad = torch.nn.functional.pad
     positions = pad(batch.positions, (0, 0, 0, _N_EXTRA))
-    return Batch(positions, pad(batch.atomic_numbers, (0, _N_EXTRA)), batch.is_free)
+    numbers = pad(batch.atomic_numbers, (0, _N_EXTRA))
+    return replace(batch, positions=positions, atomic_numbers=numbers)
 
 
 def _padded_evaluation(answer: Evaluation) -> Evaluation:

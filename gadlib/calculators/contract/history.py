@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +37,11 @@ def require_no_memory(calculator: Calculator, batch: Batch, tolerance: float) ->
         for some in calls:
             numbers = [point.batch.atomic_numbers[0] for point in some]
             together = Batch.pack(
-                [point.batch.positions[0] for point in some], numbers, is_free=batch.is_free
+                [point.batch.positions[0] for point in some],
+                numbers,
+                is_free=batch.is_free,
+                charges=[int(point.batch.charges[0]) for point in some],
+                multiplicities=[int(point.batch.multiplicities[0]) for point in some],
             )
             answer = calculator(together, hessian=False)
             for row, point in enumerate(some):
@@ -78,7 +83,8 @@ def _points(batch: Batch) -> list[_Point]:
         shaken = torch.randn(here.shape, generator=generator, dtype=torch.float64).to(here)
         places = {"": here, ", shaken": here + 0.1 * shaken, ", stretched": 1.25 * here}
         for name, positions in places.items():
-            one = Batch(positions, batch.atomic_numbers[row, :n], batch.is_free)
+            numbers = batch.atomic_numbers[row, :n]
+            one = replace(batch.take(row), positions=positions, atomic_numbers=numbers)
             found.append(_Point(label(batch, i) + name, i, one))
     return found
 

@@ -106,12 +106,22 @@ class Hip:
         """The elements that HIP was not trained on."""
         return dict.fromkeys(sorted(atomic_numbers - set(ELEMENTS)), _UNKNOWN_ELEMENT)
 
+    def refuses(self, charge: int, multiplicity: int) -> str:
+        """Why molecules of this charge and multiplicity can't be computed; empty where they can."""
+        if (charge, multiplicity) == (0, 1):
+            return ""
+        return (
+            f"HIP was trained on neutral closed shells; this has a charge of {charge:+d} and a"
+            f" multiplicity of {multiplicity}"
+        )
+
     def _foreign(self, batch: Batch) -> dict[int, str]:
         """A sentence for each system that HIP's model is not made for."""
         cutoff = float(self._model.cutoff)  # type: ignore[arg-type]
         known = torch.tensor((0, *ELEMENTS), device=batch.positions.device)
         is_known = torch.isin(batch.atomic_numbers, known).all(-1).tolist()
-        reasons = {}
+        electrons = zip(batch.charges.tolist(), batch.multiplicities.tolist(), strict=True)
+        reasons = {i: reason for i, of in enumerate(electrons) if (reason := self.refuses(*of))}
         for i, closest in enumerate(batch.closest_pair.tolist()):
             if not is_known[i]:
                 reasons[i] = _UNKNOWN_ELEMENT

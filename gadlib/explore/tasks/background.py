@@ -6,16 +6,14 @@ within some hundredths of a second; ending one ends whatever its calculator is a
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
-import torch
-
 from gadlib.molecules.starting_points import Start
+from gadlib.screening.forks import Forks
 from gadlib.screening.jobs import Job, search_starts
 from gadlib.screening.records import Record
 from gadlib.screening.trajectories import point_of
@@ -55,7 +53,7 @@ class Background:
     """
 
     def __init__(self, work: Callable[..., None], *arguments: Any) -> None:
-        context = _context()
+        context = Forks()
         self._here, there = context.Pipe(duplex=False)
         self._is_over = False
         self._process = context.Process(target=_do, args=(there, work, arguments), daemon=True)
@@ -126,7 +124,6 @@ def _nothing(tell: Callable[[Any], None]) -> None:
 
 
 def _do(pipe: Connection, work: Callable[..., None], arguments: tuple) -> None:
-    torch.set_num_threads(1)
     try:
         work(pipe.send, *arguments)
     except InputError as error:
@@ -137,10 +134,3 @@ def _do(pipe: Connection, work: Callable[..., None], arguments: tuple) -> None:
         pipe.send(Refused(f"{type(error).__name__}: {error}"))
     pipe.send(None)
     pipe.close()
-
-
-def _context() -> Any:
-    """The way to start processes: forked from a server that keeps the imports."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "gadlib.explore.tasks.preload"])
-    return context

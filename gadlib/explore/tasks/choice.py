@@ -8,9 +8,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+import numpy as np
+from jaxtyping import Int
+
 from gadlib import calculators
 from gadlib.explore.tasks.background import Task
 from gadlib.molecules import reactions, starting_points
+from gadlib.molecules.problems import electrons_problem
 from gadlib.molecules.reactions import Reaction
 from gadlib.molecules.recipes import RECIPES, parse_start
 from gadlib.molecules.starting_points import Start
@@ -61,8 +65,29 @@ class Molecule(NamedTuple):
         """Whether it has one starting point, instead of one for each recipe."""
         return self.start is not None
 
-    def start_at(self, start_from: str, noise_seed: int) -> Start:
+    @property
+    def atomic_numbers(self) -> Int[np.ndarray, " n"]:
+        """Of its atoms."""
+        of = self.reaction or self.start
+        assert of is not None
+        return of.atomic_numbers
+
+    @property
+    def electrons(self) -> tuple[int, int]:
+        """Its charge and multiplicity, as its file says them or a molecule usually has them."""
+        of = self.reaction or self.start
+        assert of is not None
+        return of.charge, of.multiplicity
+
+    def start_at(
+        self, start_from: str, noise_seed: int, electrons: tuple[int, int] | None = None
+    ) -> Start:
         """The starting point, the same as a screening of the whole set has.
+
+        Args:
+            start_from: the recipe.
+            noise_seed: of the noise of the first of the set.
+            electrons: charge and multiplicity; None: its own.
 
         Raises:
             InputError: when the recipe is unknown, or the molecule can't be searched.
@@ -71,9 +96,19 @@ class Molecule(NamedTuple):
         if found is None:
             assert self.reaction is not None
             found = starting_points.starts([self.reaction], start_from, noise_seed)[0]
+        found = _with_electrons(found, *(electrons or self.electrons))
         if found.problem:
             raise InputError(f"{found.name}: {found.problem}")
         return found
+
+
+def _with_electrons(start: Start, charge: int, multiplicity: int) -> Start:
+    """The start with other electrons, and what is wrong with these, instead of with its own."""
+    numbers = start.atomic_numbers
+    own = electrons_problem(numbers, start.charge, start.multiplicity)
+    problem = "" if own and start.problem.endswith(own) else start.problem
+    problem = problem or electrons_problem(numbers, charge, multiplicity)
+    return replace(start, charge=charge, multiplicity=multiplicity, problem=problem)
 
 
 def molecules_of(settings: ExploreSettings) -> list[Molecule]:
@@ -83,16 +118,20 @@ def molecules_of(settings: ExploreSettings) -> list[Molecule]:
         InputError: when a file is missing, unreadable or has nothing in it.
     """
     if settings.geometries:
-        return read_file(settings.geometries, only=settings.only)
+        electrons = {"charge": settings.charge, "multiplicity": settings.multiplicity}
+        return read_file(settings.geometries, only=settings.only, **electrons)
     return _reactions(reactions_of(settings), settings.h5_path, settings.split)
 
 
-def read_file(path: str | Path, *, only: str | None = None) -> list[Molecule]:
+def read_file(
+    path: str | Path, *, only: str | None = None, **electrons: int | None
+) -> list[Molecule]:
     """What a file has to choose from: geometries, or the reactions of an HDF5 file.
 
     Args:
         path: of the file.
         only: the name of the one geometry to take; None: all.
+        electrons: charge and multiplicity of those that don't say theirs.
 
     Raises:
         InputError: when it is missing, unreadable or has nothing in it.
@@ -100,7 +139,7 @@ def read_file(path: str | Path, *, only: str | None = None) -> list[Molecule]:
     path = Path(path)
     if path.suffix.lower() in _SETS:
         return _reactions(reactions.read(path), str(path))
-    found = named(starting_points.read_geometries(path), only, str(path))
+    found = named(starting_points.read_geometries(path, **electrons), only, str(path))
     return [_molecule(start, path.name, str(path), start=start) for start in found]
 
 
@@ -190,15 +229,17 @@ def recipe(anchor: str, noise: float) -> str:
     return f"{anchor}_noise{noise:g}A" if noise else anchor
 
 
-def task_of(molecule: Molecule, values: Mapping[str, Any]) -> Task:
-    """The search of a molecule with the chosen settings.
+def task_of(
+    molecule: Molecule, values: Mapping[str, Any], electrons: tuple[int, int] | None = None
+) -> Task:
+    """The search of a molecule with the chosen settings, and charge and multiplicity.
 
     Raises:
         InputError: when the settings can't be followed.
     """
     settings = SearchSettings.read({**values, **molecule.settings})
     hyperparameters_of(settings)
-    start = molecule.start_at(settings.start_from, settings.noise_seed)
+    start = molecule.start_at(settings.start_from, settings.noise_seed, electrons)
     read_aim(settings.mode, start.atomic_numbers, start.positions, start.ends)
     return Task(settings, start)
 

@@ -61,29 +61,57 @@ def _require_whole(path: Path, content: bytes, found: Sequence[Atoms]) -> None:
 
 def frame_of(atoms: Atoms) -> Frame:
     """What gadlib takes from ASE's atoms."""
-    info = atoms.info
-    given = getattr(atoms.calc, "parameters", None) or {}
     numbers, positions = np.asarray(atoms.numbers), np.asarray(atoms.positions, dtype=float)
-    said = {key: given.get(key, info.get(key)) for key in ("charge", "total_charge", "mult")}
-    said["mult"] = info.get("multiplicity", said["mult"])
     frame = Frame(
         numbers.astype(np.int64),
         positions,
-        str(info.get("name", "")),
+        str(atoms.info.get("name", "")),
         is_periodic=bool(atoms.pbc.any()) and not _is_placeholder(atoms),
         masses=atoms.get_masses() if atoms.has("masses") else None,
         unit="angstrom",
     )
     if atoms.constraints:
         return replace(frame, problem="it has constraints; expected none, as all atoms move")
-    charge, multiplicity = (said["charge"] or said["total_charge"] or 0), (said["mult"] or 1)
     try:
-        charge = float(charge) or round(float(atoms.get_initial_charges().sum()))
-        unpaired = int(multiplicity) - 1 or round(float(atoms.get_initial_magnetic_moments().sum()))
-    except (TypeError, ValueError):
-        problem = f"charge {charge!r}, multiplicity {multiplicity!r}; expected integers"
-        return replace(frame, problem=problem)
-    return replace(frame, charge=charge, unpaired=unpaired)
+        charge, multiplicity = electrons_of(atoms)
+    except ValueError as error:
+        return replace(frame, problem=str(error))
+    return replace(frame, charge=charge, multiplicity=multiplicity)
+
+
+_SAID = {
+    "charge": ("charge", "total_charge"),
+    "multiplicity": ("multiplicity", "mult", "spin_multiplicity", "spin"),
+}
+"""What `info` and calculators call them; `spin` in `info` is 2S + 1, as FairChem has it."""
+
+
+def electrons_of(atoms: Atoms) -> tuple[int | None, int | None]:
+    """Charge (e) and multiplicity that ASE's atoms say they have, None where they say nothing.
+
+    By their `info`, else by their calculator's parameters, else by the sums of initial charges and
+    magnetic moments.
+
+    Raises:
+        ValueError: when one is no integer.
+    """
+    given = {**(getattr(atoms.calc, "parameters", None) or {}), **atoms.info}
+    found: dict[str, int | None] = {}
+    for name, keys in _SAID.items():
+        value = next((given[key] for key in keys if given.get(key) is not None), None)
+        try:
+            found[name] = None if value is None else int(value)
+        except (TypeError, ValueError, OverflowError):
+            found[name] = None
+        if value is not None and (isinstance(value, bool) or found[name] != value):
+            raise ValueError(f"{name} {value!r}; expected an integer")
+    charge, multiplicity = found["charge"], found["multiplicity"]
+    if charge is None and atoms.has("initial_charges"):
+        charge = round(float(atoms.get_initial_charges().sum())) or None
+    if multiplicity is None and atoms.has("initial_magmoms"):
+        unpaired = round(float(np.sum(atoms.get_initial_magnetic_moments())))
+        multiplicity = unpaired + 1 if unpaired else None
+    return charge, multiplicity
 
 
 def _is_placeholder(atoms: Atoms) -> bool:

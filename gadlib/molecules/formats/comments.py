@@ -1,4 +1,4 @@
-"""What the comment of an xyz frame says: unit, charge, unpaired electrons, cell."""
+"""What the comment of an xyz frame says: unit, charge, multiplicity, cell."""
 
 from __future__ import annotations
 
@@ -36,49 +36,52 @@ def unit_of(values: dict[str, str], comment: str) -> str:
     return "bohr?" if re.search(r"\bbohrs?\b", comment, re.IGNORECASE) else ""
 
 
-def charge_of(values: dict[str, str], comment: str, numbers: np.ndarray) -> float:
-    """The charge that a comment gives, in e, 0 where it gives none."""
+def charge_of(values: dict[str, str], comment: str, numbers: np.ndarray) -> int | None:
+    """The charge that a comment gives, in e, None where it gives none."""
     for key in ("charge", "total_charge", "net_charge", "chrg", "totalcharge"):
         if key in values:
             return _integer(values[key], "charge")
-    if match := re.search(r"\bcharge\s+([+-]?\d+)\b", comment, re.IGNORECASE):
-        return float(match[1])
+    if match := re.search(r"\bcharge\s+([+-]?\d{1,4})\b", comment, re.IGNORECASE):
+        return int(match[1])
     return _pair(comment, numbers)[0]
 
 
-def unpaired_of(values: dict[str, str], comment: str, numbers: np.ndarray) -> int:
-    """The unpaired electrons that a comment gives, 0 where it gives none.
+def multiplicity_of(
+    values: dict[str, str], comment: str, numbers: np.ndarray, charge: int
+) -> int | None:
+    """The multiplicity that a comment gives, None where it gives none.
 
-    `spin` is taken for their number, or for the multiplicity where only that is possible.
+    `uhf` is the number of unpaired electrons; `spin` is taken for that, or for the multiplicity
+    where only this fits the electrons.
     """
     for key in ("multiplicity", "spin_multiplicity", "mult", "spinmult"):
         if key in values:
-            return round(_integer(values[key], "multiplicity")) - 1
+            return _integer(values[key], "multiplicity")
     for key in ("uhf", "spin"):
         if key in values:
-            value = round(_integer(values[key], key))
-            is_even = (int(numbers.sum()) - round(charge_of(values, comment, numbers))) % 2 == 0
-            return value - 1 if is_even and value % 2 else value
-    if match := re.search(r"\bmult(?:iplicity)?\s+(\d+)\b", comment, re.IGNORECASE):
-        return int(match[1]) - 1
-    return max(_pair(comment, numbers)[1] - 1, 0)
+            value = _integer(values[key], key)
+            is_even = (int(numbers.sum()) - charge) % 2 == 0
+            return value if is_even == bool(value % 2) and key == "spin" else value + 1
+    if match := re.search(r"\bmult(?:iplicity)?\s+(\d{1,4})\b", comment, re.IGNORECASE):
+        return int(match[1])
+    return _pair(comment, numbers)[1]
 
 
-def _integer(value: str, what: str) -> float:
+def _integer(value: str, what: str) -> int:
     number = read_number(value)
     if isinstance(number, str) or number != round(number):
         raise Wrong(f"{what} {quoted(value)} in the comment; expected an integer")
-    return number
+    return round(number)
 
 
-def _pair(comment: str, numbers: np.ndarray) -> tuple[int, int]:
+def _pair(comment: str, numbers: np.ndarray) -> tuple[int | None, int | None]:
     """Charge and multiplicity where a comment is these two alone and they fit the electrons."""
     match = re.fullmatch(r"\s*([+-]?\d)\s+([1-9])\s*", comment)
     if match is None:
-        return 0, 0
+        return None, None
     charge, multiplicity = int(match[1]), int(match[2])
     is_fitting = (int(numbers.sum()) - charge - multiplicity + 1) % 2 == 0
-    return (charge, multiplicity) if is_fitting else (0, 0)
+    return (charge, multiplicity) if is_fitting else (None, None)
 
 
 def is_periodic(values: dict[str, str]) -> bool:

@@ -14,8 +14,8 @@ class Frame:
 
     Attributes:
         name: that it has in the file, empty without one.
-        charge: of the molecule, in e.
-        unpaired: electrons that are said to be unpaired.
+        charge: of the molecule in e, None where the file does not say.
+        multiplicity: 2S + 1, None where the file does not say.
         is_periodic: whether it is in a cell that repeats.
         masses: of the atoms in amu where the file has them.
         unit: of length, where the file says so: `angstrom`, `bohr`, or `bohr?` where only the
@@ -26,8 +26,8 @@ class Frame:
     atomic_numbers: Int[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0, np.int64))
     positions: Float[np.ndarray, "n 3"] = field(default_factory=lambda: np.zeros((0, 3)))
     name: str = ""
-    charge: float = 0.0
-    unpaired: int = 0
+    charge: int | None = None
+    multiplicity: int | None = None
     is_periodic: bool = False
     masses: Float[np.ndarray, " n"] | None = None
     unit: str = ""

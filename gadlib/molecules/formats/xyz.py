@@ -17,8 +17,8 @@ import numpy as np
 from gadlib.molecules.formats.comments import (
     charge_of,
     is_periodic,
+    multiplicity_of,
     unit_of,
-    unpaired_of,
     values_of,
 )
 from gadlib.molecules.formats.frame import Frame
@@ -142,12 +142,18 @@ def _frame(block: Sequence[str], comment: str, unit: str, i: int) -> Frame:
         unit = unit or unit_of(values, comment)
         positions = np.array([row[1] for row in rows])
         masses = None if columns.masses is None else np.array([row[2] for row in rows])
+        charge = charge_of(values, comment, numbers)
+        if charge is None:
+            charge = _sum(rows, columns, "charge")
+        multiplicity = multiplicity_of(values, comment, numbers, charge or 0)
+        if multiplicity is None and (unpaired := _sum(rows, columns, "unpaired")) is not None:
+            multiplicity = unpaired + 1
         return replace(
             named,
             atomic_numbers=numbers,
             positions=positions * ANGSTROM_PER_BOHR if unit == "bohr" else positions,
-            charge=charge_of(values, comment, numbers) or float(_sum(rows, columns, "charge")),
-            unpaired=unpaired_of(values, comment, numbers) or _sum(rows, columns, "unpaired"),
+            charge=charge,
+            multiplicity=multiplicity,
             is_periodic=is_periodic(values),
             masses=masses,
             unit=unit,
@@ -234,8 +240,11 @@ def _require_no_charges(
         )
 
 
-def _sum(rows: Sequence[tuple], columns: _Columns, kind: str) -> int:
-    """The sum over atoms of a column of that kind, rounded to an integer."""
+def _sum(rows: Sequence[tuple], columns: _Columns, kind: str) -> int | None:
+    """The sum over atoms of a column of that kind, rounded; None where that is 0 or unknown.
+
+    Partial charges of a neutral molecule sum to 0, and so do those that nobody has set.
+    """
     if kind not in dict(columns.summed):
-        return 0
-    return round(sum(row[3][kind] for row in rows))
+        return None
+    return round(sum(row[3][kind] for row in rows)) or None

@@ -101,6 +101,7 @@ def _draw_path(ax: Axes, points: Sequence[Point], colour: str) -> None:
 
 
 def _ending(last: Point) -> str:
-    if last.status is Status.SADDLE:
-        return f"saddle after {last.steps} steps"
+    if last.status.is_met:
+        found = "saddle" if last.status is Status.SADDLE else "order one"
+        return f"{found} after {last.steps} steps"
     return f"{last.steps} steps, no saddle"

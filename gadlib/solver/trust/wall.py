@@ -86,8 +86,10 @@ def _pull(batch: Batch, is_pulled: Bool[Tensor, "B N N"]) -> Wall:
     slope = STIFFNESS * bent / radii
     is_bent = is_pulled & (excess < HARMONIC)
     along = torch.where(is_bent, STIFFNESS / radii**2, 0.0)
+    moves = batch.moves.repeat_interleave(3, -1).to(slope.dtype)
+    hessian = pair_hessian(batch, along, slope / batch.distances)
     return Wall(
         energy,
-        (slope[:, None] * batch.units).sum(-1).mT.flatten(1),
-        pair_hessian(batch, along, slope / batch.distances),
+        (slope[:, None] * batch.units).sum(-1).mT.flatten(1) * moves,
+        hessian * moves[:, :, None] * moves[:, None, :],
     )

@@ -1,0 +1,148 @@
+"""What an Atoms object asks of a search: its calculator, what is frozen or periodic, the aim."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.constraints import FixAtoms
+from pydantic import ValidationError
+
+from gadlib.ase.potential import Potential, pack
+from gadlib.batch import Batch
+from gadlib.boundary import Boundary
+from gadlib.calculators.ase import Held
+from gadlib.evaluation import Calculator
+from gadlib.hessians.normal_modes import motions_of
+from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
+from gadlib.settings.reading import InputError, explain
+from gadlib.solver.aim import Aim
+from gadlib.solver.mode_following import read_aim
+
+
+def potential_of(atoms: Any, displacement: float) -> Calculator:
+    """What computes the atoms: gadlib's calculator itself where it is one, else the ASE one held.
+
+    One of gadlib's is put into a `Potential` first, so that ASE can use it, too.
+
+    Raises:
+        InputError: when there is none, or it can't compute such atoms.
+    """
+    if not isinstance(atoms, Atoms):
+        raise InputError(
+            f"{type(atoms).__name__}: a saddle search takes Atoms; filters are not supported"
+        )
+    if atoms.calc is None:
+        raise InputError("the atoms have no calculator; set atoms.calc first")
+    if not hasattr(atoms.calc, "get_property"):
+        if not isinstance(atoms.calc, Calculator):
+            raise InputError(f"atoms.calc is {atoms.calc!r}; expected a calculator")
+        atoms.calc = Potential(atoms.calc)
+    if not isinstance(atoms.calc, Potential):
+        return Held(atoms, displacement=displacement)
+    if atoms.pbc.any():
+        raise InputError(
+            "the atoms are periodic, and gadlib's own calculators compute molecules;"
+            " expected an ASE calculator, or atoms.pbc = False if this is one"
+        )
+    return atoms.calc.potential
+
+
+def batch_of(atoms: Atoms) -> Batch:
+    """The atoms as a batch of one, with what is frozen or periodic of them.
+
+    Raises:
+        InputError: when a constraint is another than FixAtoms, a lattice vector is missing, or too
+            little moves for a saddle.
+    """
+    try:
+        batch = pack(atoms, boundary=_boundary_of(atoms))
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    if not batch.positions.isfinite().all():
+        return batch  # whoever computes it says so
+    n_vibrations = int(motions_of(batch).n_left[0])
+    if n_vibrations < 2:
+        raise InputError(
+            f"the atoms can move in {n_vibrations} ways; expected at least two for a saddle"
+        )
+    return batch
+
+
+def _boundary_of(atoms: Atoms) -> Boundary | None:
+    """What is frozen or periodic; None for free molecules."""
+    others = [kind for kind in atoms.constraints if not isinstance(kind, FixAtoms)]
+    if others:
+        kinds = ", ".join(type(constraint).__name__ for constraint in others)
+        raise InputError(f"the atoms are constrained ({kinds}); expected FixAtoms alone")
+    if not atoms.constraints and not atoms.pbc.any():
+        return None
+    lattice = atoms.cell.array[atoms.pbc]
+    if np.linalg.matrix_rank(lattice) < len(lattice):
+        raise InputError(
+            f"the atoms are periodic along {len(lattice)} directions, and their cell is"
+            f" {atoms.cell.array.tolist()}; expected as many independent lattice vectors"
+        )
+    is_frozen = np.zeros(len(atoms), dtype=bool)
+    for constraint in atoms.constraints:
+        is_frozen[constraint.get_indices()] = True
+    return Boundary(
+        torch.from_numpy(is_frozen)[None],
+        torch.from_numpy(atoms.cell.array.copy())[None],
+        torch.from_numpy(atoms.pbc.copy())[None],
+    )
+
+
+def aim_of(mode: str, batch: Batch) -> Aim | None:
+    """The aim that a mode names, as the setting `mode` does; None for the lowest.
+
+    Raises:
+        InputError: when the mode is unknown, an atom is not there, or what it names is frozen.
+    """
+    numbers, positions = batch.system(0)
+    aim = read_aim(mode, numbers, positions)
+    if aim is None or batch.boundary is None:
+        return aim
+    moves = batch.moves.repeat_interleave(3, dim=-1)
+    is_still = (aim.moves != 0).any(-1) & ~moves
+    either = batch.moves[:, :, None] | batch.moves[:, None, :]
+    is_still_pair = (aim.stretches != 0).any(1) & ~either
+    if is_still.any() or is_still_pair.any():
+        raise InputError(f"mode {mode!r}: expected atoms that are not frozen (FixAtoms)")
+    return aim
+
+
+def hyperparameters_of(
+    solver: str, given: Mapping[str, Any] | Hyperparameters | None, named: Mapping[str, Any]
+) -> Hyperparameters:
+    """The hyperparameters of a solver, given together and by name.
+
+    Raises:
+        InputError: when the solver or a name is unknown, or a value is out of its range.
+    """
+    if solver not in SOLVERS:
+        raise InputError(f"solver {solver!r}: expected one of {', '.join(SOLVERS)}")
+    if isinstance(given, Hyperparameters):
+        if given.solver != solver:
+            raise InputError(f"hyperparameters of {given.solver!r}: expected those of {solver!r}")
+        given = given.model_dump()
+    try:
+        return SOLVERS[solver](**{**(given or {}), **named})
+    except ValidationError as error:
+        raise InputError(explain(error)) from None
+
+
+def fragments_of(max_fragments: int | None) -> torch.Tensor | None:
+    """The fragments that a bound saddle may have, as a search takes them; None: as the start has.
+
+    Raises:
+        InputError: when it is no positive integer.
+    """
+    if max_fragments is None:
+        return None
+    if isinstance(max_fragments, bool) or not isinstance(max_fragments, int) or max_fragments < 1:
+        raise InputError(f"max_fragments {max_fragments!r}: expected an integer of at least 1")
+    return torch.tensor([max_fragments])

@@ -1,0 +1,86 @@
+"""Commands that measure: solvers side by side, what a step and a saddle cost."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from gadlib.cli.commands.table import QUIET, command
+from gadlib.cli.lines import told
+from gadlib.settings.benchmarks import BenchmarkSettings, GrowthSettings, TimingSettings
+
+
+@command(
+    "benchmark",
+    BenchmarkSettings,
+    QUIET,
+    group="measure",
+    examples=(
+        ("benchmark --max-samples 10", "all solvers on ten reactions of the embedded set"),
+        (
+            "benchmark --solvers trust,sella --starts midpoint_rp --criterion strict",
+            "two of them, from half way between reactant and product",
+        ),
+    ),
+)
+def compare(settings: BenchmarkSettings, options: argparse.Namespace) -> None:
+    """Compare solvers, Sella among them, from the same starts."""
+    from gadlib import report
+    from gadlib.benchmarks import solvers
+
+    with told(quietly=options.quiet):
+        results = solvers.compare(settings)
+    collected = report.collect_benchmark(results)
+    print(report.benchmark_table(collected).to_string(index=False))
+    print(f"records: {settings.out_dir}/*.json")
+
+
+@command(
+    "timing",
+    TimingSettings,
+    group="measure",
+    examples=(
+        ("timing --atoms 8,16 --batches 1,8", "small molecules alone and in a batch of eight"),
+        (
+            "timing --calculator hip --checkpoint-path hip_v2.ckpt --device cuda",
+            "HIP on a graphics card",
+        ),
+    ),
+)
+def time_steps(settings: TimingSettings, _: argparse.Namespace) -> None:
+    """Time a step with made-up molecules; hip without a checkpoint has random weights."""
+    import torch
+
+    from gadlib.benchmarks import step_times
+
+    with tempfile.TemporaryDirectory() as folder:
+        calculator, note = step_times.calculator_of(settings, Path(folder))
+        where = getattr(calculator, "device", "cpu")
+        n = settings.threads or torch.get_num_threads()
+        print(f"{settings.calculator} on {where}, {n} threads; {note}".rstrip("; "))
+        print(step_times.HEAD)
+        for row in step_times.measure_steps(calculator, settings):
+            print(step_times.format_row(row), flush=True)
+
+
+@command(
+    "growth",
+    GrowthSettings,
+    group="measure",
+    examples=(
+        ("growth --carbons 2,4,6 --n-starts 1", "three alkanes, from one start each"),
+        ("growth --solver gad --noise 0.05", "the other solver, from starts that are less shaken"),
+    ),
+)
+def measure_growth(settings: GrowthSettings, _: argparse.Namespace) -> None:
+    """Measure how the cost of a saddle grows with the molecule, on longer and longer chains."""
+    from gadlib import report
+    from gadlib.benchmarks import scaling
+
+    found = []
+    for row in scaling.measure_growth(settings):
+        found.append(row)
+        shown = report.growth_table([row]).to_dict("records")[0]
+        print(", ".join(f"{name}: {value}" for name, value in shown.items()), flush=True)
+    print(report.growth_sentence(found))

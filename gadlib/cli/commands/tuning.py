@@ -1,0 +1,166 @@
+"""Commands of tuning: a study, how it stands, what its best values are worth."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from gadlib.cli.commands.table import QUIET, argument, command
+from gadlib.cli.lines import told
+from gadlib.settings.reading import Settings
+from gadlib.settings.results import DemoSettings, PathSettings
+from gadlib.settings.studies import StudySettings, TuneSettings, ValidateSettings
+
+
+@command(
+    "tune",
+    TuneSettings,
+    group="tune",
+    examples=(
+        (
+            "tune --screening runs/screen/screening.json --n-trials 50 --workers 2",
+            "fifty trials on the difficult reactions of a screening",
+        ),
+        (
+            "tune --solver trust --criterion bound --range radius_max=0.05:0.3 --sampler gp",
+            "the other solver, with a range and a sampler of your own",
+        ),
+    ),
+)
+def tune(settings: TuneSettings, _: argparse.Namespace) -> None:
+    """Tune the hyperparameters on the difficult reactions."""
+    from gadlib import report
+    from gadlib.tuning import tune
+
+    study = tune.tune(settings)
+    print(report.best_sentence(report.collect_trials(study)))
+    print(json.dumps(study.best_params, indent=1))
+    print(f"results: {Path(settings.out_dir) / 'hpo_results.json'}")
+    print(f"study:   {tune.without_password(tune.default_storage(settings))}")
+
+
+@command(
+    "results",
+    StudySettings,
+    group="tune",
+    examples=(
+        ("results", "of the study in runs/tune"),
+        (
+            "results --storage sqlite:///study.db --study-name gad_hpo --out-dir .",
+            "of a storage by its URL, into this folder",
+        ),
+    ),
+)
+def write_results(settings: StudySettings, _: argparse.Namespace) -> None:
+    """Write hpo_results.json of a study from its storage alone."""
+    from gadlib.tuning import tune
+
+    study = tune.load(tune.default_storage(settings), settings.study_name)
+    print(f"results: {tune.write_results(study, Path(settings.out_dir) / 'hpo_results.json')}")
+
+
+@command(
+    "status",
+    StudySettings,
+    group="tune",
+    examples=(
+        ("status", "of the study in runs/tune"),
+        ("status --storage postgresql://me@host/studies", "of one that many machines work on"),
+    ),
+)
+def print_status(settings: StudySettings, _: argparse.Namespace) -> None:
+    """Say how a study stands: trials, best, rate, time left, workers."""
+    from gadlib.tuning import tune
+
+    print(tune.read_status(tune.load(tune.default_storage(settings), settings.study_name)))
+
+
+@command(
+    "validate",
+    ValidateSettings,
+    argument(
+        "--irc",
+        action="store_true",
+        help="follow the strict saddles of both sides downhill",
+        topic="path",
+    ),
+    QUIET,
+    group="tune",
+    examples=(
+        ("validate --best runs/tune/hpo_results.json", "the best values of a study"),
+        (
+            "validate --solver trust --criterion bound --radius-max 0.2 --irc",
+            "a value of your own, and what the saddles of both sides join",
+        ),
+    ),
+)
+def validate(settings: ValidateSettings, options: argparse.Namespace) -> None:
+    """Compare defaults and tuned values on other reactions."""
+    from gadlib import report
+    from gadlib.tuning import tune
+
+    screened = report.screened_in(settings.screening, settings) if settings.screening else None
+    with told(quietly=options.quiet):
+        validation = tune.validate(settings)
+    comparison = report.collect_comparison(validation.default, validation.tuned)
+    print(report.comparison_table(comparison).to_string(index=False))
+    print(comparison.verdict)
+    if screened is not None:
+        gain = report.collect_gain(validation.default, validation.tuned, screened)
+        print(report.gain_table(gain).to_string(index=False))
+        print(gain.sentence)
+    out = Path(settings.out_dir)
+    print(f"records: {out / 'default.json'}, {out / 'tuned.json'}")
+    if options.irc:
+        with told(quietly=options.quiet):
+            _follow_both(settings, out)
+
+
+def _follow_both(settings: ValidateSettings, out: Path) -> None:
+    """Follow the strict saddles of both sides downhill, and print what they join."""
+    from gadlib import report
+    from gadlib.paths import intended
+
+    shared = {n: getattr(settings, n) for n in PathSettings.model_fields if hasattr(settings, n)}
+    for side in ("default", "tuned"):
+        changed = {"records": str(out / f"{side}.json"), "out_dir": str(out / f"irc_{side}")}
+        paths = intended.follow(PathSettings.read(shared | changed))
+        print(f"{side}: {report.verdict_sentence(paths)}")
+
+
+@command(
+    "demo",
+    DemoSettings,
+    group="tune",
+    examples=(
+        ("demo", "on two processes, into runs/demo"),
+        ("demo --workers 8 --out-dir /scratch/demo", "on eight, into another folder"),
+    ),
+)
+def run_demo(settings: DemoSettings, _: argparse.Namespace) -> int:
+    """Screen, tune and prove the gain on the embedded reactions, in the notebooks."""
+    from gadlib.cli import demo
+
+    return demo.run(Path(settings.out_dir), workers=settings.workers)
+
+
+@command(
+    "job",
+    Settings,
+    argument("notebook", metavar="NOTEBOOK", help="01_screen, 02_tune or 03_results"),
+    argument("--parameters", type=Path, metavar="FILE.yaml", help="its parameters"),
+    group="tune",
+    examples=(
+        (
+            "job 02_tune --parameters papermill_jobs/scine_multi_mode_eckartmw_hpo.yaml",
+            "a worker of a study, as papermill_jobs/*.slurm start it",
+        ),
+        ("job 01_screen", "a screening, with parameters from the environment alone"),
+    ),
+)
+def run_job(_: Settings, options: argparse.Namespace) -> int:
+    """Run a notebook as a cluster job: parameters from YAML and the environment."""
+    from gadlib.cli import slurm
+
+    return slurm.run(options.notebook, options.parameters)

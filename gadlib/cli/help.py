@@ -1,0 +1,93 @@
+"""The help of the command line: an overview of the commands, and of each its examples."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from gadlib.cli.colour import Colour, is_coloured, painted
+from gadlib.cli.commands.table import GROUPS, Command
+
+_PURPOSE = """\
+Transition states of molecules: found from a guess or from the reactions of a set, proved by an
+exact Hessian, followed downhill to what they join."""
+_FIRST = (
+    "gadlib search guess.xyz --solver trust --criterion bound --out saddle.json",
+    "gadlib irc saddle.json",
+)
+_WIDTH = 96
+_COLUMN = 14
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose help keeps the lines of its description and examples, with colour."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=_Formatter, **options)
+
+    def print_help(self, file: Any = None) -> None:
+        """The help, in colour where it goes to a terminal."""
+        stream = sys.stdout if file is None else file
+        text = self.format_help()
+        self._print_message(_coloured(text, stream) if is_coloured(stream) else text, stream)
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Flags and their values have a column of thirty characters."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30)
+
+
+def overview(commands: Mapping[str, Command]) -> str:
+    """What the commands do, by what they are for, and where to begin."""
+    parts = [_PURPOSE]
+    for group, title in GROUPS.items():
+        rows = [_row(name, each.doc) for name, each in commands.items() if each.group == group]
+        parts.append("\n".join([f"{title}:", *rows]))
+    parts.append("\n".join(["to begin with:", *(f"  {line}" for line in _FIRST)]))
+    parts.append("`gadlib COMMAND --help` says what a command takes, with examples.")
+    return "\n\n".join(parts)
+
+
+def _row(name: str, doc: str) -> str:
+    """A command and what it does, in as many lines as that needs."""
+    return textwrap.fill(
+        doc,
+        _WIDTH,
+        initial_indent=f"  {name:<{_COLUMN - 2}}",
+        subsequent_indent=" " * _COLUMN,
+    )
+
+
+def usage_of(name: str, command: Command) -> str:
+    """How the command is called; flags, of which there are many, are below."""
+    places = [
+        f"[{shown}]" if argument.options.get("nargs") == "?" else shown
+        for argument in command.arguments
+        if not argument.name.startswith("-")
+        for shown in [argument.options.get("metavar", argument.name)]
+    ]
+    return " ".join(["gadlib", name, *places, "[flags]"])
+
+
+def examples_of(command: Command) -> str:
+    """The examples of a command, each under what it is for."""
+    shown = [f"  # {what}\n  gadlib {line}" for line, what in command.examples]
+    return "\n".join(["examples:", *shown])
+
+
+def _coloured(text: str, stream: Any) -> str:
+    """The help with bold headings, and flags and commands in colour."""
+    text = re.sub(r"^\S.*:$", lambda m: painted(m[0], Colour.BOLD, stream), text, flags=re.M)
+    text = re.sub(r"^  gadlib .*$", lambda m: painted(m[0], Colour.GREEN, stream), text, flags=re.M)
+    return re.sub(
+        r"(?<=^  )-\S+|(?<=, )--[\w-]+(?= )|(?<=^  )[a-z]+(?=  )",
+        lambda m: painted(m[0], Colour.CYAN, stream),
+        text,
+        flags=re.M,
+    )

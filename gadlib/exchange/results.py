@@ -1,0 +1,84 @@
+"""What a result file holds for other programs, whatever command wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from jaxtyping import Float
+
+from gadlib.files.reading import read_json
+from gadlib.paths.atoms import frames_of
+from gadlib.paths.records import read_paths
+from gadlib.screening.atoms import atoms_of, is_point
+from gadlib.screening.records import read_records
+from gadlib.settings.reading import InputError, shown
+
+
+@dataclass(frozen=True)
+class Result:
+    """One result of a file.
+
+    Attributes:
+        name: of what was searched or followed.
+        fields: all that is known of it, by the names in the file.
+        frames: its geometries: of a search where it ended, of a path its points.
+        frequencies, modes: those that are known, in cm-1, imaginary ones negative, and Cartesian
+            displacements.
+        criteria: whether it meets each.
+    """
+
+    name: str
+    fields: Mapping[str, Any]
+    frames: Sequence[Atoms]
+    frequencies: Sequence[float] = ()
+    modes: Sequence[Float[np.ndarray, "n 3"]] = ()
+    criteria: Mapping[str, bool | None] | None = None
+
+
+def read(path: str | Path) -> list[Result]:
+    """The results of a file of searches or paths.
+
+    Raises:
+        InputError: when it is missing, not JSON, or no such file.
+    """
+    content = read_json(path)
+    kinds = [key for key in _READERS if isinstance(content, Mapping) and key in content]
+    if not kinds:
+        raise InputError(
+            f"{path}: expected a result file with {' or '.join(_READERS)}, found {shown(content)}"
+        )
+    return _READERS[kinds[0]](path)
+
+
+def _searches(path: str | Path) -> list[Result]:
+    found = []
+    for record in read_records(path)[1]:
+        frames = [atoms_of(record)] if is_point(record) else []
+        is_known = bool(frames and record.mode)
+        found.append(
+            Result(
+                record.name,
+                asdict(record),
+                frames,
+                [frames[0].info["frequency_cm1"]] if is_known else [],
+                [np.array(record.mode)] if is_known else [],
+                record.criteria,
+            )
+        )
+    return found
+
+
+def _paths(path: str | Path) -> list[Result]:
+    return [Result(one.name, asdict(one), frames_of(one)) for one in read_paths(path)]
+
+
+_READERS: dict[str, Callable[[str | Path], list[Result]]] = {
+    "records": _searches,
+    "paths": _paths,
+}
+"""How each kind of result file is read, by the key that such a file has."""
