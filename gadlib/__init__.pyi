@@ -5,6 +5,7 @@ from . import report as report
 from .ase.irc import IRC as IRC
 from .ase.potential import Potential as Potential
 from .ase.saddle_search import SaddleSearch as SaddleSearch
+from .ase.saddles import find_saddle as find_saddle
 from .benchmarks.solvers import compare as compare
 from .exchange.export import export as export
 from .files.writing import write_json as write_json

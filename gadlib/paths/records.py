@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gadlib.files.reading import read_json
@@ -14,7 +15,7 @@ from gadlib.settings.reading import InputError
 
 FORMAT = 2
 """Of `paths.json`. Format 1, which files without a number have, keeps of the points between the
-ends no positions."""
+ends no positions, and counts atoms from 1 in its words, where all else counts from 0."""
 
 SHARED = ("name", "formula", "split", "start", "charge", "multiplicity")
 """What a path has of the record of the search that ended at its saddle."""
@@ -90,7 +91,7 @@ class PathRecord:
 
 
 def read_paths(path: str | Path) -> list[PathRecord]:
-    """What an earlier run wrote.
+    """What an earlier run wrote, in whose words atoms count from 0 whichever version wrote it.
 
     Raises:
         InputError: when it is missing, or no such file.
@@ -101,4 +102,17 @@ def read_paths(path: str | Path) -> list[PathRecord]:
         raise InputError(
             f"{path}: format {content.format}; expected 1 .. {FORMAT}, or a newer gadlib to read it"
         )
-    return fit_all(PathRecord, content.paths, path, "paths")
+    paths = fit_all(PathRecord, content.paths, path, "paths")
+    return [_from_0(each) for each in paths] if content.format == 1 else paths
+
+
+_WORDS = ("change", "mode", "reference_change")
+_ATOM = re.compile(r"(?<!the )\b([A-Z][a-z]?)(\d+)\b")  # C1, but not the group in "the O2 group"
+
+
+def _from_0(path: PathRecord) -> PathRecord:
+    """The path with the atoms in its words counted from 0, where they counted from 1."""
+    words = {
+        name: _ATOM.sub(lambda m: f"{m[1]}{int(m[2]) - 1}", getattr(path, name)) for name in _WORDS
+    }
+    return replace(path, **words)

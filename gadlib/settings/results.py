@@ -7,6 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from gadlib.settings.calculators import MoleculeSettings
+from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.effects import N_MAX, Count, Seed
 from gadlib.settings.reading import Settings
 from gadlib.settings.topics import SPLITS, shown_as
@@ -164,19 +165,27 @@ class ExportSettings(Settings):
     """What of a result file is written for other programs, and as what."""
 
     to: str | None = Field(
-        None, description="xyz, extxyz, molden or csv; none: as the name of --out ends"
+        None,
+        description="xyz, extxyz, molden or csv; none: as the name of --out ends",
+        json_schema_extra=shown_as(words=("xyz", "extxyz", "molden", "csv")),
     )
     out: str | None = Field(
         None,
         description="file to write; none: the name of the result file with that ending; Molden has"
         " one molecule in a file, and of several each has its name in that of its file",
+        json_schema_extra=shown_as(form="FILE"),
     )
     criterion: str | None = Field(
         None,
         description="searches whose last point meets it alone are written: index1, strict or"
         " bound; none: all that have a point",
+        json_schema_extra=shown_as(words=tuple(CRITERIA)),
     )
-    name: str | None = Field(None, description="results of this name alone; none: all")
+    name: str | None = Field(
+        None,
+        description="results of this name alone; none: all",
+        json_schema_extra=shown_as(form="NAME"),
+    )
 
 
 class DemoSettings(Settings):
