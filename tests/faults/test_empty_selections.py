@@ -53,11 +53,11 @@ WITH_NOBODY = {
     "make_exact": lambda s: relaxation.make_exact(POTENTIAL, s, NONE_CHOSEN),
     "move": lambda s: relaxation.move(POTENTIAL, s, torch.zeros(0, s.hessian.shape[1]).double()),
     "keep": lambda s: relaxation.keep(NONE_CHOSEN, s, s),
-    "put_learned": lambda s: relaxation.put_learned(NONE_CHOSEN, s, s),
+    "learn": lambda s: relaxation.learn(s, s),
     "relaxation.relax_step": lambda s: relaxation.relax_step(POTENTIAL, s, s.energy)[0],
     "compute": lambda s: points.compute(POTENTIAL, s, NONE_CHOSEN),
     "add_hessian": lambda s: points.add_hessian(POTENTIAL, s),
-    "_sharpen": lambda s: irc._sharpen(POTENTIAL, s),
+    "_sharpen": lambda s: irc._sharpen(POTENTIAL, s, is_exact=False)[0],
     "depart": lambda s: descent.depart(POTENTIAL, s, s.energy),
     "step_down": lambda s: descent.step_down(POTENTIAL, descent.depart(POTENTIAL, s, s.energy), 5),
 }
