@@ -22,22 +22,33 @@ _INDENT = "    "
 
 
 @contextlib.contextmanager
-def told(*, quietly: bool) -> Iterator[None]:
+def told(*, quietly: bool) -> Iterator[Teller]:
     """Each search and path that ends inside is a line on the terminal; quietly none, nor a bar."""
     from gadlib.progress import bar
 
-    with bar.hidden() if quietly else bar.listening(_Teller().hear):
-        yield
+    teller = Teller(quietly)
+    with bar.listening(teller.hear), bar.hidden() if quietly else contextlib.nullcontext():
+        yield teller
 
 
-class _Teller:
-    """Who prints what has ended: a heading where something else is done, then a line for each."""
+class Teller:
+    """Who prints what has ended: a heading where something else is done, then a line for each.
 
-    def __init__(self) -> None:
-        self._desc = "searching"
+    Attributes:
+        n: how many have ended.
+    """
+
+    def __init__(self, quietly: bool) -> None:
+        self.n = 0
+        self._is_quiet, self._desc = quietly, "searching"
 
     def hear(self, ended: Any) -> None:
-        """Print that this has ended."""
+        """Print that this has ended, unless all is to be quiet."""
+        self.n += 1
+        if not self._is_quiet:
+            self._print(ended)
+
+    def _print(self, ended: Any) -> None:
         if ended.desc not in (self._desc, "following"):
             self._desc = ended.desc
             _say(f"{ended.desc}:")
@@ -99,8 +110,14 @@ def _reason(result: Any) -> str:
     return message + (f" Tries given up: {counted}." if counted else "")
 
 
-def searches_summary(records: Sequence[Any], out: Path) -> list[str]:
-    """What came of searches, in lines: statuses and criteria counted, medians, the file."""
+def searches_summary(records: Sequence[Any], out: Path, *, n_told: int) -> list[str]:
+    """What came of searches, in lines: statuses and criteria counted, medians, the files.
+
+    Args:
+        records: of all of them.
+        out: where they are.
+        n_told: how many have ended in this run; the others were done before.
+    """
     from gadlib.screening.atoms import beside
     from gadlib.settings.criteria import CRITERIA
     from gadlib.solver.state import Status
@@ -108,7 +125,12 @@ def searches_summary(records: Sequence[Any], out: Path) -> list[str]:
     counted = Counter(_words(r.status) for r in records).most_common()
     bad = [f"{r.name}: {r.message}" for r in records if r.status == Status.BAD_START]
     lines = [f"{len(bad)} of {len(records)} starts were not searched: {listed(bad)}"] if bad else []
-    lines += [f"{len(records)} searches: {', '.join(f'{n} {status}' for status, n in counted)}"]
+    n_before = len(records) - n_told
+    lines += [
+        f"{len(records)} {'search' if len(records) == 1 else 'searches'}:"
+        f" {', '.join(f'{n} {status}' for status, n in counted)}"
+        + (f"; {n_before} of them done before" if n_before else "")
+    ]
     n_met = {name: sum(r.meets(name) for r in records) for name in CRITERIA}
     lines += [", ".join(f"{name} {n}/{len(records)}" for name, n in n_met.items())]
     if done := [r for r in records if r.converged]:

@@ -75,9 +75,9 @@ def test_each_result_is_a_line_above_the_bar_and_a_failure_says_why(capsys):
 
 
 def test_quietly_there_is_neither_line_nor_bar(capsys):
-    with told(quietly=True), Bar(1, "searching", "molecule") as bar:
+    with told(quietly=True) as teller, Bar(1, "searching", "molecule") as bar:
         bar.ended(FOUND)
-        assert bar.n == 1
+        assert bar.n == teller.n == 1
     assert capsys.readouterr() == ("", "")
 
 
@@ -99,9 +99,13 @@ def test_another_part_of_the_work_has_a_heading(capsys):
 
 
 def test_summary_counts_statuses_and_has_medians_of_those_that_met_the_criterion(tmp_path):
-    told_of = searches_summary([FOUND, replace(FOUND, steps=35), LOST, REFUSED], tmp_path / "a")
+    told_of = searches_summary(
+        [FOUND, replace(FOUND, steps=35), LOST, REFUSED], tmp_path / "a", n_told=3
+    )
     assert told_of[0].startswith("1 of 4 starts were not searched: rxn01: The starting")
-    assert told_of[1] == "4 searches: 2 saddle, 1 out of steps, 1 bad start"
+    assert told_of[1] == (
+        "4 searches: 2 saddle, 1 out of steps, 1 bad start; 1 of them done before"
+    )
     assert told_of[2] == "index1 3/4, strict 3/4, bound 0/4"
     assert told_of[3] == (
         "median of those that met the criterion: 30 steps, 62 gradients, 1 Hessian, 0.5 s"

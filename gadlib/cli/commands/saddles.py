@@ -45,9 +45,9 @@ def search(settings: SearchSettings, options: argparse.Namespace) -> None:
 
     out = Path(options.out) if options.out else Path(settings.out_dir) / "search.json"
     require_writable(out.parent)
-    with told(quietly=options.quiet):
+    with told(quietly=options.quiet) as teller:
         records = search(options.geometries, settings, out=out)
-    print("\n".join(searches_summary(records, out)))
+    print("\n".join(searches_summary(records, out, n_told=teller.n)))
 
 
 @command(
@@ -69,10 +69,10 @@ def screen(settings: ScreenSettings, options: argparse.Namespace) -> None:
     from gadlib.screening import screen
 
     out = require_writable(settings.out_dir) / "screening.json"
-    with told(quietly=options.quiet):
+    with told(quietly=options.quiet) as teller:
         records = screen.screen(settings, out=out)
     print(f"{'reaction':<14}{'formula':<12}{'difficulty':>10}  status")
     for record in screen.select_difficult(records, settings):
         ended = f"{screen.difficulty(record):>10}  {record.message}"
         print(f"{record.name:<14}{record.formula:<12}{ended}")
-    print("\n".join(searches_summary(records, out)))
+    print("\n".join(searches_summary(records, out, n_told=teller.n)))
