@@ -134,7 +134,7 @@ class Batch:
             ValueError: as `pack` does.
         """
         return cls.pack(
-            [np.asarray(one.positions) for one in molecules],
+            [np.asarray(one.positions, dtype=float) for one in molecules],
             [one.atomic_numbers for one in molecules],
             charges=[one.charge for one in molecules],
             multiplicities=[one.multiplicity for one in molecules],

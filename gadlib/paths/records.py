@@ -9,6 +9,7 @@ from pathlib import Path
 from gadlib.files.reading import read_json
 from gadlib.files.shapes import PathsFile, fit, fit_all
 from gadlib.paths.endpoints import Connection
+from gadlib.paths.thermochemistry import Barrier, Thermochemistry
 from gadlib.screening.records import Record
 from gadlib.settings.reading import InputError
 
@@ -40,8 +41,12 @@ class PathRecord:
         travelled, energies, positions: the K points of the path from the reactant's end over the
             saddle to the product's: arc in amu^1/2 A, 0 at the saddle, the energy above the
             saddle's, and the atoms in A. Files of format 1 have no positions.
+        thermochemistry: of the reactant's end, the saddle and the product's end, each by its exact
+            Hessian; empty where it is not known.
+        barriers: from the reactant's end and from the product's.
         atomic_numbers, ends: the two minima, in A; `saddle` as it was sharpened.
-        n_gradient, n_hessian: calculator calls on the way down.
+        n_gradient, n_hessian: calculator calls at the saddle and on the way down; in format 1
+            without those at the saddle.
         elapsed_s: wall time.
     """
 
@@ -67,6 +72,8 @@ class PathRecord:
     travelled: list[float] = field(default_factory=list)
     energies: list[float] = field(default_factory=list)
     positions: list[list[list[float]]] = field(default_factory=list)
+    thermochemistry: list[Thermochemistry] = field(default_factory=list)
+    barriers: list[Barrier] = field(default_factory=list)
     atomic_numbers: list[int] = field(default_factory=list)
     saddle: list[list[float]] = field(default_factory=list)
     ends: list[list[list[float]]] = field(default_factory=list)
