@@ -18,7 +18,7 @@ from gadlib.files.writing import write_json
 from gadlib.molecules import reactions, starting_points
 from gadlib.paths import intended
 from gadlib.paths.endpoints import Connection
-from gadlib.paths.records import FORMAT, PathRecord, read_paths
+from gadlib.paths.records import read_paths
 from gadlib.paths.references import OwnEnds
 from gadlib.screening.records import Record, payload, read_records
 from gadlib.settings.reading import InputError
