@@ -16,7 +16,7 @@ from gadlib.cli.flags import settings_of
 from gadlib.cli.parser import build, main
 from gadlib.settings.hyperparameters import SOLVERS
 
-ARGUMENTS = {"export": ["found.json"], "job": ["01_screen"]}
+ARGUMENTS = {"export": ["found.json"], "frequencies": ["found.json"], "job": ["01_screen"]}
 
 
 @pytest.fixture(autouse=True)

@@ -130,7 +130,7 @@ def test_molden_of_a_point_without_an_exact_hessian_is_left_out_and_said(tmp_pat
     path = write_json(tmp_path / "r.json", payload(SearchSettings(), [blind, record()]))
     done = export(path, to="molden")
     assert done.left_out == ["blind has no normal mode in it"]
-    assert "1 results in" in done.sentence and "1 left out: blind has no" in done.sentence
+    assert "1 result in" in done.sentence and "1 left out: blind has no" in done.sentence
     with pytest.raises(InputError, match="nothing to write as molden: blind has no normal mode"):
         export(path, to="molden", name="blind", out=tmp_path / "other.molden")
 
