@@ -156,7 +156,7 @@ def test_paths_are_written_with_energy_and_length_at_each_point(followed):
     ]
     assert [a.info["path_length"] for a in frames] == [-2.0, -1.0, 0.0, 1.0, 2.5]
     assert [a.get_potential_energy() for a in frames] == [-51.0, -50.5, -50.0, -50.25, -52.0]
-    assert frames[2].info["frequency_cm1"] == -812.5
+    assert frames[2].info["imaginary_cm1"] == 812.5
     for atoms, place in zip(frames, path_record().positions, strict=True):
         np.testing.assert_allclose(atoms.positions, place, atol=1e-8)
     assert len(geometries.read(file)) == 5
