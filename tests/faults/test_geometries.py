@@ -309,7 +309,7 @@ SPOILT = {
     ),
     "isotopes by mass": (
         xyz(comment=f"{PROPERTIES}:masses:R:1", lines=[f"{line} 2.014" for line in LINES]),
-        "frame 0 has a mass of 2.014 amu at atom 1 (O); expected 15.999",
+        "frame 0 has a mass of 2.014 amu at atom O1; expected 15.999",
     ),
     "positions of two columns": (
         xyz(comment="Properties=species:S:1:pos:R:2"),
@@ -418,7 +418,7 @@ REFUSED = {
     ),
     "count too large before a frame": (
         xyz(count="7") + xyz(),
-        "line 9, column 1: '6'; expected atom 7 of the 7 that line 1 announces",
+        "line 9, column 1: '6'; expected another of the 7 atoms that line 1 announces",
     ),
     "count of 4e9": (
         xyz(count="4000000000"),
@@ -444,8 +444,8 @@ REFUSED = {
     ),
     "no comment": (
         "\n".join(["6", *LINES]) + "\n",
-        "line 8, column 1: the end of the file; expected atom 6 of the 6 that line 1 announces"
-        " (line 2 looks like an atom: is the line of the comment missing?)",
+        "line 8, column 1: the end of the file; expected another of the 6 atoms that line 1"
+        " announces (line 2 looks like an atom: is the line of the comment missing?)",
     ),
     "no comments": (
         "\n".join(["6", *LINES] * 2),
@@ -857,8 +857,8 @@ EXPECTED = {
     "empty": "an empty file",
     "lattice": "a periodic cell",
     "nan": "line 3, column 13: 'nan' is not finite",
-    "nocomment": "line 8, column 1: the end of the file; expected atom 6 of the 6 that line 1",
-    "short": "line 9, column 1: the end of the file; expected atom 7 of the 7 that line 1",
+    "nocomment": "line 8, column 1: the end of the file; expected another of the 6 atoms that",
+    "short": "line 9, column 1: the end of the file; expected another of the 7 atoms that line 1",
     "stars": "line 3, column 13: '********' is a number that did not fit its columns",
     "toomany": "line 8, column 1: 'H 0.900000 -1.050000 0.100000'; expected the number of atoms",
     "trit": "line 8, column 1: 'T' is tritium",

@@ -108,7 +108,7 @@ def test_pair_at_the_floor_distance_is_accepted_and_below_it_named():
 
     assert starting_points.too_close(start(0.1), 0.1) == ""
     told = starting_points.too_close(start(0.099), 0.1)
-    assert told.startswith("atoms 0 (O) and 1 (H) of x are 0.099 A")
+    assert told.startswith("atoms O0 and H1 of x are 0.099 A")
 
 
 def test_geometries_come_in_the_order_of_frames_with_their_names(tmp_path):
