@@ -18,8 +18,8 @@ from gadlib import calculators
 from gadlib.batch import Batch, longest
 from gadlib.evaluation import Calculator, evaluate
 from gadlib.files.reading import read_json
-from gadlib.files.shapes import PathsFile, ResultFile, fit
-from gadlib.files.writing import require_writable, write_json
+from gadlib.files.shapes import FrequenciesFile, PathsFile, ResultFile, fit, fit_all
+from gadlib.files.writing import require_json, require_writable, write_json
 from gadlib.hessians.normal_modes import FORCE_TOL
 from gadlib.hessians.vibrations import vibrations_of
 from gadlib.molecules import starting_points
@@ -100,6 +100,7 @@ def frequencies(
     )
     asked = FrequencySettings.read(before | given)
     if out is not None:
+        require_json(out)
         require_writable(Path(out).parent)
         if Path(out).exists():
             raise InputError(f"{out} exists; choose another output, nothing is overwritten")
@@ -118,6 +119,21 @@ def frequencies(
         about = {"format": FORMAT, "settings": asked.model_dump(), "versions": versions()}
         write_json(Path(out), about | {"frequencies": [asdict(record) for record in found]})
     return found
+
+
+def read_frequencies(path: str | Path) -> list[FrequencyRecord]:
+    """What an earlier run wrote.
+
+    Raises:
+        InputError: when it is missing, or no such file.
+    """
+    expected = "an object with frequencies, as `gadlib frequencies` writes it"
+    content = fit(FrequenciesFile, read_json(path), path, expected=expected)
+    if content.format != FORMAT:
+        raise InputError(
+            f"{path}: format {content.format}; expected {FORMAT}, or a newer gadlib to read it"
+        )
+    return fit_all(FrequencyRecord, content.frequencies, path, "frequencies")
 
 
 def _read(points: Points, settings: FrequencySettings) -> tuple[list[Start], FrequencySettings]:

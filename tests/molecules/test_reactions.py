@@ -221,7 +221,10 @@ def test_unknown_split_is_refused_with_the_known_ones(path, split):
     [
         (None, "no such file; expected starting geometries in xyz or extxyz"),
         ("", "an empty file"),
-        ("3\n\nH 0 0 0\n", "line 4, column 1: the end of the file; expected atom 2 of the 3"),
+        (
+            "3\n\nH 0 0 0\n",
+            "line 4, column 1: the end of the file; expected another of the 3 atoms",
+        ),
         ("1\n\nH 0 0 nan\n", "no start can be searched: mine-0: line 3, column 7: 'nan'"),
         ("1\n\nX 0 0 0\n", "no start can be searched: mine-0: line 3, column 1: 'X' is a"),
         ("0\n\n", "no start can be searched: mine-0: line 1: 0 atoms"),
@@ -239,7 +242,7 @@ def test_unusable_geometries_are_refused_with_file_and_frame(tmp_path, content, 
 def test_geometries_that_all_have_atoms_on_each_other_are_refused(tmp_path):
     path = tmp_path / "flat.xyz"
     ase.io.write(path, on_each_other([8, 1, 1]))
-    with pytest.raises(InputError, match="no start can be searched: atoms 0 "):
+    with pytest.raises(InputError, match="no start can be searched: atoms O0 "):
         starting_points.read_geometries(path)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from ase.data import chemical_symbols
 from clusters import spoiled
-from little_searches import STARTS
 
 from gadlib import calculators, report
 from gadlib.batch import Batch
@@ -19,7 +18,7 @@ from gadlib.files.writing import write_json
 from gadlib.molecules import reactions, starting_points
 from gadlib.paths import intended
 from gadlib.paths.endpoints import Connection
-from gadlib.paths.records import FORMAT, PathRecord, read_paths
+from gadlib.paths.records import read_paths
 from gadlib.paths.references import OwnEnds
 from gadlib.screening.records import Record, payload, read_records
 from gadlib.settings.reading import InputError
@@ -267,19 +266,3 @@ def test_validate_follows_the_strict_saddles_of_both_sides(tmp_path, capsys):
         assert [p.name for p in followed] == strict
         assert f"{side}: Of {len(strict)} saddles followed: " in told
         assert Connection.INTENDED in {p.verdict for p in followed}
-
-
-def test_words_of_earlier_files_are_read_with_atoms_from_0(tmp_path):
-    words = {
-        "change": "C1-H4 breaks, H5 moves from C1 to N12",
-        "mode": "turns the O2 group at O2 about O2-C3",
-        "reference_change": "no bond forms or breaks",
-    }
-    failed = PathRecord.failed(Record.blank(STARTS[0], Status.SADDLE, ""), "no")
-    content = {"paths": [asdict(failed) | words]}
-    (path,) = read_paths(write_json(tmp_path / "paths.json", content))
-    assert path.change == "C0-H3 breaks, H4 moves from C0 to N11"
-    assert path.mode == "turns the O2 group at O1 about O1-C2"
-    assert path.reference_change == words["reference_change"]
-    (path,) = read_paths(write_json(tmp_path / "paths.json", content | {"format": FORMAT}))
-    assert path.change == words["change"]
