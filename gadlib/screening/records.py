@@ -51,6 +51,8 @@ class Record:
             `imaginary_cm1` is the wavenumber; empty where there is no exact Hessian.
         tries: what the search tried, in order; empty where its solver makes no tries.
         charge, multiplicity: of the molecule, in e and 2S + 1.
+        began_at: where the search of a geometry of one's own began, in A, so that it can be made
+            again without the file; empty where a recipe makes the start of a set's reaction.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Record:
     energy_start: float | None = None
     forces: list[list[float]] = field(default_factory=list)
     mode: list[list[float]] = field(default_factory=list)
+    began_at: list[list[float]] = field(default_factory=list)
 
     @classmethod
     def blank(cls, start: Start, status: Status, message: str) -> Record:
@@ -114,6 +117,7 @@ class Record:
             positions=start.positions.tolist(),
             charge=start.charge,
             multiplicity=start.multiplicity,
+            began_at=[] if start.split else start.positions.tolist(),
         )
 
     @property
