@@ -2,6 +2,7 @@
 
 from . import calculators as calculators
 from . import report as report
+from .ase.irc import IRC as IRC
 from .ase.potential import Potential as Potential
 from .ase.saddle_search import SaddleSearch as SaddleSearch
 from .ase.saddles import find_saddle as find_saddle
