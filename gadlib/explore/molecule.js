@@ -172,7 +172,8 @@ function render({ model, el }) {
   caption.className = "gadlib-caption";
   canvas.tabIndex = 0;
   canvas.setAttribute("role", "img");
-  canvas.dataset.size = model.get("is_small") ? "small" : "large";
+  const height = model.get("is_small") ? "130px" : "clamp(260px, 30cqw, 460px)";
+  canvas.style.cssText = `display:block;width:100%;height:${height};touch-action:none;cursor:grab`;
   el.append(canvas, caption);
   const pen = canvas.getContext("2d");
   let zoom = 1;

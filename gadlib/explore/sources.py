@@ -50,11 +50,8 @@ class Sources:
         self.source.observe(lambda _: self._offer(), "value")
         self.path.observe(lambda change: self._open(change["new"]), "value")
         self.upload.observe(lambda _: self._take(), "value")
-        self.rows = [
-            classed(w.HBox([self.source, self.upload]), "row"),
-            self.path,
-            self.molecule,
-        ]
+        sending = classed(w.HBox([self.upload]), "right")
+        self.rows = [self.source, self.path, sending, self.molecule]
 
     @property
     def chosen(self) -> Molecule:
