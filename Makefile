@@ -52,6 +52,8 @@ clean: ## Remove caches and build leftovers; .venv and runs stay
 # Parallelism is by process: one thread in each.
 demo test mutate site: export OMP_NUM_THREADS = 1
 demo test mutate site: export MKL_NUM_THREADS = 1
+# Else each process would compile again what it imports.
+unexport PYTHONDONTWRITEBYTECODE
 # Otherwise pyright asks the network whether it is the latest.
 lint: export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
