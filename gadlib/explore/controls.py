@@ -33,7 +33,7 @@ from gadlib.settings.searches import ExploreSettings, SearchSettings
 _NUMBERS = {"noise_seed": "noise seed", "n_steps_per_sample": "steps at most"}
 """The settings that are a field of the page, and their labels there."""
 
-_ELECTRONS = {"charge": "charge (e)", "multiplicity": "2S + 1"}
+_ELECTRONS = {"charge": "charge (e)", "multiplicity": "multiplicity"}
 """Likewise; each molecule brings values of its own."""
 
 
@@ -88,10 +88,10 @@ class Controls:
         doc = "where the study's best values are: a results file, an SQLite file or a URL"
         self.study = text("", self._settings.best or "", doc, placeholder="results .json, or .db")
         self._slider_box = w.VBox([self.sliders.box])
-        self.electrons["charge"].layout.width = "200px"
-        self.electrons["multiplicity"].layout.width = "115px"
-        self.electrons["multiplicity"].style.description_width = "65px"
-        electrons = classed(w.HBox(list(self.electrons.values())), "row")
+        self.electrons["charge"].layout.width = "180px"
+        self.electrons["multiplicity"].layout.width = "138px"
+        self.electrons["multiplicity"].style.description_width = "84px"
+        electrons = w.HBox(list(self.electrons.values()))
         self.search_box = w.VBox(
             [
                 *self.sources.rows,

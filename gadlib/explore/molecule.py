@@ -1,10 +1,10 @@
 """A molecule in three dimensions as a widget, with arrows; its drawing is `molecule.js` beside it.
 
 The script travels over the kernel's own connection: no request leaves the machine. It draws on a
-plain canvas, where fifty moments of benzene with arrows, ten a second, arrive within 5 s. weas-widget
-0.2.6 works offline as well, but builds its meshes anew for each moment (32 s on the same processor,
-which had no GPU, with 4 s in which the page stood still), deletes atoms at a key, and needs WebGL,
-and packages of 14 MB for grids that no molecule has.
+plain canvas, where fifty moments of benzene with arrows, ten a second, arrive within 5 s.
+weas-widget 0.2.6 works offline as well, but builds its meshes anew for each moment (32 s on the
+same processor, without a GPU, in which the page once stood still for 4 s), deletes atoms at a key,
+and needs WebGL, and packages of 14 MB for grids that no molecule has.
 """
 
 from __future__ import annotations

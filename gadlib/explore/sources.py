@@ -44,7 +44,7 @@ class Sources:
         self.upload: Any = w.FileUpload(
             multiple=False,
             tooltip="send a file of up to 10 MB",
-            layout={"width": "105px"},
+            layout={"width": "125px"},
         )
         self._offer()
         self.source.observe(lambda _: self._offer(), "value")
