@@ -133,9 +133,8 @@ function paint(pen, model, found) {
   parts.sort((a, b) => a.depth - b.depth).forEach((part) => part.draw());
   if (!model.get("is_vibrating")) tips.forEach((tip, i) => arrow(pen, flat[i], tip));
   if (!model.get("is_numbered")) return;
-  const first = model.get("first_number");
   flat.forEach((place, i) => {
-    if (!is_hidden(found, sizes, i)) number(pen, place, String(i + first));
+    if (!is_hidden(found, sizes, i)) number(pen, place, String(i));
   });
 }
 

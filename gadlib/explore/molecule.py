@@ -54,7 +54,6 @@ class MoleculeView(anywidget.AnyWidget):
     is_small = traitlets.Bool(False).tag(sync=True)
     look = traitlets.Enum(LOOKS, LOOKS[0]).tag(sync=True)
     is_numbered = traitlets.Bool(True).tag(sync=True)
-    first_number = traitlets.Int(0).tag(sync=True)
     is_vibrating = traitlets.Bool(False).tag(sync=True)
     picked = traitlets.List(traitlets.Int()).tag(sync=True)
     clicked = traitlets.List(traitlets.Int(), [-1, 0]).tag(sync=True)
