@@ -88,8 +88,8 @@ class Controls:
         doc = "where the study's best values are: a results file, an SQLite file or a URL"
         self.study = text("", self._settings.best or "", doc, placeholder="results .json, or .db")
         self._slider_box = w.VBox([self.sliders.box])
-        self.electrons["charge"].layout.width = "180px"
-        self.electrons["multiplicity"].layout.width = "138px"
+        self.electrons["charge"].layout.width = "174px"
+        self.electrons["multiplicity"].layout.width = "132px"
         self.electrons["multiplicity"].style.description_width = "84px"
         electrons = w.HBox(list(self.electrons.values()))
         self.search_box = w.VBox(
