@@ -8,6 +8,7 @@ from .ase.saddles import find_saddle as find_saddle
 from .benchmarks.solvers import compare as compare
 from .exchange.export import export as export
 from .files.writing import write_json as write_json
+from .paths.find import find as find
 from .paths.frequencies import frequencies as frequencies
 from .paths.intended import follow as follow
 from .paths.thermochemistry import eyring_rate as eyring_rate
