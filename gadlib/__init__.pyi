@@ -9,6 +9,7 @@ from .ase.saddles import find_saddle as find_saddle
 from .benchmarks.solvers import compare as compare
 from .exchange.export import export as export
 from .files.writing import write_json as write_json
+from .paths.find import find as find
 from .paths.follow import follow as follow
 from .paths.frequencies import frequencies as frequencies
 from .paths.thermochemistry import eyring_rate as eyring_rate

@@ -19,6 +19,7 @@ from gadlib.cli.colour import Colour, painted
 from gadlib.settings.reading import listed
 
 _INDENT = "    "
+_MOST_FOUND = 10
 
 
 @contextlib.contextmanager
@@ -53,7 +54,7 @@ class Teller:
             self._desc = ended.desc
             _say(f"{ended.desc}:")
         place = f"[{ended.n:>{len(str(ended.total))}}/{ended.total}]"
-        line = path_line if hasattr(ended.result, "verdict") else search_line
+        line = search_line if hasattr(ended.result, "status") else path_line
         _say(f"{place} {line(ended.result)}")
         if reason := _reason(ended.result):
             _say(f"{_INDENT}{reason}")
@@ -79,8 +80,28 @@ def search_line(record: Any) -> str:
         _number(record.imaginary_cm1 if is_up else None, "5.0f", "i cm-1" if is_up else "  cm-1"),
         f"{record.steps:>4} steps",
         f"{record.n_gradient:>5} gradients, {_counted(record.n_hessian, 'Hessian')}",
+        _words(record.verdict),
     ]
-    return "  ".join(parts)
+    return "  ".join(parts).rstrip()
+
+
+def found_summary(records: Sequence[Any]) -> list[str]:
+    """What saddles between known ends join, and what they cost, in lines."""
+    found = [record for record in records if record.verdict]
+    counts = Counter(record.verdict for record in found)
+    told = ", ".join(f"{n} {_words(verdict)}" for verdict, n in counts.most_common())
+    lines = [f"{len(records)} reactions: {told or 'no saddle followed downhill'}"]
+    for record in records[:_MOST_FOUND]:
+        for step in record.passed:
+            lines.append(
+                f"{record.name}: {_words(step.verdict)}; barrier {step.barrier:.3f} eV forth,"
+                f" {step.barrier - step.reaction_energy:.3f} eV back; {step.change}"
+            )
+    if found:
+        n = statistics.median(record.n_gradient for record in found)
+        down = statistics.median(record.n_path_gradient for record in found)
+        lines.append(f"median: {n:g} gradients for images and searches, {down:g} downhill")
+    return lines
 
 
 def path_line(path: Any) -> str:
@@ -101,7 +122,10 @@ def path_line(path: Any) -> str:
 
 def _reason(result: Any) -> str:
     """Why it failed, in sentences, with what its tries came to; empty where it did not."""
-    is_done = result.verdict != "failed" if hasattr(result, "verdict") else result.converged
+    if hasattr(result, "status"):
+        is_done = result.converged and result.verdict in ("", "intended")
+    else:
+        is_done = result.verdict != "failed"
     if is_done:
         return ""
     given_up = Counter(_words(each.ending) for each in getattr(result, "tries", ())[:-1])

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from gadlib.cli.commands.table import QUIET, argument, command
-from gadlib.cli.lines import searches_summary, told
-from gadlib.settings.searches import GuessSettings, ScreenSettings, SearchSettings
+from gadlib.cli.lines import found_summary, searches_summary, told
+from gadlib.settings.searches import FindSettings, GuessSettings, ScreenSettings, SearchSettings
 
 
 @command(
@@ -48,6 +48,36 @@ def search(settings: SearchSettings, options: argparse.Namespace) -> None:
     with told(quietly=options.quiet) as teller:
         records = search(options.geometries, settings, out=out)
     print("\n".join(searches_summary(records, out, n_told=teller.n)))
+
+
+@command(
+    "find",
+    FindSettings,
+    argument("reactant", nargs="?", metavar="REACTANT", help="file with one molecule"),
+    argument(
+        "product",
+        nargs="?",
+        metavar="PRODUCT",
+        help="file with the same atoms, in whatever order; neither end: all reactions of a set",
+    ),
+    argument("--out", metavar="FILE.json", help="result file; default find.json in --out-dir"),
+    QUIET,
+    group="find",
+    examples=(
+        ("find reactant.xyz product.xyz --out saddle.json", "the saddle that joins two minima"),
+        ("find --split test --max-samples 5 --workers 2", "those of a set, on two processes"),
+    ),
+)
+def find(settings: FindSettings, options: argparse.Namespace) -> None:
+    """Find the saddle of a reaction from its reactant and product."""
+    from gadlib.files.writing import require_writable
+    from gadlib.paths.find import find
+
+    out = Path(options.out) if options.out else Path(settings.out_dir) / "find.json"
+    require_writable(out.parent)
+    with told(quietly=options.quiet):
+        records = find(options.reactant, options.product, settings, out=out)
+    print("\n".join([*found_summary(records), *searches_summary(records, out)]))
 
 
 @command(
