@@ -49,6 +49,7 @@ _INLINE = "module://matplotlib_inline.backend_inline"
 class Popen(subprocess.Popen):
     """As `subprocess.Popen`."""
 
+    address: str | None = None  # of the process that is forked, where it is not this one's own
     _line: socket.socket
 
     def _execute_child(self, *given: Any) -> None:
@@ -64,7 +65,7 @@ class Popen(subprocess.Popen):
             "is_leader": asked["start_new_session"],
         }
         self._line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._line.connect(_address())
+        self._line.connect(self.address or _address())
         with tempfile.TemporaryFile() as message:
             message.write(json.dumps(task).encode())
             message.flush()
@@ -162,8 +163,9 @@ class _Server:
             task = json.load(message)
         pid = os.fork()
         if pid == 0:
+            address = listener.getsockname()
             self.selector.close()
-            _begin(task, passed[1:], line)
+            _begin(task, passed[1:], line, address)
         for stream in passed[1:]:
             os.close(stream)
         self.lines[pid] = line
@@ -192,8 +194,12 @@ class _Server:
         os._exit(0)
 
 
-def _begin(task: dict[str, Any], streams: list[int], line: socket.socket) -> None:
-    """Become the process, with nothing open but its streams."""
+def _begin(task: dict[str, Any], streams: list[int], line: socket.socket, address: str) -> None:
+    """Become the process, with nothing open but its streams; kernels that it starts are as it."""
+    import jupyter_client.launcher
+
+    Popen.address = address
+    jupyter_client.launcher.Popen = Popen
     status = 1
     try:
         for number, stream in enumerate(streams):
