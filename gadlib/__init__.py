@@ -11,7 +11,8 @@ for those that fail. `screen` finds the difficult reactions of a set, `tune` dra
 for them, `validate` compares tuned values with the defaults on other reactions. `follow` goes
 downhill from saddles to what they join, `compare` sets solvers side by side, `report` draws it all.
 Each takes settings of its own (`SearchSettings`, ..., with every field explained in `help`).
-`SaddleSearch` is the search as one of ASE's optimizers, `Potential` a calculator for ASE.
+`find_saddle` takes a guess as ASE's `Atoms` and gives the saddle as such; `SaddleSearch` is the
+search as one of ASE's optimizers, `Potential` a calculator for ASE.
 
 What is here is imported when it is first used.
 """

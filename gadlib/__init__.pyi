@@ -4,9 +4,11 @@ from . import calculators as calculators
 from . import report as report
 from .ase.potential import Potential as Potential
 from .ase.saddle_search import SaddleSearch as SaddleSearch
+from .ase.saddles import find_saddle as find_saddle
 from .benchmarks.solvers import compare as compare
 from .exchange.export import export as export
 from .files.writing import write_json as write_json
+from .paths.frequencies import frequencies as frequencies
 from .paths.intended import follow as follow
 from .paths.thermochemistry import eyring_rate as eyring_rate
 from .paths.thermochemistry import ideal_gas as ideal_gas
@@ -22,6 +24,7 @@ from .settings.hyperparameters import GadHyperparameters as GadHyperparameters
 from .settings.hyperparameters import TrustHyperparameters as TrustHyperparameters
 from .settings.reading import InputError as InputError
 from .settings.results import ExportSettings as ExportSettings
+from .settings.results import FrequencySettings as FrequencySettings
 from .settings.results import PathSettings as PathSettings
 from .settings.results import ReportSettings as ReportSettings
 from .settings.searches import GuessSettings as GuessSettings

@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from ase.data import atomic_masses, covalent_radii
+from ase.data import atomic_masses, chemical_symbols, covalent_radii
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -24,6 +24,15 @@ _MASSES[0] = 0.0  # ASE gives the dummy element X a mass of 1; here it is paddin
 _RADII = torch.tensor(covalent_radii, dtype=torch.float64)
 _OF_MOLECULES = ("mask", "moves", "n_atoms", "n_moving", "masses", "sqrt_masses")
 _OF_MOLECULES += ("inverse_sqrt_masses", "is_pair", "radii_sum")  # wherever they are
+
+
+def atom_label(atomic_numbers: Sequence[int] | np.ndarray, i: int) -> str:
+    """The name of an atom by its element and place, as in C0, the first.
+
+    Atoms count from 0 in all that is typed and read, as in ASE, in Python, and in the lists of
+    result files, so that a number can be taken from a message into a flag or a script.
+    """
+    return f"{chemical_symbols[int(atomic_numbers[i])]}{i}"
 
 
 @runtime_checkable
@@ -125,7 +134,7 @@ class Batch:
             ValueError: as `pack` does.
         """
         return cls.pack(
-            [one.positions for one in molecules],
+            [np.asarray(one.positions, dtype=float) for one in molecules],
             [one.atomic_numbers for one in molecules],
             charges=[one.charge for one in molecules],
             multiplicities=[one.multiplicity for one in molecules],

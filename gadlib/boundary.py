@@ -6,6 +6,7 @@ Positions are never wrapped into a cell; the nearest images are taken where dist
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from ase.geometry import find_mic
@@ -41,9 +42,9 @@ class Boundary:
         i, j = torch.triu_indices(*apart.shape[2:], offset=1, device=apart.device)
         for row in self.is_periodic.any(-1).nonzero().flatten().tolist():
             vectors = apart[row, :, i, j].mT.cpu().numpy()
-            cell, is_periodic = self.cell[row].cpu().numpy(), self.is_periodic[row].cpu().numpy()
-            near, _ = find_mic(vectors, cell, is_periodic)  # type: ignore[arg-type]
-            near = torch.from_numpy(near).to(apart).mT
+            cell: Any = self.cell[row].cpu().numpy()
+            is_periodic: Any = self.is_periodic[row].cpu().numpy()  # ASE's annotation says bool
+            near = torch.from_numpy(find_mic(vectors, cell, is_periodic)[0]).to(apart).mT
             found[row, :, i, j] = near
             found[row, :, j, i] = -near
         return found
@@ -57,3 +58,14 @@ class Boundary:
         return Boundary(
             self.is_frozen.to(device), self.cell.to(device), self.is_periodic.to(device)
         )
+
+
+def is_same(one: Boundary | None, other: Boundary | None) -> bool:
+    """Whether two systems are held in the same way."""
+    if one is None or other is None:
+        return one is other
+    return all(torch.equal(a, b) for a, b in zip(_parts(one), _parts(other), strict=True))
+
+
+def _parts(boundary: Boundary) -> tuple[Tensor, Tensor, Tensor]:
+    return boundary.is_frozen, boundary.cell, boundary.is_periodic

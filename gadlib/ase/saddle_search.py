@@ -18,7 +18,15 @@ from ase.calculators.calculator import CalculationFailed
 from ase.optimize.optimize import DEFAULT_MAX_STEPS, Optimizer
 
 from gadlib.ase.potential import Potential
-from gadlib.ase.systems import aim_of, batch_of, fragments_of, hyperparameters_of, potential_of
+from gadlib.ase.systems import (
+    aim_of,
+    batch_of,
+    boundary_of,
+    fragments_of,
+    hyperparameters_of,
+    potential_of,
+)
+from gadlib.boundary import is_same
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.reading import InputError
@@ -205,7 +213,9 @@ class SaddleSearch(Optimizer):
         return self._enter(next(self._frames).state)
 
     def _is_here(self, state: State) -> bool:
-        return np.allclose(self.atoms.positions, state.batch.system(0)[1], rtol=0, atol=1e-10)
+        """Whether the atoms are where a state is, as frozen and in the same cell."""
+        is_there = np.allclose(self.atoms.positions, state.batch.system(0)[1], rtol=0, atol=1e-10)
+        return is_there and is_same(boundary_of(self.atoms), state.batch.boundary)
 
     def _enter(self, state: State) -> State:
         if state.message[0]:

@@ -16,7 +16,7 @@ from gadlib.batch import Batch
 from gadlib.boundary import Boundary
 from gadlib.calculators.ase import Held
 from gadlib.evaluation import Calculator
-from gadlib.hessians.normal_modes import motions_of
+from gadlib.hessians.rigid_motions import motions_of
 from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.settings.reading import InputError, explain
 from gadlib.solver.aim import Aim
@@ -59,7 +59,7 @@ def batch_of(atoms: Atoms) -> Batch:
             little moves for a saddle.
     """
     try:
-        batch = pack(atoms, boundary=_boundary_of(atoms))
+        batch = pack(atoms, boundary=boundary_of(atoms))
     except ValueError as error:
         raise InputError(str(error)) from None
     if not batch.positions.isfinite().all():
@@ -67,13 +67,17 @@ def batch_of(atoms: Atoms) -> Batch:
     n_vibrations = int(motions_of(batch).n_left[0])
     if n_vibrations < 2:
         raise InputError(
-            f"the atoms can move in {n_vibrations} ways; expected at least two for a saddle"
+            f"the atoms have {n_vibrations} vibrations; expected at least two for a saddle"
         )
     return batch
 
 
-def _boundary_of(atoms: Atoms) -> Boundary | None:
-    """What is frozen or periodic; None for free molecules."""
+def boundary_of(atoms: Atoms) -> Boundary | None:
+    """What is frozen or periodic; None for free molecules.
+
+    Raises:
+        InputError: when a constraint is another than FixAtoms, or a lattice vector is missing.
+    """
     others = [kind for kind in atoms.constraints if not isinstance(kind, FixAtoms)]
     if others:
         kinds = ", ".join(type(constraint).__name__ for constraint in others)

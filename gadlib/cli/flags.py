@@ -30,7 +30,7 @@ def add_flags(parser: argparse.ArgumentParser, command: Command) -> None:
     That is a flag for every setting, and for every hyperparameter where the settings have them.
     """
     found: dict[str, list[Add]] = {topic: [] for topic in TOPICS}
-    for topic, add in (*_settings(command.kind), *_hyperparameters(command.kind)):
+    for topic, add in (*_settings(command), *_hyperparameters(command.kind)):
         found[topic].append(add)
     for argument in command.arguments:
         if argument.name.startswith("-"):
@@ -47,16 +47,19 @@ def _added(argument: Argument) -> Add:
     return lambda group: group.add_argument(argument.name, **argument.options)
 
 
-def _settings(kind: type[Settings]) -> Iterator[tuple[str, Add]]:
+def _settings(command: Command) -> Iterator[tuple[str, Add]]:
     """The topic of each setting, and what adds its flag."""
-    for name in kind.model_fields:
+    kind = command.kind
+    for name, field in kind.model_fields.items():
         if name not in _WITHOUT_FLAG:
-            yield kind.topic_of(name), _setting(kind, name)
+            default = (command.of_file or kind).model_fields[name].default
+            of_file = default if default != field.default else None
+            yield kind.topic_of(name), _setting(kind, name, of_file)
     if "ranges" in kind.model_fields:
         yield kind.topic_of("ranges"), _ranges(kind)
 
 
-def _setting(kind: type[Settings], name: str) -> Add:
+def _setting(kind: type[Settings], name: str, of_file: Any) -> Add:
     field, extra = kind.model_fields[name], kind.extra(name)
     flags = [_flag(name), *([_SHORT[name]] if name in _SHORT else [])]
     if field.annotation is bool:
@@ -65,18 +68,19 @@ def _setting(kind: type[Settings], name: str) -> Add:
         )
     of = _type(field.annotation)
     unit = extra.get("unit", "")
-    shown = f"{field.description}{_default_in_words(field.default, unit)}"
+    shown = f"{field.description}{_default_in_words(field.default, unit, of_file)}"
     form = extra.get("form") or unit or _form(of, extra.get("words", ()))
     words = extra.get("words", ())
     return lambda group: _add(group, *flags, dest=name, type=of, help=shown, form=form, words=words)
 
 
-def _default_in_words(default: Any, unit: str = "") -> str:
-    """The default in brackets; of none, which the description explains, nothing."""
+def _default_in_words(default: Any, unit: str = "", of_file: Any = None) -> str:
+    """The default in brackets, and that of a FILE; of none, which is explained, nothing."""
     if default in (None, "", {}):
         return ""
     number = f"{default:g}" if isinstance(default, float) else str(default)
-    return f" (default {f'{number} {unit}'.strip()})"
+    other = "" if of_file is None else f", of a FILE {of_file}"
+    return f" (default {f'{number} {unit}'.strip()}{other})"
 
 
 def _form(of: type, words: Sequence[str]) -> str:

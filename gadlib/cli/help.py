@@ -16,9 +16,11 @@ _PURPOSE = """\
 Transition states of molecules: found from a guess or from the reactions of a set, proved by an
 exact Hessian, followed downhill to what they join."""
 _FIRST = (
-    "gadlib search guess.xyz --solver trust --criterion bound --out saddle.json",
+    "gadlib search guess.xyz --out saddle.json",
     "gadlib irc saddle.json",
+    "gadlib export saddle.json --to molden",
 )
+_ATOMS = "Atoms count from 0, as in ASE: C0 is the first of the file, H3 the fourth."
 _WIDTH = 96
 _COLUMN = 14
 
@@ -73,6 +75,13 @@ def usage_of(name: str, command: Command) -> str:
         for shown in [argument.options.get("metavar", argument.name)]
     ]
     return " ".join(["gadlib", name, *places, "[flags]"])
+
+
+def description_of(name: str, command: Command) -> str:
+    """What the command does, and how atoms count where it takes or tells their numbers."""
+    purpose = f"gadlib {name}: {command.doc}{'' if command.doc.endswith('?') else '.'}"
+    has_atoms = "mode" in command.kind.model_fields or command.group == "follow"
+    return f"{purpose}\n\n{_ATOMS}" if has_atoms else purpose
 
 
 def examples_of(command: Command) -> str:

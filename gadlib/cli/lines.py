@@ -95,11 +95,13 @@ def _reason(result: Any) -> str:
         return ""
     given_up = Counter(_words(each.ending) for each in getattr(result, "tries", ())[:-1])
     counted = ", ".join(f"{ending} {n}" for ending, n in given_up.most_common())
-    return result.message + (f" Tries given up: {counted}." if counted else "")
+    message = " ".join(result.message.split())  # what foreign code raises may have lines
+    return message + (f" Tries given up: {counted}." if counted else "")
 
 
 def searches_summary(records: Sequence[Any], out: Path) -> list[str]:
     """What came of searches, in lines: statuses and criteria counted, medians, the file."""
+    from gadlib.screening.atoms import beside
     from gadlib.settings.criteria import CRITERIA
     from gadlib.solver.state import Status
 
@@ -125,7 +127,8 @@ def searches_summary(records: Sequence[Any], out: Path) -> list[str]:
             f"{steps} steps, {1000 * elapsed / steps:.1f} ms each,"
             f" {100 * (1 - called / elapsed):.1f} % of it outside the calculator"
         ]
-    return [*lines, f"records: {out}"]
+    lines += [f"records: {out}"]
+    return [*lines, f"geometries: {beside(out)}"] if beside(out).exists() else lines
 
 
 def _words(name: str) -> str:

@@ -16,7 +16,7 @@ from gadlib.cli.commands import COMMANDS
 from gadlib.cli.completion import answer
 from gadlib.cli.exit_status import DONE, INTERRUPTED, TRY_AGAIN, UNUSABLE
 from gadlib.cli.flags import add_flags, settings_of
-from gadlib.cli.help import Parser, examples_of, overview, usage_of
+from gadlib.cli.help import Parser, description_of, examples_of, overview, usage_of
 from gadlib.files.writing import leave_no_empty_folder
 from gadlib.settings.reading import InputError
 
@@ -62,7 +62,7 @@ def build() -> argparse.ArgumentParser:
         this = parsers.add_parser(
             name,
             usage=usage_of(name, command),
-            description=f"gadlib {name}: {command.doc}{'' if command.doc.endswith('?') else '.'}",
+            description=description_of(name, command),
             epilog=examples_of(command),
         )
         add_flags(this, command)

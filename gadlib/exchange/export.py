@@ -49,10 +49,10 @@ def export(
     out: str | Path | None = None,
     **given: Any,
 ) -> Exported:
-    """What was written of a result file of searches or paths, as in `export("a.json", to="xyz")`.
+    """What was written of a result file, as in `export("a.json", to="xyz")`.
 
     Args:
-        result: a file that `search`, `screen`, `validate` or `irc` wrote.
+        result: a file that `search`, `screen`, `validate`, `irc` or `frequencies` wrote.
         settings: as what, where, and which of the results.
         out: file to write, by default that of the settings.
         given: settings by name, over those in `settings`.
@@ -95,7 +95,9 @@ def _chosen(found: Sequence[Result], settings: ExportSettings, where: str | Path
     if criterion is not None and criterion not in CRITERIA:
         raise InputError(f"criterion {shown(criterion)}: expected one of {', '.join(CRITERIA)}")
     if criterion is not None and any(one.criteria is None for one in found):
-        raise InputError(f"criterion {shown(criterion)}: {where} has paths; expected searches")
+        raise InputError(
+            f"criterion {shown(criterion)}: {where} is of no searches; expected a file of such"
+        )
     if name is not None and name not in {one.name for one in found}:
         names = listed([one.name for one in found])
         raise InputError(f"name {shown(name)}: none in {where}; expected one of {names}")

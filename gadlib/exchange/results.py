@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 from jaxtyping import Float
 
 from gadlib.files.reading import read_json
 from gadlib.paths.atoms import frames_of
+from gadlib.paths.frequencies import FrequencyRecord, read_frequencies
 from gadlib.paths.records import read_paths
 from gadlib.screening.atoms import atoms_of, is_point
 from gadlib.screening.records import read_records
@@ -41,7 +43,7 @@ class Result:
 
 
 def read(path: str | Path) -> list[Result]:
-    """The results of a file of searches or paths.
+    """The results of a file of searches, paths or frequencies.
 
     Raises:
         InputError: when it is missing, not JSON, or no such file.
@@ -77,8 +79,26 @@ def _paths(path: str | Path) -> list[Result]:
     return [Result(one.name, asdict(one), frames_of(one)) for one in read_paths(path)]
 
 
+def _frequencies(path: str | Path) -> list[Result]:
+    return [_of_frequencies(one) for one in read_frequencies(path)]
+
+
+def _of_frequencies(one: FrequencyRecord) -> Result:
+    """A stationary point with all its modes; one that could not be computed has no frame."""
+    fields = asdict(one) | {"kind": one.kind}
+    if not one.thermochemistry:
+        return Result(one.name, fields, [])
+    gas = one.thermochemistry[0]
+    atoms = Atoms(one.atomic_numbers, one.positions)
+    atoms.info |= {"name": one.name, "charge": one.charge, "multiplicity": one.multiplicity}
+    atoms.calc = SinglePointCalculator(atoms, energy=gas.energy)
+    modes = [np.array(mode) for mode in one.modes]
+    return Result(one.name, fields | asdict(gas), [atoms], gas.wavenumbers_cm1, modes)
+
+
 _READERS: dict[str, Callable[[str | Path], list[Result]]] = {
     "records": _searches,
     "paths": _paths,
+    "frequencies": _frequencies,
 }
 """How each kind of result file is read, by the key that such a file has."""

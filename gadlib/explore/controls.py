@@ -2,106 +2,39 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets as w
 
-from gadlib.explore.sliders import (
-    label_of,
-    slider_of,
-    study_best,
-    tooltip_of,
-    tuned_for_else,
-    value_of,
-)
+from gadlib.explore.fields import button, classed, dropdown, text, whole
+from gadlib.explore.mode_choice import ModeChoice
+from gadlib.explore.sliders import study_best, tuned_for_else
+from gadlib.explore.solver_sliders import SolverSliders
+from gadlib.explore.sources import Sources
 from gadlib.explore.tasks.background import Task
-from gadlib.explore.tasks.choice import ANCHORS, Molecule, potentials, recipe, task_of
+from gadlib.explore.tasks.choice import (
+    ANCHORS,
+    Molecule,
+    potential_label,
+    potential_of,
+    potentials,
+    recipe,
+    task_of,
+)
+from gadlib.molecules.problems import electrons_problem, lowest_multiplicity
 from gadlib.molecules.recipes import MAX_NOISE, parse_start
+from gadlib.molecules.starting_points import Start
 from gadlib.settings.criteria import CRITERIA
-from gadlib.settings.declarations import Hyperparameter
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import ExploreSettings, SearchSettings
 
-WIDE = {"width": "390px"}
-_LABEL = {"description_width": "190px"}
-_MAX_WHOLE = 2**53 - 1  # of a browser
+_NUMBERS = {"noise_seed": "noise seed", "n_steps_per_sample": "steps at most"}
+"""The settings that are a field of the page, and their labels there."""
 
-
-def make_slider(hyperparameter: Hyperparameter) -> Any:
-    """The slider of one hyperparameter, at its default."""
-    form = slider_of(hyperparameter)
-    common: dict[str, Any] = {
-        "description": label_of(hyperparameter),
-        "tooltip": tooltip_of(hyperparameter),
-        "readout_format": form.readout,
-        "style": _LABEL,
-        "layout": WIDE,
-        "continuous_update": False,
-        "min": form.low,
-        "max": form.high,
-        "step": form.step,
-    }
-    if form.is_log:
-        return w.FloatLogSlider(value=hyperparameter.default, base=10, **common)
-    if form.is_whole:
-        return w.IntSlider(value=int(hyperparameter.default), **common)
-    return w.FloatSlider(value=hyperparameter.default, **common)
-
-
-class SolverSliders:
-    """The sliders of one solver, and a list for each of its settings that is a word.
-
-    Attributes:
-        solver: whose hyperparameters they are.
-        sliders: by the name of the hyperparameter.
-        choices: by the name of the setting.
-        box: the widget that shows them.
-    """
-
-    def __init__(self, solver: str) -> None:
-        self.solver = solver
-        kind = SOLVERS[solver]
-        self._declared = {each.name: each for each in kind.tunable()}
-        self.sliders = {name: make_slider(each) for name, each in self._declared.items()}
-        self.choices = {
-            c.name: _dropdown(c.name, c.values, c.default, c.doc) for c in kind.choices()
-        }
-        self._given: dict[str, tuple[float, float | int]] = {}
-        self.box = w.VBox([*self.choices.values(), *self.sliders.values()])
-
-    @property
-    def values(self) -> dict[str, float | int | str]:
-        """What the widgets show, each value within its limits; a given one in all its digits."""
-        numbers = {name: self._number_of(name) for name in self.sliders}
-        return {name: chosen.value for name, chosen in self.choices.items()} | numbers
-
-    def _number_of(self, name: str) -> float | int:
-        place = self.sliders[name].value
-        before, given = self._given.get(name, (None, 0.0))
-        return given if place == before else value_of(self._declared[name], place)
-
-    def show(self, values: Mapping[str, float | int | str]) -> None:
-        """Set the named ones; a slider whose range ends before its value grows."""
-        for name, value in values.items():
-            if name in self.choices:
-                self.choices[name].value = value
-                continue
-            hyperparameter, slider = self._declared[name], self.sliders[name]
-            shown = value_of(hyperparameter, float(value))
-            end = math.log10(shown) if hyperparameter.log else shown
-            slider.min, slider.max = min(slider.min, end), max(slider.max, end)
-            slider.value = int(shown) if slider_of(hyperparameter).step == 1 else shown
-            self._given[name] = slider.value, hyperparameter.type(value)
-
-    def reset(self) -> None:
-        """Set everything to its default."""
-        kind = SOLVERS[self.solver]
-        self.show(
-            {declared.name: declared.default for declared in (*kind.tunable(), *kind.choices())}
-        )
+_ELECTRONS = {"charge": "charge (e)", "multiplicity": "multiplicity"}
+"""Likewise; each molecule brings values of its own."""
 
 
 class Controls:
@@ -109,45 +42,78 @@ class Controls:
 
     Attributes:
         box: the widget.
-        say: called with a sentence for the user.
+        say: called with a sentence on what is wrong; `done` with one on what was done.
+        show_start: called with the starting point that is chosen, None where there is none.
+        show_picked: called with the atoms that the climbed mode is to be of.
     """
 
     def __init__(
-        self, settings: ExploreSettings, molecules: Sequence[Molecule], say: Callable[[str], None]
+        self,
+        settings: ExploreSettings,
+        molecules: Sequence[Molecule],
+        say: Callable[[str], None],
+        done: Callable[[str], None] | None = None,
     ) -> None:
-        self._settings, self._molecules, self.say = settings, molecules, say
+        self._settings, self.say, self.done = settings, say, done or say
+        self.show_start: Callable[[Start | None], None] = lambda start: None
+        self.show_picked: Callable[[list[int]], None] = lambda atoms: None
         self._potentials = potentials(settings)
+        self._given: dict[str, Any] = settings.model_dump()
+        self.sources = Sources(molecules, lambda s: self.say(s), lambda s: self.done(s))
+        self.molecule = self.sources.molecule
         anchor, noise = parse_start(settings.start_from)
-        names = [(molecule.label, i) for i, molecule in enumerate(molecules)]
-        is_fixed = molecules[0].start is not None
-        self.molecule = _dropdown("reaction", names, 0, "what is searched; type to find one")
-        self.anchor = _dropdown("start", ANCHORS, anchor, "where the search starts")
+        self.anchor = dropdown("start", ANCHORS, anchor, "where the search starts")
         self.noise = _noise_slider(noise)
-        self.anchor.disabled = self.noise.disabled = is_fixed
-        self.seed = _number("noise seed", settings.noise_seed, "draws the noise of the start", 0)
-        self.potential = _dropdown(
-            "calculator", list(self._potentials), next(iter(self._potentials)), "the potential"
-        )
-        self.solver = _dropdown("solver", list(SOLVERS), settings.solver, "the step rule")
-        self.criterion = _dropdown(
+        self.numbers = {
+            name: whole(name, label, getattr(settings, name)) for name, label in _NUMBERS.items()
+        }
+        self.seed = self.numbers["noise_seed"]
+        own = dict(zip(_ELECTRONS, self.chosen.electrons, strict=True))
+        self.electrons = {name: whole(name, _ELECTRONS[name], own[name]) for name in own}
+        self.mode = ModeChoice(settings.mode, lambda atoms: self.show_picked(atoms))
+        first = next(iter(self._potentials))
+        self.potential = dropdown("calculator", list(self._potentials), first, "the potential")
+        self.solver = dropdown("solver", list(SOLVERS), settings.solver, "the step rule")
+        self.criterion = dropdown(
             "criterion", tuple(CRITERIA), settings.criterion, "what ends a search; all are judged"
-        )
-        self.n_steps = _number(
-            "steps at most", settings.n_steps_per_sample, "then the search ends without success", 1
         )
         self._sliders_of = {name: SolverSliders(name) for name in SOLVERS}
         self.sliders.show(settings.hyperparameters)
-        self.default_button = _button("Defaults", "every slider to its default")
-        self.best_button = _button("Study's best", "every slider to the best values of the study")
-        self.study = _study_field(settings.best or "")
+        self._arrange()
+        self._connect()
+
+    def _arrange(self) -> None:
+        self.default_button = button("Defaults", "every slider to its default")
+        self.best_button = button("Study's best", "every slider to the best values of the study")
+        doc = "where the study's best values are: a results file, an SQLite file or a URL"
+        self.study = text("", self._settings.best or "", doc, placeholder="results .json, or .db")
         self._slider_box = w.VBox([self.sliders.box])
+        self.search_box = w.VBox(
+            [
+                *self.sources.rows,
+                *(self.anchor, self.noise, self.seed, *self.electrons.values()),
+                *self.mode.rows,
+                *(self.potential, self.solver, self.criterion),
+                *(widget for name, widget in self.numbers.items() if name != "noise_seed"),
+            ]
+        )
+        buttons = classed(w.HBox([self.default_button, self.best_button, self.study]), "row")
+        self.hyperparameter_box = w.VBox([buttons, self._slider_box])
+        self.box = classed(
+            w.Tab([self.search_box, self.hyperparameter_box], titles=["Search", "Hyperparameters"]),
+            "controls",
+        )
+
+    def _connect(self) -> None:
         self.solver.observe(self._show_solver, "value")
         self.default_button.on_click(lambda _: self.sliders.reset())
         self.best_button.on_click(lambda _: self._show_best())
-        choices = [self.molecule, self.anchor, self.noise, self.seed, self.potential, self.solver]
-        buttons = w.HBox([self.default_button, self.best_button, self.study])
-        rows = [*choices, self.criterion, self.n_steps, w.HTML("<b>Hyperparameters</b>"), buttons]
-        self.box = w.VBox([*rows, self._slider_box], layout={"width": "405px"})
+        for widget in (self.sources.source, self.molecule):
+            widget.observe(lambda _: self._show_molecule(), "value")
+        self.electrons["charge"].observe(lambda _: self._fit_multiplicity(), "value")
+        chosen = (self.sources.source, self.molecule, *self.electrons.values())
+        for widget in (*chosen, self.anchor, self.noise, self.seed):
+            widget.observe(lambda _: self.preview(), "value")
 
     @property
     def sliders(self) -> SolverSliders:
@@ -157,7 +123,16 @@ class Controls:
     @property
     def chosen(self) -> Molecule:
         """The chosen reaction or geometry."""
-        return self._molecules[self.molecule.value]
+        return self.sources.chosen
+
+    def preview(self) -> None:
+        """Show the starting point that is chosen."""
+        self.anchor.disabled = self.noise.disabled = self.seed.disabled = self.chosen.is_fixed
+        try:
+            start = self.chosen.start_at(self._start_from(), self.seed.value, self._electrons)
+        except InputError:  # said when it is run
+            start = None
+        self.show_start(start)
 
     def task(self) -> Task:
         """The search that the widgets now say.
@@ -165,23 +140,70 @@ class Controls:
         Raises:
             InputError: when it can't be followed.
         """
-        given = {name: getattr(self._settings, name) for name in SearchSettings.model_fields}
+        given = {name: self._given[name] for name in SearchSettings.model_fields}
+        numbers = {name: widget.value for name, widget in self.numbers.items()}
         return task_of(
             self.chosen,
             given
             | dict(self._potentials[self.potential.value])
+            | numbers
+            | self._asked_electrons()
             | {
                 "start_from": self._start_from(),
-                "noise_seed": self.seed.value,
+                "mode": self.mode.value,
                 "solver": self.solver.value,
                 "criterion": self.criterion.value,
-                "n_steps_per_sample": self.n_steps.value,
                 "hyperparameters": self.sliders.values,
             },
+            self._electrons,
         )
 
+    def show(self, task: Task, molecule: Molecule) -> None:
+        """Put a search's settings back on the widgets."""
+        settings = task.settings
+        self._given |= settings.model_dump()
+        self.sources.show(molecule)
+        self.electrons["charge"].value = task.start.charge
+        self.electrons["multiplicity"].value = task.start.multiplicity
+        self.anchor.value, noise = parse_start(settings.start_from)
+        self.noise.max = max(self.noise.max, noise)
+        self.noise.value = noise
+        for name, widget in self.numbers.items():
+            widget.value = getattr(settings, name)
+        label = potential_label(settings.model_dump())
+        self._potentials[label] = potential_of(settings)
+        self.potential.options = list(self._potentials)
+        self.potential.value = label
+        self.solver.value, self.criterion.value = settings.solver, settings.criterion
+        self.sliders.reset()
+        self.sliders.show(settings.hyperparameters)
+        self.mode.value = settings.mode
+
+    @property
+    def _electrons(self) -> tuple[int, int]:
+        return self.electrons["charge"].value, self.electrons["multiplicity"].value
+
+    def _asked_electrons(self) -> dict[str, int]:
+        """The settings of charge and multiplicity, where they are not the molecule's own."""
+        own = dict(zip(_ELECTRONS, self.chosen.electrons, strict=True))
+        shown = {name: widget.value for name, widget in self.electrons.items()}
+        return {name: value for name, value in shown.items() if value != own[name]}
+
+    def _show_molecule(self) -> None:
+        """Show what the chosen molecule brings, and drop what was chosen of another's atoms."""
+        self.mode.forget()
+        for widget, value in zip(self.electrons.values(), self.chosen.electrons, strict=True):
+            widget.value = value
+
+    def _fit_multiplicity(self) -> None:
+        """Show the lowest multiplicity at that charge, where the one shown can't be."""
+        numbers = self.chosen.atomic_numbers
+        if electrons_problem(numbers, *self._electrons):
+            least = lowest_multiplicity(numbers, self.electrons["charge"].value)
+            self.electrons["multiplicity"].value = least
+
     def _start_from(self) -> str:
-        shown, given = (self.anchor.value, self.noise.value), self._settings.start_from
+        shown, given = (self.anchor.value, self.noise.value), self._given["start_from"]
         return given if shown == parse_start(given) else recipe(shown[0], round(shown[1], 3))
 
     def _show_solver(self, _: Any) -> None:
@@ -195,13 +217,8 @@ class Controls:
         except InputError as error:
             self.say(str(error))
             return
-        self.say(f"The sliders show the best values of the study. {note}".strip())
-
-
-def _dropdown(label: str, options: Any, value: Any, doc: str) -> Any:
-    return w.Dropdown(
-        options=options, value=value, description=label, tooltip=doc, style=_LABEL, layout=WIDE
-    )
+        told = f"The sliders show the best values of the study. {note}".strip()
+        (self.say if note else self.done)(told)
 
 
 def _noise_slider(noise: float) -> Any:
@@ -212,33 +229,7 @@ def _noise_slider(noise: float) -> Any:
         step=0.05,
         description="noise (Å)",
         tooltip="standard deviation of the Gaussian noise on every coordinate of the start",
-        style=_LABEL,
-        layout=WIDE,
+        style={"description_width": "130px"},
+        layout={"width": "100%"},
         continuous_update=False,
     )
-
-
-def _study_field(where: str) -> Any:
-    return w.Text(
-        value=where,
-        placeholder="results .json, or .db",
-        continuous_update=False,
-        layout={"width": "160px"},
-        tooltip="where the study's best values are",
-    )
-
-
-def _number(label: str, value: int, doc: str, low: int) -> Any:
-    return w.BoundedIntText(
-        value=value,
-        min=low,
-        max=_MAX_WHOLE,
-        description=label,
-        tooltip=doc,
-        style=_LABEL,
-        layout={"width": "260px"},
-    )
-
-
-def _button(label: str, doc: str) -> w.Button:
-    return w.Button(description=label, tooltip=doc, layout={"width": "105px"})

@@ -1,32 +1,18 @@
-"""The page's figures as PNG: the curves of runs, and the map of a sweep.
-
-They are drawn without pyplot, because they are drawn beside the main thread.
-"""
+"""The curves of runs, while they grow and afterwards, as PNG."""
 
 from __future__ import annotations
 
-import io
-import textwrap
-import threading
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.image import imsave
 from matplotlib.lines import Line2D
-from matplotlib.ticker import (
-    LogLocator,
-    MaxNLocator,
-    NullFormatter,
-    NullLocator,
-    StrMethodFormatter,
-)
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
+from gadlib.explore.stage import DRAWING, Stage, blank, png
 from gadlib.explore.tasks.series import Run
-from gadlib.explore.tasks.sweep import Axis, Map
 from gadlib.report.searches.trajectory import REACH_LABELS
 from gadlib.report.style import (
     BLACK,
@@ -38,35 +24,20 @@ from gadlib.report.style import (
     PURPLE,
     SKY,
     VERMILLION,
-    label_bar,
     panels,
     say,
 )
 from gadlib.solver.criteria import FORCE_TOL
 
 RUN_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION)
-_DPI = 100
-_DRAWING = threading.Lock()
-"""matplotlib sets its style for the whole process, so that one figure is drawn at a time."""
 
-
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI)
-    return buffer.getvalue()
+_SIZE = (6.6, 5.4)
 
 
 def curves_png(runs: Sequence[Run]) -> bytes:
     """The curves of the runs as a PNG, a colour each."""
-    with _DRAWING:
+    with DRAWING:
         return png(draw_curves(runs))
-
-
-def map_png(found: Map, n_steps: int) -> bytes:
-    """The map of a sweep as a PNG."""
-    with _DRAWING:
-        return png(draw_map(found, n_steps))
 
 
 def draw_curves(runs: Sequence[Run]) -> Figure:
@@ -74,6 +45,10 @@ def draw_curves(runs: Sequence[Run]) -> Figure:
 
     Dashed lines are escapes, dotted ones the beginnings of further tries.
     """
+    if not runs:
+        figure, axes = panels(figure=blank(*_SIZE))
+        say(axes[0, 0], "No search yet.")
+        return figure
     figure, axes = _empty(runs)
     for number, run in enumerate(runs):
         if run.points:
@@ -89,29 +64,28 @@ class LiveCurves:
     """
 
     def __init__(self) -> None:
-        with _DRAWING:
-            self._figure, self._axes = _empty([], is_live=True)
-            self._canvas = FigureCanvasAgg(self._figure)
-            self._ends = {"steps": 25.0, "rise": 1.0, "fall": -5.0, "order": 8.0}
-            self._redraw()
+        self._ends = {"steps": 25.0, "rise": 1.0, "fall": -5.0, "order": 8.0}
+        with DRAWING:
+            figure, self._axes = _empty([], is_live=True)
+            self._limit()
+            self._stage = Stage(figure)
 
     def png(self, runs: Sequence[Run]) -> bytes:
         """The curves of the runs that have points, a colour each, as a PNG."""
         shown = [run for run in runs if run.points]
-        with _DRAWING:
-            self._grow(shown)
-            self._canvas.restore_region(self._background)
-            for number, run in enumerate(shown):
-                for line in _add(self._axes, run, RUN_COLOURS[number % len(RUN_COLOURS)]):
-                    assert line.axes is not None
-                    line.axes.draw_artist(line)
-                    line.remove()
-            buffer = io.BytesIO()
-            pixels = np.asarray(self._canvas.buffer_rgba())
-            imsave(buffer, pixels, format="png", pil_kwargs={"compress_level": 1})
-            return buffer.getvalue()
+        with DRAWING:
+            if self._grow(shown):
+                self._limit()
+                self._stage.redraw()
+            lines = [
+                line
+                for number, run in enumerate(shown)
+                for line in _add(self._axes, run, RUN_COLOURS[number % len(RUN_COLOURS)])
+            ]
+            return self._stage.png(lines)
 
-    def _grow(self, runs: Sequence[Run]) -> None:
+    def _grow(self, runs: Sequence[Run]) -> bool:
+        """Whether the limits had to grow for the runs."""
         before = dict(self._ends)
         for run in runs:
             rise = run.column("energy") - run.points[0].energy
@@ -123,10 +97,9 @@ class LiveCurves:
             ):
                 while abs(value) > abs(self._ends[name]) and value * self._ends[name] > 0:
                     self._ends[name] *= 2
-        if self._ends != before:
-            self._redraw()
+        return self._ends != before
 
-    def _redraw(self) -> None:
+    def _limit(self) -> None:
         energy, force, eigenvalues, order, reach, _ = self._axes.flat
         margin = 0.03 * (self._ends["rise"] - self._ends["fall"])
         reach.set(xlim=(-0.02 * self._ends["steps"], self._ends["steps"]), ylim=(3e-4, 1.2))
@@ -134,14 +107,12 @@ class LiveCurves:
         force.set_ylim(1e-3, 3e2)
         eigenvalues.set_ylim(-1e2, 1e1)
         order.set_ylim(-0.3, self._ends["order"] + 0.3)
-        self._canvas.draw()
-        self._background = self._canvas.copy_from_bbox(self._figure.bbox)
 
 
 def _empty(runs: Sequence[Run], *, is_live: bool = False) -> tuple[Figure, np.ndarray]:
     """The figure of the curves without any, and its axes."""
-    figure, axes = panels(3, 2, figure=Figure(figsize=(8.0, 6.0), dpi=_DPI), sharex=True)
-    figure.subplots_adjust(0.105, 0.075, 0.985, 0.97, wspace=0.3, hspace=0.12)
+    figure, axes = panels(3, 2, figure=blank(*_SIZE), sharex=True)
+    figure.subplots_adjust(0.12, 0.08, 0.985, 0.975, wspace=0.36, hspace=0.13)
     energy, force, eigenvalues, order, reach, legend = axes.flat
     _scales(energy, force, eigenvalues, order)
     labels = {run.settings.solver: REACH_LABELS[run.settings.solver] for run in runs}
@@ -208,9 +179,6 @@ def _plain(ax: Axes) -> None:
 
 def _legend(ax: Axes, runs: Sequence[Run], *, is_live: bool) -> None:
     ax.set_axis_off()
-    if not runs and not is_live:
-        say(ax, "No search yet.")
-        return
     for number, run in enumerate(runs):
         ax.plot([], [], color=RUN_COLOURS[number % len(RUN_COLOURS)], label=run.label)
     for label, style, width in (
@@ -223,60 +191,3 @@ def _legend(ax: Axes, runs: Sequence[Run], *, is_live: bool) -> None:
         if is_live or any(run.rises(counter) for run in runs):
             ax.plot([], [], color=GREY, linestyle=style, linewidth=0.8, label=f"{label} (upright)")
     ax.legend(loc="upper left", bbox_to_anchor=(-0.08, 0.92), **LEGEND)
-
-
-def draw_map(found: Map, n_steps: int) -> Figure:
-    """Steps against one hyperparameter, or as a heat map over two; failures are crosses."""
-    figure, axes = panels(figure=Figure(figsize=(6.4, 3.9), layout="constrained"))
-    ax = axes[0, 0]
-    if np.isnan(found.steps).all():
-        say(ax, "No search of the sweep has ended yet.")
-    elif found.y is None:
-        _draw_line(ax, found)
-    else:
-        _draw_heat(ax, found, n_steps)
-    return figure
-
-
-def _draw_line(ax: Axes, found: Map) -> None:
-    x, steps, is_converged = found.x.values, found.steps[0], found.is_converged[0]
-    ended = ~np.isnan(steps)
-    ax.plot(x, steps, color=GREY, linewidth=0.9)
-    for chosen, colour, marker, label in (
-        (is_converged, BLUE, "o", "converged"),
-        (ended & ~is_converged, VERMILLION, "x", "not converged"),
-    ):
-        if chosen.any():
-            shown = np.asarray(x)[chosen]
-            ax.scatter(shown, steps[chosen], color=colour, marker=marker, label=label, zorder=3)
-    ax.set(
-        xscale="log" if found.x.hyperparameter.log else "linear",
-        xlabel=found.x.label,
-        ylabel="steps",
-    )
-    ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.set_ylim(bottom=0)
-    ax.set_title("Steps until the search ended", loc="left")
-    ax.legend(loc="best", **LEGEND)
-
-
-def _draw_heat(ax: Axes, found: Map, n_steps: int) -> None:
-    assert found.y is not None
-    shown = np.where(found.is_converged, found.steps, np.nan)
-    image = ax.imshow(shown, cmap="cividis_r", vmin=0, vmax=n_steps, origin="lower", aspect="auto")
-    rows, columns = np.nonzero(~np.isnan(found.steps) & ~found.is_converged)
-    ax.scatter(columns, rows, marker="x", color=VERMILLION, label="not converged")
-    _ticks(ax, "x", found.x)
-    _ticks(ax, "y", found.y)
-    ax.grid(visible=False)
-    ax.set_title("Steps to convergence (crosses: not converged)", loc="left")
-    label_bar(ax.figure.colorbar(image, ax=ax), "steps")
-
-
-def _ticks(ax: Axes, name: str, axis: Axis) -> None:
-    every = max(1, -(-len(axis.values) // 10))
-    places = range(0, len(axis.values), every)
-    labels = [textwrap.shorten(f"{axis.values[i]:.3g}", 8) for i in places]
-    ax.set(
-        **{f"{name}ticks": list(places), f"{name}ticklabels": labels, f"{name}label": axis.label}
-    )

@@ -1,10 +1,12 @@
 """A molecule in three dimensions as a widget, with arrows; its drawing is `molecule.js` beside it.
 
-The script travels over the kernel's own connection: no request leaves the machine.
+The script travels over the kernel's own connection: no request leaves the machine. It is drawn on a
+plain canvas, because a search shows ten moments a second, also where there is no WebGL.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import anywidget
@@ -18,14 +20,24 @@ from matplotlib.colors import to_hex
 from gadlib.batch import Batch
 from gadlib.molecules.bonds import bonds
 
+LOOKS = ("ball and stick", "sticks", "spheres")
+
 _BALL = 0.45
 """Balls are this fraction of the covalent radii."""
 
-_MARGIN = 1.4
+_MARGIN = 1.2
+_SEEN_FROM = [0.921, 0.0, 0.389, 0.115, 0.955, -0.272, -0.372, 0.296, 0.88]
+"""The rotation in which a molecule is first shown: a little from the side and from above."""
 
 
 class MoleculeView(anywidget.AnyWidget):
-    """Balls, sticks and arrows; drag or arrow keys turn the molecule, the wheel zooms."""
+    """Balls, sticks and arrows; drag or arrow keys turn the molecule, the wheel zooms.
+
+    Attributes:
+        picked: the atoms with a ring around them.
+        is_vibrating: whether the atoms move along the mode, instead of arrows.
+        view: the rotation, row by row; linked, two views turn together.
+    """
 
     _esm = Path(__file__).with_name("molecule.js").read_text(encoding="utf-8")
 
@@ -36,9 +48,23 @@ class MoleculeView(anywidget.AnyWidget):
     radii = traitlets.List(traitlets.Float()).tag(sync=True)
     extent = traitlets.Float(3.0).tag(sync=True)
     caption = traitlets.Unicode("").tag(sync=True)
-    width = traitlets.Int(400).tag(sync=True)
-    height = traitlets.Int(300).tag(sync=True)
+    is_small = traitlets.Bool(False).tag(sync=True)
+    look = traitlets.Enum(LOOKS, LOOKS[0]).tag(sync=True)
+    is_numbered = traitlets.Bool(True).tag(sync=True)
+    first_number = traitlets.Int(0).tag(sync=True)
+    is_vibrating = traitlets.Bool(False).tag(sync=True)
+    picked = traitlets.List(traitlets.Int()).tag(sync=True)
+    clicked = traitlets.List(traitlets.Int(), [-1, 0]).tag(sync=True)
+    view = traitlets.List().tag(sync=True)
     revision = traitlets.Int(0).tag(sync=True)
+
+    @traitlets.default("view")
+    def _first_view(self) -> list[list[float]]:
+        return np.reshape(_SEEN_FROM, (3, 3)).tolist()
+
+    def on_pick(self, act: Callable[[int], None]) -> None:
+        """Have the place of every atom that is clicked told to `act`."""
+        self.observe(lambda change: act(change["new"][0]), "clicked")
 
     def show(
         self,
@@ -53,13 +79,21 @@ class MoleculeView(anywidget.AnyWidget):
         batch = Batch.pack([positions], [atomic_numbers])
         pairs = np.argwhere(np.triu(bonds(batch)[0].numpy())).tolist()
         with self.hold_sync():
-            if is_new:
+            if is_new or len(self.colours) != len(atomic_numbers):
                 reach = np.linalg.norm(positions - positions.mean(0), axis=-1).max(initial=0.5)
                 self.extent = float(reach) + _MARGIN
                 self.colours = [to_hex(tuple(jmol_colors[z])) for z in atomic_numbers]
                 self.radii = [float(_BALL * covalent_radii[z]) for z in atomic_numbers]
             self.positions = np.nan_to_num(positions).round(4).ravel().tolist()
-            self.mode = [] if mode is None else np.asarray(mode).round(3).ravel().tolist()
+            is_moved = mode is not None and mode.any()
+            self.mode = np.asarray(mode).round(3).ravel().tolist() if is_moved else []
             self.bonds = pairs
             self.caption = caption
+            self.revision += 1
+
+    def clear(self) -> None:
+        """Draw nothing."""
+        with self.hold_sync():
+            self.positions, self.mode, self.bonds, self.colours = [], [], [], []
+            self.caption = ""
             self.revision += 1

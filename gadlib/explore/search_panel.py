@@ -1,9 +1,9 @@
-"""The page's search: Run and Stop, live curves, the molecule, the runs that are kept."""
+"""The page's search: Run and Stop, live curves, and what it tells while it runs."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,11 +11,13 @@ import ipywidgets as w
 import pandas as pd
 
 from gadlib.explore.drawing import RUN_COLOURS, LiveCurves, curves_png
-from gadlib.explore.molecule import MoleculeView
+from gadlib.explore.fields import classed, table
 from gadlib.explore.panel import Panel, Throttle, Watch
 from gadlib.explore.tasks.background import Background, Ended, Refused, Task, search_tasks
 from gadlib.explore.tasks.choice import Molecule
-from gadlib.explore.tasks.series import Run, run_row
+from gadlib.explore.tasks.series import Run
+from gadlib.explore.view_panel import End, ViewPanel
+from gadlib.molecules.starting_points import Start
 from gadlib.report.searches.tries import tries_table
 from gadlib.screening.trajectories import Point
 from gadlib.settings.reading import InputError
@@ -25,64 +27,47 @@ _MOLECULE_EVERY_S = 0.1
 
 
 class SearchPanel(Panel):
-    """Starts the search that the controls say, shows it while it runs, and keeps it.
+    """Starts the search that the controls say, and shows it while it runs.
 
     Attributes:
-        bar, box, table_box: the widgets: the buttons, the search, the runs with their table.
-        runs: all that were started, in their order.
+        buttons, status, box: the widgets.
+        begun: called when a search begins; `ended` with each run that is over and has points;
+            `turned` when another run is shown.
+        others: gives the runs that are drawn beside the running one.
+        shown: the run whose molecule is shown, None before the first.
     """
 
     def __init__(
-        self, task: Callable[[], Task], chosen: Callable[[], Molecule], say: Callable[[str], None]
+        self,
+        task: Callable[[], Task],
+        chosen: Callable[[], Molecule],
+        say: Callable[[str], None],
+        view: ViewPanel,
     ) -> None:
         super().__init__()
-        self._task, self._chosen, self._say = task, chosen, say
-        self.runs: list[Run] = []
+        self._task, self._chosen, self._say, self._view = task, chosen, say, view
+        self.begun: Callable[[], None] = lambda: None
+        self.turned: Callable[[], None] = lambda: None
+        self.ended: Callable[[Run], None] = lambda run: None
+        self.others: Callable[[], list[Run]] = list
         self._live = LiveCurves()
         self._n_started = 0
-        self._shown: Run | None = None
+        self._next_start: Start | None = None
+        self.shown: Run | None = None
         self.run_button = w.Button(
             description="Run", icon="play", button_style="primary", tooltip="start the search"
         )
         self.stop_button = w.Button(
             description="Stop", icon="stop", disabled=True, tooltip="end the search at once"
         )
-        self.status = w.HTML()
-        self.tries = w.HTML()
-        self.curves = w.Image(value=curves_png([]), format="png", layout={"width": "600px"})
-        self.molecule = MoleculeView()
-        wide = {"width": "300px"}
-        doc = "which moment is shown"
-        self.frame: Any = w.IntSlider(min=0, max=0, description="frame", tooltip=doc, layout=wide)
-        self._play: Any = w.Play(min=0, max=0, interval=120, layout={"width": "150px"})
-        self.compare: Any = w.SelectMultiple(
-            options=[], rows=4, layout={"width": "420px"}, tooltip="the runs that are drawn"
-        )
-        self.forget_button = w.Button(
-            description="Forget", tooltip="drop the runs that are selected"
-        )
-        self._table = w.HTML()
+        self.status, self.tries = w.HTML(), w.HTML()
+        self.curves = classed(w.Image(value=curves_png([]), format="png"), "figure")
         self._curves_due = Throttle(_CURVES_EVERY_S)
         self._molecule_due = Throttle(_MOLECULE_EVERY_S)
-        self._arrange()
-        self._connect()
-
-    def _arrange(self) -> None:
-        buttons = w.HBox([self.run_button, self.stop_button])
-        view = w.VBox([self.molecule, w.HBox([self._play, self.frame]), self.tries])
-        self.bar = w.HBox([buttons, self.status])
-        self.box = w.HBox(
-            [self.curves, view], layout={"flex": "1 1 600px", "flex_flow": "row wrap"}
-        )
-        self.table_box = w.VBox([w.HBox([self.compare, self.forget_button]), self._table])
-
-    def _connect(self) -> None:
-        w.jslink((self._play, "value"), (self.frame, "value"))
-        self.frame.observe(lambda _: self._draw_molecule(), "value")
-        self.compare.observe(lambda _: self._redraw(), "value")
+        self.buttons = [self.run_button, self.stop_button]
+        self.box = w.VBox([self.curves, self.tries])
         self.run_button.on_click(lambda _: self.start())
         self.stop_button.on_click(lambda _: self.stop())
-        self.forget_button.on_click(lambda _: self._forget())
 
     def start(self) -> None:
         """Start the search that the controls say, or say in a sentence why not."""
@@ -95,17 +80,66 @@ class SearchPanel(Panel):
             return
         self._say("")
         self._n_started += 1
-        run = Run(self._n_started, task.settings, self._chosen().name, task.start.atomic_numbers)
-        self.runs.append(run)
-        self._shown = run
+        run = Run(self._n_started, task, self._chosen())
+        self.shown = run
         self._is_running = True
         self.run_button.disabled, self.stop_button.disabled = True, False
         self._tell(run)
+        self._next_start = None
+        self.begun()
         self._watch = Watch(
             lambda: Background(search_tasks, [task], True),
             partial(self._hear, run),
             partial(self._finish, run),
         )
+
+    def show_start(self, start: Start | None) -> None:
+        """Show a starting point, once no search runs; the curves of a run stay."""
+        self._next_start = start
+        if self.is_running:
+            return
+        if start is None:
+            self._view.clear()
+            return
+
+        def draw(_: int) -> None:
+            self._view.molecule.show(
+                start.atomic_numbers,
+                start.positions,
+                caption=f"{start.name}, where the search starts",
+                is_new=True,
+            )
+
+        self._view.show_moments(self._chosen(), 1, draw, 0)
+        self._show_ends(start)
+
+    def show(self, run: Run, drawn: Sequence[Run]) -> None:
+        """Show a run that is over, and the curves of those that are drawn with it."""
+        self.shown = run
+        self._tell(run)
+        self.turned()
+        self.draw(drawn)
+
+    def forget(self) -> None:
+        """Show no run any more."""
+        self.shown, self.status.value, self.tries.value = None, "Ready.", ""
+        self._view.clear()
+        self.draw([])
+
+    def offer(self, run: Run) -> None:
+        """Offer the moments of a run that is over, and its reactant and product."""
+        self._view.molecule.colours = []  # a scale of its own
+        self._show_ends(run.task.start)
+        self.follow(run)
+
+    def draw(self, runs: Sequence[Run]) -> None:
+        """Draw the curves of runs that are over."""
+        self.curves.value = curves_png(runs[-len(RUN_COLOURS) :])
+
+    def follow(self, run: Run) -> None:
+        """Offer the moments of the run, and show the last."""
+        draw = partial(self._draw_molecule, run)
+        self._view.show_moments(run.molecule, len(run.points), draw, len(run.points) - 1)
 
     def _hear(self, run: Run, messages: list[Any]) -> None:
         is_first = not run.points
@@ -123,8 +157,10 @@ class SearchPanel(Panel):
             number = f"try {last.n_tries + 1}, " if last.n_tries else ""
             force = f"largest force {last.max_force:.2g} eV/Å"
             run.sentence = f"Running: {number}{last.steps} steps, {force}."
-        self._curves_due(partial(self._draw, run, is_live=True), now=is_first)
-        self._molecule_due(partial(self._follow, run), now=is_first)
+        if is_first:
+            self._show_ends(run.task.start)
+        self._curves_due(partial(self._draw_live, run), now=is_first)
+        self._molecule_due(partial(self.follow, run), now=is_first)
 
     def _finish(self, run: Run, is_stopped: bool) -> None:
         if is_stopped and run.record is None:
@@ -132,85 +168,43 @@ class SearchPanel(Panel):
             run.sentence = f"Stopped after {n_steps} steps."
         self._tell(run)
         self.stop_button.disabled = True
-        if not run.points:
-            self.runs.remove(run)
-            self._say(run.sentence)
+        if run.points:
+            self.follow(run)
+            self.ended(run)
         else:
-            self._follow(run)
-        self._list(run)
-        self._draw(run)
+            self.shown = None
+            self._say(run.sentence)
+        others = [each for each in self.others() if each is not run]
+        self.draw([*others, run] if run.points else others)
         self._is_running = False
         self.run_button.disabled = False
+        if self._next_start is not None:  # another was chosen meanwhile
+            self.show_start(self._next_start)
 
-    def _draw(self, run: Run, *, is_live: bool = False) -> None:
+    def _draw_live(self, run: Run) -> None:
         self._tell(run)
-        compared = [r for r in self._selected() if r is not run]
-        drawn = [*compared, run] if run.points else compared
-        self.curves.value = self._live.png(drawn) if is_live else curves_png(drawn)
+        self.curves.value = self._live.png([*self.others(), run])
 
     def _tell(self, run: Run) -> None:
         self.status.value = f"<b>Run {run.number}.</b> {html.escape(run.sentence)}"
-        self.tries.value = _tries_html(run)
+        tries = pd.DataFrame() if run.record is None else tries_table([run.record])
+        self.tries.value = table(tries.drop(columns="reaction", errors="ignore"))
 
-    def _follow(self, run: Run) -> None:
-        """The last moment of the run on the screen."""
-        last = len(run.points) - 1
-        self._play.max = self.frame.max = last
-        if self.frame.value == last:
-            self._draw_molecule()
-        self.frame.value = last
-
-    def _draw_molecule(self) -> None:
-        run = self._shown
-        if run is None or not run.points:
-            return
-        point = run.points[min(self.frame.value, len(run.points) - 1)]
+    def _draw_molecule(self, run: Run, place: int) -> None:
+        point = run.points[min(place, len(run.points) - 1)]
         arrows = "arrows: the climbed mode" if point.mode.any() else "settling, no mode climbed"
         order = "unknown" if point.order is None else point.order
         caption = f"step {point.steps}, order {order}; {arrows}"
-        is_new = len(run.points) == 1 or len(self.molecule.colours) != len(run.atomic_numbers)
-        self.molecule.show(
-            run.atomic_numbers, point.positions, point.mode, caption=caption, is_new=is_new
+        self._view.molecule.show(
+            run.atomic_numbers,
+            point.positions,
+            point.mode,
+            caption=caption,
+            is_new=len(run.points) == 1,
         )
 
-    def _selected(self) -> list[Run]:
-        return [run for run in self.runs if run.number in self.compare.value]
-
-    def _list(self, newest: Run) -> None:
-        kept = [run for run in self.runs if run.points]
-        chosen = {*self.compare.value, newest.number}
-        self.compare.options = [(f"{run.label}: {run.sentence}", run.number) for run in kept]
-        shown = [run.number for run in kept if run.number in chosen]
-        self.compare.value = shown[-len(RUN_COLOURS) :]
-        self._tabulate(kept)
-
-    def _redraw(self) -> None:
-        chosen = self._selected()
-        if self.is_running or not chosen:
-            return
-        self._shown = chosen[-1]
-        self._tell(self._shown)
-        self.molecule.colours = []
-        self._follow(self._shown)
-        self.curves.value = curves_png(chosen)
-
-    def _forget(self) -> None:
-        if self.is_running:
-            self._say("A search is running: stop it before runs are forgotten.")
-            return
-        gone = set(self.compare.value)
-        self.runs = [run for run in self.runs if run.number not in gone]
-        self.compare.value = ()
-        self.compare.options = [(run.label, run.number) for run in self.runs]
-        self._tabulate(self.runs)
-        self.curves.value = curves_png([])
-
-    def _tabulate(self, runs: list[Run]) -> None:
-        table = pd.DataFrame([run_row(run) for run in runs])
-        self._table.value = table.to_html(index=False, border=0) if runs else ""
-
-
-def _tries_html(run: Run) -> str:
-    """The tries of a run that has ended as a small table; empty where its solver makes none."""
-    table = pd.DataFrame() if run.record is None else tries_table([run.record])
-    return "" if table.empty else table.drop(columns="reaction").to_html(index=False, border=0)
+    def _show_ends(self, start: Start) -> None:
+        names = ("reactant", "product")
+        known = [] if start.ends is None else zip(names, start.ends, strict=True)
+        ends = [End(name, positions) for name, positions in known]
+        self._view.show_ends(start.atomic_numbers, ends, start.positions)

@@ -96,9 +96,18 @@ def study_best(where: str, study_name: str | None, solver: str) -> dict[str, flo
     found = _from_results(where) if where.endswith(".json") else _from_study(where, study_name)
     where, known = _shown(where), defaults(solver)
     strange = sorted(found.keys() - known.keys())
+    if other := [name for name in SOLVERS if strange and found.keys() <= _declared(name)]:
+        raise InputError(
+            f"{where}: a study of solver {other[0]!r}; expected one of {solver!r}, or that solver"
+            " chosen"
+        )
     if strange:
         raise InputError(f"{where}: {', '.join(strange)} is no hyperparameter of solver {solver!r}")
     return known | found
+
+
+def _declared(solver: str) -> set[str]:
+    return {declared.name for declared in SOLVERS[solver].tunable()}
 
 
 def tuned_for_else(where: str, study_name: str | None, settings: SearchSettings) -> str:

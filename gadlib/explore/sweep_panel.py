@@ -9,7 +9,8 @@ from typing import Any
 
 import ipywidgets as w
 
-from gadlib.explore.drawing import map_png
+from gadlib.explore.fields import classed
+from gadlib.explore.maps import map_png
 from gadlib.explore.panel import Panel, Throttle, Watch
 from gadlib.explore.tasks.background import Background, Ended, Refused, Task, search_tasks
 from gadlib.explore.tasks.sweep import Axis, Sweep, axis, collect_map
@@ -26,11 +27,11 @@ class AxisChoice:
     def __init__(self, solver: str, *, is_optional: bool) -> None:
         self._is_optional = is_optional
         self.hyperparameter: Any = w.Dropdown(
-            layout={"width": "230px"}, tooltip="the hyperparameter that is varied"
+            layout={"width": "170px"}, tooltip="the hyperparameter that is varied"
         )
         self.low, self.high = (
             w.FloatText(
-                description=end, layout={"width": "150px"}, style={"description_width": "40px"}
+                description=end, layout={"width": "125px"}, style={"description_width": "36px"}
             )
             for end in ("from", "to")
         )
@@ -39,10 +40,10 @@ class AxisChoice:
             min=2,
             max=50,
             description="values",
-            layout={"width": "120px"},
+            layout={"width": "105px"},
             style={"description_width": "45px"},
         )
-        self.box = w.HBox([self.hyperparameter, self.low, self.high, self.n])
+        self.box = classed(w.HBox([self.hyperparameter, self.low, self.high, self.n]), "bar")
         self.hyperparameter.observe(lambda _: self._show_range(), "value")
         self.offer(solver)
 
@@ -93,9 +94,9 @@ class SweepPanel(Panel):
             description="Sweep", icon="th", button_style="primary", tooltip="search at every value"
         )
         self.cancel_button = w.Button(description="Cancel", icon="stop", disabled=True)
-        self.progress = w.IntProgress(layout={"width": "300px"})
+        self.progress = w.IntProgress(layout={"width": "200px"})
         self.status = w.HTML()
-        self.map = w.Image(format="png", layout={"width": "600px", "display": "none"})
+        self.map = classed(w.Image(format="png", layout={"display": "none"}), "figure")
         self.run_button.on_click(lambda _: self.start())
         self.cancel_button.on_click(lambda _: self.stop())
         self._map_due = Throttle(_MAP_EVERY_S)

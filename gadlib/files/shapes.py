@@ -51,6 +51,13 @@ class PathsFile(Shape):
     settings: dict[str, Any] = {}
 
 
+class FrequenciesFile(Shape):
+    """What `frequencies` writes."""
+
+    format: int = 1
+    frequencies: list[Any]
+
+
 class WorkerAttributes(Shape):
     """What a worker says of itself in a study's attributes."""
 

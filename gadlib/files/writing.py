@@ -28,6 +28,12 @@ def write_json(path: str | Path, content: Any) -> Path:
     return write_bytes(path, text.encode())
 
 
+def require_json(path: str | Path) -> None:
+    """Raise InputError unless the name says that JSON is in the file."""
+    if Path(path).suffix != ".json":
+        raise InputError(f"{path}: results are JSON; expected a name that ends in .json")
+
+
 def append_line(path: str | Path, content: Any) -> None:
     """Add a line of JSON to a file of lines, which others may read meanwhile (`whole_lines`).
 

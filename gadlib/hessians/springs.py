@@ -15,18 +15,22 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gadlib.batch import Batch
 from gadlib.units import EV_PER_HARTREE
 
 _BOND = 30.0  # eV/A^2; a C-C single bond of 4.5 mdyn/A has 28
+_METALLIC = 2.0  # of two metals; the seven fcc ones of EMT have 0.9 (Al) to 3.1 (Ni)
 _ANGLE = 0.15 * EV_PER_HARTREE  # eV/rad^2; this and the next from Lindh et al.
 _TORSION = 0.005 * EV_PER_HARTREE
 _EVERYWHERE = 0.05  # eV/A^2 for every coordinate, so that the guess is positive definite
 _FADING = 3.0  # leaves an eighth of a bond at a scaled distance of 1.3, where bonds end
 _WEAK = 0.02  # an angle or torsion that fades below this share of its constant is left out
+_METALS = torch.zeros(119, dtype=torch.bool)
+for _first, _last in ((3, 4), (11, 13), (19, 31), (37, 50), (55, 84), (87, 116)):
+    _METALS[_first : _last + 1] = True
 _STRAIGHT = -0.94  # cosine of an angle of 160 degrees; beyond, both bends count
 _BENT = 0.1  # squared sine of the angles within a torsion; below, it is none
 
@@ -50,7 +54,7 @@ def model_hessian(batch: Batch) -> Float[Tensor, "B D D"]:
     hessian = bond_hessian(batch) + torch.diag_embed(everywhere)
     if batch.positions.shape[1] < 3:
         return hessian
-    share = _share(batch)
+    share = torch.where(_is_metallic(batch), 0.0, _share(batch))
     angles = _joined(share)
     kinds = [*_bends(batch.apart, share, angles), _torsions(batch.apart, share, angles)]
     rows = _rows(kinds, batch) * batch.moves.repeat_interleave(3, -1)[:, None]
@@ -60,7 +64,8 @@ def model_hessian(batch: Batch) -> Float[Tensor, "B D D"]:
 @lru_cache(maxsize=4)  # where a step ends the next one begins
 def bond_hessian(batch: Batch) -> Float[Tensor, "B D D"]:
     """The part of the guess that the bonds make, in eV/A^2; not to be changed in place."""
-    hessian = pair_hessian(batch, _BOND * _share(batch))
+    stiffness = torch.where(_is_metallic(batch), _METALLIC, _BOND)
+    hessian = pair_hessian(batch, stiffness * _share(batch))
     if batch.boundary is None:
         return hessian
     moves = batch.moves.repeat_interleave(3, -1)
@@ -85,6 +90,12 @@ def pair_hessian(
     hessian = (-blocks).permute(0, 3, 1, 4, 2).contiguous()
     hessian.diagonal(dim1=1, dim2=3).copy_(blocks.sum(-1))
     return hessian.view(len(batch), 3 * unit.shape[2], 3 * unit.shape[2])
+
+
+def _is_metallic(batch: Batch) -> Bool[Tensor, "B N N"]:
+    """Whether a pair of atoms is of two metals."""
+    is_metal = _METALS.to(batch.positions.device)[batch.atomic_numbers]
+    return is_metal[:, :, None] & is_metal[:, None, :]
 
 
 def _share(batch: Batch) -> Float[Tensor, "B N N"]:

@@ -1,7 +1,7 @@
 """Chemistry in words: which bonds form and break, which group only turns, what a mode moves.
 
-Atoms are named by element and place, from 1 on: C1, H4. Names of groups are for reading, not for
-deciding anything.
+Atoms are named by `gadlib.batch.atom_label`. Names of groups are for reading, not for deciding
+anything.
 
 Radii: as in `bonds`.
 """
@@ -14,8 +14,10 @@ from itertools import combinations
 import networkx as nx
 import numpy as np
 from ase import Atoms
-from ase.data import atomic_masses, chemical_symbols, covalent_radii
+from ase.data import atomic_masses, covalent_radii
 from jaxtyping import Float, Int
+
+from gadlib.batch import atom_label
 
 LOOSE = (1.1, 1.75)
 """Atoms this many times the sum of their radii apart are in the act of bonding or parting."""
@@ -25,18 +27,13 @@ _IS_LIKE = 0.7  # the share of a mode's square that a simple motion must make up
 _RATE = 0.35
 
 
-def label(atomic_numbers: Sequence[int] | np.ndarray, i: int) -> str:
-    """The name of an atom, as in C1."""
-    return f"{chemical_symbols[int(atomic_numbers[i])]}{i + 1}"
-
-
 def pair_label(atomic_numbers: Sequence[int] | np.ndarray, pair: tuple[int, int]) -> str:
-    """The name of a pair, as in C1-H4."""
-    return "-".join(label(atomic_numbers, i) for i in sorted(pair))
+    """The name of a pair, as in C0-H3."""
+    return "-".join(atom_label(atomic_numbers, i) for i in sorted(pair))
 
 
 def change_in_words(before: nx.Graph, after: nx.Graph) -> str:
-    """What happens from one bond graph to another of the same atoms, as in `C1-H4 breaks`.
+    """What happens from one bond graph to another of the same atoms, as in `C0-H3 breaks`.
 
     An atom of one bond that changes its partner moves.
     """
@@ -49,8 +46,8 @@ def change_in_words(before: nx.Graph, after: nx.Graph) -> str:
         won = [pair for pair in formed if i in pair]
         if numbers[i] == 1 and len(lost) == len(won) == 1:
             (source,), (target,) = (set(lost[0]) - {i}, set(won[0]) - {i})
-            name = label(numbers, i)
-            found.append(f"{name} moves from {label(numbers, source)} to {label(numbers, target)}")
+            name, left, met = (atom_label(numbers, k) for k in (i, source, target))
+            found.append(f"{name} moves from {left} to {met}")
             broken.remove(lost[0])
             formed.remove(won[0])
     found += [f"{pair_label(numbers, pair)} breaks" for pair in broken]
@@ -82,7 +79,7 @@ def mode_in_words(
     if opening or closing:
         return "stretches " + " against ".join(", ".join(p) for p in (opening, closing) if p)
     heaviest = np.argsort(-np.linalg.norm(root * mode, axis=1))[:3].tolist()
-    return f"deforms the skeleton, mostly at {', '.join(label(numbers, i) for i in heaviest)}"
+    return f"deforms the skeleton, mostly at {', '.join(atom_label(numbers, i) for i in heaviest)}"
 
 
 def _turns(
@@ -102,7 +99,7 @@ def _turns(
         formula = Atoms(numbers[side]).get_chemical_formula("hill")
         name = _GROUPS.get(formula, formula)
         bond = pair_label(numbers, (pivot, other))
-        yield f"turns the {name} group at {label(numbers, pivot)} about {bond}", motion
+        yield f"turns the {name} group at {atom_label(numbers, pivot)} about {bond}", motion
 
 
 def _inversions(
@@ -117,7 +114,7 @@ def _inversions(
         normal = np.cross(b - a, c - a)
         motion = np.zeros_like(positions)
         motion[i] = normal
-        yield f"inverts {label(numbers, i)}", motion
+        yield f"inverts {atom_label(numbers, i)}", motion
 
 
 def _share(

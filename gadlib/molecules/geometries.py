@@ -1,4 +1,4 @@
-"""Geometries from files: xyz, extxyz and what ASE reads, each with why no search can use it.
+"""Geometries from files of many programs, each with why no search can use it.
 
 What is wrong with one geometry is its `problem` and costs nobody else anything; a file that can't
 be read is refused.
@@ -14,8 +14,8 @@ import numpy as np
 from ase import Atoms
 from jaxtyping import Float, Int
 
-from gadlib.molecules.formats import by_ase, xyz
-from gadlib.molecules.formats.contents import PACKED, foreign, printable, read_content, text_of
+from gadlib.molecules.formats import by_ase, kinds
+from gadlib.molecules.formats.contents import foreign, printable, read_content
 from gadlib.molecules.formats.frame import Frame
 from gadlib.molecules.problems import (
     atoms_problem,
@@ -26,8 +26,6 @@ from gadlib.molecules.problems import (
 )
 from gadlib.settings.reading import InputError
 from gadlib.units import ANGSTROM_PER_BOHR
-
-_XYZ = (".xyz", ".extxyz", ".exyz", ".txt", ".dat", "")
 
 
 @dataclass(frozen=True)
@@ -53,9 +51,10 @@ class Geometry:
 def read(
     path: str | Path, *, charge: int | None = None, multiplicity: int | None = None
 ) -> list[Geometry]:
-    """The geometries of a file (xyz, extxyz, or whatever ASE reads), in order.
+    """The geometries of a file, in order; of an output of a program the last one.
 
-    One's name is the `name` in its comment or info, else the file's name and the frame's number.
+    xyz, extxyz, inputs and outputs of ORCA and Gaussian, Turbomole's coord, mol, sdf, and what ASE
+    reads. One's name is that which stands with it, else the file's name and the frame's number.
 
     Args:
         path: of the file.
@@ -71,13 +70,7 @@ def read(
         raise InputError(f"{path}: {kind}; expected starting geometries in xyz or extxyz")
     if not content.strip():
         raise InputError(f"{path}: an empty file; expected starting geometries in xyz or extxyz")
-    suffix = path.with_suffix("").suffix if path.suffix in PACKED else path.suffix
-    is_xyz = suffix.lower() in _XYZ
-    found = (
-        list(xyz.frames(text_of(content, path), str(path)))
-        if is_xyz
-        else by_ase.frames(path, content)
-    )
+    found = kinds.frames(path, content)
     if not found:
         raise InputError(f"{path}: no geometry in it; expected at least one")
     return _geometries(found, path, charge, multiplicity)

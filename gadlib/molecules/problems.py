@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from ase.data import atomic_masses, chemical_symbols
 
-from gadlib.batch import Batch
+from gadlib.batch import Batch, atom_label
 from gadlib.molecules.bonds import BOND_SCALE
 from gadlib.molecules.formats.frame import Frame
 from gadlib.units import ANGSTROM_PER_BOHR
@@ -79,10 +79,9 @@ def masses_problem(frame: Frame) -> str:
     k = int(np.abs(frame.masses - usual).argmax())
     if abs(frame.masses[k] - usual[k]) < _MASS_TOL:
         return ""
-    symbol = chemical_symbols[frame.atomic_numbers[k]]
     return (
-        f"a mass of {frame.masses[k]:g} amu at atom {k} ({symbol}); expected {usual[k]:g}, as"
-        " standard atomic masses are all that is known here"
+        f"a mass of {frame.masses[k]:g} amu at atom {atom_label(frame.atomic_numbers, k)};"
+        f" expected {usual[k]:g}, as standard atomic masses are all that is known here"
     )
 
 

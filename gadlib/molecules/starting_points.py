@@ -14,7 +14,7 @@ from ase import Atoms
 from ase.formula import Formula
 from jaxtyping import Float, Int
 
-from gadlib.batch import Batch
+from gadlib.batch import Batch, atom_label
 from gadlib.molecules import geometries
 from gadlib.molecules.bonds import n_fragments
 from gadlib.molecules.formats.contents import printable
@@ -157,10 +157,10 @@ def too_close(start: Start, least: float) -> str:
     if len(distance) < 2 or distance.min() >= least:
         return ""
     i, j = sorted(np.unravel_index(distance.argmin(), distance.shape))
-    symbols = Atoms(start.atomic_numbers).get_chemical_symbols()
+    one, other = (atom_label(start.atomic_numbers, int(k)) for k in (i, j))
     return (
-        f"atoms {i} ({symbols[i]}) and {j} ({symbols[j]}) of {start.name} are"
-        f" {distance.min():.3f} A apart at {start.start}; expected at least {least} A"
+        f"atoms {one} and {other} of {start.name} are {distance.min():.3f} A apart at"
+        f" {start.start}; expected at least {least} A"
     )
 
 

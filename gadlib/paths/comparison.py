@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int
 
 from gadlib.batch import Batch
 from gadlib.evaluation import Calculator, Evaluation, evaluate
@@ -19,18 +18,20 @@ from gadlib.molecules.descriptions import change_in_words, mode_in_words
 from gadlib.paths import irc
 from gadlib.paths.endpoints import classify_ends, match_ends, order_ends
 from gadlib.paths.references import Known
+from gadlib.paths.thermochemistry import Conditions, barrier_between, gas_of
 from gadlib.screening.records import Record
+from gadlib.settings.reading import InputError
 from gadlib.units import frequency_cm1
 
 
 def compare_path(
-    path: irc.Path, atomic_numbers: Int[np.ndarray, " n"], known: Known
+    path: irc.Path, record: Record, known: Known, conditions: Conditions
 ) -> dict[str, Any]:
     """What a PathRecord says of a path, from the end that is more like the reactant.
 
     Where no end is known, from the one of the lower energy.
     """
-    numbers = atomic_numbers
+    numbers = np.array(record.atomic_numbers)
     ends = [leg.positions[-1].cpu().numpy() for leg in path.legs]
     places = [known.reactant, known.product]
     graphs = [bond_graph_of(numbers, p) for p in ends]
@@ -42,6 +43,7 @@ def compare_path(
     graphs = [graphs[i] for i in order]
     verdict, message = classify_ends(is_like[order], graphs, references)
     saddle = path.positions.cpu().numpy()
+    assert path.vibrations is not None
     return {
         "verdict": verdict,
         "message": message,
@@ -49,7 +51,7 @@ def compare_path(
         "mode": mode_in_words(bond_graph_of(numbers, saddle), saddle, path.mode.cpu().numpy()),
         "barrier": path.energy - float(legs[0].energy[-1]),
         "reaction_energy": float(legs[1].energy[-1] - legs[0].energy[-1]),
-        "imaginary_cm1": -frequency_cm1(path.eigenvalue),
+        "imaginary_cm1": -path.vibrations.wavenumbers_cm1[0],
         "saddle_rmsd": _far(numbers, saddle, known.transition_state),
         "reactant_rmsd": _far(numbers, ends[order[0]], known.reactant),
         "product_rmsd": _far(numbers, ends[order[1]], known.product),
@@ -58,8 +60,9 @@ def compare_path(
         "saddle": saddle.tolist(),
         "ends": [ends[i].tolist() for i in order],
         **_joined(path, legs),
-        "n_gradient": sum(leg.n_gradient for leg in legs),
-        "n_hessian": sum(leg.n_hessian for leg in legs),
+        **_at_temperature(path, legs, record, conditions),
+        "n_gradient": sum(part.n_gradient for part in (path, *legs)),
+        "n_hessian": sum(part.n_hessian for part in (path, *legs)),
     }
 
 
@@ -83,6 +86,30 @@ def _joined(path: irc.Path, legs: Sequence[irc.Leg]) -> dict[str, Any]:
         "energies": energies.round(decimals=6).tolist(),
         "positions": positions.round(decimals=6).tolist(),
     }
+
+
+def _at_temperature(
+    path: irc.Path, legs: Sequence[irc.Leg], record: Record, conditions: Conditions
+) -> dict[str, Any]:
+    """The thermochemistry of end, saddle and end, and the barriers from both ends.
+
+    Nothing where one of them is no molecule that an ideal gas is made of.
+    """
+    points = [(leg.positions[-1], float(leg.energy[-1]), leg.vibrations) for leg in legs]
+    points.insert(1, (path.positions, path.energy, path.vibrations))
+    gases = []
+    for positions, energy, vibrations in points:
+        if vibrations is None:
+            return {}
+        numbers, places = np.array(record.atomic_numbers), positions.cpu().numpy()
+        multiplicity = record.multiplicity
+        try:
+            gas = gas_of(numbers, places, energy, vibrations, conditions, multiplicity=multiplicity)
+        except InputError:
+            return {}
+        gases.append(gas)
+    barriers = [barrier_between(end, gases[1]) for end in (gases[0], gases[2])]
+    return {"thermochemistry": gases, "barriers": barriers}
 
 
 def measure_reference(calculator: Calculator, record: Record, known: Known) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from gadlib.paths.relaxation import (
     RISE_TOL,
     can_go_on,
     keep,
+    learn,
     make_exact,
     move,
     weighted_gradient,
@@ -80,24 +81,28 @@ def depart(calculator: Calculator, top: State) -> State:
         steps=zero,
         cost=Cost.none(top.batch),
     )
-    there = _update(top, move(calculator, top, step), step)
+    there = update(top, move(calculator, top, step), step)
     walk = Walk(length.clamp(max=0.1), length, zero, torch.zeros_like(top.is_exact))
     return replace(there, memory=walk)
 
 
-def _update(here: State, there: State, step: Float[Tensor, "B D"]) -> State:
+def update(here: State, there: State, step: Float[Tensor, "B D"]) -> State:
     """The state there, with the Hessian updated by the step that led to it."""
     hessian = bofill(here.hessian, step, (here.forces - there.forces).flatten(1))
     return replace(there, hessian=hessian, spectrum=spectrum(hessian, there.batch))
 
 
-def step_down(calculator: Calculator, state: State, hessian_every: int) -> State:
-    """The state one step on, or where it is with a better Hessian and a shorter step to come."""
+def step_down(calculator: Calculator, state: State, hessian_every: int | None) -> State:
+    """The state one step on, or where it is with a better Hessian and a shorter step to come.
+
+    A step that is taken back is learned from: by an exact Hessian where these are computed on the
+    way, else by the update.
+    """
     walk = state.memory
     gradient, values = weighted_gradient(state), state.spectrum.eigenvalues
     step = downhill(gradient, values, walk.length)
     cartesian = displacement(state, step)
-    there = _update(state, move(calculator, state, cartesian), cartesian)
+    there = update(state, move(calculator, state, cartesian), cartesian)
     change = there.energy - state.energy
     accepted = can_go_on(there) & (change < RISE_TOL)
     ratio = change / predicted_change(gradient, values, step).clamp(max=-1e-12)
@@ -106,9 +111,12 @@ def step_down(calculator: Calculator, state: State, hessian_every: int) -> State
     length = walk.length * pick(accepted, factor, torch.full_like(factor, 0.5))
     rejected = pick(accepted, torch.zeros_like(walk.rejected), walk.rejected + 1)
     travelled = walk.travelled + accepted * step.norm(dim=-1)
-    moved_on = keep(accepted, there, state)
-    is_due = accepted & (moved_on.steps % hessian_every == 0) | (~accepted & ~state.is_exact)
-    moved_on = make_exact(calculator, moved_on, is_due & can_go_on(moved_on))
+    if hessian_every is None:
+        moved_on = keep(accepted, there, learn(state, there))
+    else:
+        moved_on = keep(accepted, there, state)
+        is_due = accepted & (moved_on.steps % hessian_every == 0) | (~accepted & ~state.is_exact)
+        moved_on = make_exact(calculator, moved_on, is_due & can_go_on(moved_on))
     is_down = _is_down(moved_on, length) | (rejected >= _MAX_REJECTED)
     length = length.clamp(_LENGTH_MIN, _LENGTH_MAX)
     return replace(moved_on, memory=Walk(length, travelled, rejected, is_down))

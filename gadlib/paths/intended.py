@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
-
 from gadlib import calculators
 from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
@@ -25,8 +23,10 @@ from gadlib.paths import irc
 from gadlib.paths.atoms import ENDS, write_paths
 from gadlib.paths.comparison import compare_path, measure_reference
 from gadlib.paths.endpoints import Connection
+from gadlib.paths.inherited import inherit_calculator
 from gadlib.paths.records import FORMAT, SHARED, PathRecord, read_paths
 from gadlib.paths.references import Known, OwnEnds
+from gadlib.paths.thermochemistry import Conditions
 from gadlib.progress import signs_of_life
 from gadlib.progress.bar import Bar
 from gadlib.progress.signs_of_life import Told
@@ -39,16 +39,22 @@ from gadlib.solver.state import Status
 References = Sequence[Reaction] | OwnEnds
 """What saddles are compared with: reactions, found by their names, or one for all of them."""
 
+_USUAL = Conditions()
 _NOT_FOLLOWED = "The path could not be followed: "
 
 
 def follow(settings: PathSettings) -> list[PathRecord]:
     """What the saddles that the settings name join; written to `paths.json` in the output folder.
 
+    The calculator is that of the result file of the saddles where the settings give none.
+
     Raises:
         InputError: when the settings can't be followed, or there are results and `resume` is not
             set.
     """
+    if settings.records is not None:
+        earlier, _ = read_records(settings.records)
+        settings = inherit_calculator(settings, earlier, settings.records)
     own = OwnEnds.read(settings.reactant, settings.product)
     known = reactions.read(
         settings.h5_path,
@@ -90,11 +96,17 @@ def _run(
     about = {"format": FORMAT, "settings": settings.model_dump(), "versions": versions()}
     kept = Kept(out, lambda: about | {"paths": [asdict(path) for path in paths()]})
     kept.grown()
-    steps = {"hessian_every": settings.hessian_every, "n_steps": settings.n_steps}
+    each = follow_each(
+        calculator,
+        todo,
+        known,
+        batch_size=settings.batch_size,
+        hessian_every=settings.hessian_every,
+        n_steps=settings.n_steps,
+        conditions=Conditions(settings.temperature, settings.pressure),
+    )
     try:
-        for place, path in follow_each(
-            calculator, todo, known, batch_size=settings.batch_size, **steps
-        ):
+        for place, path in each:
             found[place] = path
             kept.grown()
     finally:
@@ -152,15 +164,25 @@ def follow_all(
     known: References,
     *,
     batch_size: int = 8,
-    hessian_every: int = 5,
+    hessian_every: int | None = None,
     n_steps: int = 400,
+    conditions: Conditions = _USUAL,
 ) -> list[PathRecord]:
     """What each strict saddle among the records joins, in their order, with a progress bar.
 
     As `follow_each`, when all are done.
     """
-    steps = {"hessian_every": hessian_every, "n_steps": n_steps}
-    found = dict(follow_each(calculator, records, known, batch_size=batch_size, **steps))
+    found = dict(
+        follow_each(
+            calculator,
+            records,
+            known,
+            batch_size=batch_size,
+            hessian_every=hessian_every,
+            n_steps=n_steps,
+            conditions=conditions,
+        )
+    )
     return [found[i] for i in range(len(found))]
 
 
@@ -170,8 +192,9 @@ def follow_each(
     known: References,
     *,
     batch_size: int = 8,
-    hessian_every: int = 5,
+    hessian_every: int | None = None,
     n_steps: int = 400,
+    conditions: Conditions = _USUAL,
 ) -> Iterator[tuple[int, PathRecord]]:
     """The place of each strict saddle among the strict ones, and what it joins, as they end.
 
@@ -185,6 +208,7 @@ def follow_each(
         batch_size: saddles that are followed together, each both ways.
         hessian_every: steps from one exact Hessian to the next.
         n_steps: steps at most, on each side.
+        conditions: of the thermochemistry.
     """
     lookup = _lookup(known)
     strict = [r for r in records if r.strict]
@@ -194,7 +218,7 @@ def follow_each(
             part = strict[first : first + batch_size]
             for place, path, seconds in _follow_batch(calculator, part, hessian_every, n_steps):
                 record = part[place]
-                judged = _judge(calculator, record, path, lookup, seconds)
+                judged = _judge(calculator, record, path, lookup, conditions, seconds)
                 joining += judged.verdict == Connection.INTENDED
                 bar.ended(judged, intended=joining)
                 yield first + place, judged
@@ -209,7 +233,7 @@ def _lookup(known: References) -> Callable[[Record], Known]:
 
 
 def _follow_batch(
-    calculator: Calculator, records: Sequence[Record], hessian_every: int, n_steps: int
+    calculator: Calculator, records: Sequence[Record], hessian_every: int | None, n_steps: int
 ) -> Iterator[tuple[int, irc.Path | Exception, float]]:
     """The place of each saddle, its path or what failed with it alone, and its seconds."""
     places = set(range(len(records)))
@@ -238,6 +262,7 @@ def _judge(
     record: Record,
     path: irc.Path | Exception,
     lookup: Callable[[Record], Known],
+    conditions: Conditions,
     seconds: float,
 ) -> PathRecord:
     """The path beside what is known, or in words what failed with it."""
@@ -247,8 +272,8 @@ def _judge(
             raise path
         if reasons := [text for text in (path.message, *(x.message for x in path.legs)) if text]:
             return PathRecord.failed(record, _NOT_FOLLOWED + reasons[0], seconds)
-        numbers, known = np.array(record.atomic_numbers), lookup(record)
-        found = compare_path(path, numbers, known)
+        known = lookup(record)
+        found = compare_path(path, record, known, conditions)
         found |= measure_reference(calculator, record, known)
         own = {name: getattr(record, name) for name in SHARED}
         return PathRecord(**own, **found, elapsed_s=seconds)

@@ -19,8 +19,10 @@ from torch import Tensor
 
 from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
+from gadlib.hessians.normal_modes import FORCE_TOL
 from gadlib.hessians.trust_region import image_step
-from gadlib.paths.descent import depart, lowest_mode, step_down
+from gadlib.hessians.vibrations import Vibrations, vibrations_of
+from gadlib.paths.descent import depart, lowest_mode, step_down, update
 from gadlib.paths.relaxation import (
     RELAXED_FORCE,
     can_go_on,
@@ -34,9 +36,13 @@ from gadlib.progress import signs_of_life
 from gadlib.rows import put, take
 from gadlib.solver.points import begin
 from gadlib.solver.state import State, displacement
+from gadlib.solver.trust.curvature import is_hessian_costly
 
 _SHARP_FORCE, _SHARPENINGS = 1e-3, 5
 """eV/A on any atom, a tenth of what ends a search, and the Newton steps that may be spent on it."""
+
+_SHARPENING_MOST = 0.1
+"""amu^1/2 A, the longest of these steps."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class Leg:
         energy: at the points, in eV; the last one is that of the minimum.
         positions: at the points, in A.
         max_force: at the end, in eV/A.
-        order: negative vibrational eigenvalues there.
+        vibrations: there, by an exact Hessian; None where there is no such end.
         n_gradient, n_hessian: calculator calls of this leg.
         message: why it leads nowhere; empty where it ends at a minimum.
     """
@@ -57,7 +63,7 @@ class Leg:
     energy: Float[Tensor, " K"]
     positions: Float[Tensor, "K N 3"]
     max_force: float
-    order: int
+    vibrations: Vibrations | None
     n_gradient: int
     n_hessian: int
     message: str
@@ -70,24 +76,25 @@ class Path:
     Attributes:
         energy: in eV.
         positions: in A.
-        eigenvalue: the negative one, in eV/(A^2 amu).
-        mode: the Cartesian displacement of the atoms along it, for a step of 1 amu^1/2 A.
-        order: negative vibrational eigenvalues.
+        vibrations: by an exact Hessian, the imaginary one first; None where it failed.
+        mode: the Cartesian displacement of the atoms downhill, for a step of 1 amu^1/2 A.
         legs: none where the saddle could not be computed.
+        n_gradient, n_hessian: calculator calls at the saddle.
         message: why there are none.
     """
 
     energy: float
     positions: Float[Tensor, "N 3"]
-    eigenvalue: float
+    vibrations: Vibrations | None
     mode: Float[Tensor, "N 3"]
-    order: int
     legs: tuple[Leg, ...]
+    n_gradient: int
+    n_hessian: int
     message: str
 
 
 def follow(
-    calculator: Calculator, batch: Batch, *, hessian_every: int = 5, n_steps: int = 400
+    calculator: Calculator, batch: Batch, *, hessian_every: int | None = None, n_steps: int = 400
 ) -> list[Path]:
     """The paths through the given saddles, in their order; what fails says so in its message.
 
@@ -97,7 +104,8 @@ def follow(
     Args:
         calculator: the potential.
         batch: the saddles.
-        hessian_every: steps from one exact Hessian to the next.
+        hessian_every: steps from one exact Hessian to the next; None: none between the saddle and
+            the minima where the calculator declares them costly, else one at each step.
         n_steps: steps along the coordinate at most, on each side.
     """
     found = dict(follow_each(calculator, batch, hessian_every=hessian_every, n_steps=n_steps))
@@ -105,13 +113,16 @@ def follow(
 
 
 def follow_each(
-    calculator: Calculator, batch: Batch, *, hessian_every: int = 5, n_steps: int = 400
+    calculator: Calculator, batch: Batch, *, hessian_every: int | None = None, n_steps: int = 400
 ) -> Iterator[tuple[int, Path]]:
     """The place of each saddle and its path, as they end; otherwise as `follow`."""
-    saddle = _sharpen(calculator, begin(batch, calculator))
+    if hessian_every is None and not is_hessian_costly(calculator):
+        hessian_every = 1
+    first = begin(batch, calculator)
+    saddle, exact = _sharpen(calculator, first, is_exact=hessian_every is not None)
     reasons = [
         text or ("" if order else "There is no mode with a negative eigenvalue to follow.")
-        for text, order in zip(saddle.message, saddle.order.tolist(), strict=True)
+        for text, order in zip(saddle.message, exact.order.tolist(), strict=True)
     ]
     mode = displacement(saddle, lowest_mode(saddle)).unflatten(1, (-1, 3))
 
@@ -120,10 +131,11 @@ def follow_each(
         return Path(
             energy=float(saddle.energy[i]),
             positions=saddle.batch.positions[i, :n],
-            eigenvalue=float(saddle.spectrum.eigenvalues[i, 0]),
+            vibrations=None if reasons[i] else _vibrations(exact, i),
             mode=mode[i, :n],
-            order=int(saddle.order[i]),
             legs=legs,
+            n_gradient=int(saddle.cost.n_gradient[i]),
+            n_hessian=int(saddle.cost.n_hessian[i]),
             message=reasons[i],
         )
 
@@ -135,26 +147,45 @@ def follow_each(
         yield rows[place], path(rows[place], legs)
 
 
-def _sharpen(calculator: Calculator, state: State) -> State:
-    """The saddles with less force left, where Newton steps can do it."""
+def _sharpen(calculator: Calculator, state: State, *, is_exact: bool) -> tuple[State, State]:
+    """The saddles with less force left, where Newton steps can do it, and where Hessians are exact.
+
+    With exact Hessians at each step these are the same points. Else the Hessians are updated, and
+    what is exact is where the saddles were given, or, where those were no saddles of this
+    potential by their forces, where they are now.
+    """
+    given, todo = state, (can_go_on(state) & (state.order == 1)).nonzero().flatten()
     for _ in range(_SHARPENINGS):
-        todo = (can_go_on(state) & (state.order == 1) & (state.max_force > _SHARP_FORCE)).nonzero()
+        todo = todo[state.max_force[todo] > _SHARP_FORCE]
         if not len(todo):
             break
-        here = take(state, todo.flatten())
+        here = take(state, todo)
         climbed = lowest_mode(here).abs()
-        radius = torch.full_like(here.energy, 0.1)
+        radius = torch.full_like(here.energy, _SHARPENING_MOST)
         step = image_step(weighted_gradient(here), here.spectrum.eigenvalues, climbed, radius)
-        there = move(calculator, here, displacement(here, step))
-        there = make_exact(calculator, there, can_go_on(there))
+        cartesian = displacement(here, step)
+        there = update(here, move(calculator, here, cartesian), cartesian)
+        there = make_exact(calculator, there, can_go_on(there) & is_exact)
         is_better = can_go_on(there) & (there.order == 1) & (there.max_force < here.max_force)
         there = keep(is_better, there, here)
-        state = put(state, todo.flatten(), lambda _, there=there: there)
-    return state
+        state = put(state, todo, lambda _, there=there: there)
+        todo = todo[is_better]
+    if is_exact:
+        return state, state
+    is_other = (given.max_force > FORCE_TOL) & ~state.is_exact & can_go_on(state)
+    state = make_exact(calculator, state, is_other)
+    rows = state.is_exact.nonzero().flatten()
+    return state, put(given, rows, lambda _: take(state, rows))
+
+
+def _vibrations(state: State, i: int) -> Vibrations:
+    """Those of one system by its exact Hessian."""
+    here = take(state, torch.tensor([i], device=state.index.device))
+    return vibrations_of(here.batch, here.hessian, here.forces)[0]
 
 
 def _descend(
-    calculator: Calculator, top: State, hessian_every: int, n_steps: int
+    calculator: Calculator, top: State, hessian_every: int | None, n_steps: int
 ) -> Iterator[tuple[int, tuple[Leg, ...]]]:
     """The place of each saddle and its legs, as both have ended; in the state it stands twice."""
     walk = depart(calculator, top)
@@ -213,7 +244,7 @@ def _leg(trail: Sequence[tuple[float, float, Tensor]], ends: State, i: int) -> L
         energy=torch.tensor([point[1] for point in trail], dtype=torch.float64),
         positions=torch.stack([point[2][:n] for point in trail]),
         max_force=float(ends.max_force[i]),
-        order=int(ends.order[i]),
+        vibrations=_vibrations(ends, i) if ends.is_exact[i] and not message else None,
         n_gradient=int(ends.cost.n_gradient[i]),
         n_hessian=int(ends.cost.n_hessian[i]),
         message=message,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gadlib.files.reading import read_json
 from gadlib.files.shapes import PathsFile, fit, fit_all
 from gadlib.paths.endpoints import Connection
+from gadlib.paths.thermochemistry import Barrier, Thermochemistry
 from gadlib.screening.records import Record
 from gadlib.settings.reading import InputError
 
 FORMAT = 2
 """Of `paths.json`. Format 1, which files without a number have, keeps of the points between the
-ends no positions."""
+ends no positions, and counts atoms from 1 in its words, where all else counts from 0."""
 
 SHARED = ("name", "formula", "split", "start", "charge", "multiplicity")
 """What a path has of the record of the search that ended at its saddle."""
@@ -39,8 +41,12 @@ class PathRecord:
         travelled, energies, positions: the K points of the path from the reactant's end over the
             saddle to the product's: arc in amu^1/2 A, 0 at the saddle, the energy above the
             saddle's, and the atoms in A. Files of format 1 have no positions.
+        thermochemistry: of the reactant's end, the saddle and the product's end, each by its exact
+            Hessian; empty where it is not known.
+        barriers: from the reactant's end and from the product's.
         atomic_numbers, ends: the two minima, in A; `saddle` as it was sharpened.
-        n_gradient, n_hessian: calculator calls on the way down.
+        n_gradient, n_hessian: calculator calls at the saddle and on the way down; in format 1
+            without those at the saddle.
         elapsed_s: wall time.
     """
 
@@ -66,6 +72,8 @@ class PathRecord:
     travelled: list[float] = field(default_factory=list)
     energies: list[float] = field(default_factory=list)
     positions: list[list[list[float]]] = field(default_factory=list)
+    thermochemistry: list[Thermochemistry] = field(default_factory=list)
+    barriers: list[Barrier] = field(default_factory=list)
     atomic_numbers: list[int] = field(default_factory=list)
     saddle: list[list[float]] = field(default_factory=list)
     ends: list[list[list[float]]] = field(default_factory=list)
@@ -83,7 +91,7 @@ class PathRecord:
 
 
 def read_paths(path: str | Path) -> list[PathRecord]:
-    """What an earlier run wrote.
+    """What an earlier run wrote, in whose words atoms count from 0 whichever version wrote it.
 
     Raises:
         InputError: when it is missing, or no such file.
@@ -94,4 +102,17 @@ def read_paths(path: str | Path) -> list[PathRecord]:
         raise InputError(
             f"{path}: format {content.format}; expected 1 .. {FORMAT}, or a newer gadlib to read it"
         )
-    return fit_all(PathRecord, content.paths, path, "paths")
+    paths = fit_all(PathRecord, content.paths, path, "paths")
+    return [_from_0(each) for each in paths] if content.format == 1 else paths
+
+
+_WORDS = ("change", "mode", "reference_change")
+_ATOM = re.compile(r"(?<!the )\b([A-Z][a-z]?)(\d+)\b")  # C1, but not the group in "the O2 group"
+
+
+def _from_0(path: PathRecord) -> PathRecord:
+    """The path with the atoms in its words counted from 0, where they counted from 1."""
+    words = {
+        name: _ATOM.sub(lambda m: f"{m[1]}{int(m[2]) - 1}", getattr(path, name)) for name in _WORDS
+    }
+    return replace(path, **words)

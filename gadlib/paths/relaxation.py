@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from gadlib.batch import longest
 from gadlib.evaluation import Calculator
 from gadlib.hessians.normal_modes import spectrum
 from gadlib.hessians.trust_region import predicted_change, trust_step
@@ -26,6 +27,13 @@ from gadlib.solver.state import State, along_modes, displacement
 
 RELAXED_FORCE = 0.005
 """eV/A on any atom, at a minimum."""
+
+RELAXED_STEP = 0.02
+"""A that an atom has left to go to the minimum of the model. Along a soft mode forces below
+RELAXED_FORCE may be half an angstrom away from it."""
+
+NO_FORCE = 5e-4
+"""eV/A, what is noise in the forces of some potentials: further down nothing can be asked for."""
 
 RISE_TOL = 1e-6
 """eV by which an energy may rise, as noise of the potential."""
@@ -50,7 +58,7 @@ def relax(calculator: Calculator, state: State, *, n_steps: int = 300) -> State:
             break
         signs_of_life.stepped(len(active), len(active))
         part, radius[active] = _step(calculator, take(state, active), radius[active])
-        is_claimed = (part.max_force < RELAXED_FORCE) & ~part.is_exact & can_go_on(part)
+        is_claimed = is_calm(part) & ~part.is_exact & can_go_on(part)
         is_stuck = (radius[active] < 2 * _RADIUS_MIN) & can_go_on(part)
         part = make_exact(calculator, part, is_claimed | (is_stuck & ~part.is_exact))
         state = put(state, active, lambda _, part=part: part)
@@ -77,7 +85,17 @@ def _call_exact(state: State) -> State:
 
 
 def _is_minimum(state: State) -> Bool[Tensor, " B"]:
-    return state.is_exact & (state.order == 0) & (state.max_force < RELAXED_FORCE)
+    return state.is_exact & (state.order == 0) & is_calm(state)
+
+
+def is_calm(state: State) -> Bool[Tensor, " B"]:
+    """Whether little force is left, and the minimum of the model is near, or hardly any force."""
+    values = state.spectrum.eigenvalues
+    is_soft = ~values.isfinite() | (values <= 0)
+    stiffness = torch.where(is_soft, 1.0, values)
+    newton = torch.where(is_soft, 0.0, -weighted_gradient(state) / stiffness)
+    is_near = longest(displacement(state, newton)) < RELAXED_STEP
+    return (state.max_force < RELAXED_FORCE) & (is_near | (state.max_force < NO_FORCE))
 
 
 def weighted_gradient(state: State) -> Float[Tensor, "B D"]:
@@ -119,15 +137,24 @@ def _step(
     grown = torch.where((ratio > 0.7) & is_long, (2 * radius).clamp(max=_RADIUS_MAX), radius)
     radius = pick(accepted & (ratio > 0.2), grown, radius / 3)
     is_hopeless = ~can_go_on(there) & (radius < _HOPELESS)
-    learned = replace(state, hessian=hessian, spectrum=spectrum(hessian, state.batch))
-    learned = replace(learned, is_exact=torch.zeros_like(state.is_exact))
-    stayed = put_learned(can_go_on(there), learned, state)
+    stayed = learn(state, there)
     messages = zip(is_hopeless.tolist(), there.message, stayed.message, strict=True)
     stayed = replace(stayed, message=tuple(new if bad else old for bad, new, old in messages))
     return keep(accepted, there, stayed), radius
 
 
-def put_learned(chosen: Bool[Tensor, " B"], learned: State, state: State) -> State:
-    """The state that has learned the curvature of a step taken back, where that is known."""
-    rows = chosen.nonzero().flatten()
-    return put(state, rows, lambda _: take(learned, rows)) if len(rows) else state
+def learn(state: State, there: State) -> State:
+    """The state with the Hessian that a step from it has taught, where its end could be computed.
+
+    What a step that is taken back says of the curvature is not lost.
+    """
+    rows = can_go_on(there).nonzero().flatten()
+    hessian = take(there, rows).hessian
+
+    def taught(part: State) -> State:
+        here = spectrum(hessian, part.batch)
+        return replace(
+            part, hessian=hessian, spectrum=here, is_exact=torch.zeros_like(part.is_exact)
+        )
+
+    return put(state, rows, taught)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from ase import Atoms, units
@@ -17,7 +18,7 @@ from ase.thermochemistry import IdealGasThermo
 
 from gadlib.batch import Batch
 from gadlib.evaluation import Calculator, evaluate
-from gadlib.hessians.vibrations import vibrations_of
+from gadlib.hessians.vibrations import Vibrations, vibrations_of
 from gadlib.molecules.symmetry import is_linear, symmetry_number
 from gadlib.settings.reading import InputError
 
@@ -29,7 +30,23 @@ SOFT_CM1 = 100.0
 _KELVIN_PER_CM1 = units._hplanck * units._c * 100 / units._k
 
 
-class Thermochemistry(NamedTuple):
+@dataclass(frozen=True)
+class Conditions:
+    """Where thermochemistry is asked for.
+
+    Attributes:
+        temperature_k: in K.
+        pressure_pa: in Pa.
+        symmetry: the rotational symmetry number; None: counted from each geometry.
+    """
+
+    temperature_k: float = TEMPERATURE_K
+    pressure_pa: float = PRESSURE_PA
+    symmetry: int | None = None
+
+
+@dataclass(frozen=True)
+class Thermochemistry:
     """A molecule as an ideal gas; energies in eV, absolute as the potential's.
 
     Attributes:
@@ -41,6 +58,10 @@ class Thermochemistry(NamedTuple):
         symmetry_number: by which rotational entropy was divided.
         n_imaginary: vibrations left out, since they are imaginary: one at a saddle.
         n_stiffened: vibrations that count as `SOFT_CM1` in the entropy.
+        multiplicity: of the electrons, whose entropy is k ln of it.
+        is_symmetry_given: whether the symmetry number was given, not counted from the geometry.
+        wavenumbers_cm1: of all vibrations; imaginary ones are negative.
+        reduced_masses: of these in amu, as far as they are known.
     """
 
     energy: float
@@ -53,6 +74,30 @@ class Thermochemistry(NamedTuple):
     symmetry_number: int
     n_imaginary: int
     n_stiffened: int
+    multiplicity: int = 1
+    is_symmetry_given: bool = False
+    wavenumbers_cm1: list[float] = field(default_factory=list)
+    reduced_masses: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Barrier:
+    """What lies between an end of a path and its saddle, in eV.
+
+    Attributes:
+        energy: of the potential alone; `zero_point` with the zero-point energies.
+        enthalpy, gibbs: at the temperature and pressure.
+        tunnelling: Wigner's factor in the rate.
+        rate: Eyring's in 1/s, for one molecule that rearranges: an estimate. None where the Gibbs
+            energy does not rise.
+    """
+
+    energy: float
+    zero_point: float
+    enthalpy: float
+    gibbs: float
+    tunnelling: float
+    rate: float | None
 
 
 def thermochemistry(
@@ -63,11 +108,12 @@ def thermochemistry(
     temperature_k: float = TEMPERATURE_K,
     pressure_pa: float = PRESSURE_PA,
     symmetry: int | None = None,
+    charge: int = 0,
+    multiplicity: int = 1,
 ) -> Thermochemistry:
     """The thermochemistry of a stationary point, from one exact Hessian computed there.
 
-    `n_imaginary` tells what it is: 0 of a minimum, 1 of a saddle. Molecules have no unpaired
-    electrons here.
+    `n_imaginary` tells what it is: 0 of a minimum, 1 of a saddle.
 
     Args:
         atomic_numbers: (N,), as in a `Record`.
@@ -76,11 +122,18 @@ def thermochemistry(
         temperature_k: in K.
         pressure_pa: in Pa.
         symmetry: the rotational symmetry number; None: counted from the geometry.
+        charge: in e.
+        multiplicity: 2S + 1.
 
     Raises:
         InputError: when the point can't be computed, or temperature or pressure is not above 0.
     """
-    batch = Batch.pack([np.asarray(positions)], [np.asarray(atomic_numbers)])
+    batch = Batch.pack(
+        [np.asarray(positions)],
+        [np.asarray(atomic_numbers)],
+        charges=[charge],
+        multiplicities=[multiplicity],
+    )
     evaluation, _ = evaluate(calculator, batch, hessian=True)
     if evaluation.failures or evaluation.hessian is None:
         raise InputError(
@@ -88,15 +141,37 @@ def thermochemistry(
             f" ({evaluation.failures.get(0, 'the calculator gave no Hessian')})"
         )
     (vibrations,) = vibrations_of(batch, evaluation.hessian, evaluation.forces)
-    return ideal_gas(
+    return gas_of(
         atomic_numbers,
         positions,
         float(evaluation.energy[0]),
-        vibrations.wavenumbers_cm1,
-        temperature_k=temperature_k,
-        pressure_pa=pressure_pa,
-        symmetry=symmetry,
+        vibrations,
+        Conditions(temperature_k, pressure_pa, symmetry),
+        multiplicity=multiplicity,
     )
+
+
+def gas_of(
+    atomic_numbers: Sequence[int] | np.ndarray,
+    positions: Sequence[Sequence[float]] | np.ndarray,
+    energy: float,
+    vibrations: Vibrations,
+    conditions: Conditions,
+    *,
+    multiplicity: int = 1,
+) -> Thermochemistry:
+    """The thermochemistry of a stationary point whose vibrations are known, as `ideal_gas`."""
+    found = ideal_gas(
+        atomic_numbers,
+        positions,
+        energy,
+        vibrations.wavenumbers_cm1,
+        temperature_k=conditions.temperature_k,
+        pressure_pa=conditions.pressure_pa,
+        multiplicity=multiplicity,
+        symmetry=conditions.symmetry,
+    )
+    return replace(found, reduced_masses=vibrations.reduced_masses)
 
 
 def ideal_gas(
@@ -130,6 +205,7 @@ def ideal_gas(
     """
     atoms = Atoms(numbers=np.asarray(atomic_numbers), positions=np.asarray(positions))
     geometry = _require_gas(atoms, wavenumbers_cm1, temperature_k, pressure_pa)
+    is_given = symmetry is not None
     if symmetry is None:
         symmetry = symmetry_number(atoms.numbers, atoms.positions)
     real = [x for x in wavenumbers_cm1 if x > 0]
@@ -156,6 +232,9 @@ def ideal_gas(
         symmetry_number=symmetry,
         n_imaginary=len(wavenumbers_cm1) - len(real),
         n_stiffened=sum(x < soft_cm1 for x in real),
+        multiplicity=multiplicity,
+        is_symmetry_given=is_given,
+        wavenumbers_cm1=list(wavenumbers_cm1),
     )
 
 
@@ -164,28 +243,48 @@ def _require_gas(
 ) -> str:
     """What ASE calls the shape of the molecule.
 
+    Where a chain is all but straight, the number of its vibrations says which it was taken for.
+
     Raises:
         InputError: when temperature or pressure is not above 0, or vibrations lack or are too many.
     """
     for name, value in (("temperature", temperature_k), ("pressure", pressure_pa)):
         if not (math.isfinite(value) and value > 0):
             raise InputError(f"{name} = {value:g}: expected more than 0")
-    geometry, n_vibrations = _geometry(atoms)
-    if len(wavenumbers_cm1) != n_vibrations:
+    n, found = len(atoms), len(wavenumbers_cm1)
+    if n == 1:
+        geometry, wanted = "monatomic", 0
+    elif n == 2 or found == 3 * n - 5 or is_linear(atoms.positions):
+        geometry, wanted = "linear", 3 * n - 5
+    else:
+        geometry, wanted = "nonlinear", 3 * n - 6
+    if found != wanted:
         raise InputError(
-            f"{len(wavenumbers_cm1)} vibrations of a {geometry} molecule of {len(atoms)} atoms:"
-            f" expected {n_vibrations}"
+            f"{found} vibrations of a {geometry} molecule of {n} atoms: expected {wanted}"
         )
     return geometry
 
 
-def _geometry(atoms: Atoms) -> tuple[str, int]:
-    """What ASE calls the shape, and how many vibrations it has."""
-    if len(atoms) == 1:
-        return "monatomic", 0
-    if is_linear(atoms.positions):
-        return "linear", 3 * len(atoms) - 5
-    return "nonlinear", 3 * len(atoms) - 6
+def barrier_between(end: Thermochemistry, saddle: Thermochemistry) -> Barrier:
+    """The barrier from an end of a path to its saddle, both at the same conditions."""
+    gibbs, temperature_k = saddle.gibbs - end.gibbs, end.temperature_k
+    imaginary = -min(saddle.wavenumbers_cm1, default=0.0)
+    return Barrier(
+        energy=saddle.energy - end.energy,
+        zero_point=saddle.energy + saddle.zero_point - end.energy - end.zero_point,
+        enthalpy=saddle.enthalpy - end.enthalpy,
+        gibbs=gibbs,
+        tunnelling=wigner_factor(imaginary, temperature_k),
+        rate=eyring_rate(gibbs, imaginary, temperature_k) if gibbs > 0 else None,
+    )
+
+
+def wigner_factor(imaginary_cm1: float, temperature_k: float = TEMPERATURE_K) -> float:
+    """By how much tunnelling speeds a reaction up: 1 + (h c nu / k_B T)^2 / 24.
+
+    Wigner, Z. Phys. Chem. B 19, 203 (1932). It holds where it is near 1.
+    """
+    return 1 + (_KELVIN_PER_CM1 * imaginary_cm1 / temperature_k) ** 2 / 24
 
 
 def eyring_rate(
@@ -193,15 +292,14 @@ def eyring_rate(
 ) -> float:
     """The rate constant over a barrier, in 1/s: an estimate, for one molecule that rearranges.
 
-    k = kappa (k_B T / h) exp(-dG / k_B T) (Eyring, J. Chem. Phys. 3, 107 (1935),
-    doi:10.1063/1.1749604) with kappa = 1 + (h c nu / k_B T)^2 / 24 for tunnelling (Wigner, Z. Phys.
-    Chem. B 19, 203 (1932)), which holds where kappa is near 1.
+    k = kappa (k_B T / h) exp(-dG / k_B T) with `wigner_factor` kappa: Eyring, J. Chem. Phys. 3, 107
+    (1935), doi:10.1063/1.1749604.
 
     Args:
         gibbs_barrier: in eV.
         imaginary_cm1: the wavenumber of the imaginary mode, whatever its sign.
         temperature_k: in K.
     """
-    kappa = 1 + (_KELVIN_PER_CM1 * imaginary_cm1 / temperature_k) ** 2 / 24
     attempts = units._k * temperature_k / units._hplanck
-    return kappa * attempts * math.exp(-gibbs_barrier / (units.kB * temperature_k))
+    slowed = math.exp(-gibbs_barrier / (units.kB * temperature_k))
+    return wigner_factor(imaginary_cm1, temperature_k) * attempts * slowed

@@ -12,7 +12,11 @@ from .benchmarks.solvers import draw_profiles as draw_profiles
 from .benchmarks.solvers import draw_rates as draw_rates
 from .export import save_figure as save_figure
 from .page.gather import write_page as write_page
+from .searches.frequencies import conditions_sentence as conditions_sentence
+from .searches.frequencies import frequencies_table as frequencies_table
+from .searches.frequencies import thermochemistry_table as thermochemistry_table
 from .searches.paths import Connections as Connections
+from .searches.paths import barrier_sentence as barrier_sentence
 from .searches.paths import collect_connections as collect_connections
 from .searches.paths import draw_profile as draw_profile
 from .searches.paths import draw_profiles_of as draw_profiles_of

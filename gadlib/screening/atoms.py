@@ -14,6 +14,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from gadlib.files.writing import require_json
 from gadlib.molecules.formats import output
 from gadlib.screening.records import Record
 from gadlib.settings.reading import InputError
@@ -71,8 +72,7 @@ def require_room(out: str | Path, *more: Path) -> None:
     out = Path(out)
     if out.is_dir():
         raise InputError(f"{out}: a folder; expected the name of a result file")
-    if out.suffix != ".json":
-        raise InputError(f"{out}: results are JSON; expected a name that ends in .json")
+    require_json(out)
     if there := [path for path in (beside(out), *more) if path.exists() and not out.exists()]:
         raise InputError(
             f"{there[0]} exists, where the geometries of {out.name} go; choose another output,"

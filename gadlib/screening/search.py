@@ -16,6 +16,7 @@ from gadlib.molecules.starting_points import Start, from_atoms, read_geometries
 from gadlib.screening.atoms import beside
 from gadlib.screening.records import Record
 from gadlib.screening.screen import screen
+from gadlib.screening.setup import named
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import GuessSettings, SearchSettings
 
@@ -55,7 +56,9 @@ def search(
     if out is not None and isinstance(guesses, str | Path):
         _require_apart(Path(guesses), out)
     settings = kind.read(asked)
-    return screen(settings, starts=_starts(guesses, settings), out=out)
+    starts = _starts(guesses, settings)
+    starts = None if starts is None else named(starts, settings.only, "the guesses")
+    return screen(settings, starts=starts, out=out)
 
 
 def _are_own(guesses: Guesses | None) -> bool:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -27,6 +28,8 @@ from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.settings.reading import InputError, explain, shown
 from gadlib.settings.searches import SearchSettings, SetSettings
 from gadlib.solver.mode_following import read_aim, require_mode
+
+Named = TypeVar("Named", Reaction, Start)
 
 
 def hyperparameters_of(settings: SearchSettings) -> Hyperparameters:
@@ -211,6 +214,10 @@ def reactions_of(settings: SetSettings) -> list[Reaction]:
     Raises:
         InputError: when the file, the split or the sample can't be used, or there is none.
     """
+    if settings.only is not None:
+        everything = reactions.read(settings.h5_path, split=settings.split)
+        where = f"{settings.h5_path or 'the embedded set'}, split {shown(settings.split)}"
+        return named(everything, settings.only, where)
     seed = reactions.seed_of(settings.sample, settings.sample_seed)
     found = reactions.read(
         settings.h5_path,
@@ -228,6 +235,28 @@ def reactions_of(settings: SetSettings) -> list[Reaction]:
     return found
 
 
+def named(found: Sequence[Named], only: str | None, where: str) -> list[Named]:
+    """Those of that name, in their order; all where it is None.
+
+    Args:
+        found: reactions, or starting points.
+        only: the name.
+        where: they are from, for a message.
+
+    Raises:
+        InputError: when there is none.
+    """
+    if only is None:
+        return list(found)
+    if chosen := [each for each in found if each.name == only]:
+        return chosen
+    names = [each.name for each in found]
+    near = get_close_matches(only, names, n=1) or names[:1]
+    raise InputError(
+        f"only = {shown(only)}: none of that name in {where}; expected one such as {shown(*near)}"
+    )
+
+
 def describe_sample(settings: SetSettings) -> str:
     """Which of the reactions are taken, in a sentence; empty where all are.
 
@@ -235,7 +264,7 @@ def describe_sample(settings: SetSettings) -> str:
         InputError: when the file or the split can't be used.
     """
     n = reactions.count(settings.h5_path, split=settings.split)
-    if n <= settings.max_samples:
+    if settings.only is not None or n <= settings.max_samples:
         return ""
     seed = reactions.seed_of(settings.sample, settings.sample_seed)
     how = "the first ones" if seed is None else f"drawn with sample_seed {seed}"

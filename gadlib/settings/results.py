@@ -7,12 +7,50 @@ from typing import ClassVar
 from pydantic import Field
 
 from gadlib.settings.calculators import MoleculeSettings
-from gadlib.settings.effects import Count, Seed
+from gadlib.settings.criteria import CRITERIA
+from gadlib.settings.effects import N_MAX, Count, Seed
 from gadlib.settings.reading import Settings
 from gadlib.settings.topics import SPLITS, shown_as
 
 
-class PathSettings(MoleculeSettings):
+class ConditionSettings(MoleculeSettings):
+    """Which potential, and at which temperature and pressure its molecules are ideal gases."""
+
+    temperature: float = Field(
+        298.15,
+        gt=0,
+        le=1e5,
+        description="temperature of enthalpy, Gibbs energy and rate",
+        json_schema_extra=shown_as("conditions", unit="K"),
+    )
+    pressure: float = Field(
+        101325.0,
+        gt=0,
+        le=1e12,
+        description="pressure of the Gibbs energy",
+        json_schema_extra=shown_as("conditions", unit="Pa"),
+    )
+
+
+class FrequencySettings(ConditionSettings):
+    """Of which points frequencies and thermochemistry are computed, and how."""
+
+    topic: ClassVar[str] = "conditions"
+
+    symmetry_number: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="rotational symmetry number of all molecules; none: counted from each geometry",
+    )
+    max_samples: Count = Field(
+        100,
+        description="molecules taken at most, the first ones",
+        json_schema_extra=shown_as("sample"),
+    )
+
+
+class PathSettings(ConditionSettings):
     """Which saddles are followed downhill, and where the known reactions are."""
 
     topic: ClassVar[str] = "path"
@@ -60,8 +98,13 @@ class PathSettings(MoleculeSettings):
         description="saddles that are followed together",
         json_schema_extra=shown_as("processes"),
     )
-    hessian_every: Count = Field(
-        5, description="steps from one exact Hessian to the next on the way down"
+    hessian_every: int | None = Field(
+        None,
+        ge=1,
+        le=N_MAX,
+        description="steps from one exact Hessian to the next on the way down; none: updated ones"
+        " alone between the saddle and the minima, or exact ones at each step of a potential that"
+        " predicts them",
     )
     n_steps: Count = Field(400, description="steps at most on each side of a saddle")
     resume: bool = Field(
@@ -122,19 +165,27 @@ class ExportSettings(Settings):
     """What of a result file is written for other programs, and as what."""
 
     to: str | None = Field(
-        None, description="xyz, extxyz, molden or csv; none: as the name of --out ends"
+        None,
+        description="xyz, extxyz, molden or csv; none: as the name of --out ends",
+        json_schema_extra=shown_as(words=("xyz", "extxyz", "molden", "csv")),
     )
     out: str | None = Field(
         None,
         description="file to write; none: the name of the result file with that ending; Molden has"
         " one molecule in a file, and of several each has its name in that of its file",
+        json_schema_extra=shown_as(form="FILE"),
     )
     criterion: str | None = Field(
         None,
         description="searches whose last point meets it alone are written: index1, strict or"
         " bound; none: all that have a point",
+        json_schema_extra=shown_as(words=tuple(CRITERIA)),
     )
-    name: str | None = Field(None, description="results of this name alone; none: all")
+    name: str | None = Field(
+        None,
+        description="results of this name alone; none: all",
+        json_schema_extra=shown_as(form="NAME"),
+    )
 
 
 class DemoSettings(Settings):

@@ -74,6 +74,11 @@ class SetSettings(MoleculeSettings):
         description="reactions taken at most",
         json_schema_extra=CHOICE | OF_SET | shown_as("sample"),
     )
+    only: str | None = Field(
+        None,
+        description="name of the one reaction or geometry to take, as in rxn0007; none: all",
+        json_schema_extra=CHOICE | shown_as("sample", form="NAME"),
+    )
     sample: str = Field(
         "seeded",
         description="which they are where there are more: seeded (drawn from the whole split with"

@@ -17,6 +17,7 @@ TOPICS = {
     "gad": "hyperparameters of --solver gad",
     "trust": "hyperparameters of --solver trust",
     "path": "path, the way down from a saddle",
+    "conditions": "conditions of enthalpy and Gibbs energy",
     "values": "values that are compared with the defaults",
     "study": "study, its trials and how their values are drawn",
     "storage": "storage, where the study is kept",

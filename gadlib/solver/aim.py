@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gadlib.batch import Batch
-from gadlib.hessians.normal_modes import remove_rigid, rigid_motions
+from gadlib.hessians.rigid_motions import remove_rigid, rigid_motions
 
 _INDEPENDENT_TOL = 1e-6
 

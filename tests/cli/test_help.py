@@ -10,8 +10,10 @@ import shlex
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from gadlib.batch import atom_label
 from gadlib.calculators import KINDS
 from gadlib.cli.commands import COMMANDS
 from gadlib.cli.commands.table import GROUPS
@@ -19,9 +21,11 @@ from gadlib.cli.flags import settings_of
 from gadlib.cli.help import Parser
 from gadlib.cli.parser import build, main
 from gadlib.settings.hyperparameters import SOLVERS
+from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
 from gadlib.settings.studies import TuneSettings
 from gadlib.settings.topics import TOPICS
+from gadlib.solver.mode_following import read_aim
 from gadlib.tuning.objective import SAMPLERS
 
 
@@ -55,7 +59,11 @@ def test_gadlib_alone_prints_the_overview_as_help_does(capsys):
     assert list(rows)[: len(GROUPS)] == list(GROUPS.values())
     for name, command in COMMANDS.items():
         assert f"  {name} " in rows[GROUPS[command.group]]
-    assert set(re.findall(r"^  gadlib (\w+)", rows["to begin with"], re.M)) == {"search", "irc"}
+    assert set(re.findall(r"^  gadlib (\w+)", rows["to begin with"], re.M)) == {
+        "search",
+        "irc",
+        "export",
+    }
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -203,3 +211,21 @@ def test_shell_completes_commands_flags_words_and_files(tmp_path, line, expected
     assert ended.returncode == 0, ended.stderr
     answers = (tmp_path / ".answer").read_text().split("\n")
     assert {answer.strip() for answer in answers if answer.strip()} == expected
+
+
+@pytest.mark.parametrize("name", ["search", "screen", "tune", "validate", "benchmark", "irc"])
+def test_help_says_how_atoms_count_as_words_and_flags_have_it(name, capsys):
+    with pytest.raises(SystemExit):
+        main([name, "--help"])
+    assert "Atoms count from 0, as in ASE: C0 is the first" in capsys.readouterr().out
+    numbers = np.array([6, 7, 1, 1])
+    assert [atom_label(numbers, i) for i in range(4)] == ["C0", "N1", "H2", "H3"]
+    with pytest.raises(InputError, match=r"there is no atom 4; expected 0 \.\. 3"):
+        read_aim("atoms:4", numbers, np.eye(4, 3))
+
+
+def test_defaults_of_a_file_of_geometries_are_told_where_they_differ(helped):
+    shown = " ".join(helped("search")[TOPICS["search"]].split())
+    assert "step rule (default gad, of a FILE trust)" in shown
+    assert "all are reported (default index1, of a FILE bound)" in shown
+    assert shown.count("of a FILE") == 2

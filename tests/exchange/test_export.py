@@ -17,7 +17,9 @@ from gadlib.files.writing import write_json
 from gadlib.molecules import geometries
 from gadlib.molecules.starting_points import from_atoms
 from gadlib.paths.atoms import ENDS, frames_of, write_paths
+from gadlib.paths.frequencies import FrequencyRecord
 from gadlib.paths.records import PathRecord
+from gadlib.paths.thermochemistry import Thermochemistry
 from gadlib.screening.records import Record, payload, read_records
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
@@ -223,8 +225,8 @@ def test_what_cannot_be_followed_is_refused_in_a_sentence(searched, given, sente
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ({"best_params": {}}, "expected a result file with records or paths, found"),
-        ([], "expected a result file with records or paths, found"),
+        ({"best_params": {}}, "expected a result file with records or paths or frequencies, found"),
+        ([], "expected a result file with records or paths or frequencies, found"),
         ({"records": 3, "settings": {}}, "records"),
         ({"paths": [{"name": 1}]}, "lacks formula"),
     ],
@@ -236,7 +238,7 @@ def test_what_is_no_result_file_is_refused_with_its_name(tmp_path, content, sent
 
 
 def test_criteria_are_of_searches_alone(followed):
-    with pytest.raises(InputError, match="has paths; expected searches"):
+    with pytest.raises(InputError, match="is of no searches; expected a file of such"):
         export(followed, to="xyz", criterion="bound")
 
 
@@ -247,3 +249,27 @@ def test_the_command_says_what_it_wrote(searched, capsys):
     assert capsys.readouterr().out == f"4 results in {searched.with_name('x.csv')}\n"
     assert main(["export", str(searched), "--out", str(searched.with_name("x.csv"))]) == 2
     assert "exists; choose another name" in capsys.readouterr().err
+
+
+def test_frequencies_are_written_with_all_their_modes(tmp_path):
+    gas = Thermochemistry(
+        *(-50.0, 0.5, -49.0, -49.6, 0.002), 298.15, 1e5, 1, 1, 0, 1, False, [-900.0, 1200.0, 3000.5]
+    )
+    modes = [MODE, [[0.0, 0.1 * k, 1.0] for k in range(3)], PLACES]
+    known = {"atomic_numbers": NUMBERS, "positions": PLACES, "order": 1, "fmax": 0.001}
+    found = FrequencyRecord("s", "CHN", "", modes=modes, thermochemistry=[gas], **known)
+    lost = FrequencyRecord("lost", "CHN", "Why.")
+    content = {"format": 1, "settings": {}, "frequencies": [asdict(found), asdict(lost)]}
+    path = write_json(tmp_path / "freq.json", content)
+    done = export(path, to="molden")
+    assert (done.files, len(done.left_out)) == ([tmp_path / "freq.molden"], 1)
+    text = done.files[0].read_text()
+    assert [float(line) for line in section(text, "FREQ")] == [-900.0, 1200.0, 3000.5]
+    lines = section(text, "FR-NORM-COORD")
+    assert [line for line in lines if "vibration" in line] == [f"vibration {k}" for k in (1, 2, 3)]
+    read = np.array([line.split() for line in lines if "vibration" not in line], dtype=float)
+    np.testing.assert_allclose(read.reshape(3, 3, 3), modes, atol=1e-8)
+    [atoms] = ase.io.read(export(path, to="extxyz").files[0], ":")
+    assert atoms.get_potential_energy() == -50.0
+    table = pd.read_csv(export(path, to="csv").files[0])
+    assert table["gibbs"][0] == -49.6 and table["kind"].tolist() == ["saddle", "not computed"]

@@ -16,9 +16,12 @@ from gadlib.settings.searches import ExploreSettings
 SETTINGS = {"start_from": "midpoint_rt_noise0.1A", "criterion": "bound", "solver": "trust"}
 
 
-def task(place=0, **changed):
-    molecule = molecules_of(ExploreSettings(max_samples=place + 1))[place]
-    return task_of(molecule, SETTINGS | {"n_steps_per_sample": 40} | changed)
+def molecule():
+    return molecules_of(ExploreSettings(max_samples=1))[0]
+
+
+def task(**changed):
+    return task_of(molecule(), SETTINGS | {"n_steps_per_sample": 40} | changed)
 
 
 def all_of(work, timeout_s=60):
@@ -57,8 +60,10 @@ def test_tells_every_point_and_the_record_of_the_same_search():
 def test_a_run_is_a_row_with_what_was_changed():
     asked = task(hyperparameters={"radius_start": 0.3, "torn_steps": 10})
     *points, ended = all_of(Background(search_tasks, [asked], True))
-    run = Run(4, asked.settings, "a reaction", asked.start.atomic_numbers, points, ended.record)
+    run = Run(4, asked, molecule(), points, ended.record)
     row = run_row(run)
+    assert (row["molecule"], row["start"]) == (molecule().name, "midpoint_rt_noise0.1A")
+    assert (row["calculator"], row["energy (eV)"]) == ("scine DFTB0", f"{points[-1].energy:.4f}")
     assert row["hyperparameters"] == "radius_start = 0.3"
     assert row["steps"] == ended.record.steps == len(run.column("energy")) - 1
     assert run.rises("n_tries") == [p.steps for q, p in pairwise(points) if p.n_tries > q.n_tries]

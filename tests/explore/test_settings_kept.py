@@ -22,6 +22,9 @@ GIVEN: dict[str, Any] = {
     "trust_checkpoint": True,
     "hip_mean_atoms": 11.5,
     "hip_seed": 3,
+    "charge": 2,
+    "multiplicity": 3,
+    "max_fragments": 2,
     "surface_name": "other",
     "device": "cpu",
     "threads": 3,
@@ -44,7 +47,7 @@ GIVEN: dict[str, Any] = {
     "solver": "trust",
     "start_from": "three_quarter_rt_noise3.1234567A",
 }
-OF_FILES = {"h5_path", "geometries", "best", "study_name"}
+OF_FILES = {"h5_path", "geometries", "best", "study_name", "only"}
 """Tried by tests of their own."""
 
 
@@ -131,6 +134,11 @@ def test_file_of_reactions_is_what_is_searched(tmp_path):
     task = controls(h5_path=str(path)).task()
     assert task.settings.h5_path == str(path)
     assert task.start.name == "rxn00"
+
+
+def test_one_reaction_alone_is_offered():
+    made = controls(only="rxn0007", max_samples=2)
+    assert [label for label, _ in made.molecule.options] == ["rxn0007 C7H8, 15 atoms"]
 
 
 def test_study_and_its_name_are_where_the_best_values_come_from(tmp_path):

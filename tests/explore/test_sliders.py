@@ -6,8 +6,8 @@ import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 
-from gadlib.explore.controls import SolverSliders
 from gadlib.explore.sliders import slider_of, study_best, tooltip_of, tuned_for_else, values_between
+from gadlib.explore.solver_sliders import SolverSliders
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
@@ -95,7 +95,7 @@ class TestStudyBest:
                 )
             )
         assert study_best(str(tmp_path / "study.db"), None, "trust")["radius_start"] == 0.3
-        with pytest.raises(InputError, match="no hyperparameter of solver 'gad'"):
+        with pytest.raises(InputError, match="a study of solver 'trust'; expected one of 'gad'"):
             study_best(storage, "mine", "gad")
 
     @pytest.mark.parametrize(

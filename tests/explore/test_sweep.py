@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gadlib.explore.drawing import draw_curves, draw_map, map_png
+from gadlib.explore.drawing import draw_curves
+from gadlib.explore.maps import draw_map, map_png
 from gadlib.explore.tasks.choice import molecules_of, task_of
 from gadlib.explore.tasks.sweep import Sweep, axis, collect_map
 from gadlib.screening.records import Record

@@ -309,7 +309,7 @@ SPOILT = {
     ),
     "isotopes by mass": (
         xyz(comment=f"{PROPERTIES}:masses:R:1", lines=[f"{line} 2.014" for line in LINES]),
-        "frame 0 has a mass of 2.014 amu at atom 1 (O); expected 15.999",
+        "frame 0 has a mass of 2.014 amu at atom O1; expected 15.999",
     ),
     "positions of two columns": (
         xyz(comment="Properties=species:S:1:pos:R:2"),
@@ -409,7 +409,7 @@ REFUSED = {
     ),
     "count too large": (
         xyz(count="7"),
-        "line 9, column 1: the end of the file; expected atom 7 of ",
+        "line 9, column 1: the end of the file; expected another of the 7 atoms",
     ),
     "count too small": (
         xyz(count="5"),
@@ -418,7 +418,7 @@ REFUSED = {
     ),
     "count too large before a frame": (
         xyz(count="7") + xyz(),
-        "line 9, column 1: '6'; expected atom 7 of the 7 that line 1 announces",
+        "line 9, column 1: '6'; expected another of the 7 atoms that line 1 announces",
     ),
     "count of 4e9": (
         xyz(count="4000000000"),
@@ -426,7 +426,7 @@ REFUSED = {
     ),
     "count of 4e8": (
         xyz(count="400000000"),
-        "line 9, column 1: the end of the file; expected atom",
+        "line 9, column 1: the end of the file; expected another of the 400000000 atoms",
     ),
     "count of 5000 digits": (
         xyz(count="9" * 5000),
@@ -444,16 +444,16 @@ REFUSED = {
     ),
     "no comment": (
         "\n".join(["6", *LINES]) + "\n",
-        "line 8, column 1: the end of the file; expected atom 6 of the 6 that line 1 announces"
-        " (line 2 looks like an atom: is the line of the comment missing?)",
+        "line 8, column 1: the end of the file; expected another of the 6 atoms that line 1"
+        " announces (line 2 looks like an atom: is the line of the comment missing?)",
     ),
     "no comments": (
         "\n".join(["6", *LINES] * 2),
-        "line 8, column 1: '6'; expected atom 6 of the 6",
+        "line 8, column 1: '6'; expected another of the 6 atoms",
     ),
     "blank line among atoms": (
         xyz(changed={2: ""}),
-        "line 5, column 1: a blank line; expected atom 3",
+        "line 5, column 1: a blank line; expected another of the 6 atoms",
     ),
     "trailer": (
         xyz() + "VEC1 9 0 0\n",
@@ -626,16 +626,10 @@ CELL = "CRYST1 {0:8.3f} {0:8.3f} {0:8.3f}  90.00  90.00  90.00 P 1           1\n
         ("a.pdb", _pdb() + _pdb(end=""), "12 atoms, of which 6 are read; expected END after the"),
         ("a.mol", _mol(), ""),
         ("a.sdf", _mol() + "$$$$\n", ""),
-        ("a.sdf", (_mol() + "$$$$\n") * 3, "3 molecules, of which 1 is read; expected one, or xyz"),
-        (
-            "a.mol",
-            _mol("M  CHG  1   2  -1\nM  END\n"),
-            "a line M  CHG; expected a neutral molecule",
-        ),
         (
             "a.mol",
             _mol("M  ISO  1   6   2\nM  END\n"),
-            "a line M  ISO; expected a neutral molecule",
+            "line 11, column 4: ISO, isotopes; expected",
         ),
         ("a.gen", GEN, ""),
         ("a.gen", "six\n", "not readable as geometries ("),
@@ -675,7 +669,7 @@ def test_what_ases_own_files_tell_of_a_molecule_is_minded(tmp_path):
     for problem, sentence in zip(
         problems[1:],
         (
-            *("", "", "", "mass of 2.014 amu at atom 2"),
+            *("", "", "", "mass of 2.014 amu at atom H2"),
             *("constraints; expected none", "a periodic cell"),
         ),
         strict=True,
@@ -857,8 +851,8 @@ EXPECTED = {
     "empty": "an empty file",
     "lattice": "a periodic cell",
     "nan": "line 3, column 13: 'nan' is not finite",
-    "nocomment": "line 8, column 1: the end of the file; expected atom 6 of the 6 that line 1",
-    "short": "line 9, column 1: the end of the file; expected atom 7 of the 7 that line 1",
+    "nocomment": "line 8, column 1: the end of the file; expected another of the 6 atoms that",
+    "short": "line 9, column 1: the end of the file; expected another of the 7 atoms that line 1",
     "stars": "line 3, column 13: '********' is a number that did not fit its columns",
     "toomany": "line 8, column 1: 'H 0.900000 -1.050000 0.100000'; expected the number of atoms",
     "trit": "line 8, column 1: 'T' is tritium",

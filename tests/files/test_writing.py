@@ -87,3 +87,12 @@ def test_first_free_name_passes_over_those_that_are_taken(tmp_path):
         (tmp_path / name).write_text("")
     assert writing.first_free(path, "{name}.{number}").name == "a.b.json.2"
     assert writing.first_free(path, "{stem}.{number}{suffix}", start=2).name == "a.b.3.json"
+
+
+@pytest.mark.parametrize(("name", "is_taken"), [("a.json", True), ("a.xyz", False), ("a", False)])
+def test_results_go_into_names_that_say_they_are_json(name, is_taken):
+    if is_taken:
+        writing.require_json(name)
+        return
+    with pytest.raises(InputError, match=f"^{name}: results are JSON; expected a name that ends"):
+        writing.require_json(name)

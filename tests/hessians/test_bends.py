@@ -12,11 +12,10 @@ from gadlib.hessians.normal_modes import (
     exact_spectrum,
     mass_weight,
     most_within,
-    motions_of,
-    rigid_motions,
     spectrum,
     within,
 )
+from gadlib.hessians.rigid_motions import motions_of, rigid_motions
 from gadlib.units import CM1_PER_SQRT_EIGENVALUE
 
 LENGTH = 1.16  # A, of C=O

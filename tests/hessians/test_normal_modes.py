@@ -8,13 +8,8 @@ from hypothesis import given
 from gadlib.batch import Batch
 from gadlib.calculators.surfaces import SURFACES
 from gadlib.hessians import normal_modes as modes_module
-from gadlib.hessians.normal_modes import (
-    mass_weight,
-    motions_of,
-    remove_rigid,
-    rigid_motions,
-    spectrum,
-)
+from gadlib.hessians.normal_modes import mass_weight, spectrum
+from gadlib.hessians.rigid_motions import motions_of, remove_rigid, rigid_motions
 
 
 def spectrum_of(batch: Batch):

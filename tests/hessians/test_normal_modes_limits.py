@@ -7,7 +7,8 @@ from ase.build import molecule
 
 from gadlib.batch import Batch
 from gadlib.hessians import normal_modes
-from gadlib.hessians.normal_modes import motions_of, rigid_motions
+from gadlib.hessians import rigid_motions as module
+from gadlib.hessians.rigid_motions import motions_of, rigid_motions
 
 
 def bent(aside: float) -> Batch:
@@ -47,11 +48,11 @@ def test_no_molecule_is_nearly_linear_by_the_least_that_its_smallest_rotation_ca
     for largest, expected in ((99.0 * least, True), (101.0 * least, False)):
         for sign in (1, -1):
             sizes = triangle(sign * largest, -3.0, 4.0, 0.5)
-            assert normal_modes._is_none_linear(sizes) is expected
-    assert normal_modes._is_none_linear(triangle(0.0, -3.0, 4.0, 0.5))
+            assert module._is_none_linear(sizes) is expected
+    assert module._is_none_linear(triangle(0.0, -3.0, 4.0, 0.5))
     below = triangle(0.0, 3.0, 4.0, 0.16)  # the norm is the largest motion: 5.83
-    assert not normal_modes._is_none_linear(below)
-    assert not normal_modes._is_none_linear(torch.cat([triangle(1.0, 3.0, 4.0, 3.0), below]))
+    assert not module._is_none_linear(below)
+    assert not module._is_none_linear(torch.cat([triangle(1.0, 3.0, 4.0, 3.0), below]))
 
 
 @pytest.mark.parametrize("names", [("H2O", "C2H6"), ("CO2", "H2O"), ("N2", "CO2")])

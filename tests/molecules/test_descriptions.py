@@ -25,14 +25,14 @@ def of(name: str) -> tuple[nx.Graph, np.ndarray]:
 def test_hydrogen_that_changes_its_partner_moves():
     before = graph((0, 1), (0, 2), numbers=[6, 7, 1])
     after = graph((0, 1), (1, 2), numbers=[6, 7, 1])
-    assert change_in_words(before, after) == "H3 moves from C1 to N2"
-    assert change_in_words(after, before) == "H3 moves from N2 to C1"
+    assert change_in_words(before, after) == "H2 moves from C0 to N1"
+    assert change_in_words(after, before) == "H2 moves from N1 to C0"
 
 
 def test_bonds_that_break_and_form_are_named():
     before = graph((0, 1), (1, 2), numbers=[6, 6, 8])
     after = graph((0, 2), (1, 2), numbers=[6, 6, 8])
-    assert change_in_words(before, after) == "C1-C2 breaks, C1-O3 forms"
+    assert change_in_words(before, after) == "C0-C1 breaks, C0-O2 forms"
     assert change_in_words(before, before) == "no bond forms or breaks"
 
 
@@ -45,7 +45,7 @@ def test_methyl_rotation_is_told_whatever_turn_of_the_whole_is_in_it():
     mode += 0.3 * np.cross([1.0, 2.0, 0.5], positions) + [0.2, 0.0, -0.1]
     told = mode_in_words(bonds, positions, mode)
     assert told.startswith("turns the methyl group at C")
-    assert told.endswith("about C1-C2")
+    assert told.endswith("about C0-C1")
 
 
 def test_umbrella_of_ammonia_is_told():
@@ -59,7 +59,7 @@ def test_loose_pairs_that_close_and_open_are_told():
     positions = np.array([[0.0, 0, 0], [2.5, 0, 0], [1.35, 0, 0]])
     bonds = graph((0, 2), (1, 2), numbers=[6, 8, 1])
     mode = np.array([[0.0, 0, 0], [0, 0, 0], [1.0, 0, 0]])
-    assert mode_in_words(bonds, positions, mode) == "stretches C1-H3 against O2-H3"
+    assert mode_in_words(bonds, positions, mode) == "stretches C0-H2 against O1-H2"
 
 
 def test_bend_is_told_by_the_atoms_that_move():

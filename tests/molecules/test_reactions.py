@@ -108,7 +108,7 @@ def test_pair_at_the_floor_distance_is_accepted_and_below_it_named():
 
     assert starting_points.too_close(start(0.1), 0.1) == ""
     told = starting_points.too_close(start(0.099), 0.1)
-    assert told.startswith("atoms 0 (O) and 1 (H) of x are 0.099 A")
+    assert told.startswith("atoms O0 and H1 of x are 0.099 A")
 
 
 def test_geometries_come_in_the_order_of_frames_with_their_names(tmp_path):
@@ -221,7 +221,10 @@ def test_unknown_split_is_refused_with_the_known_ones(path, split):
     [
         (None, "no such file; expected starting geometries in xyz or extxyz"),
         ("", "an empty file"),
-        ("3\n\nH 0 0 0\n", "line 4, column 1: the end of the file; expected atom 2 of the 3"),
+        (
+            "3\n\nH 0 0 0\n",
+            "line 4, column 1: the end of the file; expected another of the 3 atoms",
+        ),
         ("1\n\nH 0 0 nan\n", "no start can be searched: mine-0: line 3, column 7: 'nan'"),
         ("1\n\nX 0 0 0\n", "no start can be searched: mine-0: line 3, column 1: 'X' is a"),
         ("0\n\n", "no start can be searched: mine-0: line 1: 0 atoms"),
@@ -239,7 +242,7 @@ def test_unusable_geometries_are_refused_with_file_and_frame(tmp_path, content, 
 def test_geometries_that_all_have_atoms_on_each_other_are_refused(tmp_path):
     path = tmp_path / "flat.xyz"
     ase.io.write(path, on_each_other([8, 1, 1]))
-    with pytest.raises(InputError, match="no start can be searched: atoms 0 "):
+    with pytest.raises(InputError, match="no start can be searched: atoms O0 "):
         starting_points.read_geometries(path)
 
 

@@ -97,6 +97,7 @@ class Visit:
         self._browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
         self.page = self._browser.new_page(viewport={"width": 1440, "height": 1100})
         self.page.set_default_timeout(60_000)
+        self.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
         self.requests: list[str] = []
         self.complaints: list[str] = []
         self.page.on("request", lambda request: self.requests.append(request.url))

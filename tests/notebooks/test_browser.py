@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import time
 
@@ -10,6 +11,7 @@ import papermill
 import pytest
 
 from gadlib.cli import notebooks
+from gadlib.molecules import geometries
 
 pytestmark = [
     pytest.mark.slow,
@@ -21,6 +23,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 FIRST_POINT_S = 1.0
 STOP_S = 2.0
 SLOW = {"calculator": "ase", "ase_calculator": "slow_calculator:Slow"}
+GUESS = "4\nname=ammonia\nN 0 0 0.05\nH 0.95 0 0\nH -0.47 0.82 0\nH -0.47 -0.82 0\n"
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +66,7 @@ def open_in_lab(visit, address):
 
 
 def wait_until_ready(visit):
-    visit.page.wait_for_selector("canvas.gadlib-molecule", state="attached")
+    visit.page.wait_for_selector("canvas.gadlib-molecule[data-atoms='7']")  # of the first reaction
     visit.page.wait_for_selector("text=Ready.")
 
 
@@ -81,6 +84,10 @@ def choose(visit, label, option):
     row.locator("select").select_option(label=option)
 
 
+def turn_to(visit, tab):
+    visit.page.locator(f".lm-TabBar-tabLabel:text-is('{tab}')").click()
+
+
 def image_source(visit):
     return visit.page.locator("img.widget-image").first.get_attribute("src")
 
@@ -91,6 +98,7 @@ def drive(visit):
     The least of three runs: other tests keep the processors busy meanwhile.
     """
     page = visit.page
+    turn_to(visit, "Hyperparameters")
     handle = page.locator(".widget-inline-hbox:has(label:has-text('radius_start')) .noUi-handle")
     before = readout(visit, "radius_start")
     handle.first.focus()
@@ -102,7 +110,8 @@ def drive(visit):
         arg=before,
     )
     assert float(readout(visit, "radius_start")) > float(before)
-    choose(visit, "reaction", "rxn0007 C7H8, 15 atoms")
+    turn_to(visit, "Search")
+    choose(visit, "molecule", "rxn0007 C7H8, 15 atoms")
     waited_s = []
     for _ in range(3):
         before = image_source(visit)
@@ -127,7 +136,107 @@ def stop(visit):
     return time.perf_counter() - started
 
 
-def test_in_jupyterlab(visit, notebook):
+def upload(visit, path):
+    """Send a file with the page's button, as a reader does, and look at its molecule."""
+    with visit.page.expect_file_chooser() as asked:
+        visit.page.locator(".widget-upload").click()
+    asked.value.set_files(path)
+    visit.page.wait_for_selector("canvas.gadlib-molecule[data-atoms='4']")
+
+
+def places(canvas):
+    return [tuple(map(float, p.split(","))) for p in canvas.get_attribute("data-places").split()]
+
+
+def pick(visit, atom):
+    """Click an atom; the mode is then to be of it."""
+    canvas = visit.page.locator("canvas.gadlib-molecule").first
+    x, y = places(canvas)[atom]
+    canvas.click(position={"x": x, "y": y})
+    field = visit.page.locator(".widget-text:has(label:text-is('of atoms')) input")
+    playwright.expect(field).to_have_value(str(atom))
+
+
+def vibrate(visit):
+    """The atoms move while the button is down, and only then."""
+    canvas = visit.page.locator("canvas.gadlib-molecule").first
+    at_rest = places(canvas)
+    visit.page.locator("button:has-text('Vibrate')").click()
+    visit.page.wait_for_selector("canvas.gadlib-molecule[data-vibrating='true']")
+    still = "p => document.querySelector('canvas.gadlib-molecule').dataset.places !== p"
+    visit.page.wait_for_function(still, arg=canvas.get_attribute("data-places"))
+    visit.page.locator("button:has-text('Vibrate')").click()
+    visit.page.wait_for_selector("canvas.gadlib-molecule[data-vibrating='false']")
+    assert places(canvas) == at_rest
+
+
+def download(visit, text, folder):
+    """The geometries of the file that a button gives."""
+    with visit.page.expect_download() as given:
+        button(visit, text).click()
+    path = folder / given.value.suggested_filename
+    given.value.save_as(path)
+    return geometries.read(path)
+
+
+def follow(visit):
+    """Follow the saddle downhill, and go along the path with the keyboard to its first end."""
+    page = visit.page
+    button(visit, "Follow downhill").click()
+    page.wait_for_selector(".gadlib-caption:has-text('the saddle, ')")
+    profile = page.locator("img.gadlib-figure:visible")
+    before = profile.get_attribute("src")
+    page.locator(".widget-hslider:has(label:text-is('frame')) .noUi-handle").focus()
+    page.keyboard.press("Home")
+    page.wait_for_selector(".gadlib-caption:has-text('+0.00 eV from the first end')")
+    page.wait_for_function("src => ![...document.images].some(i => i.src === src)", arg=before)
+
+
+def require_sound_layout(visit):
+    """The molecule stands beside the figure, which keeps its shape, at widths of real screens."""
+    for width in (1366, 1600, 1920):
+        visit.page.set_viewport_size({"width": width, "height": 900})
+        figure = visit.page.locator("img.gadlib-figure:visible").first
+        image, view = figure.bounding_box(), visit.page.locator(".gadlib-view").bounding_box()
+        shape = figure.evaluate("i => i.naturalWidth / i.naturalHeight")
+        assert image["width"] / image["height"] == pytest.approx(shape, rel=0.01), width
+        assert view["x"] >= image["x"] + image["width"], width
+        assert view["x"] + view["width"] <= width
+        assert abs(view["y"] - image["y"]) < 100
+    overflowing = "() => document.documentElement.scrollWidth > innerWidth"
+    assert not visit.page.evaluate(overflowing)
+
+
+def story(visit, folder):
+    """From a reader's own file to the files of saddle and path."""
+    (folder / "guess.xyz").write_text(GUESS)
+    upload(visit, folder / "guess.xyz")
+    pick(visit, 0)
+    before = visit.page.locator("text=The criterion is met").count()
+    button(visit, "Run").click()
+    met = "n => document.body.innerText.split('The criterion is met').length - 1 > n"
+    visit.page.wait_for_function(met, arg=before)
+    playwright.expect(button(visit, "Run")).to_be_enabled()
+    visit.page.wait_for_selector("td:has-text('ammonia H3N')")
+    assert "index1, strict, bound" in visit.page.locator(".gadlib-table-box").last.inner_text()
+    vibrate(visit)
+    (saddle,) = download(visit, "Save xyz", folder)
+    assert (saddle.name, saddle.problem) == ("ammonia", "")
+    button(visit, "Copy as command").click()
+    visit.page.wait_for_selector("text=On the clipboard: gadlib search guess.xyz")
+    words = shlex.split(visit.page.evaluate("() => navigator.clipboard.readText()"))
+    assert words[words.index("--mode") + 1] == "atoms:0"
+    follow(visit)
+    assert len(download(visit, "Save path as xyz", folder)) > 5
+    require_sound_layout(visit)
+    choose(visit, "from", "embedded set")
+    button(visit, "Settings back").click()
+    visit.page.wait_for_selector("text=The controls show the settings of run")
+    chosen = ".widget-dropdown:has(label:text-is('from')) select"
+    assert visit.page.locator(chosen).evaluate("s => s.selectedOptions[0].text") == "guess.xyz"
+
+
+def test_in_jupyterlab(visit, notebook, tmp_path):
     with pages.lab(notebook) as address:
         open_in_lab(visit, address)
         assert drive(visit) < FIRST_POINT_S
@@ -137,12 +246,14 @@ def test_in_jupyterlab(visit, notebook):
         button(visit, "Run").click()
         visit.page.wait_for_selector("text=Running:")
         assert stop(visit) < STOP_S
-        visit.page.screenshot(path=notebook.parent / "lab.png", full_page=True)
+        choose(visit, "calculator", "scine DFTB0")
+        choose(visit, "solver", "trust")
+        story(visit, tmp_path)
     assert visit.other_hosts == set()
     assert visit.complaints == []
 
 
-def test_under_voila_also_when_a_calculator_call_takes_a_minute(visit, notebook):
+def test_under_voila_also_when_a_calculator_call_takes_a_minute(visit, notebook, tmp_path):
     source = notebooks.notebook("06_explore")
     papermill.execute_notebook(source, notebook, SLOW, prepare_only=True, progress_bar=False)
     with pages.voila(notebook) as address:
@@ -153,6 +264,6 @@ def test_under_voila_also_when_a_calculator_call_takes_a_minute(visit, notebook)
         assert stop(visit) < STOP_S
         choose(visit, "calculator", "scine DFTB0")
         assert drive(visit) < FIRST_POINT_S
-        visit.page.screenshot(path=notebook.parent / "voila.png", full_page=True)
+        story(visit, tmp_path)
     assert visit.other_hosts == set()
     assert visit.complaints == []

@@ -8,6 +8,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from ase.data import chemical_symbols
 from clusters import spoiled
 
 from gadlib import calculators, report
@@ -18,6 +19,7 @@ from gadlib.molecules import reactions, starting_points
 from gadlib.paths import intended
 from gadlib.paths.endpoints import Connection
 from gadlib.paths.records import read_paths
+from gadlib.paths.references import OwnEnds
 from gadlib.screening.records import Record, payload, read_records
 from gadlib.settings.reading import InputError
 from gadlib.settings.results import PathSettings
@@ -83,6 +85,26 @@ def test_profile_runs_from_one_end_over_the_saddle_to_the_other(paths):
         assert path.energies[-1] == pytest.approx(path.reaction_energy - path.barrier, abs=1e-5)
 
 
+def test_ends_and_saddle_have_their_thermochemistry_and_barriers_both_ways(paths):
+    for path in paths:
+        start, saddle, end = path.thermochemistry
+        assert [gas.n_imaginary for gas in path.thermochemistry] == [0, 1, 0]
+        assert -saddle.wavenumbers_cm1[0] == pytest.approx(path.imaginary_cm1)
+        on, back = path.barriers
+        assert on.energy == pytest.approx(path.barrier, abs=1e-6)
+        assert back.energy == pytest.approx(path.barrier - path.reaction_energy, abs=1e-6)
+        assert on.gibbs == pytest.approx(saddle.gibbs - start.gibbs)
+        assert back.enthalpy == pytest.approx(saddle.enthalpy - end.enthalpy)
+        assert on.tunnelling > 1
+        assert f"ΔG‡ {on.gibbs:.3f}" in report.barrier_sentence(path)
+
+
+def test_hessians_are_computed_at_the_saddle_and_the_minima_alone(paths):
+    for path in paths:
+        assert path.n_hessian == 3
+        assert path.n_gradient + 6 * len(path.atomic_numbers) * path.n_hessian < 400
+
+
 def test_results_are_kept_unless_resume_is_set(folder, paths):
     with pytest.raises(InputError, match="nothing is overwritten"):
         intended.follow(PathSettings(out_dir=str(folder), max_samples=N))
@@ -127,9 +149,9 @@ def test_path_has_the_atoms_at_each_of_its_points(paths, calculator):
             (0, top, -1), (path.ends[0], path.saddle, path.ends[1]), strict=True
         ):
             assert np.allclose(path.positions[place], expected, atol=1e-5)
-        batch = Batch.pack(
-            [*map(np.array, path.positions)], [path.atomic_numbers] * len(path.positions)
-        )
+        n_points = len(path.positions)
+        places = [*map(np.array, path.positions)]
+        batch = Batch.pack(places, [path.atomic_numbers] * n_points)
         found = calculator(batch, hessian=False).energy - path.energy
         assert found.tolist() == pytest.approx(path.energies, abs=1e-4)
 
@@ -151,6 +173,46 @@ def test_minimum_called_a_saddle_fails_in_words(known, calculator):
         assert "no mode with a negative eigenvalue" in path.message
 
 
+def xyz(numbers, positions) -> str:
+    lines = [
+        f"{chemical_symbols[z]} {x} {y} {w}"
+        for z, (x, y, w) in zip(numbers, positions, strict=True)
+    ]
+    return "\n".join([str(len(lines)), "", *lines, ""])
+
+
+def test_own_saddle_is_compared_with_files_whatever_their_order(tmp_path, known, calculator):
+    reaction, backwards = known[0], slice(None, None, -1)
+    numbers = reaction.atomic_numbers
+    (tmp_path / "r.xyz").write_text(xyz(numbers, reaction.reactant))
+    (tmp_path / "p.xyz").write_text(xyz(numbers[backwards], reaction.product[backwards]))
+    own = OwnEnds.read(str(tmp_path / "r.xyz"), str(tmp_path / "p.xyz"))
+    (path,) = intended.follow_all(calculator, saddles([reaction]), own)
+    assert path.verdict == Connection.INTENDED
+    assert path.reference_change == path.change
+    assert path.reference_barrier is None
+    (path,) = intended.follow_all(
+        calculator, saddles([reaction]), OwnEnds.read(None, str(tmp_path / "p.xyz"))
+    )
+    assert path.verdict == Connection.INTENDED
+    assert "the reactant is not known" in path.message
+
+
+def test_files_of_other_atoms_are_refused_before_anything_is_computed(tmp_path, known):
+    write_json(tmp_path / "search.json", payload(SearchSettings(), saddles(known[:1])))
+    (tmp_path / "water.xyz").write_text(
+        xyz([8, 1, 1], [[0, 0, 0], [0, 0.76, 0.59], [0, -0.76, 0.59]])
+    )
+    command = ["irc", str(tmp_path / "search.json"), "--out-dir", str(tmp_path / "out")]
+    with pytest.raises(InputError, match=r"is H2O, the saddle .*: expected the same atoms"):
+        intended.follow(
+            PathSettings(
+                records=command[1], out_dir=command[3], product=str(tmp_path / "water.xyz")
+            )
+        )
+    assert not (tmp_path / "out").exists()
+
+
 def test_result_file_of_searches_is_followed(tmp_path, known, capsys):
     records = [*saddles(known[:1]), replace(saddles(known)[1], criteria={"strict": False})]
     write_json(tmp_path / "search.json", payload(SearchSettings(), records))
@@ -169,6 +231,7 @@ def test_other_files_are_refused_in_a_sentence(tmp_path, content):
 def test_table_has_found_beside_reference(paths):
     table = report.paths_table(paths)
     assert table["verdict"].tolist() == ["intended"] * N
+    assert table["ΔG‡ (eV)"][0] == f"{paths[0].barriers[0].gibbs:.2f}"
     assert table["barrier (eV)"][0] == f"{paths[0].barrier:.2f} [{paths[0].reference_barrier:.2f}]"
 
 

@@ -68,7 +68,7 @@ def test_energy_falls_all_the_way_and_the_arc_grows():
             assert (leg.energy.diff() < 1e-5).all()
             assert (leg.travelled.diff() >= 0).all()
             assert leg.max_force < RELAXED_FORCE
-            assert leg.order == 0
+            assert min(leg.vibrations.wavenumbers_cm1) > 0
 
 
 def test_ends_are_the_reference_ends():
@@ -118,7 +118,9 @@ def test_what_fails_on_the_way_is_told_and_harms_nobody(how):
     assert any(sound)
     for path, other, is_sound in zip(paths, whole, sound, strict=True):
         if is_sound:
-            assert path.legs[0].energy[-1] == pytest.approx(float(other.legs[0].energy[-1]))
+            assert float(path.legs[0].energy[-1]) == pytest.approx(
+                float(other.legs[0].energy[-1]), abs=1e-5
+            )
 
 
 def test_relaxing_goes_on_from_a_saddle_that_it_began_at():

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,9 +66,10 @@ def test_options_that_never_work_are_told_before_anything_starts(tmp_path: Path)
 
 
 def test_ions_and_radicals_are_tried_as_they_are():
-    """With this setting hydrogen, which calculators were once tried on, has no spin state."""
+    """Hydrogen, which calculators were once tried on, has no such spin state."""
     pytest.importorskip("tblite")
-    calculator_check.require_working(Ase("tblite.ase:TBLite", {"multiplicity": 2}), [OXIDE])
+    radical = replace(OXIDE, multiplicity=2)
+    calculator_check.require_working(Ase("tblite.ase:TBLite"), [radical])
     assert calculator_check._WORKING
 
 

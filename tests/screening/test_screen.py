@@ -93,7 +93,7 @@ def test_start_with_atoms_on_each_other_is_a_record_and_never_computed(tmp_path)
         SPRINGS, starts=[STARTS[0], flat, STARTS[1]], calculator=Springs(diary=diary)
     )
     assert [r.status for r in found] == ["out_of_steps", "bad_start", "out_of_steps"]
-    assert "atoms 0 (N) and 1 (H) of NH3 are 0.000 A apart" in found[1].message
+    assert "atoms N0 and H1 of NH3 are 0.000 A apart" in found[1].message
     assert found[1].message.startswith(Status.BAD_START.sentence)
     assert "4" not in diary.read_text().split()
 

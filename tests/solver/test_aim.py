@@ -4,7 +4,7 @@ import torch
 from ase.build import molecule
 
 from gadlib.batch import Batch
-from gadlib.hessians.normal_modes import rigid_motions
+from gadlib.hessians.rigid_motions import rigid_motions
 from gadlib.solver.aim import Aim
 
 WATER = molecule("H2O")

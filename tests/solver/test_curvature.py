@@ -8,7 +8,7 @@ from clusters import POTENTIAL, clusters
 from gadlib.batch import Batch
 from gadlib.calculators import get
 from gadlib.evaluation import Evaluation
-from gadlib.hessians.normal_modes import motions_of
+from gadlib.hessians.rigid_motions import motions_of
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.trust import probing
 from gadlib.solver.trust.probing import Curvature, find_independent, probe_modes

@@ -19,7 +19,8 @@ from hypothesis import given
 
 from gadlib.batch import Batch
 from gadlib.calculators.surfaces import SURFACES, Surface
-from gadlib.hessians.normal_modes import Motions, Spectrum
+from gadlib.hessians.normal_modes import Spectrum
+from gadlib.hessians.rigid_motions import Motions
 from gadlib.settings.hyperparameters import GadHyperparameters
 from gadlib.solver import gad
 from gadlib.solver.gad import FIRST_TIME_STEP, GadMemory, init, reflect, step

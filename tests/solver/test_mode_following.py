@@ -7,7 +7,8 @@ from ase.build import molecule
 
 from gadlib.batch import Batch
 from gadlib.calculators import get
-from gadlib.hessians.normal_modes import most_within, rigid_motions, within
+from gadlib.hessians.normal_modes import most_within, within
+from gadlib.hessians.rigid_motions import rigid_motions
 from gadlib.molecules.bonds import bond_graph
 from gadlib.molecules.reactions import read
 from gadlib.settings.hyperparameters import GadHyperparameters, TrustHyperparameters

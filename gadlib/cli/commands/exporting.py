@@ -11,14 +11,15 @@ from gadlib.settings.results import ExportSettings
 @command(
     "export",
     ExportSettings,
-    argument("result", metavar="RESULT.json", help="of search, screen, validate or irc"),
+    argument("result", metavar="FILE.json", help="of search, screen, validate or irc"),
     group="look",
     examples=(
+        ("export saddle.json --to molden", "the normal modes of a saddle, for Molden or Jmol"),
         (
-            "export runs/search/search.json --to molden",
-            "the saddles, with the mode that is climbed",
+            "export runs/irc/paths.json --out paths.extxyz",
+            "paths as frames with their energies, for ASE, Avogadro or VMD",
         ),
-        ("export runs/irc/paths.json --to xyz", "all points of the paths"),
+        ("export runs/screen/screening.json --to csv", "a table with a row for each search"),
     ),
 )
 def export(settings: ExportSettings, options: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gadlib.cli.commands.table import QUIET, argument, command
 from gadlib.cli.lines import searches_summary, told
-from gadlib.settings.searches import ScreenSettings, SearchSettings
+from gadlib.settings.searches import GuessSettings, ScreenSettings, SearchSettings
 
 
 @command(
@@ -22,14 +22,14 @@ from gadlib.settings.searches import ScreenSettings, SearchSettings
     argument("--out", metavar="FILE.json", help="result file; default search.json in --out-dir"),
     QUIET,
     group="find",
+    of_file=GuessSettings,
     examples=(
         (
-            "search guess.xyz --solver trust --criterion bound --out saddle.json",
+            "search guess.xyz --out saddle.json",
             "the saddle near a guess of your own, proved by an exact Hessian",
         ),
         (
-            "search guess.xyz --solver trust --mode bonds:1-3 --calculator ase"
-            " --ase-calculator tblite.ase:TBLite",
+            "search guess.xyz --mode bonds:1-3 --calculator ase --ase-calculator tblite.ase:TBLite",
             "another potential, and the mode that stretches the bond of atoms 1 and 3, from 0 on",
         ),
         (

@@ -52,6 +52,7 @@ class Command(NamedTuple):
         arguments: what may be given besides.
         group: what it is for, one of `GROUPS`.
         examples: at least two.
+        of_file: settings whose defaults hold instead where a file of geometries is given.
     """
 
     run: Callable[[Any, argparse.Namespace], int | None]
@@ -59,6 +60,7 @@ class Command(NamedTuple):
     arguments: Sequence[Argument]
     group: str
     examples: Sequence[Example]
+    of_file: type[Settings] | None = None
 
     @property
     def doc(self) -> str:
@@ -81,6 +83,7 @@ def command(
     *arguments: Argument,
     group: str,
     examples: Sequence[tuple[str, str]],
+    of_file: type[Settings] | None = None,
 ) -> Callable:
     """A decorator that declares a command: arguments as the attributes of `Command`.
 
@@ -89,7 +92,7 @@ def command(
 
     def declare(run: Callable[[Any, argparse.Namespace], int | None]) -> Callable:
         shown = [Example(*example) for example in examples]
-        COMMANDS[name] = Command(run, kind, arguments, group, shown)
+        COMMANDS[name] = Command(run, kind, arguments, group, shown, of_file)
         return run
 
     return declare

@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Int
 
+from gadlib.explore.tasks.background import Task
+from gadlib.explore.tasks.choice import Molecule, potential_label
+from gadlib.paths.records import PathRecord
 from gadlib.screening.records import Record
 from gadlib.screening.setup import hyperparameters_of
 from gadlib.screening.trajectories import Point, column, rises
@@ -19,21 +23,36 @@ class Run:
 
     Attributes:
         number: which run it was.
-        settings: what was asked for.
-        name: of the reaction and its formula.
-        atomic_numbers: of the molecule.
+        task: what was asked for.
+        molecule: what was searched, as it was chosen.
         points: what came so far.
         record: how it ended, None while it has not, or where it was stopped.
         sentence: how it stands, in words.
+        path: where its saddle leads, None until that was asked for and found.
     """
 
     number: int
-    settings: SearchSettings
-    name: str
-    atomic_numbers: np.ndarray
+    task: Task
+    molecule: Molecule
     points: list[Point] = field(default_factory=list)
     record: Record | None = None
     sentence: str = "Starting."
+    path: PathRecord | None = None
+
+    @property
+    def settings(self) -> SearchSettings:
+        """What was asked for."""
+        return self.task.settings
+
+    @property
+    def name(self) -> str:
+        """Of the reaction or geometry, with the formula."""
+        return self.molecule.name
+
+    @property
+    def atomic_numbers(self) -> Int[np.ndarray, " n"]:
+        """Of the molecule."""
+        return self.task.start.atomic_numbers
 
     @property
     def label(self) -> str:
@@ -60,15 +79,17 @@ def run_row(run: Run) -> Mapping[str, object]:
     shown = [f"{name} = {value:g}" for name, value in run.changed().items()]
     return {
         "run": run.number,
-        "reaction": run.name,
-        "start": run.settings.start_from,
+        "molecule": run.name,
+        "start": run.task.start.start,
+        "calculator": potential_label(run.settings.model_dump()),
         "solver": run.settings.solver,
         "hyperparameters": ", ".join(shown) or "defaults",
         "criteria met": _criteria(record),
+        "energy (eV)": "" if last is None else f"{last.energy:.4f}",
+        "imaginary (cm⁻¹)": _number(record and record.imaginary_cm1, "{:.0f}i"),
+        "largest force (eV/Å)": "" if last is None else f"{last.max_force:.2g}",
         "steps": "" if last is None else last.steps,
         "tries": "" if record is None else len(record.tries) or "",
-        "largest force (eV/Å)": "" if last is None else f"{last.max_force:.2g}",
-        "imaginary (cm⁻¹)": _number(record and record.imaginary_cm1, "{:.0f}i"),
         "gradients": "" if record is None else record.n_gradient,
         "Hessians": "" if record is None else record.n_hessian,
         "wall (s)": "" if record is None else f"{record.elapsed_s:.2g}",

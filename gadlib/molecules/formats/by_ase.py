@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,18 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from gadlib.molecules.formats import pdb
+from gadlib.molecules.formats.contents import text_of
 from gadlib.molecules.formats.frame import Frame
+from gadlib.molecules.formats.words import Wrong, quoted
 from gadlib.settings.reading import InputError
 
-_UNCHARGED = re.compile(rb"^M  (CHG|RAD|ISO)", re.MULTILINE)
+_CHARGE = r"(?:total[_ ]|net[_ ])?charge\b[ \t]*[:=]?[ \t]*[+-]?[1-9]"
+_MULTIPLICITY = r"mult(?:iplicity|p)?\b[ \t]*[:=]?[ \t]*[2-9]"
+_SAYS_CHARGE = re.compile(
+    rf"^[^#!\n]*?\b({_CHARGE}|{_MULTIPLICITY})".encode(), re.MULTILINE | re.IGNORECASE
+)
+"""What ASE's readers of other programs' text pass over."""
 
 
 def frames(path: Path, content: bytes) -> list[Frame]:
@@ -25,7 +34,10 @@ def frames(path: Path, content: bytes) -> list[Frame]:
     import ase.io
 
     try:
-        found = ase.io.read(str(path), index=":", do_not_split_by_at_sign=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of readers that will move
+            form = "proteindatabank" if path.suffix.lower() in pdb.ENDINGS else None
+            found = ase.io.read(str(path), ":", form, do_not_split_by_at_sign=True)
     except Exception as error:  # ASE's readers raise whatever their parsing trips over
         raise InputError(
             f"{path}: not readable as geometries ({type(error).__name__}: {error}); expected xyz,"
@@ -33,30 +45,40 @@ def frames(path: Path, content: bytes) -> list[Frame]:
         ) from None
     all_atoms = [found] if isinstance(found, Atoms) else list(found)
     _require_whole(path, content, all_atoms)
-    return [frame_of(atoms) for atoms in all_atoms]
+    frames = [frame_of(atoms) for atoms in all_atoms]
+    if path.suffix.lower() not in pdb.ENDINGS:
+        return frames
+    try:
+        charges = pdb.charges_of(text_of(content, path))
+    except Wrong as error:
+        raise InputError(f"{path}: {error}") from None
+    return [replace(one, charge=charge) for one, charge in zip(frames, charges, strict=True)]
 
 
 def _require_whole(path: Path, content: bytes, found: Sequence[Atoms]) -> None:
     """Raise InputError where ASE's reader is known to have left something out."""
-    suffix = path.suffix.lower()
-    if suffix in (".mol", ".sdf"):
-        there = len([part for part in content.split(b"$$$$") if part.strip()])
-        if there != len(found):
-            raise InputError(
-                f"{path}: {there} molecules, of which {len(found)} is read; expected one, or xyz"
-            )
-        if match := _UNCHARGED.search(content):
-            raise InputError(
-                f"{path}: a line {match[0].decode()}; expected a neutral molecule without unpaired"
-                " electrons or isotopes, as others are not supported yet"
-            )
-    if suffix in (".pdb", ".ent"):
+    is_silent = not any(charge or multiplicity for charge, multiplicity in map(_said, found))
+    if b"\0" not in content and is_silent and (match := _SAYS_CHARGE.search(content)):
+        line = content.count(b"\n", 0, match.start(1)) + 1
+        column = match.start(1) - content.rfind(b"\n", 0, match.start(1))
+        raise InputError(
+            f"{path}: line {line}, column {column}: {quoted(match[1].decode(errors='replace'))},"
+            " which is not read from such files; expected xyz with charge=... and multiplicity=..."
+        )
+    if path.suffix.lower() in pdb.ENDINGS:
         there = len(re.findall(rb"^(?:ATOM  |HETATM)", content, re.MULTILINE))
         n_read = sum(map(len, found))
         if there != n_read:
             raise InputError(
                 f"{path}: {there} atoms, of which {n_read} are read; expected END after the last"
             )
+
+
+def _said(atoms: Atoms) -> tuple[int | None, int | None]:
+    try:
+        return electrons_of(atoms)
+    except ValueError:  # told with its frame
+        return None, None
 
 
 def frame_of(atoms: Atoms) -> Frame:

@@ -111,10 +111,10 @@ def _require_block(block: Sequence[str], n: int, i: int, comment: str, where: st
         hint = f" (line {i + 2} looks like an atom: is the line of the comment missing?)"
     for k, line in enumerate(block):
         if not _bare(line) or _COUNT.fullmatch(_bare(line)):
-            expected = f"atom {k + 1} of the {n} that line {i + 1} announces{hint}"
+            expected = f"another of the {n} atoms that line {i + 1} announces{hint}"
             _refuse(where, i + 2 + k, line, quoted(_bare(line)) or "a blank line", expected)
     if len(block) < n:
-        expected = f"atom {len(block) + 1} of the {n} that line {i + 1} announces{hint}"
+        expected = f"another of the {n} atoms that line {i + 1} announces{hint}"
         _refuse(where, i + 2 + len(block), "", "the end of the file", expected)
 
 

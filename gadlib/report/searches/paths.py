@@ -81,6 +81,9 @@ def paths_table(paths: Sequence[PathRecord]) -> pd.DataFrame:
             "bonds": p.change or p.message,
             "mode": p.mode,
             "barrier (eV)": _beside(p.barrier, p.reference_barrier, 2),
+            "ΔG‡ (eV)": _gibbs(p, 0),
+            "back (eV)": _back(p),
+            "back ΔG‡ (eV)": _gibbs(p, 1),
             "reaction energy (eV)": _beside(p.reaction_energy, p.reference_reaction_energy, 2),
             "imaginary (cm⁻¹)": _beside(p.imaginary_cm1, p.reference_cm1, 0),
             "saddle off (Å)": "-" if p.saddle_rmsd is None else f"{p.saddle_rmsd:.2f}",
@@ -91,9 +94,37 @@ def paths_table(paths: Sequence[PathRecord]) -> pd.DataFrame:
 
 
 def _beside(found: float | None, reference: float | None, digits: int) -> str:
-    """A number, with the reference's in brackets."""
+    """A number, with the reference's in brackets where there is one."""
     one, two = ("-" if v is None else f"{v:.{digits}f}" for v in (found, reference))
-    return f"{one} [{two}]"
+    return one if reference is None else f"{one} [{two}]"
+
+
+def _back(path: PathRecord) -> str:
+    """The barrier from the product's end, in eV."""
+    if path.barrier is None or path.reaction_energy is None:
+        return "-"
+    return f"{path.barrier - path.reaction_energy:.2f}"
+
+
+def _gibbs(path: PathRecord, place: int) -> str:
+    """The Gibbs energy's barrier from one of the ends, in eV."""
+    return f"{path.barriers[place].gibbs:.2f}" if path.barriers else "-"
+
+
+def barrier_sentence(path: PathRecord) -> str:
+    """What happens on a path and over which barriers, in a sentence or two."""
+    if path.barrier is None or path.reaction_energy is None:
+        return f"{path.name}: {path.message}"
+    over = f"ΔE‡ {path.barrier:.3f} eV"
+    back = f"ΔE‡ {path.barrier - path.reaction_energy:.3f}"
+    rate = ""
+    if path.barriers:
+        on, off = path.barriers
+        over, back = f"{over}, ΔG‡ {on.gibbs:.3f}", f"{back}, ΔG‡ {off.gibbs:.3f}"
+        at = f"at {path.thermochemistry[0].temperature_k:g} K"
+        told = "no barrier" if on.rate is None else f"about {on.rate:.1e} per second"
+        rate = f" {at[:1].upper()}{at[1:]} {told} (Eyring, Wigner factor {on.tunnelling:.2f})."
+    return f"{path.name}: {path.change}; {over}, back {back} eV.{rate} {path.message}"
 
 
 def draw_verdicts(paths: Sequence[PathRecord]) -> Figure:
@@ -136,10 +167,11 @@ def draw_profile(path: PathRecord, *, ax: Axes | None = None) -> Axes:
     for x, y in zip((0.0, path.travelled[-1]), known, strict=True):
         if y is not None:
             ax.plot(x, y, "_", color=GREY, markersize=16, markeredgewidth=2, zorder=1)
-    ax.plot([], [], "_", color=GREY, markeredgewidth=2, label="reference")
+    if any(y is not None for y in known):
+        ax.plot([], [], "_", color=GREY, markeredgewidth=2, label="reference")
+        ax.legend(loc="best", **LEGEND)
     ax.set(xlabel="reaction coordinate (amu$^{1/2}$ Å)", ylabel="energy (eV)")
     ax.set_title(f"{path.name} {path.formula}: {path.verdict}\n{path.change}", fontsize=9)
-    ax.legend(loc="best", **LEGEND)
     return ax
 
 
