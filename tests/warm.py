@@ -13,6 +13,7 @@ import gc
 import importlib
 import inspect
 import json
+import multiprocessing.util
 import os
 import pkgutil
 import runpy
@@ -195,11 +196,12 @@ class _Server:
 
 
 def _begin(task: dict[str, Any], streams: list[int], line: socket.socket, address: str) -> None:
-    """Become the process, with nothing open but its streams; kernels that it starts are as it."""
+    """Become the process, with nothing open but its streams; what it starts is a fork too."""
     import jupyter_client.launcher
 
     Popen.address = address
     jupyter_client.launcher.Popen = Popen
+    multiprocessing.util.spawnv_passfds = _spawned
     status = 1
     try:
         for number, stream in enumerate(streams):
@@ -218,6 +220,23 @@ def _begin(task: dict[str, Any], streams: list[int], line: socket.socket, addres
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
         os._exit(status)
+
+
+def _spawned(_: str, arguments: list[str], kept: list[int]) -> int:
+    """In place of a server of multiprocessing's own: a fork that runs its code."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            for number in signal.valid_signals():
+                if callable(signal.getsignal(number)) and number != signal.SIGINT:
+                    signal.signal(number, signal.SIG_DFL)
+            for closed in set(range(3, 1024)) - set(kept):
+                with contextlib.suppress(OSError):
+                    os.close(closed)
+            exec(arguments[-1], {})
+        finally:
+            os._exit(0)
+    return pid
 
 
 def _take_environment(values: dict[str, str], *, is_kernel: bool) -> None:
