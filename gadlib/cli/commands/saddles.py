@@ -75,9 +75,10 @@ def find(settings: FindSettings, options: argparse.Namespace) -> None:
 
     out = Path(options.out) if options.out else Path(settings.out_dir) / "find.json"
     require_writable(out.parent)
-    with told(quietly=options.quiet):
+    with told(quietly=options.quiet) as teller:
         records = find(options.reactant, options.product, settings, out=out)
-    print("\n".join([*found_summary(records), *searches_summary(records, out)]))
+    summary = searches_summary(records, out, n_told=teller.n)
+    print("\n".join([*found_summary(records), *summary]))
 
 
 @command(

@@ -9,7 +9,7 @@ from ase.io import read
 from ase.optimize.optimize import Optimizer
 
 from gadlib import calculators
-from gadlib.ase.irc import IRC
+from gadlib.ase import IRC
 from gadlib.batch import Batch
 from gadlib.molecules.alignment import rmsd
 from gadlib.molecules.reactions import read as read_reactions
