@@ -13,8 +13,6 @@ from ase.constraints import FixAtoms
 from pydantic import ValidationError
 
 from gadlib.ase.potential import Potential, pack
-from gadlib.batch import Batch
-from gadlib.boundary import Boundary
 from gadlib.calculators.ase import Held
 from gadlib.evaluation import Calculator
 from gadlib.hessians.rigid_motions import motions_of
@@ -22,6 +20,8 @@ from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.settings.reading import InputError, explain
 from gadlib.solver.aim import Aim
 from gadlib.solver.mode_following import read_aim
+from gadlib.systems.batch import Batch
+from gadlib.systems.boundary import Boundary
 
 
 def potential_of(atoms: Any, displacement: float) -> Calculator:

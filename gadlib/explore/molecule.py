@@ -20,8 +20,8 @@ from ase.data.colors import jmol_colors
 from jaxtyping import Float, Int
 from matplotlib.colors import to_hex
 
-from gadlib.batch import Batch
 from gadlib.molecules.bonds import bonds
+from gadlib.systems.batch import Batch
 
 LOOKS = ("ball and stick", "sticks", "spheres")
 

@@ -14,7 +14,6 @@ from ase import Atoms
 from ase.formula import Formula
 from jaxtyping import Float, Int
 
-from gadlib.batch import Batch, atom_label
 from gadlib.molecules import geometries
 from gadlib.molecules.bonds import n_fragments
 from gadlib.molecules.formats.contents import printable
@@ -23,6 +22,7 @@ from gadlib.molecules.reactions import Reaction
 from gadlib.molecules.recipes import parse_start, place
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError, listed
+from gadlib.systems.batch import Batch, atom_label
 
 
 @dataclass(frozen=True)

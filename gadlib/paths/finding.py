@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from gadlib.batch import Batch
 from gadlib.evaluation import Calculator, evaluate
 from gadlib.molecules.alignment import aligned, rmsd
 from gadlib.molecules.bonds import n_fragments
@@ -29,6 +28,7 @@ from gadlib.progress import signs_of_life
 from gadlib.screening.jobs import Job, search_starts
 from gadlib.screening.records import Passed, Record
 from gadlib.solver.state import Status
+from gadlib.systems.batch import Batch
 
 SAME_SADDLE = 0.1
 """A (RMSD) within which two saddles are one, as in benchmarks."""

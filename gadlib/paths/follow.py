@@ -11,7 +11,6 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from torch import Tensor
 
 from gadlib.ase.systems import batch_of, potential_of
-from gadlib.batch import Batch
 from gadlib.hessians.vibrations import Vibrations
 from gadlib.molecules.bonds import bond_graph
 from gadlib.molecules.descriptions import change_in_words
@@ -20,6 +19,7 @@ from gadlib.paths.atoms import POINTS
 from gadlib.paths.records import PathRecord
 from gadlib.settings.reading import InputError
 from gadlib.settings.results import PathSettings
+from gadlib.systems.batch import Batch
 
 
 @dataclass(frozen=True)

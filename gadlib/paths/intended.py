@@ -12,7 +12,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from gadlib import calculators
-from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
 from gadlib.files.kept import Kept
 from gadlib.files.locks import sole
@@ -35,6 +34,7 @@ from gadlib.screening.records import Record, read_records, versions
 from gadlib.settings.reading import InputError, listed
 from gadlib.settings.results import PathSettings
 from gadlib.solver.state import Status
+from gadlib.systems.batch import Batch
 
 References = Sequence[Reaction] | OwnEnds
 """What saddles are compared with: reactions, found by their names, or one for all of them."""

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from ase.build import molecule
 
-from gadlib.batch import Batch
 from gadlib.molecules.bonds import bond_graph, is_same
 from gadlib.molecules.descriptions import change_in_words, mode_in_words
+from gadlib.systems.batch import Batch
 
 
 def graph(*bonds: tuple[int, int], numbers: list[int]) -> nx.Graph:

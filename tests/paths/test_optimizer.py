@@ -10,11 +10,11 @@ from ase.optimize.optimize import Optimizer
 
 from gadlib import calculators
 from gadlib.ase import IRC
-from gadlib.batch import Batch
 from gadlib.molecules.alignment import rmsd
 from gadlib.molecules.reactions import read as read_reactions
 from gadlib.paths import irc
 from gadlib.settings.reading import InputError
+from gadlib.systems.batch import Batch
 
 
 @pytest.fixture(scope="module")

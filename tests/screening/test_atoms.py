@@ -8,13 +8,13 @@ import pytest
 import torch
 from ase import Atoms
 
-from gadlib.batch import Batch
 from gadlib.calculators import get
 from gadlib.hessians.normal_modes import spectrum
 from gadlib.molecules import geometries
 from gadlib.screening.atoms import atoms_of, beside, is_point, require_room, write_points
 from gadlib.screening.search import search
 from gadlib.settings.reading import InputError
+from gadlib.systems.batch import Batch
 from gadlib.units import frequency_cm1
 
 pytest.importorskip("scine_sparrow")

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from gadlib.batch import Batch
 from gadlib.calculators.surfaces import lennard_jones
 from gadlib.hessians.normal_modes import spectrum
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.solver.search import search
 from gadlib.solver.state import Status
+from gadlib.systems.batch import Batch
 
 pytestmark = [
     pytest.mark.gpu,

@@ -8,13 +8,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
 from gadlib.hessians.normal_modes import spectrum
 from gadlib.hessians.springs import bond_hessian, model_hessian
 from gadlib.hessians.trust_region import matvec
 from gadlib.hessians.updates import bfgs, ts_bfgs
-from gadlib.rows import put
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.points import try_hessian
 from gadlib.solver.state import State
@@ -28,6 +26,8 @@ from gadlib.solver.trust.constants import (
 )
 from gadlib.solver.trust.memory import TrustMemory
 from gadlib.solver.trust.probing import Curvature, probe_modes
+from gadlib.systems.batch import Batch
+from gadlib.systems.rows import put
 
 
 def spares_hessians(calculator: Calculator, h: TrustHyperparameters) -> bool:

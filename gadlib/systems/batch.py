@@ -17,7 +17,7 @@ from ase.data import atomic_masses, chemical_symbols, covalent_radii
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gadlib.boundary import Boundary
+from gadlib.systems.boundary import Boundary
 
 _MASSES = torch.tensor(atomic_masses, dtype=torch.float64)
 _MASSES[0] = 0.0  # ASE gives the dummy element X a mass of 1; here it is padding
