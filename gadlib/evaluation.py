@@ -16,9 +16,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gadlib.batch import Batch
 from gadlib.progress import signs_of_life
 from gadlib.progress.interrupts import outlived
+from gadlib.systems.batch import Batch
 
 
 @dataclass(frozen=True)

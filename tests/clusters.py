@@ -8,9 +8,9 @@ from ase.build import molecule
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from gadlib.batch import Batch
 from gadlib.calculators.surfaces import lennard_jones
 from gadlib.evaluation import Evaluation
+from gadlib.systems.batch import Batch
 
 POTENTIAL = lennard_jones(epsilon=0.3, sigma=1.1)
 SIZES = (3, 5, 4)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from gadlib.batch import Batch
 from gadlib.evaluation import Evaluation
+from gadlib.systems.batch import Batch
 
 VICTIM = 7
 """A molecule with an atom of this number (nitrogen) is the one that goes wrong."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from gadlib.batch import Batch
 from gadlib.evaluation import Evaluation
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.state import State
@@ -15,6 +14,7 @@ from gadlib.solver.trust.memory import Try
 from gadlib.solver.trust.phases import Phase
 from gadlib.solver.trust.rule import init
 from gadlib.solver.trust.wall import Wall
+from gadlib.systems.batch import Batch
 
 H = TrustHyperparameters(exact_hessians="often")
 RING = [[0.0, 0.0, 0.0], [1.2, 0.0, 0.0], [1.2, 1.2, 0.0], [0.0, 1.2, 0.1], [0.6, 0.6, 1.0]]

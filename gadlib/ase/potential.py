@@ -11,10 +11,10 @@ from ase import Atoms
 from ase.calculators.calculator import CalculationFailed, all_changes
 from ase.calculators.calculator import Calculator as AseCalculator
 
-from gadlib.batch import Batch
 from gadlib.evaluation import Calculator, evaluate
 from gadlib.molecules.formats.by_ase import electrons_of
 from gadlib.molecules.problems import lowest_multiplicity
+from gadlib.systems.batch import Batch
 
 
 def pack(atoms: Atoms, **more: Any) -> Batch:

@@ -26,7 +26,6 @@ from gadlib.ase.systems import (
     hyperparameters_of,
     potential_of,
 )
-from gadlib.boundary import is_same
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.reading import InputError
@@ -35,6 +34,7 @@ from gadlib.solver.image_step import polish
 from gadlib.solver.points import begin
 from gadlib.solver.search import Frame, search
 from gadlib.solver.state import State
+from gadlib.systems.boundary import is_same
 
 __all__ = ["Potential", "SaddleSearch"]
 

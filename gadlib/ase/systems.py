@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
 from pydantic import ValidationError
 
 from gadlib.ase.potential import Potential, pack
-from gadlib.batch import Batch
-from gadlib.boundary import Boundary
 from gadlib.calculators.ase import Held
 from gadlib.evaluation import Calculator
 from gadlib.hessians.rigid_motions import motions_of
@@ -21,6 +20,8 @@ from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.settings.reading import InputError, explain
 from gadlib.solver.aim import Aim
 from gadlib.solver.mode_following import read_aim
+from gadlib.systems.batch import Batch
+from gadlib.systems.boundary import Boundary
 
 
 def potential_of(atoms: Any, displacement: float) -> Calculator:
@@ -37,6 +38,10 @@ def potential_of(atoms: Any, displacement: float) -> Calculator:
         )
     if atoms.calc is None:
         raise InputError("the atoms have no calculator; set atoms.calc first")
+    if isinstance(atoms.calc, SinglePointCalculator):
+        raise InputError(
+            "the atoms carry results of a calculation, and no calculator; set atoms.calc first"
+        )
     if not hasattr(atoms.calc, "get_property"):
         if not isinstance(atoms.calc, Calculator):
             raise InputError(f"atoms.calc is {atoms.calc!r}; expected a calculator")

@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 
-from gadlib.batch import Batch
 from gadlib.benchmarks import sella
 from gadlib.benchmarks.sella import PEERS
 from gadlib.evaluation import Calculator
@@ -35,6 +34,7 @@ from gadlib.settings.searches import SearchSettings
 from gadlib.solver.criteria import judge
 from gadlib.solver.points import begin
 from gadlib.solver.state import Status
+from gadlib.systems.batch import Batch
 
 RECOVERED_TOL = 0.1
 """A saddle is the reference one when its atoms are this close to it (RMSD in A), superposed, with

@@ -15,7 +15,6 @@ from typing import NamedTuple
 import torch
 
 from gadlib import calculators
-from gadlib.batch import Batch
 from gadlib.calculators.hip import checkpoint as hip_checkpoint
 from gadlib.calculators.hip import source as hip_source
 from gadlib.evaluation import Calculator
@@ -24,6 +23,7 @@ from gadlib.settings.hyperparameters import GadHyperparameters
 from gadlib.settings.reading import InputError, shown
 from gadlib.solver.criteria import judge
 from gadlib.solver.gad import init, step
+from gadlib.systems.batch import Batch
 
 _SPACING = 1.4
 _SHAKE = 0.08

@@ -19,7 +19,6 @@ import ase
 import numpy as np
 import torch
 
-from gadlib.batch import Batch
 from gadlib.calculators import electrons
 from gadlib.calculators.electrons import NEUTRAL, Electrons, require_told_once
 from gadlib.calculators.failures import blanked, impossible
@@ -30,6 +29,7 @@ from gadlib.evaluation import Evaluation
 from gadlib.progress.interrupts import outlived
 from gadlib.settings.calculators import CalculatorSettings
 from gadlib.settings.reading import InputError
+from gadlib.systems.batch import Batch
 
 
 class Ase:

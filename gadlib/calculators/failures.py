@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import torch
 
-from gadlib.batch import Batch
 from gadlib.evaluation import Evaluation
+from gadlib.systems.batch import Batch
 
 CLOSEST_PAIR_MIN = 0.05
 """Two atoms closer than this (A) give nonsense or no convergence; such a system is not computed."""

@@ -7,12 +7,12 @@ from typing import Any
 
 from ase.data import chemical_symbols
 
-from gadlib.batch import Molecule
 from gadlib.calculators import ase, sparrow, surfaces
 from gadlib.calculators.hip import potential
 from gadlib.evaluation import Calculator
 from gadlib.settings.calculators import CalculatorSettings
 from gadlib.settings.reading import InputError
+from gadlib.systems.batch import Molecule
 
 KINDS = {kind.name: kind for kind in (sparrow.KIND, potential.KIND, ase.KIND, surfaces.KIND)}
 """Every kind of calculator by its name, in the order in which they are listed."""

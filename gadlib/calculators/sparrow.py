@@ -21,11 +21,11 @@ import torch
 from ase.data import chemical_symbols
 from scipy.spatial.transform import Rotation
 
-from gadlib.batch import Batch
 from gadlib.calculators.failures import blanked, impossible
 from gadlib.calculators.kind import Kind
 from gadlib.evaluation import Evaluation
 from gadlib.settings.reading import InputError
+from gadlib.systems.batch import Batch
 from gadlib.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
 
 METHODS = ("DFTB0", "DFTB2", "DFTB3", "PM6", "AM1", "RM1", "MNDO")

@@ -16,12 +16,12 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from gadlib.batch import Batch
 from gadlib.calculators import formulas
 from gadlib.calculators.kind import Kind
 from gadlib.evaluation import Evaluation
 from gadlib.settings.calculators import CalculatorSettings
 from gadlib.settings.reading import InputError
+from gadlib.systems.batch import Batch
 
 Energy = Callable[[Tensor, Tensor], Tensor]
 """The energy in eV of one system, of its positions (N, 3) in angstrom and atomic numbers (N,)."""

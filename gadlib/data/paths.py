@@ -19,11 +19,11 @@ from ase.data import covalent_radii
 from numpy.random import Generator
 from scipy.optimize import minimize
 
-from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
 from gadlib.hessians import normal_modes as modes
 from gadlib.molecules import bonds
 from gadlib.molecules.bonds import is_same
+from gadlib.systems.batch import Batch
 
 RELAXED_FORCE = 0.004
 """eV/A on any atom, where searches stop."""

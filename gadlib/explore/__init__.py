@@ -1,4 +1,4 @@
-"""The page on which searches are started, watched, stopped, compared and swept; no notebook needed.
+"""The page on which searches are started, watched, compared, swept and followed downhill.
 
 `page` builds it; what `tasks` and `sliders` hold knows no widget. Nothing is imported here: the
 process that searches are forked from imports this package.

@@ -88,10 +88,14 @@ class Controls:
         doc = "where the study's best values are: a results file, an SQLite file or a URL"
         self.study = text("", self._settings.best or "", doc, placeholder="results .json, or .db")
         self._slider_box = w.VBox([self.sliders.box])
+        self.electrons["charge"].layout.width = "174px"
+        self.electrons["multiplicity"].layout.width = "132px"
+        self.electrons["multiplicity"].style.description_width = "84px"
+        electrons = w.HBox(list(self.electrons.values()))
         self.search_box = w.VBox(
             [
                 *self.sources.rows,
-                *(self.anchor, self.noise, self.seed, *self.electrons.values()),
+                *(self.anchor, self.noise, self.seed, electrons),
                 *self.mode.rows,
                 *(self.potential, self.solver, self.criterion),
                 *(widget for name, widget in self.numbers.items() if name != "noise_seed"),

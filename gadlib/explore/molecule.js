@@ -133,9 +133,8 @@ function paint(pen, model, found) {
   parts.sort((a, b) => a.depth - b.depth).forEach((part) => part.draw());
   if (!model.get("is_vibrating")) tips.forEach((tip, i) => arrow(pen, flat[i], tip));
   if (!model.get("is_numbered")) return;
-  const first = model.get("first_number");
   flat.forEach((place, i) => {
-    if (!is_hidden(found, sizes, i)) number(pen, place, String(i + first));
+    if (!is_hidden(found, sizes, i)) number(pen, place, String(i));
   });
 }
 
@@ -172,7 +171,8 @@ function render({ model, el }) {
   caption.className = "gadlib-caption";
   canvas.tabIndex = 0;
   canvas.setAttribute("role", "img");
-  canvas.dataset.size = model.get("is_small") ? "small" : "large";
+  const height = model.get("is_small") ? "130px" : "clamp(260px, 30cqw, 460px)";
+  canvas.style.cssText = `display:block;width:100%;height:${height};touch-action:none;cursor:grab`;
   el.append(canvas, caption);
   const pen = canvas.getContext("2d");
   let zoom = 1;

@@ -1,7 +1,10 @@
 """A molecule in three dimensions as a widget, with arrows; its drawing is `molecule.js` beside it.
 
-The script travels over the kernel's own connection: no request leaves the machine. It is drawn on a
-plain canvas, because a search shows ten moments a second, also where there is no WebGL.
+The script travels over the kernel's own connection: no request leaves the machine. It draws on a
+plain canvas, where fifty moments of benzene with arrows, ten a second, arrive within 5 s.
+weas-widget 0.2.6 works offline as well, but builds its meshes anew for each moment (32 s on the
+same processor, without a GPU, in which the page once stood still for 4 s), deletes atoms at a key,
+and needs WebGL, and packages of 14 MB for grids that no molecule has.
 """
 
 from __future__ import annotations
@@ -17,8 +20,8 @@ from ase.data.colors import jmol_colors
 from jaxtyping import Float, Int
 from matplotlib.colors import to_hex
 
-from gadlib.batch import Batch
 from gadlib.molecules.bonds import bonds
+from gadlib.systems.batch import Batch
 
 LOOKS = ("ball and stick", "sticks", "spheres")
 
@@ -51,7 +54,6 @@ class MoleculeView(anywidget.AnyWidget):
     is_small = traitlets.Bool(False).tag(sync=True)
     look = traitlets.Enum(LOOKS, LOOKS[0]).tag(sync=True)
     is_numbered = traitlets.Bool(True).tag(sync=True)
-    first_number = traitlets.Int(0).tag(sync=True)
     is_vibrating = traitlets.Bool(False).tag(sync=True)
     picked = traitlets.List(traitlets.Int()).tag(sync=True)
     clicked = traitlets.List(traitlets.Int(), [-1, 0]).tag(sync=True)

@@ -101,9 +101,14 @@ class Page:
         self.tabs.selected_index = _CURVES
 
     def _arrived(self, run: Run) -> None:
+        """Show the path that was found, unless another run is looked at by now."""
         self.runs.keep(run)
-        self.tabs.selected_index = _PATH
-        self._turn()
+        if self.search.shown is run:
+            self.tabs.selected_index = _PATH
+        else:
+            self.done(
+                f"Run {run.number} was followed downhill: its path is there when it is chosen."
+            )
 
     def _pick(self, atom: int) -> None:
         if self.view.subject is not self.controls.chosen:

@@ -136,7 +136,6 @@ class PathPanel(Panel):
         self.status.value = "Stopped." if is_stopped else _NONE
         self._is_running = False
         if run.path is not None:
-            self.show(run)
             self.arrived(run)
 
     def _save(self) -> None:

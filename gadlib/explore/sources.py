@@ -44,17 +44,14 @@ class Sources:
         self.upload: Any = w.FileUpload(
             multiple=False,
             tooltip="send a file of up to 10 MB",
-            layout={"width": "105px"},
+            layout={"width": "125px"},
         )
         self._offer()
         self.source.observe(lambda _: self._offer(), "value")
         self.path.observe(lambda change: self._open(change["new"]), "value")
         self.upload.observe(lambda _: self._take(), "value")
-        self.rows = [
-            classed(w.HBox([self.source, self.upload]), "row"),
-            self.path,
-            self.molecule,
-        ]
+        sending = classed(w.HBox([self.upload]), "right")
+        self.rows = [self.source, self.path, sending, self.molecule]
 
     @property
     def chosen(self) -> Molecule:

@@ -16,7 +16,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gadlib.batch import Batch, longest
 from gadlib.hessians.rigid_motions import (
     Motions,
     motions_of,
@@ -24,6 +23,7 @@ from gadlib.hessians.rigid_motions import (
     raw_motions,
     rigid_motions,
 )
+from gadlib.systems.batch import Batch, longest
 from gadlib.units import CM1_PER_SQRT_EIGENVALUE
 
 FORCE_TOL = 0.01

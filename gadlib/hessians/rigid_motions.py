@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from gadlib.batch import Batch
 from gadlib.hessians.trust_region import matvec
+from gadlib.systems.batch import Batch
 
 LINEAR_TOL = 1e-3
 """Below this fraction of the largest singular value a rigid motion does not exist.

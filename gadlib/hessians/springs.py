@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gadlib.batch import Batch
+from gadlib.systems.batch import Batch
 from gadlib.units import EV_PER_HARTREE
 
 _BOND = 30.0  # eV/A^2; a C-C single bond of 4.5 mdyn/A has 28

@@ -11,8 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.linalg import vector_norm as norm
 
-from gadlib.batch import Batch
 from gadlib.hessians.normal_modes import exact_spectrum
+from gadlib.systems.batch import Batch
 from gadlib.units import frequency_cm1
 
 

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from gadlib.batch import Batch
+from gadlib.systems.batch import Batch
 
 BOND_SCALE = 1.3
 """Two atoms are bonded when closer than this many times the sum of their covalent radii."""

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from gadlib.batch import Batch
+from gadlib.systems.batch import Batch
 
 ADRIFT = 3.5
 """At which pieces no longer bind: C and Cl 6 A, O and H 3.4 A."""

@@ -1,7 +1,7 @@
 """Chemistry in words: which bonds form and break, which group only turns, what a mode moves.
 
-Atoms are named by `gadlib.batch.atom_label`. Names of groups are for reading, not for deciding
-anything.
+Atoms are named by `gadlib.systems.batch.atom_label`. Names of groups are for reading, not for
+deciding anything.
 
 Radii: as in `bonds`.
 """
@@ -17,7 +17,7 @@ from ase import Atoms
 from ase.data import atomic_masses, covalent_radii
 from jaxtyping import Float, Int
 
-from gadlib.batch import atom_label
+from gadlib.systems.batch import atom_label
 
 LOOSE = (1.1, 1.75)
 """Atoms this many times the sum of their radii apart are in the act of bonding or parting."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from ase.data import atomic_masses, chemical_symbols
 
-from gadlib.batch import Batch, atom_label
 from gadlib.molecules.bonds import BOND_SCALE
 from gadlib.molecules.formats.frame import Frame
+from gadlib.systems.batch import Batch, atom_label
 from gadlib.units import ANGSTROM_PER_BOHR
 
 MAX_ATOMS = 5000

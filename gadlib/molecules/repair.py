@@ -18,9 +18,9 @@ from jaxtyping import Bool, Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from gadlib.batch import Batch, longest
 from gadlib.hessians.springs import pair_hessian
 from gadlib.molecules.bonds import ANY_NUMBER, BOND_SCALE, full_shells, most_neighbours
+from gadlib.systems.batch import Batch, longest
 
 _KEPT = 1.5  # scaled distance up to which atoms with places left are bonded
 _TETRAHEDRAL = 2 / 3  # -2 times the cosine of the angle

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from gadlib.batch import Batch
 from gadlib.evaluation import Calculator, Evaluation, evaluate
 from gadlib.hessians.normal_modes import spectrum
 from gadlib.molecules.alignment import rmsd
@@ -21,6 +20,7 @@ from gadlib.paths.references import Known
 from gadlib.paths.thermochemistry import Conditions, barrier_between, gas_of
 from gadlib.screening.records import Record
 from gadlib.settings.reading import InputError
+from gadlib.systems.batch import Batch
 from gadlib.units import frequency_cm1
 
 

@@ -27,8 +27,8 @@ from gadlib.paths.relaxation import (
     move,
     weighted_gradient,
 )
-from gadlib.rows import pick
 from gadlib.solver.state import Cost, State, displacement
+from gadlib.systems.rows import pick
 
 _FIRST_DROP = 2e-3
 """eV by which the first step goes down: far above RISE_TOL, the noise, and far below a barrier."""

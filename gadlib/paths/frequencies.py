@@ -15,7 +15,6 @@ import numpy as np
 from ase import Atoms
 
 from gadlib import calculators
-from gadlib.batch import Batch, longest
 from gadlib.evaluation import Calculator, evaluate
 from gadlib.files.reading import read_json
 from gadlib.files.shapes import FrequenciesFile, PathsFile, ResultFile, fit, fit_all
@@ -31,6 +30,7 @@ from gadlib.progress.bar import Bar
 from gadlib.screening.records import Record, read_records, versions
 from gadlib.settings.reading import InputError, listed
 from gadlib.settings.results import FrequencySettings
+from gadlib.systems.batch import Batch, longest
 
 FORMAT = 1
 """Of the files that frequencies are written to."""

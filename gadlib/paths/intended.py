@@ -12,7 +12,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from gadlib import calculators
-from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
 from gadlib.files.kept import Kept
 from gadlib.files.locks import sole
@@ -28,13 +27,14 @@ from gadlib.paths.records import FORMAT, SHARED, PathRecord, read_paths
 from gadlib.paths.references import Known, OwnEnds
 from gadlib.paths.thermochemistry import Conditions
 from gadlib.progress import signs_of_life
-from gadlib.progress.bar import Bar
+from gadlib.progress.bar import Bar, Ended, tell
 from gadlib.progress.signs_of_life import Told
 from gadlib.screening.atoms import require_room
 from gadlib.screening.records import Record, read_records, versions
 from gadlib.settings.reading import InputError, listed
 from gadlib.settings.results import PathSettings
 from gadlib.solver.state import Status
+from gadlib.systems.batch import Batch
 
 References = Sequence[Reaction] | OwnEnds
 """What saddles are compared with: reactions, found by their names, or one for all of them."""
@@ -88,6 +88,8 @@ def _run(
     except (ValueError, ImportError) as error:
         raise InputError(str(error)) from None
     todo, lost = _usable(calculator, todo)
+    for n, path in enumerate(lost, start=1):
+        tell(Ended(path, "left out", n, len(lost)))
     found: dict[int, PathRecord] = {}
 
     def paths() -> list[PathRecord]:

@@ -17,7 +17,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
 from gadlib.hessians.normal_modes import FORCE_TOL
 from gadlib.hessians.trust_region import image_step
@@ -33,10 +32,11 @@ from gadlib.paths.relaxation import (
     weighted_gradient,
 )
 from gadlib.progress import signs_of_life
-from gadlib.rows import put, take
 from gadlib.solver.points import begin
 from gadlib.solver.state import State, displacement
 from gadlib.solver.trust.curvature import is_hessian_costly
+from gadlib.systems.batch import Batch
+from gadlib.systems.rows import put, take
 
 _SHARP_FORCE, _SHARPENINGS = 1e-3, 5
 """eV/A on any atom, a tenth of what ends a search, and the Newton steps that may be spent on it."""

@@ -15,15 +15,15 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gadlib.batch import longest
 from gadlib.evaluation import Calculator
 from gadlib.hessians.normal_modes import spectrum
 from gadlib.hessians.trust_region import predicted_change, trust_step
 from gadlib.hessians.updates import bfgs
 from gadlib.progress import signs_of_life
-from gadlib.rows import pick, put, take
 from gadlib.solver.points import add_hessian, compute
 from gadlib.solver.state import State, along_modes, displacement
+from gadlib.systems.batch import longest
+from gadlib.systems.rows import pick, put, take
 
 RELAXED_FORCE = 0.005
 """eV/A on any atom, at a minimum."""

@@ -16,11 +16,11 @@ import numpy as np
 from ase import Atoms, units
 from ase.thermochemistry import IdealGasThermo
 
-from gadlib.batch import Batch
 from gadlib.evaluation import Calculator, evaluate
 from gadlib.hessians.vibrations import Vibrations, vibrations_of
 from gadlib.molecules.symmetry import is_linear, symmetry_number
 from gadlib.settings.reading import InputError
+from gadlib.systems.batch import Batch
 
 TEMPERATURE_K = 298.15
 PRESSURE_PA = 101325.0

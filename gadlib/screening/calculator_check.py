@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from gadlib.batch import Batch
 from gadlib.calculators.ase import Ase
 from gadlib.calculators.failures import CLOSEST_PAIR_MIN
 from gadlib.evaluation import Calculator, evaluate
@@ -26,6 +25,7 @@ from gadlib.screening.records import Record
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
 from gadlib.solver.state import Status
+from gadlib.systems.batch import Batch
 
 N_TRIED = 3
 """Molecules of different formulas that are tried at most: the first may be at fault itself."""

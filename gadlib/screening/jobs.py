@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
 from gadlib.molecules.contacts import gap, is_adrift
 from gadlib.molecules.starting_points import Start, problem_of
@@ -28,6 +27,7 @@ from gadlib.solver.mode_following import read_aim, stack
 from gadlib.solver.search import Frame, search
 from gadlib.solver.state import State, Status
 from gadlib.solver.trust.tries import tell_tries
+from gadlib.systems.batch import Batch
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from gadlib.batch import Batch
 from gadlib.calculators.surfaces import Surface
 from gadlib.hessians.normal_modes import spectrum
 from gadlib.screening.trajectories import Point, trace
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.solver.gad import reflect
 from gadlib.solver.search import search
+from gadlib.systems.batch import Batch
 
 X_SPAN, Y_SPAN = (-1.5, 1.2), (-0.3, 2.0)
 """In A; Mueller's and Brown's three minima and two saddles lie within."""

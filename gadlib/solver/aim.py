@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from gadlib.batch import Batch
 from gadlib.hessians.rigid_motions import remove_rigid, rigid_motions
+from gadlib.systems.batch import Batch
 
 _INDEPENDENT_TOL = 1e-6
 

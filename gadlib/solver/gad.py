@@ -17,14 +17,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gadlib.batch import Batch, longest
 from gadlib.evaluation import Calculator, evaluate
 from gadlib.hessians.normal_modes import Spectrum, most_within
 from gadlib.hessians.trust_region import matvec
-from gadlib.rows import put, take
 from gadlib.settings.hyperparameters import GadHyperparameters
 from gadlib.solver.points import arrive, begin
 from gadlib.solver.state import State
+from gadlib.systems.batch import Batch, longest
+from gadlib.systems.rows import put, take
 
 REACHES = ("index1",)
 """The dynamics stops short of stationary points, at forces about 0.01 eV/A."""

@@ -15,16 +15,16 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from gadlib.batch import Batch, longest
 from gadlib.evaluation import Calculator
 from gadlib.hessians.trust_region import matvec
-from gadlib.rows import put
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import GadHyperparameters, TrustHyperparameters
 from gadlib.solver import gad
 from gadlib.solver.image_step import STRIDE, adapt_radius, image_move, lowest_mode, move_above
 from gadlib.solver.points import arrive
 from gadlib.solver.state import State, along_modes
+from gadlib.systems.batch import Batch, longest
+from gadlib.systems.rows import put
 
 REACHES = CRITERIA
 

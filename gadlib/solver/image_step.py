@@ -15,12 +15,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from gadlib.batch import Batch, longest
 from gadlib.evaluation import Calculator
 from gadlib.hessians.trust_region import image_step
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.points import arrive, compute
 from gadlib.solver.state import State, along_modes, displacement
+from gadlib.systems.batch import Batch, longest
 
 FLOOR = 0.6
 """Two atoms are never brought closer than this many times the sum of their covalent radii; bonds

@@ -16,10 +16,10 @@ from ase.data import covalent_radii
 from jaxtyping import Float, Int
 from scipy.spatial.distance import cdist
 
-from gadlib.batch import Batch
 from gadlib.molecules.alignment import aligned
 from gadlib.settings.reading import InputError
 from gadlib.solver.aim import Aim
+from gadlib.systems.batch import Batch
 
 _ATOMS = re.compile(r"atoms:(\d+(?:,\d+)*)")
 _BONDS = re.compile(r"bonds:(\d+-\d+(?:,\d+-\d+)*)")

@@ -13,13 +13,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from gadlib.batch import Batch
 from gadlib.evaluation import Calculator, Evaluation, evaluate
 from gadlib.hessians.normal_modes import Spectrum, exact_spectrum
 from gadlib.molecules.bonds import n_fragments
-from gadlib.rows import put, take
 from gadlib.solver.aim import Aim
 from gadlib.solver.state import Cost, State
+from gadlib.systems.batch import Batch
+from gadlib.systems.rows import put, take
 
 
 def begin(

@@ -12,11 +12,11 @@ from dataclasses import replace
 from jaxtyping import Bool
 from torch import Tensor
 
-from gadlib.batch import longest
 from gadlib.evaluation import Calculator, evaluate
-from gadlib.rows import put
 from gadlib.solver.points import try_hessian
 from gadlib.solver.state import State
+from gadlib.systems.batch import longest
+from gadlib.systems.rows import put
 
 ENERGY_TOL = 0.01
 """eV by which a fresh calculation may differ: what an SCF leaves open is below 1e-3, other

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Protocol, runtime_checkable
 
-from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.solver import gad, gad_newton
 from gadlib.solver.state import State
 from gadlib.solver.trust import rule as trust
+from gadlib.systems.batch import Batch
 
 
 @runtime_checkable

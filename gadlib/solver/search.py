@@ -17,10 +17,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
 from gadlib.molecules.bonds import n_fragments
-from gadlib.rows import concatenate, narrow, put, take
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.solver.aim import Aim
@@ -28,6 +26,8 @@ from gadlib.solver.criteria import Verdict, judge
 from gadlib.solver.proof import confirm, prove
 from gadlib.solver.rules import rule_for
 from gadlib.solver.state import APART, State, Status
+from gadlib.systems.batch import Batch
+from gadlib.systems.rows import concatenate, narrow, put, take
 
 _GROUPS = 5
 """In which a batch is renewed: waiting systems enter when a fifth of it is free. Groups of other

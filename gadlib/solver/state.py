@@ -15,11 +15,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gadlib.batch import Batch, longest
 from gadlib.evaluation import Evaluation
 from gadlib.hessians.normal_modes import Spectrum
 from gadlib.hessians.trust_region import matvec
 from gadlib.solver.aim import Aim
+from gadlib.systems.batch import Batch, longest
 
 APART = 2
 """Steps between what systems of a batch do together: to enter it, and to begin a climb. To begin is

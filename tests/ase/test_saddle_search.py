@@ -15,7 +15,6 @@ from ase.optimize.optimize import Optimizer
 
 from gadlib import calculators
 from gadlib.ase.saddle_search import Potential, SaddleSearch
-from gadlib.batch import Batch
 from gadlib.calculators.ase import Held
 from gadlib.molecules.alignment import rmsd
 from gadlib.settings.hyperparameters import TrustHyperparameters
@@ -23,6 +22,7 @@ from gadlib.settings.reading import InputError
 from gadlib.solver.criteria import judge
 from gadlib.solver.points import begin
 from gadlib.solver.search import search
+from gadlib.systems.batch import Batch
 
 
 def cluster() -> Atoms:

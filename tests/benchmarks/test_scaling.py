@@ -7,12 +7,12 @@ import pytest
 from ase import Atoms
 
 from gadlib import report
-from gadlib.batch import Batch
 from gadlib.benchmarks.scaling import GrowthRow, build_alkane, exponent, measure_growth, shake_chain
 from gadlib.cli.parser import main
 from gadlib.molecules.bonds import bonds, n_fragments
 from gadlib.settings.benchmarks import GrowthSettings
 from gadlib.settings.reading import InputError
+from gadlib.systems.batch import Batch
 
 
 @pytest.mark.parametrize("n_carbons", [2, 3, 4, 9, 16])

@@ -7,7 +7,6 @@ import pytest
 from faulty import Springs
 
 from gadlib import calculators
-from gadlib.batch import Batch
 from gadlib.benchmarks import sella
 from gadlib.benchmarks.sella import PEERS
 from gadlib.molecules.reactions import read
@@ -15,6 +14,7 @@ from gadlib.molecules.starting_points import Start, starts
 from gadlib.screening.jobs import Job
 from gadlib.settings.reading import InputError
 from gadlib.solver.state import Status
+from gadlib.systems.batch import Batch
 
 
 class Counting:

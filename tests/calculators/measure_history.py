@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from gadlib import calculators
-from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
 from gadlib.molecules import reactions
+from gadlib.systems.batch import Batch
 
 TOLERANCE = 1e-6
 """In eV."""

@@ -12,11 +12,11 @@ from ase.build import molecule
 from ase.cluster import Icosahedron
 
 from gadlib import calculators
-from gadlib.batch import Batch
 from gadlib.calculators import ContractError, import_paths
 from gadlib.calculators.ase import Ase, Held
 from gadlib.settings.calculators import CalculatorSettings
 from gadlib.settings.reading import InputError
+from gadlib.systems.batch import Batch
 
 OTHERS = "calculators_of_others"
 TBLITE = "tblite.ase:TBLite"

@@ -8,9 +8,9 @@ import torch
 from clusters import POTENTIAL, clusters
 from scipy.spatial.transform import Rotation
 
-from gadlib.batch import Batch
 from gadlib.calculators import ContractError, check, contract
 from gadlib.evaluation import Evaluation
+from gadlib.systems.batch import Batch
 
 BATCH = clusters(0)
 

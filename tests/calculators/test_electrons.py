@@ -6,12 +6,12 @@ from ase import Atoms
 from ase.build import molecule
 from ase.calculators.calculator import Calculator, all_changes
 
-from gadlib.batch import Batch
 from gadlib.calculators import check, get, lacking
 from gadlib.calculators.electrons import FAMILIES, atoms_for, options_for, refusal
 from gadlib.calculators.hip.potential import Hip
 from gadlib.evaluation import evaluate
 from gadlib.settings.reading import InputError
+from gadlib.systems.batch import Batch
 from gadlib.units import EV_PER_HARTREE
 
 OXYGEN = (np.array([8, 8]), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 1.21]]))

@@ -15,12 +15,12 @@ from ase.build import molecule
 from small_hip import small_content, source_or_skip
 
 from gadlib import calculators
-from gadlib.batch import Batch
 from gadlib.calculators.hip import checkpoint as hip_checkpoint
 from gadlib.calculators.hip import source as hip_source
 from gadlib.calculators.hip.potential import Hip
 from gadlib.settings.calculators import CalculatorSettings
 from gadlib.settings.reading import InputError
+from gadlib.systems.batch import Batch
 
 FLOAT32 = 1e-5
 

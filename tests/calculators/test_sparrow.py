@@ -14,10 +14,10 @@ pytest.importorskip("scine_sparrow")
 
 import scine_utilities
 
-from gadlib.batch import Batch
 from gadlib.calculators import ContractError, check, contract, get
 from gadlib.calculators.contract import history
 from gadlib.calculators.sparrow import METHODS
+from gadlib.systems.batch import Batch
 from gadlib.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
 
 FORCE_UNIT = EV_PER_HARTREE / ANGSTROM_PER_BOHR

@@ -5,7 +5,6 @@ import pytest
 import torch
 from clusters import POTENTIAL, clusters
 
-from gadlib.batch import Batch
 from gadlib.calculators import NAMES, get
 from gadlib.calculators.contract import check
 from gadlib.calculators.surfaces import (
@@ -16,6 +15,7 @@ from gadlib.calculators.surfaces import (
     quadratic,
 )
 from gadlib.hessians.normal_modes import spectrum
+from gadlib.systems.batch import Batch
 
 POINTS = [
     (name, order)

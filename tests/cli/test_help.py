@@ -13,7 +13,6 @@ import sys
 import numpy as np
 import pytest
 
-from gadlib.batch import atom_label
 from gadlib.calculators import KINDS
 from gadlib.cli.commands import COMMANDS
 from gadlib.cli.commands.table import GROUPS
@@ -26,6 +25,7 @@ from gadlib.settings.searches import SearchSettings
 from gadlib.settings.studies import TuneSettings
 from gadlib.settings.topics import TOPICS
 from gadlib.solver.mode_following import read_aim
+from gadlib.systems.batch import atom_label
 from gadlib.tuning.objective import SAMPLERS
 
 

@@ -11,9 +11,9 @@ from ase.symbols import Symbols
 
 import gadlib
 from gadlib import calculators
-from gadlib.batch import Batch
 from gadlib.hessians import normal_modes
 from gadlib.molecules import bonds
+from gadlib.systems.batch import Batch
 from gadlib.units import frequency_cm1
 
 FILE = Path(gadlib.__file__).parent / "data" / "reactions.h5"

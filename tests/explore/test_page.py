@@ -147,12 +147,12 @@ class TestSentences:
     def test_molecule_that_cannot_be_searched_says_why_when_it_is_run(self, tmp_path):
         path = tmp_path / "two.xyz"
         water = "O 0 0 0\nH 0 0 0.97\nH 0 0.94 -0.2\n"
-        path.write_text(f"3\nname=good\n{water}3\nname=ion charge=1\n{water}")
+        path.write_text(f"3\nname=good\n{water}3\nname=ion multiplicity=2\n{water}")
         found = page(SMALL | {"geometries": str(path)})
         assert found.wait(60)
         found.controls.molecule.value = dict(found.controls.molecule.options)["ion H2O, 3 atoms"]
         found.search.run_button.click()
-        assert "ion: frame 1 has a charge of +1" in found.message.value
+        assert "ion: 10 electrons and a multiplicity of 2; expected 1" in found.message.value
 
     def test_missing_study(self, made, tmp_path):
         made.controls.study.value = str(tmp_path / "no.json")

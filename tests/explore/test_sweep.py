@@ -1,12 +1,15 @@
 """The grid of a sweep, and the map of what came of it."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from gadlib.explore.drawing import draw_curves
+from gadlib.explore.drawing import LiveCurves, curves_png, draw_curves
 from gadlib.explore.maps import draw_map, map_png
+from gadlib.explore.profiles import no_profile_png
 from gadlib.explore.tasks.choice import molecules_of, task_of
 from gadlib.explore.tasks.sweep import Sweep, axis, collect_map
 from gadlib.screening.records import Record
@@ -67,6 +70,30 @@ def test_one_hyperparameter_is_drawn_as_a_line_and_an_empty_map_as_a_sentence(ta
     ax = draw_map(collect_map(sweep), 300).axes[0]
     assert ax.lines[0].get_ydata().tolist() == [5, 15, 25]
     assert map_png(collect_map(sweep), 300).startswith(b"\x89PNG")
+
+
+def test_figures_have_no_background_so_that_a_dark_theme_shows_through(task):
+    sweep = Sweep(task, (axis("trust", "radius_max", 0.2, 0.4, 3),))
+    sweep.records[0] = record(sweep, 5, True)
+    for drawn in (
+        map_png(collect_map(sweep), 300),
+        curves_png([]),
+        LiveCurves().png([]),
+        no_profile_png("Nothing."),
+    ):
+        pixels = np.asarray(Image.open(io.BytesIO(drawn)))
+        assert pixels[0, 0, 3] == 0
+        assert (pixels[..., 3] == 0).mean() > 0.5
+
+
+def test_the_legend_of_a_sweep_stands_above_its_points(task):
+    sweep = Sweep(task, (axis("trust", "radius_max", 0.2, 0.4, 3),))
+    for place, is_converged in enumerate((True, False, True)):
+        sweep.records[place] = record(sweep, 5, is_converged)
+    figure = draw_map(collect_map(sweep), 300)
+    figure.canvas.draw()
+    (ax,) = figure.axes
+    assert ax.get_legend().get_window_extent().y0 >= ax.get_window_extent().y1
 
 
 def test_no_run_is_a_sentence():

@@ -9,15 +9,15 @@ import torch
 from clusters import POTENTIAL, clusters
 from torch import Tensor
 
-from gadlib.batch import Batch
 from gadlib.evaluation import Evaluation
 from gadlib.paths import descent, irc, relaxation
-from gadlib.rows import take
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver import points
 from gadlib.solver.criteria import judge
 from gadlib.solver.points import begin
 from gadlib.solver.trust import curvature, rule
+from gadlib.systems.batch import Batch
+from gadlib.systems.rows import take
 
 NOBODY = torch.tensor([], dtype=torch.int64)
 H = TrustHyperparameters()

@@ -5,7 +5,6 @@ import pytest
 import torch
 from ase.build import molecule
 
-from gadlib.batch import Batch
 from gadlib.calculators.surfaces import SURFACES
 from gadlib.hessians.normal_modes import (
     Spectrum,
@@ -16,6 +15,7 @@ from gadlib.hessians.normal_modes import (
     within,
 )
 from gadlib.hessians.rigid_motions import motions_of, rigid_motions
+from gadlib.systems.batch import Batch
 from gadlib.units import CM1_PER_SQRT_EIGENVALUE
 
 LENGTH = 1.16  # A, of C=O

@@ -5,11 +5,11 @@ from ase.build import molecule
 from clusters import POTENTIAL, SEEDS, alone, backwards, clusters, padded, shifted, turn, turned
 from hypothesis import given
 
-from gadlib.batch import Batch
 from gadlib.calculators.surfaces import SURFACES
 from gadlib.hessians import normal_modes as modes_module
 from gadlib.hessians.normal_modes import mass_weight, spectrum
 from gadlib.hessians.rigid_motions import motions_of, remove_rigid, rigid_motions
+from gadlib.systems.batch import Batch
 
 
 def spectrum_of(batch: Batch):

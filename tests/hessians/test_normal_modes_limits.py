@@ -5,10 +5,10 @@ import pytest
 import torch
 from ase.build import molecule
 
-from gadlib.batch import Batch
 from gadlib.hessians import normal_modes
 from gadlib.hessians import rigid_motions as module
 from gadlib.hessians.rigid_motions import motions_of, rigid_motions
+from gadlib.systems.batch import Batch
 
 
 def bent(aside: float) -> Batch:

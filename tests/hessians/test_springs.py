@@ -6,12 +6,12 @@ import torch
 from ase.build import molecule
 from scipy.spatial.transform import Rotation
 
-from gadlib.batch import Batch
 from gadlib.calculators import get
 from gadlib.hessians.normal_modes import spectrum
 from gadlib.hessians.springs import bond_hessian, model_hessian, pair_hessian
 from gadlib.molecules.reactions import read
 from gadlib.solver.points import begin
+from gadlib.systems.batch import Batch
 
 
 def _batch(*names):

@@ -7,8 +7,8 @@ import pytest
 import torch
 from ase.data import covalent_radii
 
-from gadlib.batch import Batch
 from gadlib.hessians.springs import model_hessian, pair_hessian
+from gadlib.systems.batch import Batch
 from gadlib.units import EV_PER_HARTREE
 
 BOND, ANGLE, TORSION, EVERYWHERE = 30.0, 0.15 * EV_PER_HARTREE, 0.005 * EV_PER_HARTREE, 0.05

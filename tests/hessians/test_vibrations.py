@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from gadlib.batch import Batch
 from gadlib.hessians.vibrations import vibrations_of
+from gadlib.systems.batch import Batch
 
 
 def spring(constant: float, numbers: list[int]) -> tuple[Batch, torch.Tensor]:

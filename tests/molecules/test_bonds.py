@@ -5,8 +5,8 @@ from ase.build import molecule
 from clusters import SEEDS, backwards, clusters, padded, turned
 from hypothesis import given
 
-from gadlib.batch import Batch
 from gadlib.molecules.bonds import bonds, full_shells, most_neighbours, n_fragments
+from gadlib.systems.batch import Batch
 
 
 def pair(distance: float) -> Batch:

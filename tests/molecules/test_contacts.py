@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from gadlib.batch import Batch
 from gadlib.molecules.contacts import gap, is_adrift, push_apart
+from gadlib.systems.batch import Batch
 
 FLOOR = 0.65
 C2 = 1.52  # the sum of two carbon radii, in A

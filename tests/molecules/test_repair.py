@@ -5,10 +5,10 @@ import pytest
 import torch
 from ase.build import molecule
 
-from gadlib.batch import Batch
 from gadlib.calculators.surfaces import muller_brown
 from gadlib.molecules.bonds import bond_graph, bonds, full_shells, is_same, n_fragments
 from gadlib.molecules.repair import mended
+from gadlib.systems.batch import Batch
 
 _INTACT = ["CH3CH2OH", "C6H6", "CH3CONH2", "C2H6SO", "PF3", "SiH4", "bicyclobutane", "HCN", "H2O"]
 

@@ -60,7 +60,7 @@ def explored(folder: Path) -> None:
         page = visit.page
         page.goto(address)
         page.wait_for_selector("text=Ready.")
-        reaction = page.locator(".widget-dropdown:has(label:text-is('reaction')) select")
+        reaction = page.locator(".widget-dropdown:has(label:text-is('molecule')) select")
         reaction.select_option(label="rxn0007 C7H8, 15 atoms")
         page.locator(".widget-button:has-text('Run')").first.click()
         page.wait_for_function(r"() => /The criterion is met/.test(document.body.innerText)")
@@ -68,12 +68,15 @@ def explored(folder: Path) -> None:
         canvas = page.locator("canvas.gadlib-molecule").first
         box = canvas.bounding_box()
         assert box is not None
-        bottom = box["y"] + box["height"] + 34
-        clip = {"x": 10, "y": 180, "width": 1020, "height": bottom - 180}
+        bar = page.locator(".gadlib-bar").first.bounding_box()
+        ends = page.locator(".gadlib-ends").bounding_box()
+        assert bar is not None and ends is not None
+        bottom = ends["y"] + ends["height"] + 4
+        clip = {"x": 6, "y": bar["y"] - 6, "width": 1428, "height": bottom - bar["y"] + 6}
         labels = page.locator(".widget-label:visible").all_inner_texts()
         told = shown.declared() | {"labels": [label for label in labels if label]}
         whole = Image.open(io.BytesIO(page.screenshot(clip=clip)))
-        save(whole, PICTURES / "search.png", 900, told)
+        save(whole, PICTURES / "search.png", 1100, told)
         save(Image.open(io.BytesIO(canvas.screenshot())), PICTURES / "06_explore.png", told=told)
         visit.close()
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+from ipywidgets import FileUpload
+
 from gadlib.explore.controls import Controls
 from gadlib.explore.tasks.choice import molecules_of
 from gadlib.settings.hyperparameters import SOLVERS
@@ -25,5 +30,14 @@ def labels() -> list[str]:
     """What stands beside the widgets of the page's left column, from the top."""
     settings = ExploreSettings.read({"solver": SOLVER, "max_samples": 1})
     controls = Controls(settings, molecules_of(settings), lambda sentence: None)
-    above = [w.description for w in controls.box.children if getattr(w, "description", "")]
-    return above + [widget.description for widget in controls.sliders.box.children]
+    return list(_labels(controls.search_box))
+
+
+def _labels(widget: Any) -> Iterator[str]:
+    """The labels of a widget and of those in it; a button bears its own."""
+    if isinstance(widget, FileUpload):
+        return
+    if getattr(widget, "description", ""):
+        yield widget.description
+    for child in getattr(widget, "children", ()):
+        yield from _labels(child)

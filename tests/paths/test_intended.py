@@ -12,7 +12,6 @@ from ase.data import chemical_symbols
 from clusters import spoiled
 
 from gadlib import calculators, report
-from gadlib.batch import Batch
 from gadlib.cli.parser import main
 from gadlib.files.writing import write_json
 from gadlib.molecules import reactions, starting_points
@@ -25,6 +24,7 @@ from gadlib.settings.reading import InputError
 from gadlib.settings.results import PathSettings
 from gadlib.settings.searches import SearchSettings
 from gadlib.solver.state import Status
+from gadlib.systems.batch import Batch
 
 N = 4
 

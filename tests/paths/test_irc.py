@@ -8,13 +8,13 @@ import torch
 from clusters import padded, spoiled
 
 from gadlib import calculators
-from gadlib.batch import Batch
 from gadlib.calculators.surfaces import double_well, muller_brown
 from gadlib.molecules import reactions
 from gadlib.paths import irc
 from gadlib.paths.descent import downhill
 from gadlib.paths.relaxation import RELAXED_FORCE, relax
 from gadlib.solver.points import begin
+from gadlib.systems.batch import Batch
 
 
 def references(n: int) -> tuple[list[reactions.Reaction], Batch]:

@@ -8,12 +8,12 @@ import pytest
 import torch
 from clusters import spoiled
 
-from gadlib.batch import Batch
 from gadlib.calculators.surfaces import double_well, muller_brown
 from gadlib.hessians.normal_modes import spectrum
 from gadlib.paths import relaxation
 from gadlib.paths.relaxation import RELAXED_FORCE, can_go_on, keep, make_exact, move, relax
 from gadlib.solver.points import begin
+from gadlib.systems.batch import Batch
 
 SURFACE = double_well()
 

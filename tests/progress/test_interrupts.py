@@ -11,7 +11,7 @@ from gadlib.progress.interrupts import ForeignExit, outlived
 
 COMPUTING = """
 import signal, sys, time, torch
-from gadlib.batch import Batch
+from gadlib.systems.batch import Batch
 from gadlib.evaluation import Evaluation
 from gadlib.progress.interrupts import heard
 from gadlib.evaluation import evaluate

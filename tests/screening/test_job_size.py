@@ -8,12 +8,12 @@ import torch
 from ase.build import molecule
 
 from gadlib import calculators
-from gadlib.batch import Batch
 from gadlib.evaluation import Evaluation
 from gadlib.molecules.starting_points import Start
 from gadlib.screening.chunks import job_size
 from gadlib.screening.jobs import Job, search_starts
 from gadlib.settings.hyperparameters import GadHyperparameters
+from gadlib.systems.batch import Batch
 
 
 class Somewhere:

@@ -3,9 +3,9 @@
 import torch
 from ase.build import molecule
 
-from gadlib.batch import Batch
 from gadlib.hessians.rigid_motions import rigid_motions
 from gadlib.solver.aim import Aim
+from gadlib.systems.batch import Batch
 
 WATER = molecule("H2O")
 BATCH = Batch.pack([WATER.positions], [WATER.numbers])

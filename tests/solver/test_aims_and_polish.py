@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from gadlib.batch import Batch
 from gadlib.calculators.surfaces import Surface
 from gadlib.solver.image_step import polish
 from gadlib.solver.mode_following import read_aim, stack
 from gadlib.solver.points import begin
+from gadlib.systems.batch import Batch
 
 WATER = np.array([[0.0, 0.0, 0.1], [0.0, 0.76, -0.5], [0.0, -0.76, -0.5]])
 NUMBERS = np.array([8, 1, 1])

@@ -7,11 +7,11 @@ import torch
 from hand_made import ring, search_state
 
 from gadlib.evaluation import Evaluation
-from gadlib.rows import take
 from gadlib.solver.criteria import judge
 from gadlib.solver.proof import confirm
 from gadlib.solver.search import Frame, _give_back, _keep_strict
 from gadlib.solver.state import PastTry, Status
+from gadlib.systems.rows import take
 
 
 class Remembering:

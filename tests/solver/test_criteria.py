@@ -5,12 +5,12 @@ import pytest
 import torch
 from ase.build import molecule
 
-from gadlib.batch import Batch
 from gadlib.calculators.surfaces import SURFACES
 from gadlib.settings.criteria import CRITERIA
 from gadlib.solver.criteria import judge
 from gadlib.solver.points import begin
 from gadlib.solver.state import State
+from gadlib.systems.batch import Batch
 from gadlib.units import CM1_PER_SQRT_EIGENVALUE
 
 IMAGINARY_50 = (50 / CM1_PER_SQRT_EIGENVALUE) ** 2

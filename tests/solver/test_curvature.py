@@ -5,7 +5,6 @@ import torch
 from ase.build import molecule
 from clusters import POTENTIAL, clusters
 
-from gadlib.batch import Batch
 from gadlib.calculators import get
 from gadlib.evaluation import Evaluation
 from gadlib.hessians.rigid_motions import motions_of
@@ -14,6 +13,7 @@ from gadlib.solver.trust import probing
 from gadlib.solver.trust.probing import Curvature, find_independent, probe_modes
 from gadlib.solver.trust.rule import init
 from gadlib.solver.trust.tries import draw_noise
+from gadlib.systems.batch import Batch
 
 STIFF = ("HCN", "H2CO", "C2H2")
 SOFT = ("CH3CH2OH", "C3H8", "H2O2")

@@ -17,7 +17,6 @@ from clusters import (
 )
 from hypothesis import given
 
-from gadlib.batch import Batch
 from gadlib.calculators.surfaces import SURFACES, Surface
 from gadlib.hessians.normal_modes import Spectrum
 from gadlib.hessians.rigid_motions import Motions
@@ -25,6 +24,7 @@ from gadlib.settings.hyperparameters import GadHyperparameters
 from gadlib.solver import gad
 from gadlib.solver.gad import FIRST_TIME_STEP, GadMemory, init, reflect, step
 from gadlib.solver.state import State
+from gadlib.systems.batch import Batch
 
 H = GadHyperparameters()
 HYDROGEN = 1.008

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from gadlib.batch import Batch
 from gadlib.calculators import get
 from gadlib.calculators.surfaces import muller_brown, quadratic
 from gadlib.molecules.reactions import read
@@ -12,6 +11,7 @@ from gadlib.settings.hyperparameters import GadHyperparameters
 from gadlib.solver import gad, gad_newton
 from gadlib.solver.search import search
 from gadlib.solver.state import Status
+from gadlib.systems.batch import Batch
 
 GAD = GadHyperparameters()
 

@@ -6,7 +6,6 @@ import pytest
 import torch
 from hand_made import ring, search_state
 
-from gadlib.batch import Batch
 from gadlib.calculators.surfaces import quadratic
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.image_step import (
@@ -19,6 +18,7 @@ from gadlib.solver.image_step import (
 )
 from gadlib.solver.points import begin
 from gadlib.solver.state import along_modes
+from gadlib.systems.batch import Batch
 
 H = TrustHyperparameters(radius_min=0.01, radius_grow=1.25, radius_shrink=0.5)
 

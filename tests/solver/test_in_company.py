@@ -5,11 +5,11 @@ from dataclasses import replace
 import torch
 from hand_made import RING, search_state
 
-from gadlib.batch import Batch
 from gadlib.hessians.springs import bond_hessian
 from gadlib.solver.trust.curvature import _follow_bonds
 from gadlib.solver.trust.phases import Phase
 from gadlib.solver.trust.wall import wall
+from gadlib.systems.batch import Batch
 
 
 def chains(*gaps: tuple[float, float]) -> Batch:

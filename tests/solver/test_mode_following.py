@@ -5,7 +5,6 @@ import pytest
 import torch
 from ase.build import molecule
 
-from gadlib.batch import Batch
 from gadlib.calculators import get
 from gadlib.hessians.normal_modes import most_within, within
 from gadlib.hessians.rigid_motions import rigid_motions
@@ -15,6 +14,7 @@ from gadlib.settings.hyperparameters import GadHyperparameters, TrustHyperparame
 from gadlib.settings.reading import InputError
 from gadlib.solver.mode_following import read_aim, stack
 from gadlib.solver.search import search
+from gadlib.systems.batch import Batch
 
 WATER = molecule("H2O")
 

@@ -10,7 +10,6 @@ import torch
 from ase.build import molecule
 from clusters import POTENTIAL, clusters
 
-from gadlib.batch import Batch
 from gadlib.calculators import get
 from gadlib.evaluation import Evaluation
 from gadlib.molecules.bonds import n_fragments
@@ -23,6 +22,7 @@ from gadlib.solver.points import begin
 from gadlib.solver.search import MAX_REJECTED, search
 from gadlib.solver.state import Status
 from gadlib.solver.trust.phases import Ending
+from gadlib.systems.batch import Batch
 
 
 def start_of(name: str, *, noise: float = 0.0, seed: int = 0, positions=None) -> Start:

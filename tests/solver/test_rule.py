@@ -7,10 +7,8 @@ import torch
 from clusters import POTENTIAL, clusters
 from hand_made import H, flat, pulled, ring, search_state, wall_of
 
-from gadlib.batch import Batch
 from gadlib.evaluation import Evaluation
 from gadlib.hessians.normal_modes import exact_spectrum, spectrum
-from gadlib.rows import take
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.points import try_hessian
 from gadlib.solver.search import search
@@ -28,6 +26,8 @@ from gadlib.solver.trust.rule import (
     move,
     remember,
 )
+from gadlib.systems.batch import Batch
+from gadlib.systems.rows import take
 
 ALWAYS = TrustHyperparameters(exact_hessians="often", hessian_every=1)
 SPARING = TrustHyperparameters(exact_hessians="proof")

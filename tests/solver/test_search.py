@@ -5,12 +5,12 @@ import pytest
 import torch
 from clusters import POTENTIAL, Recorded, clusters, padded, spoiled
 
-from gadlib.batch import Batch
 from gadlib.calculators.surfaces import SURFACES
 from gadlib.evaluation import Evaluation
 from gadlib.settings.hyperparameters import GadHyperparameters
 from gadlib.solver.search import MAX_REJECTED, Frame, search
 from gadlib.solver.state import Status
+from gadlib.systems.batch import Batch
 
 H = GadHyperparameters()
 NUMBERS = ([6, 1, 8], [7, 1, 1, 6, 8], [18, 6, 18, 1], [6, 6, 8, 1, 1], [1, 1, 1])

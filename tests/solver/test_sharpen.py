@@ -6,7 +6,6 @@ import pytest
 import torch
 from hand_made import flat, pulled, search_state
 
-from gadlib.batch import Batch
 from gadlib.evaluation import Evaluation
 from gadlib.hessians.springs import model_hessian
 from gadlib.settings.hyperparameters import TrustHyperparameters
@@ -21,6 +20,7 @@ from gadlib.solver.trust.curvature import (
 from gadlib.solver.trust.memory import is_aiming, most_aimed
 from gadlib.solver.trust.phases import Phase
 from gadlib.solver.trust.probing import Curvature, _choose_modes, _rounds, map_vectors
+from gadlib.systems.batch import Batch
 
 H = TrustHyperparameters(exact_hessians="proof")
 

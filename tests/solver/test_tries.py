@@ -6,10 +6,8 @@ import pytest
 import torch
 from hand_made import H, flat, pulled, ring, search_state, wall_of
 
-from gadlib.batch import Batch
 from gadlib.hessians.springs import model_hessian
 from gadlib.molecules.bonds import n_fragments
-from gadlib.rows import take
 from gadlib.settings.hyperparameters import GadHyperparameters
 from gadlib.solver import gad
 from gadlib.solver.aim import Aim
@@ -17,6 +15,8 @@ from gadlib.solver.state import PastTry
 from gadlib.solver.trust import tries
 from gadlib.solver.trust.phases import Ending, Phase
 from gadlib.solver.trust.tries import REASONS, find_endings, is_settled, next_try, tell_tries
+from gadlib.systems.batch import Batch
+from gadlib.systems.rows import take
 
 GOES_ON = Ending.GOES_ON
 

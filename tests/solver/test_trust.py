@@ -9,7 +9,6 @@ from ase.build import molecule
 from clusters import clusters
 from scipy.sparse.csgraph import minimum_spanning_tree
 
-from gadlib.batch import Batch
 from gadlib.calculators import get
 from gadlib.calculators.surfaces import double_well, lennard_jones, muller_brown, quadratic
 from gadlib.hessians.springs import bond_hessian
@@ -30,6 +29,7 @@ from gadlib.solver.trust.curvature import is_hessian_costly, update_hessian
 from gadlib.solver.trust.phases import Phase
 from gadlib.solver.trust.rule import init
 from gadlib.solver.trust.wall import wall
+from gadlib.systems.batch import Batch
 
 
 def _last(calculator, batch, *, criterion="strict", n_steps=300, **changes):

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from gadlib.batch import Batch
 from gadlib.molecules.bonds import n_fragments
 from gadlib.solver.trust.wall import Wall, wall
+from gadlib.systems.batch import Batch
 
 C2 = 1.52  # the sum of two carbon radii, in A
 

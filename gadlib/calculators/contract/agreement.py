@@ -8,8 +8,8 @@ import torch
 from ase import Atoms
 from torch import Tensor
 
-from gadlib.batch import Batch
 from gadlib.evaluation import Calculator, Evaluation
+from gadlib.systems.batch import Batch
 
 UNITS = {"energy": "eV", "forces": "eV/A", "hessian": "eV/A^2"}
 """Of what a calculator answers."""

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from gadlib.batch import Batch
 from gadlib.calculators.contract.agreement import Ask, ContractError
 from gadlib.calculators.contract.equivalents import cut, equivalents, rotation
 from gadlib.calculators.contract.history import HISTORY, require_no_memory
 from gadlib.evaluation import Calculator, Evaluation
+from gadlib.systems.batch import Batch
 
 DISPLACEMENT = 1e-3
 """The step of the central differences, in A."""

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gadlib.batch import Batch
 from gadlib.evaluation import Evaluation
+from gadlib.systems.batch import Batch
 
 _N_EXTRA = 2
 

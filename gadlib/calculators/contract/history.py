@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gadlib.batch import Batch
 from gadlib.calculators.contract.agreement import UNITS, ContractError, label
 from gadlib.evaluation import Calculator
+from gadlib.systems.batch import Batch
 
 HISTORY = 1e-6
 """How much a result may depend on what was computed before, in eV and eV/A."""

@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 
-from gadlib.batch import Batch
 from gadlib.calculators.failures import blanked, impossible
 from gadlib.calculators.hip.checkpoint import digest, find_checkpoint, load_model
 from gadlib.calculators.hip.device import find_device, seeded, threads
@@ -25,6 +24,7 @@ from gadlib.calculators.kind import Kind
 from gadlib.evaluation import Evaluation
 from gadlib.settings.calculators import CalculatorSettings
 from gadlib.settings.reading import InputError
+from gadlib.systems.batch import Batch
 
 ELEMENTS = (1, 6, 7, 8)
 """What HIP was trained on; it takes any other element too, and returns nonsense."""

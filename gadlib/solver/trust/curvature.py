@@ -8,13 +8,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from gadlib.batch import Batch
 from gadlib.evaluation import Calculator
 from gadlib.hessians.normal_modes import spectrum
 from gadlib.hessians.springs import bond_hessian, model_hessian
 from gadlib.hessians.trust_region import matvec
 from gadlib.hessians.updates import bfgs, ts_bfgs
-from gadlib.rows import put
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.points import try_hessian
 from gadlib.solver.state import State
@@ -22,11 +20,14 @@ from gadlib.solver.trust.constants import (
     FIRST_PROBES,
     ROUGH_FORCE,
     ROUGH_PROBES,
+    SOLID_PROBES,
     STALL_FORCE,
     STALL_STEPS,
 )
 from gadlib.solver.trust.memory import TrustMemory
 from gadlib.solver.trust.probing import Curvature, probe_modes
+from gadlib.systems.batch import Batch
+from gadlib.systems.rows import put
 
 
 def spares_hessians(calculator: Calculator, h: TrustHyperparameters) -> bool:
@@ -64,7 +65,10 @@ def sharpen(calculator: Calculator, state: State, h: TrustHyperparameters) -> St
     many = (is_first & is_rough) | is_stalled
     curvature = Curvature.of(state)
     few = is_first & ~is_rough
-    for rows, n in ((is_due, 1), (many, ROUGH_PROBES), (few, FIRST_PROBES)):
+    solid = few & state.batch.is_held
+    few = few & ~solid
+    asked = ((is_due, 1), (many, ROUGH_PROBES), (few, FIRST_PROBES), (solid, SOLID_PROBES))
+    for rows, n in asked:
         curvature = put(
             curvature,
             rows.nonzero().flatten(),

@@ -8,7 +8,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gadlib.batch import Batch
 from gadlib.hessians.normal_modes import Spectrum, within
 from gadlib.molecules.bonds import n_fragments
 from gadlib.molecules.contacts import gap
@@ -18,6 +17,7 @@ from gadlib.solver.state import State
 from gadlib.solver.trust.constants import AIMED_TRIES, SOFT_EIGENVALUE
 from gadlib.solver.trust.phases import Phase
 from gadlib.solver.trust.wall import Wall
+from gadlib.systems.batch import Batch
 
 
 @dataclass(frozen=True)

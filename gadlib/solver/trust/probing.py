@@ -13,7 +13,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.linalg import vector_norm
 
-from gadlib.batch import Batch
 from gadlib.evaluation import Calculator, evaluate
 from gadlib.hessians.normal_modes import Spectrum, spectrum
 from gadlib.hessians.updates import probe
@@ -26,6 +25,7 @@ from gadlib.solver.trust.constants import (
     PROBES_AT_ONCE,
 )
 from gadlib.solver.trust.memory import is_aiming, most_aimed
+from gadlib.systems.batch import Batch
 
 
 @dataclass(frozen=True)

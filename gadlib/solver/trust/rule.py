@@ -17,14 +17,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from gadlib.batch import Batch, longest
 from gadlib.evaluation import Calculator
 from gadlib.hessians.normal_modes import FORCE_TOL, spectrum
 from gadlib.hessians.springs import model_hessian
 from gadlib.hessians.trust_region import matvec
 from gadlib.molecules.bonds import n_fragments
 from gadlib.molecules.contacts import gap, is_adrift, push_apart
-from gadlib.rows import pick, put
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.image_step import STRIDE, adapt_radius, image_move, lowest_mode, move_above
@@ -44,6 +42,8 @@ from gadlib.solver.trust.memory import Origin, TrustMemory, Try, is_aiming, most
 from gadlib.solver.trust.phases import Phase
 from gadlib.solver.trust.tries import next_try
 from gadlib.solver.trust.wall import wall
+from gadlib.systems.batch import Batch, longest
+from gadlib.systems.rows import pick, put
 
 REACHES = CRITERIA
 

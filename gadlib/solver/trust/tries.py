@@ -16,12 +16,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gadlib.batch import Batch, longest
 from gadlib.hessians.normal_modes import FORCE_TOL, spectrum
 from gadlib.hessians.springs import model_hessian
 from gadlib.molecules.contacts import push_apart
 from gadlib.molecules.repair import mended
-from gadlib.rows import pick, put, take
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.state import APART, PastTry, State
 from gadlib.solver.trust.constants import (
@@ -35,6 +33,8 @@ from gadlib.solver.trust.constants import (
 )
 from gadlib.solver.trust.memory import Origin, TrustMemory, Try
 from gadlib.solver.trust.phases import Ending, Phase
+from gadlib.systems.batch import Batch, longest
+from gadlib.systems.rows import pick, put, take
 
 
 def next_try(state: State, h: TrustHyperparameters) -> State:

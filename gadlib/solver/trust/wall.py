@@ -14,12 +14,12 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gadlib.batch import Batch
 from gadlib.hessians.springs import pair_hessian
 from gadlib.molecules.bonds import BOND_SCALE
 from gadlib.molecules.contacts import longest_links
-from gadlib.rows import put
 from gadlib.solver.trust.constants import HARMONIC, STIFFNESS
+from gadlib.systems.batch import Batch
+from gadlib.systems.rows import put
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from gadlib.batch import Batch
+from gadlib.systems.batch import Batch
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ import torch
 from clusters import NUMBERS, SEEDS, clusters, padded
 from hypothesis import given
 
-from gadlib.batch import Batch
+from gadlib.systems.batch import Batch
 
 
 @given(SEEDS)

@@ -17,7 +17,7 @@ from ase.data import atomic_masses, chemical_symbols, covalent_radii
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from gadlib.boundary import Boundary
+from gadlib.systems.boundary import Boundary
 
 _MASSES = torch.tensor(atomic_masses, dtype=torch.float64)
 _MASSES[0] = 0.0  # ASE gives the dummy element X a mass of 1; here it is padding
@@ -153,6 +153,13 @@ class Batch:
     def moves(self) -> Bool[Tensor, "B N"]:
         """True where there is an atom that is not frozen."""
         return self.mask if self.boundary is None else self.mask & ~self.boundary.is_frozen
+
+    @property
+    def is_held(self) -> Bool[Tensor, " B"]:
+        """Whether a system is in a cell, or has frozen atoms."""
+        if self.boundary is None:
+            return torch.zeros_like(self.n_atoms, dtype=torch.bool)
+        return self.boundary.is_held
 
     @cached_property
     def n_moving(self) -> Int[Tensor, " B"]:

@@ -9,12 +9,12 @@ from ase.io import read
 from ase.optimize.optimize import Optimizer
 
 from gadlib import calculators
-from gadlib.ase.irc import IRC
-from gadlib.batch import Batch
+from gadlib.ase import IRC
 from gadlib.molecules.alignment import rmsd
 from gadlib.molecules.reactions import read as read_reactions
 from gadlib.paths import irc
 from gadlib.settings.reading import InputError
+from gadlib.systems.batch import Batch
 
 
 @pytest.fixture(scope="module")

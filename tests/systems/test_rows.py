@@ -8,11 +8,11 @@ from clusters import POTENTIAL, SEEDS, clusters, padded
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gadlib.rows import concatenate, narrow, put, take
 from gadlib.settings.hyperparameters import GadHyperparameters, TrustHyperparameters
 from gadlib.solver import gad, gad_newton
 from gadlib.solver.state import State
 from gadlib.solver.trust import rule as trust
+from gadlib.systems.rows import concatenate, narrow, put, take
 
 GAD, TRUST = GadHyperparameters(), TrustHyperparameters()
 RULES = [(gad, GAD), (gad_newton, GAD), (trust, TRUST)]

@@ -8,8 +8,6 @@ import torch
 from ase import Atoms
 from ase.build import bulk, fcc100, molecule
 
-from gadlib.batch import Batch
-from gadlib.boundary import Boundary, is_same
 from gadlib.calculators import get
 from gadlib.evaluation import Evaluation, evaluate
 from gadlib.hessians.normal_modes import spectrum
@@ -18,7 +16,9 @@ from gadlib.hessians.springs import bond_hessian, model_hessian
 from gadlib.molecules.bonds import bonds, n_fragments
 from gadlib.molecules.contacts import push_apart
 from gadlib.molecules.repair import mended
-from gadlib.rows import concatenate, narrow, put, take
+from gadlib.systems.batch import Batch
+from gadlib.systems.boundary import Boundary, is_same
+from gadlib.systems.rows import concatenate, narrow, put, take
 
 
 def held(*systems: Atoms, frozen: tuple[list[int], ...] | None = None) -> Batch:
