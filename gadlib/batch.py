@@ -154,6 +154,13 @@ class Batch:
         """True where there is an atom that is not frozen."""
         return self.mask if self.boundary is None else self.mask & ~self.boundary.is_frozen
 
+    @property
+    def is_held(self) -> Bool[Tensor, " B"]:
+        """Whether a system is in a cell, or has frozen atoms."""
+        if self.boundary is None:
+            return torch.zeros_like(self.n_atoms, dtype=torch.bool)
+        return self.boundary.is_held
+
     @cached_property
     def n_moving(self) -> Int[Tensor, " B"]:
         """Atoms in each system that are not frozen."""

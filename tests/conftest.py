@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+import typecheck
 import warm
 from hypothesis import HealthCheck, settings
 
 torch.set_num_threads(1)
+typecheck.check_arrays_alone()
 settings.register_profile(
     "same_every_run",
     derandomize=True,

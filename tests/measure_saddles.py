@@ -1,8 +1,10 @@
 """Claimed saddles checked by other means: ASE's vibrations, on a calculator made for the purpose.
 
     .venv/bin/python tests/measure_saddles.py [--n 70] [--method DFTB0 --method PM6]
+    .venv/bin/python tests/measure_saddles.py --geometries tests/charged.xyz --method PM6
 
-Searches from the embedded reactions' transition states, shaken by 0.1 A, with `trust` and `bound`.
+Searches from the embedded reactions' transition states, shaken by 0.1 A, or from geometries (those
+of `charged.xyz` are ions, radicals and triplets, set up by hand), with `trust` and `bound`.
 Of each claim it counts the imaginary modes that `ase.vibrations` finds beside the rigid motions,
 and compares the frequency.
 """
@@ -40,8 +42,14 @@ def calculator_of(method: str):
 
 def checked(record: Record, method: str) -> tuple[int, float]:
     """The number of imaginary modes by ASE, and the wavenumber of the first (cm-1)."""
-    calculator = Potential(calculator_of(method))
-    atoms = Atoms(record.atomic_numbers, record.positions, calculator=calculator)
+    electrons = {"charge": record.charge, "multiplicity": record.multiplicity}
+    atoms = Atoms(record.atomic_numbers, record.positions, info=electrons)
+    if "xTB" in method:  # tblite itself, told by its own options
+        from tblite.ase import TBLite
+
+        atoms.calc = TBLite(method=method, accuracy=0.01, verbosity=0, **electrons)
+    else:
+        atoms.calc = Potential(calculator_of(method))
     with tempfile.TemporaryDirectory() as folder:
         vibrations = Vibrations(atoms, name=f"{folder}/vib", delta=DISPLACEMENTS.get(method, 0.005))
         vibrations.run()
@@ -59,10 +67,14 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=70)
     parser.add_argument("--method", action="append")
     parser.add_argument("--start", default="ts_noise0.1A")
+    parser.add_argument("--geometries")
     options = parser.parse_args()
     found = reactions.read(None, split="all", max_samples=options.n)
     for method in options.method or ["DFTB0", "PM6", "GFN2-xTB"]:
-        starts = tuple(starting_points.starts(found, options.start, 42))
+        if options.geometries:
+            starts = tuple(starting_points.read_geometries(options.geometries))
+        else:
+            starts = tuple(starting_points.starts(found, options.start, 42))
         job = Job(calculator_of(method), starts, SOLVERS["trust"](), "bound", 800, capacity=20)
         records = search_starts(job)
         claims = [record for record in records if record.strict]

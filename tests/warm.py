@@ -13,6 +13,7 @@ import gc
 import importlib
 import inspect
 import json
+import multiprocessing.util
 import os
 import pkgutil
 import runpy
@@ -49,6 +50,7 @@ _INLINE = "module://matplotlib_inline.backend_inline"
 class Popen(subprocess.Popen):
     """As `subprocess.Popen`."""
 
+    address: str | None = None  # of the process that is forked, where it is not this one's own
     _line: socket.socket
 
     def _execute_child(self, *given: Any) -> None:
@@ -64,7 +66,7 @@ class Popen(subprocess.Popen):
             "is_leader": asked["start_new_session"],
         }
         self._line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._line.connect(_address())
+        self._line.connect(self.address or _address())
         with tempfile.TemporaryFile() as message:
             message.write(json.dumps(task).encode())
             message.flush()
@@ -162,8 +164,9 @@ class _Server:
             task = json.load(message)
         pid = os.fork()
         if pid == 0:
+            address = listener.getsockname()
             self.selector.close()
-            _begin(task, passed[1:], line)
+            _begin(task, passed[1:], line, address)
         for stream in passed[1:]:
             os.close(stream)
         self.lines[pid] = line
@@ -192,8 +195,13 @@ class _Server:
         os._exit(0)
 
 
-def _begin(task: dict[str, Any], streams: list[int], line: socket.socket) -> None:
-    """Become the process, with nothing open but its streams."""
+def _begin(task: dict[str, Any], streams: list[int], line: socket.socket, address: str) -> None:
+    """Become the process, with nothing open but its streams; what it starts is a fork too."""
+    import jupyter_client.launcher
+
+    Popen.address = address
+    jupyter_client.launcher.Popen = Popen
+    multiprocessing.util.spawnv_passfds = _spawned
     status = 1
     try:
         for number, stream in enumerate(streams):
@@ -212,6 +220,23 @@ def _begin(task: dict[str, Any], streams: list[int], line: socket.socket) -> Non
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
         os._exit(status)
+
+
+def _spawned(_: str, arguments: list[str], kept: list[int]) -> int:
+    """In place of a server of multiprocessing's own: a fork that runs its code."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            for number in signal.valid_signals():
+                if callable(signal.getsignal(number)) and number != signal.SIGINT:
+                    signal.signal(number, signal.SIG_DFL)
+            for closed in set(range(3, 1024)) - set(kept):
+                with contextlib.suppress(OSError):
+                    os.close(closed)
+            exec(arguments[-1], {})
+        finally:
+            os._exit(0)
+    return pid
 
 
 def _take_environment(values: dict[str, str], *, is_kernel: bool) -> None:

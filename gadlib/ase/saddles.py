@@ -15,6 +15,7 @@ from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.reading import InputError
 from gadlib.solver.search import Frame, search
+from gadlib.units import frequency_cm1
 
 
 def find_saddle(
@@ -32,14 +33,15 @@ def find_saddle(
     """The saddle that a search from the guess ends at, as Atoms with energy and forces.
 
         saddle = find_saddle(guess, calculator=EMT())
-        saddle.info["status"], saddle.info["imaginary_cm1"], saddle.get_potential_energy()
+        saddle.info["status"], saddle.info["frequency_cm1"], saddle.get_potential_energy()
 
     `saddle.info` says how the search ended: `status` ("saddle" where it met the criterion) and
-    `message`, `criterion`, `order` (negative vibrational eigenvalues), `imaginary_cm1`,
-    `max_force` (eV/A), `n_fragments`, `n_steps`, `n_gradient` and `n_hessian`; what is not known
-    is left out. `saddle.arrays["mode"]` is the lowest mode as a Cartesian displacement of length
-    one, where an exact Hessian is known. Cell, frozen atoms and all else are those of the guess,
-    which stays as it is.
+    `message`, which criteria it meets (`index1`, `strict`, `bound`), `order` (negative vibrational
+    eigenvalues), `frequency_cm1` of the lowest mode, negative where imaginary, `fmax` (eV/A),
+    `n_fragments`, `steps`, `n_gradient` and `n_hessian`, named as in `Record` and in files of
+    geometries; what is not known is left out. `saddle.arrays["mode"]` is the lowest mode as a
+    Cartesian displacement of length one, where an exact Hessian is known. Cell, frozen atoms and
+    all else are those of the guess, which stays as it is.
 
     A search that finds no saddle raises nothing: it gives the Atoms where it ended, with a status
     other than "saddle". Where nothing could be computed, they have no energy.
@@ -85,10 +87,10 @@ def find_saddle(
     ):
         pass
     assert frame is not None
-    return _attached(guess, frame, criterion)
+    return _attached(guess, frame)
 
 
-def _attached(guess: Atoms, frame: Frame, criterion: str) -> Atoms:
+def _attached(guess: Atoms, frame: Frame) -> Atoms:
     """The guess where its search has ended, with all that is known there."""
     state, status = frame.state, frame.status[0]
     atoms = guess.copy()
@@ -97,13 +99,12 @@ def _attached(guess: Atoms, frame: Frame, criterion: str) -> Atoms:
     info: dict[str, Any] = {
         "status": str(status),
         "message": " ".join(text for text in reasons if text),
-        "criterion": criterion,
-        "n_steps": int(state.steps[0]),
+        "steps": int(state.steps[0]),
         "n_gradient": int(state.cost.n_gradient[0]),
         "n_hessian": int(state.cost.n_hessian[0]),
     }
     if state.is_computed[0]:
-        info |= {"max_force": float(state.max_force[0])}
+        info |= {"fmax": float(state.max_force[0])}
         info |= {"n_fragments": int(frame.verdict.n_fragments[0])}
         atoms.calc = SinglePointCalculator(
             atoms,
@@ -111,8 +112,9 @@ def _attached(guess: Atoms, frame: Frame, criterion: str) -> Atoms:
             forces=state.forces[0].cpu().numpy().copy(),
         )
         if state.is_exact[0]:
+            info |= {name: bool(frame.verdict.meets(name)[0]) for name in CRITERIA}
             info |= {"order": int(state.order[0])}
-            info |= {"imaginary_cm1": float(frame.verdict.imaginary_cm1[0])}
+            info |= {"frequency_cm1": frequency_cm1(float(frame.verdict.lowest[0]))}
             atoms.arrays["mode"] = _lowest_mode(frame)
     atoms.info.update(info)
     return atoms

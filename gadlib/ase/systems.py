@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
 from pydantic import ValidationError
 
@@ -37,6 +38,10 @@ def potential_of(atoms: Any, displacement: float) -> Calculator:
         )
     if atoms.calc is None:
         raise InputError("the atoms have no calculator; set atoms.calc first")
+    if isinstance(atoms.calc, SinglePointCalculator):
+        raise InputError(
+            "the atoms carry results of a calculation, and no calculator; set atoms.calc first"
+        )
     if not hasattr(atoms.calc, "get_property"):
         if not isinstance(atoms.calc, Calculator):
             raise InputError(f"atoms.calc is {atoms.calc!r}; expected a calculator")

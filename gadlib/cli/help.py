@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import re
 import sys
 import textwrap
@@ -30,6 +31,18 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(formatter_class=_Formatter, **options)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:  # pyright: ignore
+        """What was given; of an unknown flag the one that was probably meant is told."""
+        options, rest = self.parse_known_args(args, namespace)
+        if rest:
+            (commands,) = (a for a in self._actions if isinstance(a, argparse._SubParsersAction))
+            this = commands.choices.get(options.command, self)
+            known = this._option_string_actions
+            near = difflib.get_close_matches(rest[0].partition("=")[0], known, n=1)
+            meant = f" (did you mean {near[0]}?)" if near else ""
+            this.error(f"unrecognized arguments: {' '.join(rest)}{meant}")
+        return options
 
     def print_help(self, file: Any = None) -> None:
         """The help, in colour where it goes to a terminal."""

@@ -19,30 +19,42 @@ from gadlib.cli.colour import Colour, painted
 from gadlib.settings.reading import listed
 
 _INDENT = "    "
+_MOST_FOUND = 10
 
 
 @contextlib.contextmanager
-def told(*, quietly: bool) -> Iterator[None]:
+def told(*, quietly: bool) -> Iterator[Teller]:
     """Each search and path that ends inside is a line on the terminal; quietly none, nor a bar."""
     from gadlib.progress import bar
 
-    with bar.hidden() if quietly else bar.listening(_Teller().hear):
-        yield
+    teller = Teller(quietly)
+    with bar.listening(teller.hear), bar.hidden() if quietly else contextlib.nullcontext():
+        yield teller
 
 
-class _Teller:
-    """Who prints what has ended: a heading where something else is done, then a line for each."""
+class Teller:
+    """Who prints what has ended: a heading where something else is done, then a line for each.
 
-    def __init__(self) -> None:
-        self._desc = "searching"
+    Attributes:
+        n: how many have ended.
+    """
+
+    def __init__(self, quietly: bool) -> None:
+        self.n = 0
+        self._is_quiet, self._desc = quietly, "searching"
 
     def hear(self, ended: Any) -> None:
-        """Print that this has ended."""
+        """Print that this has ended, unless all is to be quiet."""
+        self.n += 1
+        if not self._is_quiet:
+            self._print(ended)
+
+    def _print(self, ended: Any) -> None:
         if ended.desc not in (self._desc, "following"):
             self._desc = ended.desc
             _say(f"{ended.desc}:")
         place = f"[{ended.n:>{len(str(ended.total))}}/{ended.total}]"
-        line = path_line if hasattr(ended.result, "verdict") else search_line
+        line = search_line if hasattr(ended.result, "status") else path_line
         _say(f"{place} {line(ended.result)}")
         if reason := _reason(ended.result):
             _say(f"{_INDENT}{reason}")
@@ -68,8 +80,28 @@ def search_line(record: Any) -> str:
         _number(record.imaginary_cm1 if is_up else None, "5.0f", "i cm-1" if is_up else "  cm-1"),
         f"{record.steps:>4} steps",
         f"{record.n_gradient:>5} gradients, {_counted(record.n_hessian, 'Hessian')}",
+        _words(record.verdict),
     ]
-    return "  ".join(parts)
+    return "  ".join(parts).rstrip()
+
+
+def found_summary(records: Sequence[Any]) -> list[str]:
+    """What saddles between known ends join, and what they cost, in lines."""
+    found = [record for record in records if record.verdict]
+    counts = Counter(record.verdict for record in found)
+    told = ", ".join(f"{n} {_words(verdict)}" for verdict, n in counts.most_common())
+    lines = [f"{len(records)} reactions: {told or 'no saddle followed downhill'}"]
+    for record in records[:_MOST_FOUND]:
+        for step in record.passed:
+            lines.append(
+                f"{record.name}: {_words(step.verdict)}; barrier {step.barrier:.3f} eV forth,"
+                f" {step.barrier - step.reaction_energy:.3f} eV back; {step.change}"
+            )
+    if found:
+        n = statistics.median(record.n_gradient for record in found)
+        down = statistics.median(record.n_path_gradient for record in found)
+        lines.append(f"median: {n:g} gradients for images and searches, {down:g} downhill")
+    return lines
 
 
 def path_line(path: Any) -> str:
@@ -90,7 +122,10 @@ def path_line(path: Any) -> str:
 
 def _reason(result: Any) -> str:
     """Why it failed, in sentences, with what its tries came to; empty where it did not."""
-    is_done = result.verdict != "failed" if hasattr(result, "verdict") else result.converged
+    if hasattr(result, "status"):
+        is_done = result.converged and result.verdict in ("", "intended")
+    else:
+        is_done = result.verdict != "failed"
     if is_done:
         return ""
     given_up = Counter(_words(each.ending) for each in getattr(result, "tries", ())[:-1])
@@ -99,8 +134,14 @@ def _reason(result: Any) -> str:
     return message + (f" Tries given up: {counted}." if counted else "")
 
 
-def searches_summary(records: Sequence[Any], out: Path) -> list[str]:
-    """What came of searches, in lines: statuses and criteria counted, medians, the file."""
+def searches_summary(records: Sequence[Any], out: Path, *, n_told: int) -> list[str]:
+    """What came of searches, in lines: statuses and criteria counted, medians, the files.
+
+    Args:
+        records: of all of them.
+        out: where they are.
+        n_told: how many have ended in this run; the others were done before.
+    """
     from gadlib.screening.atoms import beside
     from gadlib.settings.criteria import CRITERIA
     from gadlib.solver.state import Status
@@ -108,7 +149,12 @@ def searches_summary(records: Sequence[Any], out: Path) -> list[str]:
     counted = Counter(_words(r.status) for r in records).most_common()
     bad = [f"{r.name}: {r.message}" for r in records if r.status == Status.BAD_START]
     lines = [f"{len(bad)} of {len(records)} starts were not searched: {listed(bad)}"] if bad else []
-    lines += [f"{len(records)} searches: {', '.join(f'{n} {status}' for status, n in counted)}"]
+    n_before = len(records) - n_told
+    lines += [
+        f"{len(records)} {'search' if len(records) == 1 else 'searches'}:"
+        f" {', '.join(f'{n} {status}' for status, n in counted)}"
+        + (f"; {n_before} of them done before" if n_before else "")
+    ]
     n_met = {name: sum(r.meets(name) for r in records) for name in CRITERIA}
     lines += [", ".join(f"{name} {n}/{len(records)}" for name, n in n_met.items())]
     if done := [r for r in records if r.converged]:

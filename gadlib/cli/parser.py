@@ -57,7 +57,9 @@ def build() -> argparse.ArgumentParser:
     """The parser of all commands, with a flag for every setting and hyperparameter of each."""
     parser = Parser(prog="gadlib", usage="gadlib COMMAND ...", description=overview(COMMANDS))
     parser.add_argument("--version", action="version", version=f"gadlib {__version__}")
-    parsers = parser.add_subparsers(dest="command", help=argparse.SUPPRESS, metavar="COMMAND")
+    parsers = parser.add_subparsers(
+        prog="gadlib", dest="command", help=argparse.SUPPRESS, metavar="COMMAND"
+    )
     for name, command in COMMANDS.items():
         this = parsers.add_parser(
             name,

@@ -39,7 +39,8 @@ class Exported(NamedTuple):
         n = len(self.left_out)
         rest = f"; {n} left out: {listed(self.left_out)}" if n else ""
         files = f"{self.files[0]}" if len(self.files) == 1 else f"{len(self.files)} files"
-        return f"{self.n_results} results in {files}{rest}"
+        results = f"{self.n_results} result{'' if self.n_results == 1 else 's'}"
+        return f"{results} in {files}{rest}"
 
 
 def export(

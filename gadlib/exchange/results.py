@@ -19,6 +19,7 @@ from gadlib.paths.records import read_paths
 from gadlib.screening.atoms import atoms_of, is_point
 from gadlib.screening.records import read_records
 from gadlib.settings.reading import InputError, shown
+from gadlib.units import frequency_cm1
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def _searches(path: str | Path) -> list[Result]:
                 record.name,
                 asdict(record),
                 frames,
-                [frames[0].info["frequency_cm1"]] if is_known else [],
+                [frequency_cm1(record.eigenvalues[0] or 0.0)] if is_known else [],
                 [np.array(record.mode)] if is_known else [],
                 record.criteria,
             )

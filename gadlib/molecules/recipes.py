@@ -14,11 +14,15 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from gadlib.molecules.interpolation import idpp, linear
 from gadlib.molecules.reactions import Reaction
 from gadlib.settings.reading import InputError
 
 MAX_NOISE = 5.0
 """The largest standard deviation of the noise in A: beyond, nothing of the molecule is left."""
+
+N_IMAGES = 7
+"""Images between reactant and product; an odd number has one in the middle."""
 
 
 Place = Callable[[Reaction, torch.Generator], Float[np.ndarray, "n 3"]]
@@ -48,6 +52,16 @@ def _mean(r: float, t: float, p: float) -> Place:
     return place
 
 
+def _middle(reaction: Reaction, _: torch.Generator) -> Float[np.ndarray, "n 3"]:
+    """Half way from the reactant to the product, which is superposed on it first."""
+    return linear(reaction.reactant, reaction.product, 1)[0]
+
+
+def _middle_of_idpp(reaction: Reaction, _: torch.Generator) -> Float[np.ndarray, "n 3"]:
+    numbers, ends = reaction.atomic_numbers, (reaction.reactant, reaction.product)
+    return idpp(numbers, *ends, N_IMAGES)[N_IMAGES // 2]
+
+
 _R, _T, _P = "reactant", "transition state", "product"
 RECIPES = {
     "reactant": Recipe("the reactant", _R, _mean(1.0, 0.0, 0.0)),
@@ -55,7 +69,12 @@ RECIPES = {
     "three_quarter_rt": Recipe("three quarters of that way", f"{_R}, {_T}", _mean(0.25, 0.75, 0.0)),
     "ts": Recipe(f"the {_T} that the reaction came with", _T, _mean(0.0, 1.0, 0.0)),
     "product": Recipe("the product", _P, _mean(0.0, 0.0, 1.0)),
-    "midpoint_rp": Recipe(f"half way from {_R} to {_P}", f"{_R}, {_P}", _mean(0.5, 0.0, 0.5)),
+    "midpoint_rp": Recipe(f"half way from {_R} to {_P}", f"{_R}, {_P}", _middle),
+    "idpp_rp": Recipe(
+        f"the middle of a path from {_R} to {_P} on which distances go on evenly (IDPP)",
+        f"{_R}, {_P}",
+        _middle_of_idpp,
+    ),
 }
 
 

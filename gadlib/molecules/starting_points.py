@@ -125,25 +125,27 @@ def from_atoms(
 
 
 def _starts(given: Sequence[Geometry], recipe: str, where: str) -> list[Start]:
-    found = []
-    for geometry in given:
-        numbers, positions = geometry.atomic_numbers, geometry.positions
-        start = Start(
-            name=geometry.name,
-            formula=hill_formula(numbers),
-            split="",
-            start=recipe,
-            noise_seed=None,
-            atomic_numbers=numbers,
-            positions=positions,
-            max_fragments=_pieces(numbers, positions),
-            problem=geometry.problem,
-            charge=geometry.charge,
-            multiplicity=geometry.multiplicity,
-        )
-        found.append(start)
+    found = [at_geometry(geometry, recipe) for geometry in given]
     require_some(found, where)
     return found
+
+
+def at_geometry(geometry: Geometry, recipe: str) -> Start:
+    """The starting point at a geometry of one's own; `recipe` says where that is from."""
+    numbers, positions = geometry.atomic_numbers, geometry.positions
+    return Start(
+        name=geometry.name,
+        formula=hill_formula(numbers),
+        split="",
+        start=recipe,
+        noise_seed=None,
+        atomic_numbers=numbers,
+        positions=positions,
+        max_fragments=_pieces(numbers, positions),
+        problem=geometry.problem,
+        charge=geometry.charge,
+        multiplicity=geometry.multiplicity,
+    )
 
 
 def _pieces(numbers: np.ndarray, positions: np.ndarray) -> int:

@@ -56,7 +56,7 @@ def _point(
     atoms.info |= {"charge": path.charge, "multiplicity": path.multiplicity}
     atoms.info |= {"path_length": travelled, "relative_energy": above}
     if kind == POINTS[2] and path.imaginary_cm1 is not None:
-        atoms.info["frequency_cm1"] = round(-path.imaginary_cm1, 4)
+        atoms.info["imaginary_cm1"] = round(path.imaginary_cm1, 4)
     if path.energy is not None:
         atoms.calc = SinglePointCalculator(atoms, energy=path.energy + above)
     return atoms

@@ -36,7 +36,10 @@ _FIRST_DROP = 2e-3
 _FIRST_MIN, _FIRST_MAX = 0.05, 0.5
 """amu^1/2 A, the ends of that step at very stiff and very flat saddles."""
 
-_LENGTH_MIN, _LENGTH_MAX = 0.01, 0.25
+_SECOND = 0.1
+"""amu^1/2 A, of the second step at most."""
+
+_LENGTH_MIN, LENGTH_MAX = 0.01, 0.25
 """amu^1/2 A, of the steps to come, which grow and shrink as the model predicts them."""
 
 _MAX_REJECTED = 4
@@ -68,11 +71,24 @@ def lowest_mode(state: State) -> Float[Tensor, "B D"]:
     return torch.nn.functional.pad(sign[:, None], (0, mode.shape[1] - 1))
 
 
-def depart(calculator: Calculator, top: State) -> State:
-    """The states one step down: the first of each pair along the mode, the second against it."""
+def depart(
+    calculator: Calculator,
+    top: State,
+    sign: Float[Tensor, " B"],
+    *,
+    longest_step: float = LENGTH_MAX,
+) -> State:
+    """The states one step down, along the mode where the sign is 1, against it where it is -1.
+
+    Args:
+        calculator: the potential.
+        top: the saddles.
+        sign: of each.
+        longest_step: in amu^1/2 A, also of the steps to come.
+    """
     lowest = top.spectrum.eigenvalues[:, 0].abs()
-    length = (2 * _FIRST_DROP / lowest).sqrt().clamp(_FIRST_MIN, _FIRST_MAX)
-    sign = 1.0 - 2.0 * (torch.arange(len(lowest), device=lowest.device) % 2)
+    most = _FIRST_MAX if longest_step >= LENGTH_MAX else longest_step
+    length = (2 * _FIRST_DROP / lowest).sqrt().clamp(min(_FIRST_MIN, most), most)
     step = displacement(top, (sign * length)[:, None] * lowest_mode(top))
     zero = torch.zeros_like(top.steps)
     top = replace(
@@ -82,7 +98,8 @@ def depart(calculator: Calculator, top: State) -> State:
         cost=Cost.none(top.batch),
     )
     there = update(top, move(calculator, top, step), step)
-    walk = Walk(length.clamp(max=0.1), length, zero, torch.zeros_like(top.is_exact))
+    first = length.clamp(max=min(_SECOND, longest_step))
+    walk = Walk(first, length, zero, torch.zeros_like(top.is_exact))
     return replace(there, memory=walk)
 
 
@@ -92,11 +109,23 @@ def update(here: State, there: State, step: Float[Tensor, "B D"]) -> State:
     return replace(there, hessian=hessian, spectrum=spectrum(hessian, there.batch))
 
 
-def step_down(calculator: Calculator, state: State, hessian_every: int | None) -> State:
+def step_down(
+    calculator: Calculator,
+    state: State,
+    hessian_every: int | None,
+    *,
+    longest_step: float = LENGTH_MAX,
+) -> State:
     """The state one step on, or where it is with a better Hessian and a shorter step to come.
 
     A step that is taken back is learned from: by an exact Hessian where these are computed on the
     way, else by the update.
+
+    Args:
+        calculator: the potential.
+        state: on its way down.
+        hessian_every: steps from one exact Hessian to the next; None: none is computed.
+        longest_step: in amu^1/2 A.
     """
     walk = state.memory
     gradient, values = weighted_gradient(state), state.spectrum.eigenvalues
@@ -118,7 +147,7 @@ def step_down(calculator: Calculator, state: State, hessian_every: int | None) -
         is_due = accepted & (moved_on.steps % hessian_every == 0) | (~accepted & ~state.is_exact)
         moved_on = make_exact(calculator, moved_on, is_due & can_go_on(moved_on))
     is_down = _is_down(moved_on, length) | (rejected >= _MAX_REJECTED)
-    length = length.clamp(_LENGTH_MIN, _LENGTH_MAX)
+    length = length.clamp(_LENGTH_MIN, longest_step)
     return replace(moved_on, memory=Walk(length, travelled, rejected, is_down))
 
 

@@ -20,6 +20,7 @@ class Connection(StrEnum):
     """What a saddle joins."""
 
     INTENDED = "intended"
+    IN_STEPS = "in steps"
     HALF = "half intended"
     UNINTENDED = "unintended"
     NO_REACTION = "no reaction"

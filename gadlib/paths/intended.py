@@ -28,7 +28,7 @@ from gadlib.paths.records import FORMAT, SHARED, PathRecord, read_paths
 from gadlib.paths.references import Known, OwnEnds
 from gadlib.paths.thermochemistry import Conditions
 from gadlib.progress import signs_of_life
-from gadlib.progress.bar import Bar
+from gadlib.progress.bar import Bar, Ended, tell
 from gadlib.progress.signs_of_life import Told
 from gadlib.screening.atoms import require_room
 from gadlib.screening.records import Record, read_records, versions
@@ -88,6 +88,8 @@ def _run(
     except (ValueError, ImportError) as error:
         raise InputError(str(error)) from None
     todo, lost = _usable(calculator, todo)
+    for n, path in enumerate(lost, start=1):
+        tell(Ended(path, "left out", n, len(lost)))
     found: dict[int, PathRecord] = {}
 
     def paths() -> list[PathRecord]:

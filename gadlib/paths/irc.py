@@ -187,8 +187,12 @@ def _vibrations(state: State, i: int) -> Vibrations:
 def _descend(
     calculator: Calculator, top: State, hessian_every: int | None, n_steps: int
 ) -> Iterator[tuple[int, tuple[Leg, ...]]]:
-    """The place of each saddle and its legs, as both have ended; in the state it stands twice."""
-    walk = depart(calculator, top)
+    """The place of each saddle and its legs, as both have ended; in the state it stands twice.
+
+    The first of each pair goes down along the mode, the second against it.
+    """
+    sign = 1.0 - 2.0 * (torch.arange(len(top.energy), device=top.index.device) % 2)
+    walk = depart(calculator, top, sign)
     trails = [[(0.0, float(e), p)] for e, p in zip(top.energy, top.batch.positions, strict=True)]
     _note(trails, walk)
     active = can_go_on(walk).nonzero().flatten()

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gadlib.batch import longest
@@ -32,13 +32,17 @@ RELAXED_STEP = 0.02
 """A that an atom has left to go to the minimum of the model. Along a soft mode forces below
 RELAXED_FORCE may be half an angstrom away from it."""
 
+_PROOFS = 5
+"""Exact Hessians after which a minimum along a mode that hardly resists, as of two molecules that
+touch, is taken where it is: one such took 23."""
+
 NO_FORCE = 5e-4
 """eV/A, what is noise in the forces of some potentials: further down nothing can be asked for."""
 
 RISE_TOL = 1e-6
 """eV by which an energy may rise, as noise of the potential."""
 
-_RADIUS, _RADIUS_MAX, _RADIUS_MIN = 0.2, 0.5, 1e-4  # amu^1/2 A
+RADIUS, _RADIUS_MAX, _RADIUS_MIN = 0.2, 0.5, 1e-4  # amu^1/2 A
 _HOPELESS = 0.02  # a failure so near to a point that could be computed ends the descent
 
 
@@ -50,17 +54,23 @@ def relax(calculator: Calculator, state: State, *, n_steps: int = 300) -> State:
         state: where to begin, with exact Hessians or models of them.
         n_steps: moves at most, those taken back included.
     """
-    radius = torch.full_like(state.energy, _RADIUS)
+    radius = torch.full_like(state.energy, RADIUS)
+    proofs = torch.zeros_like(state.steps)
     active = can_go_on(state).nonzero().flatten()
     for _ in range(n_steps):
-        active = active[~_is_minimum(take(state, active)) & can_go_on(take(state, active))]
+        here = take(state, active)
+        active = active[~_is_minimum(here, proofs[active]) & can_go_on(here)]
         if not len(active):
             break
         signs_of_life.stepped(len(active), len(active))
-        part, radius[active] = _step(calculator, take(state, active), radius[active])
-        is_claimed = is_calm(part) & ~part.is_exact & can_go_on(part)
+        part, radius[active] = relax_step(calculator, take(state, active), radius[active])
+        is_claimed = is_calm(part) & (part.order == 0) & ~part.is_exact & can_go_on(part)
         is_stuck = (radius[active] < 2 * _RADIUS_MIN) & can_go_on(part)
-        part = make_exact(calculator, part, is_claimed | (is_stuck & ~part.is_exact))
+        is_asked = is_claimed | (is_stuck & ~part.is_exact)
+        part = make_exact(calculator, part, is_asked)
+        proofs[active] += is_asked.long()
+        is_ridge = is_stuck & part.is_exact & (part.order > 0)
+        radius[active] = torch.where(is_ridge, RADIUS, radius[active])
         state = put(state, active, lambda _, part=part: part)
         active = active[(radius[active] > _RADIUS_MIN) | ~state.is_exact[active]]
         radius[active] = radius[active].clamp(min=2 * _RADIUS_MIN)
@@ -84,8 +94,10 @@ def _call_exact(state: State) -> State:
     return replace(state, is_exact=torch.ones_like(state.is_exact))
 
 
-def _is_minimum(state: State) -> Bool[Tensor, " B"]:
-    return state.is_exact & (state.order == 0) & is_calm(state)
+def _is_minimum(state: State, proofs: Int[Tensor, " B"]) -> Bool[Tensor, " B"]:
+    """Whether the last exact Hessian shows a minimum, near enough or asked for often enough."""
+    is_least = state.is_exact & (state.order == 0) & (state.max_force < RELAXED_FORCE)
+    return is_least & (is_calm(state) | (proofs >= _PROOFS))
 
 
 def is_calm(state: State) -> Bool[Tensor, " B"]:
@@ -120,9 +132,16 @@ def keep(accepted: Bool[Tensor, " B"], there: State, here: State) -> State:
     return put(there, rows, lambda _: back) if len(rows) else there
 
 
-def _step(
+def relax_step(
     calculator: Calculator, state: State, radius: Float[Tensor, " B"]
 ) -> tuple[State, Float[Tensor, " B"]]:
+    """The state one step further down, or where it is with what the step has taught; the radii.
+
+    Args:
+        calculator: the potential.
+        state: with a Hessian, exact or a model.
+        radius: of the step in amu^1/2 A, `RADIUS` at first.
+    """
     gradient, values = weighted_gradient(state), state.spectrum.eigenvalues
     step = trust_step(gradient, values, radius)
     cartesian = displacement(state, step)
@@ -132,7 +151,8 @@ def _step(
     there = replace(there, hessian=hessian, spectrum=spectrum(hessian, there.batch))
     gained = there.energy - state.energy
     accepted = can_go_on(there) & (gained < RISE_TOL)
-    ratio = gained / predicted_change(gradient, values, step).clamp(max=-1e-12)
+    predicted = predicted_change(gradient, values, step).clamp(max=-1e-12)
+    ratio = torch.where(predicted > -RISE_TOL, 0.5, gained / predicted)  # lost in noise: as it is
     is_long = step.norm(dim=-1) > 0.7 * radius
     grown = torch.where((ratio > 0.7) & is_long, (2 * radius).clamp(max=_RADIUS_MAX), radius)
     radius = pick(accepted & (ratio > 0.2), grown, radius / 3)

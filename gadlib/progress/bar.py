@@ -48,6 +48,12 @@ def listening(listener: Callable[[Ended], None]) -> Iterator[None]:
         _LISTENER.reset(token)
 
 
+def tell(ended: Ended) -> None:
+    """Tell whoever listens what has ended, also where it never came to a bar."""
+    if (listener := _LISTENER.get()) is not None:
+        listener(ended)
+
+
 @contextlib.contextmanager
 def hidden() -> Iterator[None]:
     """The bars inside are not drawn."""
@@ -101,8 +107,7 @@ class Bar:
     def ended(self, result: Any, **shown: Any) -> None:
         """One more is done: what came of it, for who listens; what else is to be shown."""
         self.done(**shown)
-        if (listener := _LISTENER.get()) is not None:
-            listener(Ended(result, self.desc, self.n, self.total))
+        tell(Ended(result, self.desc, self.n, self.total))
 
     def live(self, life: Life) -> None:
         """How far the computation is."""

@@ -18,7 +18,6 @@ from gadlib.files.writing import require_json
 from gadlib.molecules.formats import output
 from gadlib.screening.records import Record
 from gadlib.settings.reading import InputError
-from gadlib.units import frequency_cm1
 
 SUFFIX = ".extxyz"
 
@@ -26,10 +25,9 @@ SUFFIX = ".extxyz"
 def atoms_of(record: Record) -> Atoms:
     """The last point of a search, with what is known of it.
 
-    In `info`: name, status, charge, multiplicity, the criteria that were judged, `order`, and
-    `frequency_cm1` of the lowest mode, negative where imaginary. The mode itself is the array
-    `mode`, a Cartesian displacement of length 1; energy (eV) and forces (eV/A) are results of the
-    calculator.
+    In `info`, by the names of the record: name, status, charge, multiplicity, the criteria that
+    were judged, `order` and `imaginary_cm1`. The lowest mode is the array `mode`, a Cartesian
+    displacement of length 1; energy (eV) and forces (eV/A) are results of the calculator.
     """
     atoms = Atoms(record.atomic_numbers, record.positions)
     atoms.info |= {"name": record.name, "status": record.status}
@@ -37,8 +35,8 @@ def atoms_of(record: Record) -> Atoms:
     atoms.info |= {name: met for name, met in record.criteria.items() if met is not None}
     if record.order is not None:
         atoms.info["order"] = record.order
-    if (lowest := record.eigenvalues[0]) is not None:
-        atoms.info["frequency_cm1"] = round(frequency_cm1(lowest), 4)
+    if record.imaginary_cm1 is not None:
+        atoms.info["imaginary_cm1"] = round(record.imaginary_cm1, 4)
     if record.mode:
         atoms.set_array("mode", np.array(record.mode))
     results: dict[str, Any] = {} if record.energy is None else {"energy": record.energy}

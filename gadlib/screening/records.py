@@ -26,6 +26,29 @@ _CRITERIA_1 = ("index1", "strict", "bound")
 
 
 @dataclass(frozen=True)
+class Passed:
+    """A saddle on the way from a reactant to a product, followed downhill; energies in eV.
+
+    Attributes:
+        verdict: what it joins.
+        change: what happens to the bonds.
+        energy: of the saddle.
+        imaginary_cm1: its imaginary wavenumber.
+        barrier, reaction_energy: from the end on the reactant's side.
+        positions, ends: the saddle, and the minima on the reactant's and the product's side, in A.
+    """
+
+    verdict: str
+    change: str
+    energy: float
+    imaginary_cm1: float
+    barrier: float
+    reaction_energy: float
+    positions: list[list[float]]
+    ends: list[list[list[float]]]
+
+
+@dataclass(frozen=True)
 class Record:
     """How the search from one starting point ended; a failed one says why in `message`.
 
@@ -51,6 +74,12 @@ class Record:
             `imaginary_cm1` is the wavenumber; empty where there is no exact Hessian.
         tries: what the search tried, in order; empty where its solver makes no tries.
         charge, multiplicity: of the molecule, in e and 2S + 1.
+        began_at: where the search of a geometry of one's own began, in A, so that it can be made
+            again without the file; empty where a recipe makes the start of a set's reaction.
+        verdict: what the saddle joins, where it was followed between known ends (`find`), else
+            empty; passed: the saddles on the way, in order, of a reaction in two steps both.
+        n_image: gradients of images between the ends, among `n_gradient`; n_path_gradient,
+            n_path_hessian: calls on the way downhill, apart.
     """
 
     name: str
@@ -80,9 +109,15 @@ class Record:
     tries: list[PastTry] = field(default_factory=list)
     charge: int = 0
     multiplicity: int = 1
+    verdict: str = ""
+    passed: list[Passed] = field(default_factory=list)
+    n_image: int = 0
+    n_path_gradient: int = 0
+    n_path_hessian: int = 0
     energy_start: float | None = None
     forces: list[list[float]] = field(default_factory=list)
     mode: list[list[float]] = field(default_factory=list)
+    began_at: list[list[float]] = field(default_factory=list)
 
     @classmethod
     def blank(cls, start: Start, status: Status, message: str) -> Record:
@@ -114,6 +149,7 @@ class Record:
             positions=start.positions.tolist(),
             charge=start.charge,
             multiplicity=start.multiplicity,
+            began_at=[] if start.split else start.positions.tolist(),
         )
 
     @property

@@ -47,18 +47,37 @@ def search(
     Raises:
         InputError: when a setting or the file can't be used, or as `screen` does.
     """
-    settings = SearchSettings.read({}) if settings is None else settings
-    asked = {name: getattr(settings, name) for name in settings.model_fields_set} | given
-    kind = type(settings)
-    if _are_own(guesses):
-        _require_no_set(asked)
-        kind = GuessSettings if kind is SearchSettings else kind
+    is_own = _are_own(guesses)
+    if is_own:
+        _require_no_set(given | ({} if settings is None else _asked(settings)))
     if out is not None and isinstance(guesses, str | Path):
         _require_apart(Path(guesses), out)
-    settings = kind.read(asked)
+    settings = completed(settings, given, is_own=is_own)
     starts = _starts(guesses, settings)
     starts = None if starts is None else named(starts, settings.only, "the guesses")
     return screen(settings, starts=starts, out=out)
+
+
+def completed(
+    settings: SearchSettings | None, given: dict[str, Any], *, is_own: bool
+) -> SearchSettings:
+    """The settings with those given by name, and defaults for what neither says.
+
+    Args:
+        settings: None: none but the given ones.
+        given: by name, over those in `settings`.
+        is_own: whether geometries of one's own are searched; then defaults are `GuessSettings`'.
+
+    Raises:
+        InputError: when a name is unknown or a value can't be used.
+    """
+    kind = SearchSettings if settings is None else type(settings)
+    kind = GuessSettings if is_own and kind is SearchSettings else kind
+    return kind.read(given if settings is None else _asked(settings) | given)
+
+
+def _asked(settings: SearchSettings) -> dict[str, Any]:
+    return {name: getattr(settings, name) for name in settings.model_fields_set}
 
 
 def _are_own(guesses: Guesses | None) -> bool:

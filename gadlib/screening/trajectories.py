@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
+from gadlib.molecules.geometries import Geometry
+from gadlib.molecules.starting_points import Start, at_geometry
 from gadlib.screening.jobs import Job, search_starts
 from gadlib.screening.records import Record
+from gadlib.screening.search import completed
 from gadlib.screening.setup import starts_of
 from gadlib.settings.reading import InputError
-from gadlib.settings.searches import SearchSettings
+from gadlib.settings.searches import GuessSettings, SearchSettings
 from gadlib.solver.search import Frame
 from gadlib.solver.state import Status
 
@@ -139,20 +142,57 @@ def rises(points: Sequence[Point], name: str) -> list[int]:
     return [points[i].steps for i in np.flatnonzero(np.diff(counted, prepend=0) > 0).tolist()]
 
 
-def repeat_search(record: Record, settings: SearchSettings) -> Trajectory:
-    """The search behind a record, made again in this process.
+def repeat_search(
+    record: Record,
+    settings: SearchSettings | Mapping[str, Any] | None = None,
+    **given: Any,
+) -> Trajectory:
+    """The search behind a record, made again in this process; that of an own geometry, too.
+
+    As in `repeat_search(record)` for a record of `search("my.xyz")`, and, for one of a result file,
+    `repeat_search(record, settings)` with the settings that `read_records` gives.
+
+    Args:
+        record: of the search.
+        settings: that it was made with; what they do not set has the default that `search` gives.
+        given: settings by name, over those in `settings`.
 
     Raises:
         InputError: when the settings do not lead to the record's starting point.
     """
-    found = [
-        start
-        for start in starts_of(settings)
-        if (start.name, start.noise_seed) == (record.name, record.noise_seed)
-    ][:1]
-    if not found:
-        raise InputError(f"record {record.name!r}: not among the starts that the settings name")
+    is_own = not record.split
+    if isinstance(settings, Mapping):  # of whatever ran: a screening has settings besides
+        kind = GuessSettings if is_own else SearchSettings
+        settings = kind.read(
+            {name: settings[name] for name in kind.model_fields if name in settings}
+        )
+    asked = completed(settings, given, is_own=is_own)
+    start = _own_start(record) if is_own else _start_in_set(record, asked)
     frames: list[Frame] = []
-    search_starts(Job.of(settings, found), on_frame=frames.append)
+    search_starts(Job.of(asked, [start]), on_frame=frames.append)
     name = f"{record.name} ({record.formula})"
-    return Trajectory(name, settings.solver, trace(frames).get(0, []))
+    return Trajectory(name, asked.solver, trace(frames).get(0, []))
+
+
+def _start_in_set(record: Record, settings: SearchSettings) -> Start:
+    for start in starts_of(settings):
+        if (start.name, start.noise_seed) == (record.name, record.noise_seed):
+            return start
+    raise InputError(f"record {record.name!r}: not among the starts that the settings name")
+
+
+def _own_start(record: Record) -> Start:
+    """Where the search of a geometry of one's own began, which its record keeps."""
+    if len(record.began_at) != len(record.atomic_numbers):
+        raise InputError(
+            f"record {record.name!r}: of an earlier gadlib, which did not keep where a search of"
+            f" {record.start} began; expected one of this version, made by searching that anew"
+        )
+    geometry = Geometry(
+        record.name,
+        np.array(record.atomic_numbers, dtype=int),
+        np.array(record.began_at, dtype=float).reshape(-1, 3),
+        charge=record.charge,
+        multiplicity=record.multiplicity,
+    )
+    return at_geometry(geometry, record.start)

@@ -152,6 +152,27 @@ class GuessSettings(SearchSettings):
         return [name for name in cls.model_fields if cls.extra(name).get("of_set")]
 
 
+class FindSettings(GuessSettings):
+    """How the saddle of a reaction is found from its reactant and product."""
+
+    mode: str = Field(
+        "reaction",
+        description="which mode is climbed first: reaction (the one that most breaks and makes the"
+        " bonds that change), lowest, atoms:I,J,... or bonds:I-J,...",
+    )
+    n_images: int = Field(
+        7, ge=1, le=99, description="images between the ends that are computed, one gradient each"
+    )
+    budget: Count = Field(
+        1000,
+        description="gradients of images and searches at most, beyond which no other search is"
+        " begun for a reaction; those on the way downhill are apart",
+    )
+    start_from: str = Field("idpp_rp", description="what lies between the ends: idpp_rp")
+    split: str = Field("all", description="train, val, test, several with commas between, or all")
+    out_dir: str = Field("runs/find", description="folder for results")
+
+
 class ScreenSettings(SearchSettings):
     """Screening: every reaction once with the defaults, and few steps."""
 

@@ -16,7 +16,7 @@ from gadlib.cli.flags import settings_of
 from gadlib.cli.parser import build, main
 from gadlib.settings.hyperparameters import SOLVERS
 
-ARGUMENTS = {"export": ["found.json"], "job": ["01_screen"]}
+ARGUMENTS = {"export": ["found.json"], "frequencies": ["found.xyz"], "job": ["01_screen"]}
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +84,8 @@ TUNE = "tune --h5-path little.h5 --split train --start-from ts --n-samples 1 --w
         (f"{SEARCH} --criterion best", "criterion 'best': expected one of index1, strict, bound"),
         (f"{SEARCH} --start-from middle", "start 'middle': expected one of reactant, "),
         (f"{SEARCH} --start-from ts_noise9A", "'ts_noise9A': expected noise of at most 5.0 A"),
-        (f"{SEARCH} --no-such-flag 1", "unrecognized arguments: --no-such-flag"),
+        (f"{SEARCH} --no-such-flag 1", "unrecognized arguments: --no-such-flag\n"),
+        (f"{SEARCH} --dt-mix 1", "arguments: --dt-mix (did you mean --dt-min?)"),
         (f"{SEARCH} --dt-min 1", "dt_min = 1: expected 1e-09 .. 0.001 A^2/eV"),
         (f"{SEARCH} --dt-min small", "argument --dt-min: invalid float value: 'small'"),
         (f"{SEARCH} --escape-window 12.5", "argument --escape-window: invalid int value: '12.5'"),

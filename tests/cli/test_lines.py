@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import io
+import os
+import pty
+import re
+import struct
 import subprocess
 import sys
+import termios
 from dataclasses import replace
 
 import numpy as np
@@ -75,9 +82,9 @@ def test_each_result_is_a_line_above_the_bar_and_a_failure_says_why(capsys):
 
 
 def test_quietly_there_is_neither_line_nor_bar(capsys):
-    with told(quietly=True), Bar(1, "searching", "molecule") as bar:
+    with told(quietly=True) as teller, Bar(1, "searching", "molecule") as bar:
         bar.ended(FOUND)
-        assert bar.n == 1
+        assert bar.n == teller.n == 1
     assert capsys.readouterr() == ("", "")
 
 
@@ -99,9 +106,13 @@ def test_another_part_of_the_work_has_a_heading(capsys):
 
 
 def test_summary_counts_statuses_and_has_medians_of_those_that_met_the_criterion(tmp_path):
-    told_of = searches_summary([FOUND, replace(FOUND, steps=35), LOST, REFUSED], tmp_path / "a")
+    told_of = searches_summary(
+        [FOUND, replace(FOUND, steps=35), LOST, REFUSED], tmp_path / "a", n_told=3
+    )
     assert told_of[0].startswith("1 of 4 starts were not searched: rxn01: The starting")
-    assert told_of[1] == "4 searches: 2 saddle, 1 out of steps, 1 bad start"
+    assert told_of[1] == (
+        "4 searches: 2 saddle, 1 out of steps, 1 bad start; 1 of them done before"
+    )
     assert told_of[2] == "index1 3/4, strict 3/4, bound 0/4"
     assert told_of[3] == (
         "median of those that met the criterion: 30 steps, 62 gradients, 1 Hessian, 0.5 s"
@@ -124,31 +135,70 @@ def test_colour_is_for_terminals_that_want_it(monkeypatch):
     assert "\x1b" not in search_line(FOUND)
 
 
-def test_search_goes_on_when_nobody_reads_its_lines(tmp_path):
-    script = """
+SCRIPT = """
 import sys
 from types import SimpleNamespace
 from gadlib.cli.lines import told
 from gadlib.progress.bar import Bar
 lost = SimpleNamespace(name="a", status="stopped", message="No.", converged=False, n_gradient=0)
-with told(quietly=False), Bar(9, "searching", "molecule") as bar:
-    for _ in range(9):
+with told(quietly=False), Bar(3, "searching", "molecule") as bar:
+    for _ in range(3):
         bar.ended(lost)
-        sys.stdin.readline()
-print("not read")
-sys.stderr.write("went on")
+        bar.bar.refresh()
+        if len(sys.argv) > 1:
+            sys.stdin.readline()
+print("the end")
 """
-    with subprocess.Popen(
-        [sys.executable, "-c", script],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={"PYTHONPATH": ":".join(p for p in sys.path if p)},
-    ) as process:
+
+
+def started(*arguments: str, **streams) -> subprocess.Popen:
+    paths = os.pathsep.join(p for p in sys.path if p)
+    environment = os.environ | {"PYTHONPATH": paths, "TERM": "xterm", "NO_COLOR": "1"}
+    return subprocess.Popen([sys.executable, "-c", SCRIPT, *arguments], env=environment, **streams)
+
+
+def seen(written: str) -> list[str]:
+    """What stands on a terminal after that was written, line by line."""
+    screen, row, column = {0: ""}, 0, 0
+    for part in re.findall("\x1b\\[A|\r|\n|[^\r\n\x1b]+", written):
+        if part == "\x1b[A":
+            row -= 1
+        elif part == "\r":
+            column = 0
+        elif part == "\n":
+            row += 1
+        else:
+            line = screen.get(row, "").ljust(column)
+            screen[row] = line[:column] + part + line[column + len(part) :]
+            column += len(part)
+    return [screen.get(i, "").rstrip() for i in range(max(screen) + 1)]
+
+
+def test_lines_stand_whole_above_the_bar_on_a_terminal():
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+    with started(stdout=slave, stderr=slave) as process:
+        os.close(slave)
+        written = b""
+        with contextlib.suppress(OSError):  # which ends what a terminal that is gone had to say
+            while more := os.read(master, 65536):
+                written += more
+    os.close(master)
+    assert process.returncode == 0
+    lines = seen(written.decode())
+    assert [words(line) for line in lines[:6]] == [
+        line for n in (1, 2, 3) for line in (f"[{n}/3] a stopped nothing was computed", "No.")
+    ]
+    assert lines[6].startswith("searching: 100%") and "3/3" in lines[6]
+    assert lines[7:] == ["the end"]
+
+
+def test_search_goes_on_when_nobody_reads_its_lines():
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with started("waiting", text=True, **pipes) as process:
         process.stdout.readline()
         process.stdout.close()
-        process.stdin.write("\n" * 9)
+        process.stdin.write("\n" * 3)
         process.stdin.close()
-        assert process.stderr.read().endswith("went on")
+        assert "3/3" in process.stderr.read()
     assert process.returncode == 0

@@ -12,9 +12,13 @@ import time
 from pathlib import Path
 
 import pytest
+import warm
 
 HERE = Path(__file__).parent
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(HERE.parents[1]), "OMP_NUM_THREADS": "1"}
+ENVIRONMENT = os.environ | {
+    "PYTHONPATH": f"{HERE.parents[1]}:{HERE}",
+    "OMP_NUM_THREADS": "1",
+}
 
 
 def free_port():
@@ -78,11 +82,12 @@ def grpc(tmp_path):
     pytest.importorskip("grpc")
     port = free_port()
     code = (
-        "import optuna, warnings; from gadlib.cluster.storage import open_storage;"
+        "import optuna, warnings; warnings.simplefilter('ignore');"
+        "from gadlib.cluster.storage import open_storage;"
         f"s = open_storage('journal:///{tmp_path}/behind.log');"
         f"optuna.storages.run_grpc_proxy_server(s.storage, host='127.0.0.1', port={port})"
     )
-    server = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], env=ENVIRONMENT)
+    server = warm.Popen([sys.executable, "-c", code], env=ENVIRONMENT)
     until = time.monotonic() + 60
     while time.monotonic() < until:
         with socket.socket() as one:
@@ -127,8 +132,8 @@ class Nest:
 @pytest.fixture(scope="session")
 def hen():
     """A process that has imported all that workers need, of which every nest is a fork."""
-    process = subprocess.Popen(
-        [sys.executable, str(HERE / "nest.py")],
+    process = warm.Popen(
+        [sys.executable, "-m", "nest"],
         stdin=subprocess.PIPE,
         text=True,
         start_new_session=True,

@@ -130,7 +130,7 @@ def test_molden_of_a_point_without_an_exact_hessian_is_left_out_and_said(tmp_pat
     path = write_json(tmp_path / "r.json", payload(SearchSettings(), [blind, record()]))
     done = export(path, to="molden")
     assert done.left_out == ["blind has no normal mode in it"]
-    assert "1 results in" in done.sentence and "1 left out: blind has no" in done.sentence
+    assert "1 result in" in done.sentence and "1 left out: blind has no" in done.sentence
     with pytest.raises(InputError, match="nothing to write as molden: blind has no normal mode"):
         export(path, to="molden", name="blind", out=tmp_path / "other.molden")
 
@@ -156,7 +156,7 @@ def test_paths_are_written_with_energy_and_length_at_each_point(followed):
     ]
     assert [a.info["path_length"] for a in frames] == [-2.0, -1.0, 0.0, 1.0, 2.5]
     assert [a.get_potential_energy() for a in frames] == [-51.0, -50.5, -50.0, -50.25, -52.0]
-    assert frames[2].info["frequency_cm1"] == -812.5
+    assert frames[2].info["imaginary_cm1"] == 812.5
     for atoms, place in zip(frames, path_record().positions, strict=True):
         np.testing.assert_allclose(atoms.positions, place, atol=1e-8)
     assert len(geometries.read(file)) == 5

@@ -54,12 +54,12 @@ WITH_NOBODY = {
     "move": lambda s: relaxation.move(POTENTIAL, s, torch.zeros(0, s.hessian.shape[1]).double()),
     "keep": lambda s: relaxation.keep(NONE_CHOSEN, s, s),
     "put_learned": lambda s: relaxation.put_learned(NONE_CHOSEN, s, s),
-    "relaxation._step": lambda s: relaxation._step(POTENTIAL, s, s.energy)[0],
+    "relaxation.relax_step": lambda s: relaxation.relax_step(POTENTIAL, s, s.energy)[0],
     "compute": lambda s: points.compute(POTENTIAL, s, NONE_CHOSEN),
     "add_hessian": lambda s: points.add_hessian(POTENTIAL, s),
     "_sharpen": lambda s: irc._sharpen(POTENTIAL, s),
-    "depart": lambda s: descent.depart(POTENTIAL, s),
-    "step_down": lambda s: descent.step_down(POTENTIAL, descent.depart(POTENTIAL, s), 5),
+    "depart": lambda s: descent.depart(POTENTIAL, s, s.energy),
+    "step_down": lambda s: descent.step_down(POTENTIAL, descent.depart(POTENTIAL, s, s.energy), 5),
 }
 
 

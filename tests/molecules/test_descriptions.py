@@ -52,7 +52,7 @@ def test_umbrella_of_ammonia_is_told():
     bonds, positions = of("NH3")
     mode = np.zeros_like(positions)
     mode[0, 2] = 1.0
-    assert mode_in_words(bonds, positions, mode) == "inverts N1"
+    assert mode_in_words(bonds, positions, mode) == "inverts N0"
 
 
 def test_loose_pairs_that_close_and_open_are_told():

@@ -299,6 +299,11 @@ SPOILT = {
         mol().replace("  3  0", "  9  0", 1),
         "the end of the molecule; expe",
     ),
+    "mol, no count": (
+        "a.mol",
+        mol().replace("  3  0", "     0", 1),
+        "line 4, column 1: '0  0  0",
+    ),
     "mol, no number": (
         "a.mol",
         mol().replace("0.7600", "0,7600"),

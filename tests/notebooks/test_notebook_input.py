@@ -129,6 +129,7 @@ def test_a_notebook_ends_on_the_sentence(name, wrong, sentence, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm_kernels")
 def test_a_kernel_shows_the_sentence_and_no_traceback(tmp_path):
     wrong = {"records": "no.json", "out_dir": str(tmp_path / "out")}
     target = tmp_path / "executed.ipynb"

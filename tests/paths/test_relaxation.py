@@ -49,9 +49,9 @@ def test_a_minimum_is_left_as_it_is_and_costs_nothing():
 
 def test_no_step_goes_up_and_each_counts_as_one_gradient():
     state = state_at(*(minima(SURFACE) + 0.2).tolist())
-    radius = torch.full_like(state.energy, relaxation._RADIUS)
+    radius = torch.full_like(state.energy, relaxation.RADIUS)
     for n in range(1, 6):
-        after, radius = relaxation._step(SURFACE, state, radius)
+        after, radius = relaxation.relax_step(SURFACE, state, radius)
         assert (after.energy <= state.energy + relaxation.RISE_TOL).all()
         assert (after.cost.n_gradient == state.cost.n_gradient + 1).all()
         assert after.steps.tolist() == [n] * len(state.batch)
@@ -64,7 +64,7 @@ def test_a_step_that_leads_up_is_taken_back_learned_from_and_followed_by_a_short
     flat = 0.01 * state.hessian
     state = replace(state, hessian=flat, spectrum=spectrum(flat, state.batch))
     radius = torch.full_like(state.energy, 3.0)
-    after, shorter = relaxation._step(SURFACE, state, radius)
+    after, shorter = relaxation.relax_step(SURFACE, state, radius)
     assert torch.equal(after.batch.positions, state.batch.positions)
     assert torch.equal(after.energy, state.energy)
     assert (after.cost.n_gradient == state.cost.n_gradient + 1).all()
@@ -76,7 +76,7 @@ def test_a_step_that_leads_up_is_taken_back_learned_from_and_followed_by_a_short
 def test_a_well_predicted_long_step_doubles_the_radius_up_to_its_limit():
     state = state_at(*(minima(SURFACE) + 0.3 * torch.tensor([0.0, 1.0, 0.0])).tolist())
     small = torch.full_like(state.energy, 0.01)
-    _, radius = relaxation._step(SURFACE, state, small)
+    _, radius = relaxation.relax_step(SURFACE, state, small)
     assert radius.tolist() == pytest.approx([0.02] * len(small))
     assert relaxation._RADIUS_MAX == 0.5
 

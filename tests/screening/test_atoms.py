@@ -49,7 +49,7 @@ def test_saddles_stand_beside_the_result_file_and_are_read_back_as_they_were(rec
         np.testing.assert_allclose(atoms.get_forces(), record.forces, atol=1e-8)
         np.testing.assert_allclose(atoms.positions, record.positions, atol=1e-8)
         np.testing.assert_allclose(atoms.arrays["mode"], record.mode, atol=1e-8)
-        assert atoms.info["frequency_cm1"] == pytest.approx(-record.imaginary_cm1, abs=1e-3)
+        assert atoms.info["imaginary_cm1"] == pytest.approx(record.imaginary_cm1, abs=1e-3)
         assert not atoms.pbc.any()
     for geometry, record in zip(geometries.read(written), points, strict=True):
         assert (geometry.name, geometry.problem) == (record.name, "")

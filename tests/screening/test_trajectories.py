@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from ase.build import molecule
 from clusters import POTENTIAL, clusters
 from little_reactions import write_h5
 
+import gadlib
+from gadlib.molecules.formats.output import xyz
+from gadlib.report import draw_trajectory
 from gadlib.screening import screen
 from gadlib.screening.trajectories import column, point_of, repeat_search, rises, trace
 from gadlib.settings.hyperparameters import GadHyperparameters, TrustHyperparameters
@@ -84,3 +89,33 @@ def test_repeated_search_is_the_one_of_the_record(tmp_path):
     assert str(last.status) == wanted.status
     with pytest.raises(InputError, match="stranger"):
         repeat_search(replace(wanted, name="stranger"), settings)
+
+
+def test_search_of_an_own_geometry_is_repeated_without_its_file(tmp_path):
+    """By DFTB0; the defaults are those of the search, and other settings those of the results."""
+    pytest.importorskip("scine_sparrow")
+    atoms = molecule("NH3")
+    atoms.positions[1:, 2] *= 0.2
+    (tmp_path / "mine.xyz").write_text(xyz([atoms]))
+    (wanted,) = gadlib.search(tmp_path / "mine.xyz", workers=0)
+    (tmp_path / "mine.xyz").unlink()
+    gadlib.search(atoms, solver="gad", criterion="strict", workers=0, out=tmp_path / "gad.json")
+    settings, (other,) = gadlib.read_records(tmp_path / "gad.json")
+    for record, found in (
+        (wanted, gadlib.repeat_search(wanted)),
+        (other, gadlib.repeat_search(other, settings)),
+        (other, gadlib.repeat_search(other, solver="gad", criterion="strict")),
+    ):
+        first, *_, last = found.points
+        assert (last.steps, last.energy) == (record.steps, record.energy)
+        assert first.energy == record.energy_start
+        assert last.positions.tolist() == record.positions
+        figure = draw_trajectory(found)
+        assert figure.get_suptitle().startswith(record.name)
+        plt.close(figure)
+
+
+def test_record_that_does_not_say_where_its_search_began_is_told_of():
+    (record,) = gadlib.search(molecule("H2O"), n_steps_per_sample=1, workers=0)
+    with pytest.raises(InputError, match="did not keep where a search of atoms began"):
+        repeat_search(replace(record, began_at=[]))

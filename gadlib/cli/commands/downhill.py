@@ -40,6 +40,8 @@ def follow(settings: PathSettings, options: argparse.Namespace) -> None:
     """Follow saddles downhill: what they join, over which barriers."""
     from gadlib import report
     from gadlib.paths import intended
+    from gadlib.paths.atoms import ENDS
+    from gadlib.screening.atoms import beside
 
     with told(quietly=options.quiet):
         paths = intended.follow(settings)
@@ -48,7 +50,10 @@ def follow(settings: PathSettings, options: argparse.Namespace) -> None:
     for path in paths[:_MOST_TOLD]:
         print(report.barrier_sentence(path))
     print(report.verdict_sentence(paths))
-    print(f"paths: {Path(settings.out_dir) / 'paths.json'}")
+    out = Path(settings.out_dir) / "paths.json"
+    print(f"paths: {out}")
+    if beside(out).exists():
+        print(f"geometries: {beside(out)}, {out.with_name(ENDS)}")
 
 
 @command(

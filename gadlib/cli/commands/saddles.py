@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from gadlib.cli.commands.table import QUIET, argument, command
-from gadlib.cli.lines import searches_summary, told
-from gadlib.settings.searches import GuessSettings, ScreenSettings, SearchSettings
+from gadlib.cli.lines import found_summary, searches_summary, told
+from gadlib.settings.searches import FindSettings, GuessSettings, ScreenSettings, SearchSettings
 
 
 @command(
@@ -45,9 +45,39 @@ def search(settings: SearchSettings, options: argparse.Namespace) -> None:
 
     out = Path(options.out) if options.out else Path(settings.out_dir) / "search.json"
     require_writable(out.parent)
-    with told(quietly=options.quiet):
+    with told(quietly=options.quiet) as teller:
         records = search(options.geometries, settings, out=out)
-    print("\n".join(searches_summary(records, out)))
+    print("\n".join(searches_summary(records, out, n_told=teller.n)))
+
+
+@command(
+    "find",
+    FindSettings,
+    argument("reactant", nargs="?", metavar="REACTANT", help="file with one molecule"),
+    argument(
+        "product",
+        nargs="?",
+        metavar="PRODUCT",
+        help="file with the same atoms, in whatever order; neither end: all reactions of a set",
+    ),
+    argument("--out", metavar="FILE.json", help="result file; default find.json in --out-dir"),
+    QUIET,
+    group="find",
+    examples=(
+        ("find reactant.xyz product.xyz --out saddle.json", "the saddle that joins two minima"),
+        ("find --split test --max-samples 5 --workers 2", "those of a set, on two processes"),
+    ),
+)
+def find(settings: FindSettings, options: argparse.Namespace) -> None:
+    """Find the saddle of a reaction from its reactant and product."""
+    from gadlib.files.writing import require_writable
+    from gadlib.paths.find import find
+
+    out = Path(options.out) if options.out else Path(settings.out_dir) / "find.json"
+    require_writable(out.parent)
+    with told(quietly=options.quiet):
+        records = find(options.reactant, options.product, settings, out=out)
+    print("\n".join([*found_summary(records), *searches_summary(records, out)]))
 
 
 @command(
@@ -69,10 +99,10 @@ def screen(settings: ScreenSettings, options: argparse.Namespace) -> None:
     from gadlib.screening import screen
 
     out = require_writable(settings.out_dir) / "screening.json"
-    with told(quietly=options.quiet):
+    with told(quietly=options.quiet) as teller:
         records = screen.screen(settings, out=out)
     print(f"{'reaction':<14}{'formula':<12}{'difficulty':>10}  status")
     for record in screen.select_difficult(records, settings):
         ended = f"{screen.difficulty(record):>10}  {record.message}"
         print(f"{record.name:<14}{record.formula:<12}{ended}")
-    print("\n".join(searches_summary(records, out)))
+    print("\n".join(searches_summary(records, out, n_told=teller.n)))

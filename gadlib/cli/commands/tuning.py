@@ -16,6 +16,7 @@ from gadlib.settings.studies import StudySettings, TuneSettings, ValidateSetting
 @command(
     "tune",
     TuneSettings,
+    QUIET,
     group="tune",
     examples=(
         (
@@ -28,12 +29,13 @@ from gadlib.settings.studies import StudySettings, TuneSettings, ValidateSetting
         ),
     ),
 )
-def tune(settings: TuneSettings, _: argparse.Namespace) -> None:
+def tune(settings: TuneSettings, options: argparse.Namespace) -> None:
     """Tune the hyperparameters on the difficult reactions."""
     from gadlib import report
     from gadlib.tuning import tune
 
-    study = tune.tune(settings)
+    with told(quietly=options.quiet):
+        study = tune.tune(settings)
     print(report.best_sentence(report.collect_trials(study)))
     print(json.dumps(study.best_params, indent=1))
     print(f"results: {Path(settings.out_dir) / 'hpo_results.json'}")

@@ -37,7 +37,7 @@ def frames(text: str) -> Iterator[Frame]:
 
 def _molecule(lines: Sequence[str], first: int, end: int) -> Frame:
     head = first + 3
-    if head >= end or not re.fullmatch(r"[ \d]{6}.*", lines[head]):
+    if head >= end or not lines[head][:3].strip().isdecimal():
         found = quoted(lines[head].strip()) if head < end else "the end of the molecule"
         raise Wrong(
             f"line {min(head, end) + 1}, column 1: {found}; expected counts of atoms, bonds"
@@ -94,6 +94,6 @@ def _electrons(lines: Sequence[str], rows: range, end: int) -> tuple[int | None,
         charge = sum(said["CHG"]) if "CHG" in said else None
         radicals = [_UNPAIRED.get(code, 0) for code in said.get("RAD", [])]
         return charge, sum(radicals) if "RAD" in said else None
-    codes = [int(code) if (code := lines[k][36:39].strip()).isdigit() else 0 for k in rows]
+    codes = [int(code) if (code := lines[k][36:39].strip()).isdecimal() else 0 for k in rows]
     unpaired = codes.count(4)
     return (sum(_CHARGES.get(c, 0) for c in codes) if any(codes) else None), unpaired or None

@@ -22,6 +22,7 @@ from gadlib.solver.trust.constants import (
     FIRST_PROBES,
     ROUGH_FORCE,
     ROUGH_PROBES,
+    SOLID_PROBES,
     STALL_FORCE,
     STALL_STEPS,
 )
@@ -64,7 +65,10 @@ def sharpen(calculator: Calculator, state: State, h: TrustHyperparameters) -> St
     many = (is_first & is_rough) | is_stalled
     curvature = Curvature.of(state)
     few = is_first & ~is_rough
-    for rows, n in ((is_due, 1), (many, ROUGH_PROBES), (few, FIRST_PROBES)):
+    solid = few & state.batch.is_held
+    few = few & ~solid
+    asked = ((is_due, 1), (many, ROUGH_PROBES), (few, FIRST_PROBES), (solid, SOLID_PROBES))
+    for rows, n in asked:
         curvature = put(
             curvature,
             rows.nonzero().flatten(),

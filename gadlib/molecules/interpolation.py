@@ -1,0 +1,62 @@
+"""Images between two geometries, such as reactant and product: where a saddle may be looked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from jaxtyping import Float, Int
+from scipy.spatial.distance import pdist
+
+from gadlib.molecules.alignment import aligned
+
+_CLOSEST = 0.4
+"""A; images in which atoms come closer are pushed apart first. The shortest bond, H2's, has 0.74 A;
+the image-dependent pair potential goes with d^-4, and can't be left from where d is 0."""
+
+_PUSH = 0.1
+"""A, the standard deviation of the push; atoms that pass through each other need any direction."""
+
+_IDPP_FORCE, _IDPP_STEPS = 0.1, 200
+"""Where the images are good enough: ASE's own limit of the force, and twice its steps."""
+
+
+def linear(
+    start: Float[np.ndarray, "n 3"], end: Float[np.ndarray, "n 3"], n_images: int
+) -> Float[np.ndarray, "k n 3"]:
+    """So many images in a straight line between two geometries (A), these left out.
+
+    The end is superposed on the start first.
+    """
+    there = aligned(end, start)
+    along = np.arange(1, n_images + 1) / (n_images + 1)
+    return start + along[:, None, None] * (there - start)
+
+
+def idpp(
+    atomic_numbers: Int[np.ndarray, " n"],
+    start: Float[np.ndarray, "n 3"],
+    end: Float[np.ndarray, "n 3"],
+    n_images: int,
+) -> Float[np.ndarray, "k n 3"]:
+    """So many images between two geometries (A), whose distances of atoms go on evenly.
+
+    A nudged elastic band on the image-dependent pair potential of Smidstrup, Pedersen, Stokbro,
+    Jonsson, J. Chem. Phys. 140, 214106 (2014), doi:10.1063/1.4878664, as ASE has it; no calculator
+    is called. Where atoms would pass through each other, they are pushed apart, the same way each
+    time.
+    """
+    from ase.mep.neb import NEB, idpp_interpolate  # takes half a second
+
+    images = linear(start, end, n_images)
+    drawn = np.random.default_rng(0).normal(scale=_PUSH, size=start.shape)
+    images = np.array([p + drawn if pdist(p).min(initial=np.inf) < _CLOSEST else p for p in images])
+    places = [start, *images, aligned(end, start)]
+    band = NEB([Atoms(atomic_numbers, place) for place in places], method="aseneb")
+    with np.errstate(all="ignore"):  # what is not finite is told below
+        silent: Any = None  # ASE's annotation says str
+        idpp_interpolate(band, traj=silent, log=silent, fmax=_IDPP_FORCE, steps=_IDPP_STEPS)
+    found = np.array([image.positions for image in band.images[1:-1]])
+    is_sound = np.isfinite(found).all(axis=(1, 2), keepdims=True)
+    return np.where(is_sound, found, images)

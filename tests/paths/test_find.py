@@ -1,0 +1,117 @@
+"""Saddles from reactants and products: images, searches, the way downhill, two steps."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import molecule
+from ase.io import read, write
+
+from gadlib.calculators import get
+from gadlib.cli.parser import main
+from gadlib.molecules import reactions
+from gadlib.molecules.interpolation import idpp, linear
+from gadlib.molecules.starting_points import starts
+from gadlib.paths.endpoints import Connection
+from gadlib.paths.find import find
+from gadlib.paths.finding import Plan, find_each, within
+from gadlib.screening.jobs import Job
+from gadlib.screening.records import read_records
+from gadlib.settings.hyperparameters import SOLVERS
+from gadlib.settings.reading import InputError
+
+pytest.importorskip("scine_sparrow")
+
+KNOWN = {reaction.name: reaction for reaction in reactions.read(None)}
+SHIFT = KNOWN["rxn0098"]
+
+
+def ends(reaction, order=None):
+    """The two ends as ASE's atoms, the product's atoms in another order if one is given."""
+    numbers = reaction.atomic_numbers
+    order = np.arange(len(numbers)) if order is None else order
+    return (
+        Atoms(numbers, reaction.reactant),
+        Atoms(numbers[order], reaction.product[order]),
+    )
+
+
+def test_the_saddle_of_a_reaction_is_found_from_files_with_atoms_in_another_order(tmp_path):
+    order = np.random.default_rng(1).permutation(len(SHIFT.atomic_numbers))
+    for name, atoms in zip("rp", ends(SHIFT, order), strict=True):
+        write(tmp_path / f"{name}.xyz", atoms)
+    out = tmp_path / "saddle.json"
+    files = [str(tmp_path / "r.xyz"), str(tmp_path / "p.xyz")]
+    assert main(["find", *files, "--out", str(out), "--workers", "0", "--quiet"]) == 0
+    (told,) = json.loads(out.read_text())["records"]
+    assert told["verdict"] == "intended"
+    assert 7 < told["n_gradient"] < 200
+    assert told["n_image"] == 7
+    (saddle,) = read(out.with_suffix(".extxyz"), index=":")
+    assert saddle.info["frequency_cm1"] < -50
+    (record,) = read_records(out)[1]
+    assert record.passed[0].barrier == pytest.approx(1.943, abs=0.01)
+    assert len(record.passed[0].ends) == 2
+
+
+def test_reactions_of_a_set_are_found_and_resumed(tmp_path):
+    out = tmp_path / "found.json"
+    asked = {"split": "val", "max_samples": 2, "workers": 0}
+    before = find(**asked, out=out)
+    assert [record.verdict for record in before] == [Connection.INTENDED] * 2
+    assert find(**asked, out=out, resume=True) == before
+
+
+def test_images_go_evenly_from_end_to_end_and_through_no_atom():
+    numbers, reactant, product = SHIFT.atomic_numbers, SHIFT.reactant, SHIFT.product
+    images = linear(reactant, product, 3)
+    np.testing.assert_allclose(images[1], (images[0] + images[2]) / 2)
+    swapped = molecule("CH4").positions
+    images = idpp(np.array([6, 1, 1, 1, 1]), swapped, swapped[[0, 2, 1, 3, 4]] * [1, 1, 1.001], 7)
+    assert np.isfinite(images).all()
+    distance = np.linalg.norm(images[:, :, None] - images[:, None], axis=-1)
+    distance[:, np.arange(5), np.arange(5)] = np.inf
+    assert distance.min() > 0.6
+    np.testing.assert_array_equal(
+        idpp(numbers, reactant, product, 3), idpp(numbers, reactant, product, 3)
+    )
+
+
+def test_ends_of_a_molecule_that_is_turned_are_superposed_first():
+    start = starts([SHIFT], "reactant")[0]
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    turn *= np.sign(np.linalg.det(turn))
+    turned = within(replace(start, ends=(start.ends[0], start.ends[1] @ turn + 5)))
+    np.testing.assert_allclose(turned.ends[1], within(start).ends[1], atol=1e-8)
+
+
+def test_a_budget_ends_the_search_and_what_was_found_is_told():
+    start = within(starts([SHIFT], "reactant")[0])
+    job = Job(get("scine"), (start,), SOLVERS["trust"](), "bound", 5, mode="reaction")
+    ((_, record),) = find_each(job, plan=Plan(budget=10))
+    assert not record.converged
+    assert record.verdict == ""
+    assert record.n_gradient > 10
+    assert record.n_image == 7
+
+
+@pytest.mark.parametrize(
+    ("reactant", "product", "told"),
+    [
+        (molecule("H2O"), molecule("NH3"), "the reactant is H2O and the product H3N: expected the"),
+        (molecule("CH4"), molecule("CH4"), "reactant and product are the same geometry"),
+        (molecule("CH4"), None, "the product is not given; expected both ends"),
+    ],
+)
+def test_ends_that_are_no_reaction_are_refused_in_a_sentence(reactant, product, told):
+    with pytest.raises(InputError, match=told):
+        find(reactant, product)
+
+
+def test_ends_of_other_electrons_are_refused():
+    reactant, product = ends(SHIFT)
+    product.info["charge"] = 2
+    with pytest.raises(InputError, match=r"a charge of \+0 and a multiplicity of 1, the product"):
+        find(reactant, product)
