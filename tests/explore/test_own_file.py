@@ -173,7 +173,7 @@ def test_the_last_point_is_kept_as_a_file_that_others_read(made, tmp_path):
     assert atoms.get_chemical_formula() == "H3N"
     assert atoms.get_potential_energy() == pytest.approx(run.record.energy)
     assert np.linalg.norm(atoms.arrays["mode"]) == pytest.approx(1.0, abs=1e-4)
-    assert atoms.info["frequency_cm1"] == pytest.approx(-run.record.imaginary_cm1, abs=0.1)
+    assert atoms.info["imaginary_cm1"] == pytest.approx(run.record.imaginary_cm1, abs=0.1)
     assert (atoms.info["charge"], atoms.info["multiplicity"]) == (0, 1)
 
 
