@@ -1,4 +1,4 @@
-"""For ASE: a saddle search that is one of its optimizers, and a calculator.
+"""For ASE: saddles found from Atoms, a search that is one of its optimizers, a calculator.
 
 `SaddleSearch`, `IRC`, `Potential`, `find_saddle` and `follow` are offered here, and imported when
 they are used.

@@ -176,7 +176,7 @@ def test_every_setting_and_hyperparameter_is_a_flag_that_can_be_given(name):
         if field in ("hyperparameters", "ranges", "records", "ase_options"):
             continue
         plain = next(t for t in (bool, int, float, str) if declared.annotation in (t, t | None))
-        wanted = {"grace_s": 7.0, "device": "cuda:7"}.get(field, others[plain])
+        wanted = {"grace_s": 7.0, "device": "cuda:7", "n_images": 5}.get(field, others[plain])
         flag = f"--{field.replace('_', '-')}"
         given = [flag] if plain is bool else [flag, str(wanted)]
         read = settings_of(kind, parser.parse_args([name, *ARGUMENTS.get(name, ()), *given]))
@@ -199,7 +199,7 @@ def test_help_begins_with_what_the_command_does(name, capsys):
 
 def test_commands_that_keep_what_is_done_are_those_that_resume_into_a_folder():
     kept = {name for name, command in COMMANDS.items() if command.is_resumable}
-    assert kept == {"search", "screen", "tune", "validate", "irc", "benchmark"}
+    assert kept == {"search", "find", "screen", "tune", "validate", "irc", "benchmark"}
 
 
 def test_interrupted_command_ends_with_status_130_and_says_how_to_go_on(

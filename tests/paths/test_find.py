@@ -50,7 +50,7 @@ def test_the_saddle_of_a_reaction_is_found_from_files_with_atoms_in_another_orde
     assert 7 < told["n_gradient"] < 200
     assert told["n_image"] == 7
     (saddle,) = read(out.with_suffix(".extxyz"), index=":")
-    assert saddle.info["frequency_cm1"] < -50
+    assert saddle.info["imaginary_cm1"] > 50
     (record,) = read_records(out)[1]
     assert record.passed[0].barrier == pytest.approx(1.943, abs=0.01)
     assert len(record.passed[0].ends) == 2

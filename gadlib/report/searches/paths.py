@@ -19,6 +19,7 @@ from gadlib.report.style import (
     GREY,
     LEGEND,
     ORANGE,
+    SKY,
     VERMILLION,
     axes_or_new,
     panels,
@@ -29,6 +30,7 @@ NO_PATH = "No saddle was followed: there is no strict one among the records."
 
 _COLOURS = {
     Connection.INTENDED: GREEN,
+    Connection.IN_STEPS: SKY,
     Connection.HALF: ORANGE,
     Connection.UNINTENDED: VERMILLION,
     Connection.NO_REACTION: GREY,
