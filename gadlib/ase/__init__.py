@@ -12,7 +12,7 @@ from typing import Any
 _OFFERED = {
     "SaddleSearch": "gadlib.ase.saddle_search",
     "Potential": "gadlib.ase.potential",
-    "find_saddle": "gadlib.ase.saddles",
+    "find_saddle": "gadlib.paths.saddles",
     "IRC": "gadlib.paths.optimizer",
     "follow": "gadlib.paths.follow",
 }

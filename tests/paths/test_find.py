@@ -17,6 +17,7 @@ from gadlib.molecules.starting_points import starts
 from gadlib.paths.endpoints import Connection
 from gadlib.paths.find import find
 from gadlib.paths.finding import Plan, find_each, within
+from gadlib.paths.saddles import find_saddle
 from gadlib.screening.jobs import Job
 from gadlib.screening.records import read_records
 from gadlib.settings.hyperparameters import SOLVERS
@@ -115,3 +116,22 @@ def test_ends_of_other_electrons_are_refused():
     product.info["charge"] = 2
     with pytest.raises(InputError, match=r"a charge of \+0 and a multiplicity of 1, the product"):
         find(reactant, product)
+
+
+def test_atoms_come_in_and_the_saddle_between_them_comes_out():
+    reactant, product = ends(SHIFT)
+    saddle = find_saddle(reactant, product, calculator=get("scine"))
+    assert saddle.info["verdict"] == "intended"
+    assert saddle.info["barrier"] == pytest.approx(1.943, abs=0.01)
+    assert np.linalg.norm(saddle.get_forces(), axis=1).max() < 0.01
+    assert reactant.calc is None
+    with pytest.raises(InputError, match="Atoms and str; expected ASE's Atoms"):
+        find_saddle(reactant, "p.xyz", calculator=get("scine"))
+
+
+def test_an_ase_calculator_finds_it_too():
+    tblite = pytest.importorskip("tblite.ase")
+    reactant, product = ends(SHIFT)
+    saddle = find_saddle(reactant, product, calculator=tblite.TBLite(verbosity=0), budget=300)
+    assert saddle.info["status"] == "saddle"
+    assert saddle.info["n_gradient"] > 7
