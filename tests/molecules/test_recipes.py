@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from little_reactions import geometries
+from scipy.spatial.distance import pdist
 
 from gadlib.__main__ import main
 from gadlib.explore.tasks.choice import ANCHORS
 from gadlib.molecules import recipes, starting_points
+from gadlib.molecules.alignment import aligned
 from gadlib.molecules.reactions import Reaction
 from gadlib.molecules.recipes import RECIPES, Recipe
 from gadlib.settings.reading import InputError
@@ -42,6 +44,8 @@ def reaction(name: str, **more) -> Reaction:
 def test_start_is_the_weighted_mean_of_the_parts(recipe, weights):
     (start,) = starting_points.starts([reaction("H2CO")], recipe)
     parts = geometries("H2CO")[1]
+    if recipe == "midpoint_rp":  # the product is superposed on the reactant first
+        parts = (*parts[:2], aligned(parts[2], parts[0]))
     expected = sum(w * p for w, p in zip(weights, parts, strict=True))
     np.testing.assert_allclose(start.positions, expected, atol=1e-14)
     assert start.noise_seed is None
@@ -52,6 +56,15 @@ def test_what_a_recipe_needs_is_what_it_is_made_of():
     for name, weights in WEIGHTS.items():
         needs = [part for part, weight in zip(parts, weights, strict=True) if weight]
         assert RECIPES[name].needs == ", ".join(needs)
+
+
+def test_the_middle_of_even_distances_has_no_end_nearer_than_the_other():
+    own = reaction("H2CO")
+    (start,) = starting_points.starts([own], "idpp_rp")
+    here, *ends = (pdist(p) for p in (start.positions, own.reactant, own.product))
+    apart = [np.linalg.norm(here - end) for end in ends]
+    assert apart[0] == pytest.approx(apart[1], rel=0.5)
+    assert max(apart) < np.linalg.norm(ends[0] - ends[1])
 
 
 def test_sample_i_draws_its_noise_with_seed_plus_i():

@@ -237,7 +237,7 @@ def test_table_has_found_beside_reference(paths):
 
 def test_figures_show_verdicts_and_profiles(paths):
     left, right = report.draw_verdicts(paths).axes
-    assert [bar.get_width() for bar in left.patches] == [N, 0, 0, 0, 0, 0]
+    assert [bar.get_width() for bar in left.patches] == [N, *[0] * (len(Connection) - 1)]
     assert len(right.collections[0].get_offsets()) == N
     drawn = report.draw_profile(paths[0]).lines[0].get_ydata()
     assert np.max(drawn) == pytest.approx(paths[0].barrier, abs=1e-5)

@@ -160,7 +160,7 @@ def test_an_array_is_so_many_workers_on_one_study(slurm, tmp_path):
 
 def test_a_cancelled_job_resumes_and_an_unusable_value_fails_before_it_starts(slurm, tmp_path):
     out = tmp_path / "o"
-    more = {"STUDY_NAME": "one", "N_TRIALS": "40", "N_STEPS_PER_SAMPLE": "20"}
+    more = {"STUDY_NAME": "one", "N_TRIALS": "400", "N_STEPS_PER_SAMPLE": "20"}
     script = "papermill_jobs/scine_multi_mode_eckartmw_hpo.slurm"
     url = f"sqlite:///{out}/scine_hpo_study.db"
     job = submit(script, out, **more)
@@ -171,7 +171,7 @@ def test_a_cancelled_job_resumes_and_an_unusable_value_fails_before_it_starts(sl
     _told("scancel", job)
     assert wait(job, *ENDED) == "CANCELLED"
     done = read_status(load(url)).n_done
-    assert done < 40
+    assert done < 400
     again = submit(script, out, **more | {"N_TRIALS": str(done + 1)}, RESUME="--resume")
     assert wait(again, *ENDED) == "COMPLETED", (out / f"{again}.out").read_text()
     found = read_status(load(url))

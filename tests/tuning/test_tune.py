@@ -342,7 +342,9 @@ def test_validation_searches_the_same_starts_with_defaults_and_tuned(done, tmp_p
     assert found.hyperparameters == json.loads(Path(best).read_text())["best_params"]
     assert [r.name for r in found.default] == [r.name for r in found.tuned]
     assert {r.split for r in found.default} == {"val", "test"}
-    assert {p.name for p in (tmp_path / "v").iterdir()} == {"default.json", "tuned.json"}
+    assert {p.name for p in (tmp_path / "v").iterdir()} == {
+        f"{side}.{kind}" for side in ("default", "tuned") for kind in ("json", "extxyz")
+    }
 
 
 def test_validation_on_reactions_that_tuning_saw_is_refused(done):
