@@ -5,7 +5,6 @@ from . import report as report
 from .ase.potential import Potential as Potential
 from .ase.saddle_search import SaddleSearch as SaddleSearch
 from .benchmarks.solvers import compare as compare
-from .exchange.export import export as export
 from .files.writing import write_json as write_json
 from .paths.find import find as find
 from .paths.follow import follow as follow
@@ -15,6 +14,7 @@ from .paths.saddles import find_saddle as find_saddle
 from .paths.thermochemistry import eyring_rate as eyring_rate
 from .paths.thermochemistry import ideal_gas as ideal_gas
 from .paths.thermochemistry import thermochemistry as thermochemistry
+from .report.exchange.export import export as export
 from .screening.records import Record as Record
 from .screening.records import read_records as read_records
 from .screening.screen import screen as screen

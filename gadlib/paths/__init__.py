@@ -1,4 +1,4 @@
-"""Downhill from a saddle: the reaction coordinate, the minima, and whether they are the known ends.
+"""Paths: downhill from a saddle to its minima, known ends or not; from two minima to their saddle.
 
 Never: tuning or benchmarks; a path is judged, not scored.
 """

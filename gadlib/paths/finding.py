@@ -80,13 +80,15 @@ def _find(job: Job, start: Start, plan: Plan) -> Record:
     assert start.ends is not None
     known = Known(reactant=start.ends[0], product=start.ends[1])
     best, spent = None, _Spent()
+    seen: list[Record] = []
     for guess in _guesses(job.calculator, start, plan):
         spent = spent.of_images(guess.n_image)
         if spent.n_gradient >= plan.budget and best is not None:
             break
         record = _search(job, start, guess)
         spent = spent.of_search(record)
-        if record.bound and not _is_known(record, best):
+        if record.bound and not any(_is_same(record, other) for other in seen):
+            seen.append(record)
             record = _followed(job.calculator, record, known)
             spent = spent.downhill(record)
             if record.verdict == Connection.HALF and not plan.is_nested:
@@ -215,11 +217,9 @@ def _other_step(
     return replace(highest, verdict=Connection.IN_STEPS, message=message, passed=passed), spent
 
 
-def _is_known(record: Record, best: Record | None) -> bool:
-    """Whether this is the saddle that is known already."""
-    if best is None or not best.bound:
-        return False
-    places = (np.array(one.positions) for one in (record, best))
+def _is_same(record: Record, other: Record) -> bool:
+    """Whether two saddles are one."""
+    places = (np.array(one.positions) for one in (record, other))
     return rmsd(np.array(record.atomic_numbers), *places) < SAME_SADDLE
 
 

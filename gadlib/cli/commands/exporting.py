@@ -24,6 +24,6 @@ from gadlib.settings.results import ExportSettings
 )
 def export(settings: ExportSettings, options: argparse.Namespace) -> None:
     """Write results as xyz, extxyz, Molden or a table, for other programs."""
-    from gadlib.exchange.export import export
+    from gadlib.report.exchange.export import export
 
     print(export(options.result, settings).sentence)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gadlib.exchange.results import Result, read
 from gadlib.files.writing import write_bytes
 from gadlib.molecules.formats import output
+from gadlib.report.exchange.results import Result, read
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.reading import InputError, listed, shown
 from gadlib.settings.results import ExportSettings

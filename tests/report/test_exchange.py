@@ -12,7 +12,6 @@ import pytest
 from ase import Atoms
 
 from gadlib.cli.parser import main
-from gadlib.exchange.export import export
 from gadlib.files.writing import write_json
 from gadlib.molecules import geometries
 from gadlib.molecules.starting_points import from_atoms
@@ -20,6 +19,7 @@ from gadlib.paths.atoms import ENDS, frames_of, write_paths
 from gadlib.paths.frequencies import FrequencyRecord
 from gadlib.paths.records import PathRecord
 from gadlib.paths.thermochemistry import Thermochemistry
+from gadlib.report.exchange.export import export
 from gadlib.screening.records import Record, payload, read_records
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings

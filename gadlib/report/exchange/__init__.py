@@ -1,0 +1,1 @@
+"""Results for other programs: xyz, extxyz, Molden and tables, from any result file."""
