@@ -292,3 +292,36 @@ def test_sample_of_a_large_file_takes_seconds_at_most(tmp_path):
     seconds = time.process_time() - started
     assert len({r.formula for r in found}) == 10
     assert seconds < 2
+
+
+def test_charge_and_multiplicity_are_attributes_of_a_reaction_or_given(path):
+    first = reactions.read(path, split="test", max_samples=1)[0]
+    with h5py.File(path, "r+") as file:
+        group = file[f"data/{first.formula}/{first.name}"]
+        group.attrs["charge"] = np.int32(-2)
+        group.attrs["multiplicity"] = 3.0
+    own = reactions.read(path, split="test", max_samples=1)[0]
+    assert (own.charge, own.multiplicity) == (-2, 3)
+    start = starting_points.starts([own], "ts")[0]
+    assert (start.charge, start.multiplicity) == (-2, 3)
+    others = reactions.read(path, split="all", charge=1)
+    assert {(r.charge, r.multiplicity) for r in others} == {(1, 2), (-2, 3)}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("charge", 0.5, "its attribute charge is 0.5; expected an integer"),
+        ("charge", "plus", "its attribute charge is plus; expected an integer"),
+        ("multiplicity", [1, 3], "its attribute multiplicity is "),
+        ("multiplicity", 2, "electrons and a multiplicity of 2; expected 1 or 3 or 5"),
+    ],
+)
+def test_a_reaction_whose_electrons_can_not_be_is_a_record_of_its_own(path, name, value, told):
+    first = reactions.read(path, split="test", max_samples=1)[0]
+    with h5py.File(path, "r+") as file:
+        file[f"data/{first.formula}/{first.name}"].attrs[name] = value
+    found = reactions.read(path, split="all")
+    (spoilt,) = [reaction for reaction in found if reaction.problem]
+    assert spoilt.name == first.name
+    assert told in spoilt.problem

@@ -95,6 +95,8 @@ PLAIN = (IDENTITY, START, GadHyperparameters())
         {"atomic_numbers": np.array([1, 2])},
         {"positions": np.zeros((2, 3))},
         {"max_fragments": 2},
+        {"charge": 2},
+        {"multiplicity": 3},
         {"ends": ENDS},
         {"ends": ENDS[::-1]},
     ],

@@ -2,6 +2,7 @@
 
 import re
 import time
+from dataclasses import replace
 
 import optuna
 import pytest
@@ -85,6 +86,8 @@ def test_a_study_is_about_its_reactions_and_where_they_begin(settings):
     assert here["reactions"] == [start.name for start in STARTS]
     assert about(settings, STARTS[:2]) != here
     assert about(settings, STARTS[::-1])["starting_points"] != here["starting_points"]
+    ions = [replace(start, charge=2) for start in STARTS]
+    assert about(settings, ions)["starting_points"] != here["starting_points"]
 
 
 def test_a_new_study_begins_with_the_defaults_and_keeps_what_it_is_about(settings):
