@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -16,13 +17,16 @@ from typing import Any
 import torch
 from loky import ProcessPoolExecutor
 
-from gadlib.screening.forks import ONE_THREAD, Forks
+from gadlib.screening.forks import ONE_THREAD, Forks, end_with_parent
 
 _IDLE_S = 600
 """How long a process waits for the next thing to do: longer than people look at a result."""
 
 _ORPHAN_S = 0.5
 """How often a process looks whether its parent lives, where it is not a fork."""
+
+_SOCKET_NAME = 107
+"""Bytes that the name of a socket may have on Linux, unix(7); scratch folders may be longer."""
 
 _IDLE: list[ProcessPoolExecutor] = []
 """Processes that wait for the next job, each the only one of its executor: none falls with another.
@@ -47,15 +51,22 @@ def submit(function: Callable, *given: Any) -> tuple[ProcessPoolExecutor, Future
 
 def _beginning() -> dict[str, Any]:
     """How processes begin: as forks on Linux; elsewhere systems' libraries do not outlive one."""
-    if sys.platform == "linux":
+    if sys.platform == "linux" and _has_room():
         return {"context": Forks()}
     return {"initializer": _begin_process, "initargs": (os.getpid(),), "env": ONE_THREAD}
+
+
+def _has_room() -> bool:
+    """Whether the socket of the server that forks has a short enough name among temporary files."""
+    longest = f"{tempfile.gettempdir()}/pymp-12345678/listener-12345678"
+    return len(os.fsencode(longest)) <= _SOCKET_NAME
 
 
 def _begin_process(parent: int) -> None:
     """One thread, deaf to Ctrl-C, which is the parent's to answer, and not to outlive that."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
+    end_with_parent()
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 

@@ -113,15 +113,20 @@ class Forks(ForkServerContext):
     Process = _Process
 
 
+def end_with_parent() -> None:
+    """Let the kernel end this process when the one that began it ends, where it can (Linux)."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def _end_with_program() -> None:
     """Let the server see the end of the program, and the kernel end this process with the server.
 
     Where there is no such kernel, a thread sees to it, though not within a native call.
     """
     _let_go(forkserver._forkserver)
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent()
     threading.Thread(target=_wait_for_the_end, daemon=True).start()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -68,24 +69,27 @@ def wait_until(is_so, seconds: float) -> bool:
     return False
 
 
-@pytest.fixture
-def hanging(tmp_path, monkeypatch):
+@pytest.fixture(params=["g-", "g-" + "long" * 25], ids=["forked", "where no socket has room"])
+def hanging(request, tmp_path, monkeypatch):
     """A screening whose process hangs in a native call, two molecules done; its own /tmp."""
-    (tmp_path / "tmp").mkdir()
+    own = Path(tempfile.mkdtemp(prefix=request.param))
     out = tmp_path / "s.json"
     process = warm.Popen(
         [sys.executable, "-c", SCRIPT, str(out)],
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env=ENVIRONMENT | {"TMPDIR": str(tmp_path / "tmp")},
+        env=ENVIRONMENT | {"TMPDIR": str(own)},
     )
-    assert wait_until(lambda: out.exists() and len(records_in(out)) == 2, 90)
-    time.sleep(1)
-    yield process, out, tmp_path / "tmp"
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    try:
+        assert wait_until(lambda: out.exists() and len(records_in(out)) == 2, 90)
+        time.sleep(1)
+        yield process, out, own
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        shutil.rmtree(own, ignore_errors=True)
 
 
 def records_in(out: Path) -> list[dict]:
