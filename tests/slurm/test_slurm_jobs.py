@@ -183,7 +183,7 @@ def test_a_cancelled_job_resumes_and_an_unusable_value_fails_before_it_starts(sl
 
 def test_a_job_near_its_end_is_requeued_and_goes_on(slurm, tmp_path):
     out = tmp_path / "o"
-    more = {"STUDY_NAME": "two", "N_TRIALS": "15", "N_STEPS_PER_SAMPLE": "20"}
+    more = {"STUDY_NAME": "two", "N_TRIALS": "60", "N_STEPS_PER_SAMPLE": "20"}
     more["CALCULATOR"] = "scine"
     job = submit("papermill_jobs/hip_multi_mode_eckartmw_hpo.slurm", out, "--gres=none", **more)
     until = time.monotonic() + 120
@@ -195,4 +195,4 @@ def test_a_job_near_its_end_is_requeued_and_goes_on(slurm, tmp_path):
     told = (out / f"{job}.out").read_text()
     assert "stopped by SIGUSR1" in told
     assert "start 1" in told
-    assert read_status(load(f"sqlite:///{out}/scine_hpo_study.db")).n_done == 15
+    assert read_status(load(f"sqlite:///{out}/scine_hpo_study.db")).n_done == 60
