@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from ase.calculators.calculator import CalculationFailed
 from ase.optimize.optimize import DEFAULT_MAX_STEPS, Optimizer
 
 from gadlib.ase.potential import Potential
@@ -24,6 +23,7 @@ from gadlib.ase.systems import (
     boundary_of,
     fragments_of,
     hyperparameters_of,
+    move_atoms,
     potential_of,
 )
 from gadlib.settings.criteria import CRITERIA
@@ -218,16 +218,8 @@ class SaddleSearch(Optimizer):
         return is_there and is_same(boundary_of(self.atoms), state.batch.boundary)
 
     def _enter(self, state: State) -> State:
-        if state.message[0]:
-            raise CalculationFailed(state.message[0])
+        move_atoms(self.atoms, state)
         self._state = state
-        self.atoms.positions = state.batch.system(0)[1]
-        if isinstance(calc := self.atoms.calc, Potential):  # ours: tell it what is known
-            calc.atoms = self.atoms.copy()
-            calc.results = {
-                "energy": float(state.energy[0]),
-                "forces": state.forces[0].cpu().numpy(),
-            }
         return state
 
 

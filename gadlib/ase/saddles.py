@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-import torch
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
@@ -15,6 +13,7 @@ from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.reading import InputError
 from gadlib.solver.search import Frame, search
+from gadlib.solver.state import lowest_displacement
 from gadlib.units import frequency_cm1
 
 
@@ -115,14 +114,7 @@ def _attached(guess: Atoms, frame: Frame) -> Atoms:
             info |= {name: bool(frame.verdict.meets(name)[0]) for name in CRITERIA}
             info |= {"order": int(state.order[0])}
             info |= {"frequency_cm1": frequency_cm1(float(frame.verdict.lowest[0]))}
-            atoms.arrays["mode"] = _lowest_mode(frame)
+            mode = lowest_displacement(state, 0).unflatten(0, (-1, 3))
+            atoms.arrays["mode"] = mode.cpu().numpy().copy()
     atoms.info.update(info)
     return atoms
-
-
-def _lowest_mode(frame: Frame) -> np.ndarray:
-    """The lowest mode as a Cartesian displacement of length one."""
-    state = frame.state
-    moved = state.batch.inverse_sqrt_masses[0] * state.spectrum.modes[0, :, 0]
-    moved = moved / torch.linalg.vector_norm(moved).clamp(min=1e-12)
-    return moved.unflatten(0, (-1, 3)).cpu().numpy().copy()

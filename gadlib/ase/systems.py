@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from ase import Atoms
+from ase.calculators.calculator import CalculationFailed
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
 from pydantic import ValidationError
@@ -20,6 +21,7 @@ from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.settings.reading import InputError, explain
 from gadlib.solver.aim import Aim
 from gadlib.solver.mode_following import read_aim
+from gadlib.solver.state import State
 from gadlib.systems.batch import Batch
 from gadlib.systems.boundary import Boundary
 
@@ -103,6 +105,21 @@ def boundary_of(atoms: Atoms) -> Boundary | None:
         torch.from_numpy(atoms.cell.array.copy())[None],
         torch.from_numpy(atoms.pbc.copy())[None],
     )
+
+
+def move_atoms(atoms: Atoms, state: State) -> None:
+    """Put the atoms where the state is; a calculator of gadlib's learns what is known there.
+
+    Raises:
+        CalculationFailed: when the state could not be computed.
+    """
+    if state.message[0]:
+        raise CalculationFailed(state.message[0])
+    atoms.positions = state.batch.system(0)[1]
+    if isinstance(calc := atoms.calc, Potential):
+        calc.atoms = atoms.copy()
+        forces = state.forces[0].cpu().numpy()
+        calc.results = {"energy": float(state.energy[0]), "forces": forces}
 
 
 def aim_of(mode: str, batch: Batch) -> Aim | None:

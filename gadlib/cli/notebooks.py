@@ -5,10 +5,8 @@ What the demonstration and cluster jobs share; the notebooks are those that a us
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import nbformat
 import papermill
 
 from gadlib.files.writing import write_bytes
+from gadlib.screening.forks import environment
 from gadlib.settings.reading import InputError
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
@@ -98,21 +97,6 @@ def execute(
         )
     if f"{source.stem} complete" not in str(executed.cells[-1].outputs):
         raise RuntimeError(f"{target}: the last cell did not say that it is complete")
-
-
-@contextmanager
-def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """A context in which processes start with these variables of the environment."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def to_html(path: Path) -> None:

@@ -84,6 +84,23 @@ def of_atoms(
     return _geometries(frames, Path("atoms"), charge, multiplicity)
 
 
+def only(found: Sequence[Geometry], where: str) -> Geometry:
+    """The one geometry that there is.
+
+    Args:
+        found: of a file, or of atoms.
+        where: what a message begins with.
+
+    Raises:
+        InputError: when there are several, or no search can use it.
+    """
+    if len(found) != 1:
+        raise InputError(f"{where}: {len(found)} geometries in it; expected one")
+    if found[0].problem:
+        raise InputError(f"{where}: {found[0].problem}")
+    return found[0]
+
+
 def _geometries(
     found: Sequence[Frame], path: Path, charge: int | None, multiplicity: int | None
 ) -> list[Geometry]:

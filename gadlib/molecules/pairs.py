@@ -104,6 +104,19 @@ def require_same_atoms(reactant_numbers: np.ndarray, product_numbers: np.ndarray
         )
 
 
+def by_element(numbers: np.ndarray, own_numbers: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """The positions with their elements in the order of the numbers; which of an element is open.
+
+    Args:
+        numbers: the elements in the order that is wanted.
+        own_numbers: the same elements as the positions have them.
+        positions: (N, 3), in A.
+    """
+    order = np.empty(len(numbers), dtype=int)
+    order[np.argsort(numbers, kind="stable")] = np.argsort(own_numbers, kind="stable")
+    return positions[order]
+
+
 def match_atoms(
     reactant_numbers: np.ndarray,
     reactant: np.ndarray,

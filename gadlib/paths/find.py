@@ -6,7 +6,6 @@ resumable, is `gadlib.screening.screen`'s.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from gadlib.evaluation import Calculator
 from gadlib.molecules import geometries, starting_points
 from gadlib.molecules.alignment import rmsd
 from gadlib.molecules.geometries import Geometry
-from gadlib.molecules.pairs import match_atoms, paired, require_same_atoms
+from gadlib.molecules.pairs import Pair, by_element, match_atoms, paired, require_same_atoms
 from gadlib.molecules.starting_points import Start, hill_formula, require_some
 from gadlib.paths.finding import Plan, find_each, within
 from gadlib.screening.records import Record
@@ -99,14 +98,11 @@ def pair(reactant: Geometry, product: Geometry) -> Start:
         raise InputError(
             f"the reactant has {told[0]}, the product {told[1]}: expected the same of both"
         )
-    if rmsd(numbers, reactant.positions, _sorted_as(numbers, product)) < SAME_END:
+    if rmsd(numbers, reactant.positions, by_element(numbers, others, product.positions)) < SAME_END:
         raise InputError(
             "reactant and product are the same geometry; expected two different minima"
         )
-    order: Sequence[int] | None = None
-    if not np.array_equal(numbers, others) or _changes_too_much(reactant, product):
-        order = match_atoms(numbers, reactant.positions, others, product.positions)
-    both = paired(numbers, reactant.positions, others, product.positions, order=order)
+    both = _paired(numbers, reactant.positions, others, product.positions)
     start = Start(
         name=reactant.name,
         formula=hill_formula(numbers),
@@ -123,43 +119,39 @@ def pair(reactant: Geometry, product: Geometry) -> Start:
     return within(start)
 
 
-def _changes_too_much(reactant: Geometry, product: Geometry) -> bool:
-    """Whether the bonds that change in the order as given are more than in another."""
-    numbers = reactant.atomic_numbers
-    as_given = paired(numbers, reactant.positions, numbers, product.positions)
-    n_changed = len(as_given.broken) + len(as_given.made)
-    if n_changed <= _USUAL_CHANGES:
-        return False
-    try:
-        order = match_atoms(numbers, reactant.positions, numbers, product.positions)
-    except InputError:
-        return False
-    other = paired(numbers, reactant.positions, numbers, product.positions, order=order)
-    return len(other.broken) + len(other.made) < n_changed
-
-
 _USUAL_CHANGES = 5
 """Bonds broken and made by elementary reactions; where more change, atoms may be misnumbered."""
 
 
-def _sorted_as(numbers: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """The positions with the elements in the order of the numbers."""
-    order = np.empty(len(numbers), dtype=int)
-    own = geometry.atomic_numbers
-    order[np.argsort(numbers, kind="stable")] = np.argsort(own, kind="stable")
-    return geometry.positions[order]
+def _paired(
+    numbers: np.ndarray, reactant: np.ndarray, others: np.ndarray, product: np.ndarray
+) -> Pair:
+    """The pair in the order as given, unless another order makes fewer bonds change.
+
+    Another one is looked for where elements stand otherwise, or more bonds change than usual.
+    """
+    is_in_order = np.array_equal(numbers, others)
+    as_given = paired(numbers, reactant, others, product) if is_in_order else None
+    if as_given is not None and _n_changed(as_given) <= _USUAL_CHANGES:
+        return as_given
+    try:
+        order = match_atoms(numbers, reactant, others, product)
+    except InputError:
+        if as_given is None:
+            raise
+        return as_given
+    matched = paired(numbers, reactant, others, product, order=order)
+    if as_given is not None and _n_changed(matched) >= _n_changed(as_given):
+        return as_given
+    return matched
+
+
+def _n_changed(pair: Pair) -> int:
+    return len(pair.broken) + len(pair.made)
 
 
 def _end(given: End, settings: FindSettings, what: str) -> Geometry:
     """The one molecule of a file, or that of atoms."""
-    electrons = {"charge": settings.charge, "multiplicity": settings.multiplicity}
     if isinstance(given, Atoms):
-        found = geometries.of_atoms([given], **electrons)
-    else:
-        found = geometries.read(given, **electrons)
-    where = what if isinstance(given, Atoms) else f"{what} {given}"
-    if len(found) != 1:
-        raise InputError(f"{where}: {len(found)} geometries in it; expected one")
-    if found[0].problem:
-        raise InputError(f"{where}: {found[0].problem}")
-    return found[0]
+        return geometries.only(geometries.of_atoms([given], **settings.electrons), what)
+    return geometries.only(geometries.read(given, **settings.electrons), f"{what} {given}")

@@ -117,7 +117,8 @@ class _Spent:
         return replace(self, n_image=self.n_image + n, n_gradient=self.n_gradient + n)
 
     def of_search(self, record: Record) -> _Spent:
-        return self._with(record, ("n_gradient", "n_hessian", "elapsed_s", "calculator_s", "steps"))
+        names = ("n_image", "n_gradient", "n_hessian", "elapsed_s", "calculator_s", "steps")
+        return self._with(record, names)
 
     def downhill(self, record: Record) -> _Spent:
         return self._with(record, ("n_path_gradient", "n_path_hessian"))
@@ -203,8 +204,7 @@ def _other_step(
     if rest.budget <= plan.n_images:
         return record, spent
     other = _find(job, replace(start, ends=pair), rest)
-    spent = spent.of_images(0).of_search(other).downhill(other)
-    spent = replace(spent, n_image=spent.n_image + other.n_image)
+    spent = spent.of_search(other).downhill(other)
     if other.verdict != Connection.INTENDED:
         return record, spent
     steps = [record, other] if is_first else [other, record]

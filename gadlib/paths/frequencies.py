@@ -138,14 +138,13 @@ def read_frequencies(path: str | Path) -> list[FrequencyRecord]:
 
 def _read(points: Points, settings: FrequencySettings) -> tuple[list[Start], FrequencySettings]:
     """The molecules, and the settings with the calculator that their file was made with."""
-    electrons = {"charge": settings.charge, "multiplicity": settings.multiplicity}
     if not isinstance(points, str | Path):
         atoms = [points] if isinstance(points, Atoms) else list(points)
         if not all(isinstance(each, Atoms) for each in atoms) or not atoms:
             raise InputError("points: expected a file, or one or several of ASE's Atoms")
-        return starting_points.from_atoms(atoms, **electrons), settings
+        return starting_points.from_atoms(atoms, **settings.electrons), settings
     if Path(points).suffix != ".json":
-        return starting_points.read_geometries(points, **electrons), settings
+        return starting_points.read_geometries(points, **settings.electrons), settings
     content = read_json(points)
     if isinstance(content, dict) and "paths" in content:
         earlier, found = fit(PathsFile, content, points).settings, _of_paths(points)

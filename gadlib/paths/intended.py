@@ -59,8 +59,7 @@ def follow(settings: PathSettings) -> list[PathRecord]:
     known = reactions.read(
         settings.h5_path,
         split=settings.split,
-        charge=settings.charge,
-        multiplicity=settings.multiplicity,
+        **settings.electrons,
     )
     seed = reactions.seed_of(settings.sample, settings.sample_seed)
     records = _saddles(settings, known)

@@ -16,8 +16,7 @@ import torch
 from ase.calculators.calculator import CalculationFailed
 from ase.optimize.optimize import DEFAULT_MAX_STEPS, Optimizer
 
-from gadlib.ase.potential import Potential
-from gadlib.ase.systems import batch_of, potential_of
+from gadlib.ase.systems import batch_of, move_atoms, potential_of
 from gadlib.paths.descent import LENGTH_MAX, depart, lowest_mode, step_down
 from gadlib.paths.relaxation import RADIUS, relax_step
 from gadlib.settings.reading import InputError
@@ -204,14 +203,8 @@ class IRC(Optimizer):
         return replace(there, memory=walk)
 
     def _enter(self, state: State) -> None:
-        if state.message[0]:
-            raise CalculationFailed(state.message[0])
+        move_atoms(self.atoms, state)
         self._state = state
-        self.atoms.positions = state.batch.system(0)[1]
-        if isinstance(calc := self.atoms.calc, Potential):  # ours: tell it what is known
-            calc.atoms = self.atoms.copy()
-            forces = state.forces[0].cpu().numpy()
-            calc.results = {"energy": float(state.energy[0]), "forces": forces}
 
 
 _SHORTEST = 0.01

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 from gadlib.molecules import geometries
 from gadlib.molecules.geometries import Geometry
-from gadlib.molecules.pairs import match_atoms
+from gadlib.molecules.pairs import by_element, match_atoms
 from gadlib.molecules.reactions import Reaction
 from gadlib.molecules.starting_points import hill_formula
 from gadlib.screening.records import Record
@@ -102,12 +102,7 @@ def _one(path: str | None, name: str) -> Geometry | None:
     """The one molecule of a file."""
     if path is None:
         return None
-    found = geometries.read(path)
-    if len(found) > 1:
-        raise InputError(f"{name} {path}: {len(found)} geometries in it; expected one")
-    if found[0].problem:
-        raise InputError(f"{name} {path}: {found[0].problem}")
-    return found[0]
+    return geometries.only(geometries.read(path), f"{name} {path}")
 
 
 def _placed(
@@ -120,8 +115,4 @@ def _placed(
             f"{what} is {hill_formula(own)}, the saddle {saddle} {hill_formula(numbers)}:"
             " expected the same atoms"
         )
-    if np.array_equal(own, numbers):
-        return geometry.positions
-    order = np.empty(len(numbers), dtype=int)
-    order[np.argsort(numbers, kind="stable")] = np.argsort(own, kind="stable")
-    return geometry.positions[order]
+    return by_element(numbers, own, geometry.positions)

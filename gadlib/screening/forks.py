@@ -40,7 +40,7 @@ class _Server(forkserver.ForkServer):
         self.set_forkserver_preload(["gadlib.screening.preload"])
 
     def connect_to_new_process(self, fds: list[int]) -> tuple[int, int]:
-        with _environment(ONE_THREAD):
+        with environment(ONE_THREAD):
             return super().connect_to_new_process(fds)
 
 
@@ -143,7 +143,8 @@ def _close(*descriptors: int) -> None:
 
 
 @contextlib.contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
+def environment(values: dict[str, str]) -> Iterator[None]:
+    """A context in which processes start with these variables of the environment."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

@@ -25,7 +25,7 @@ from gadlib.settings.searches import SearchSettings
 from gadlib.solver.criteria import Verdict
 from gadlib.solver.mode_following import read_aim, stack
 from gadlib.solver.search import Frame, search
-from gadlib.solver.state import State, Status
+from gadlib.solver.state import State, Status, lowest_displacement
 from gadlib.solver.trust.tries import tell_tries
 from gadlib.systems.batch import Batch
 
@@ -195,11 +195,10 @@ def describe(verdict: Verdict, row: int) -> dict[str, Any]:
 
 def _lowest_mode(state: State, row: int) -> list[list[float]]:
     """The displacement of the atoms along the lowest mode, of length 1, always of one sign."""
-    moved = state.batch.inverse_sqrt_masses[row] * state.spectrum.modes[row, :, 0]
-    generic = torch.cos(torch.arange(len(moved), device=moved.device, dtype=moved.dtype))
-    sign = -1.0 if float(moved @ generic) < 0 else 1.0
-    unit = sign * moved / moved.norm().clamp(min=1e-12)
-    return _of_atoms(state, row, unit.unflatten(0, (-1, 3)))
+    unit = lowest_displacement(state, row)
+    generic = torch.cos(torch.arange(len(unit), device=unit.device, dtype=unit.dtype))
+    sign = -1.0 if float(unit @ generic) < 0 else 1.0
+    return _of_atoms(state, row, (sign * unit).unflatten(0, (-1, 3)))
 
 
 def _of_atoms(state: State, row: int, vectors: Float[Tensor, "N 3"]) -> list[list[float]]:

@@ -111,9 +111,8 @@ def _require_apart(guesses: Path, out: str | Path) -> None:
 def _starts(guesses: Guesses | None, settings: SearchSettings) -> Sequence[Start] | None:
     if guesses is None:
         return None
-    electrons = {"charge": settings.charge, "multiplicity": settings.multiplicity}
     if isinstance(guesses, str | Path):
-        return read_geometries(guesses, **electrons)
+        return read_geometries(guesses, **settings.electrons)
     given = [guesses] if isinstance(guesses, Atoms) else list(guesses)
     if not given:
         raise InputError("guesses: none in the list; expected at least one")
@@ -122,4 +121,4 @@ def _starts(guesses: Guesses | None, settings: SearchSettings) -> Sequence[Start
     if len(given) not in (len(starts), len(atoms)):
         kinds = ", ".join(sorted({type(each).__name__ for each in given}))
         raise InputError(f"guesses: a list of {kinds}; expected ASE's Atoms, or Starts, alone")
-    return starts or from_atoms(atoms, **electrons)
+    return starts or from_atoms(atoms, **settings.electrons)

@@ -161,8 +161,9 @@ def require_usable(settings: SetSettings) -> None:
 
 def require_reactions(settings: SetSettings) -> None:
     """Raise InputError unless the set can be read and has a reaction in the splits asked for."""
-    electrons = {"charge": settings.charge, "multiplicity": settings.multiplicity}
-    if not reactions.read(settings.h5_path, split=settings.split, max_samples=1, **electrons):
+    if not reactions.read(
+        settings.h5_path, split=settings.split, max_samples=1, **settings.electrons
+    ):
         raise InputError(
             f"{settings.h5_path or 'the embedded set'}: no reaction in split"
             f" {shown(settings.split)}"
@@ -224,8 +225,7 @@ def reactions_of(settings: SetSettings) -> list[Reaction]:
         split=settings.split,
         max_samples=settings.max_samples,
         sample_seed=seed,
-        charge=settings.charge,
-        multiplicity=settings.multiplicity,
+        **settings.electrons,
     )
     if not found:
         raise InputError(

@@ -164,6 +164,11 @@ class MoleculeSettings(CalculatorSettings):
         json_schema_extra=shown_as("starts"),
     )
 
+    @property
+    def electrons(self) -> dict[str, int | None]:
+        """Charge and multiplicity by name, as those who read molecules take them."""
+        return {"charge": self.charge, "multiplicity": self.multiplicity}
+
 
 def identity(settings: CalculatorSettings, *, without: Collection[str] = ()) -> dict[str, Any]:
     """The settings that results depend on, as declared: all that do not say that none does.

@@ -192,6 +192,12 @@ def along_modes(state: State, gradient: Float[Tensor, "B D"]) -> Float[Tensor, "
     return matvec(state.spectrum.modes.mT, weighted)
 
 
+def lowest_displacement(state: State, row: int) -> Float[Tensor, " D"]:
+    """The Cartesian displacement along the lowest mode of one system, of length 1."""
+    moved = state.batch.inverse_sqrt_masses[row] * state.spectrum.modes[row, :, 0]
+    return moved / moved.norm().clamp(min=1e-12)
+
+
 def displacement(state: State, step: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
     """A step along the modes in amu^1/2 A as a Cartesian one in A."""
     return state.batch.inverse_sqrt_masses * matvec(state.spectrum.modes, step)

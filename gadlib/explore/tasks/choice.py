@@ -118,7 +118,7 @@ def molecules_of(settings: ExploreSettings) -> list[Molecule]:
         InputError: when a file is missing, unreadable or has nothing in it.
     """
     if settings.geometries:
-        electrons = {"charge": settings.charge, "multiplicity": settings.multiplicity}
+        electrons = settings.electrons
         return read_file(settings.geometries, only=settings.only, **electrons)
     return _reactions(reactions_of(settings), settings.h5_path, settings.split)
 
