@@ -141,7 +141,7 @@ def _guesses(calculator: Calculator, start: Start, plan: Plan) -> Iterator[_Gues
     energy[[*found.failures]] = -np.inf
     padded = np.array([-np.inf, *energy, -np.inf])
     is_top = (padded[1:-1] >= padded[:-2]) & (padded[1:-1] > padded[2:])
-    cost = len(images)
+    cost = len(images) * found.asked
     for i in sorted(np.flatnonzero(is_top & np.isfinite(energy)), key=lambda i: -energy[i]):
         yield _Guess(images[i], cost)
         cost = 0

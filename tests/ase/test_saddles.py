@@ -41,6 +41,7 @@ def test_saddle_of_a_molecule_is_that_of_the_records(scine):
     for name in ("fmax", "steps", "n_gradient", "n_hessian"):
         assert saddle.info[name] == pytest.approx(getattr(record, name), rel=1e-6)
     assert saddle.info["frequency_cm1"] == pytest.approx(-(record.imaginary_cm1 or 0.0))
+    assert saddle.info["imaginary_cm1"] == pytest.approx(record.imaginary_cm1)
     assert {name: saddle.info[name] for name in record.criteria} == record.criteria
     assert saddle.info["label"] == "inversion"
     assert np.linalg.norm(saddle.get_forces(), axis=1).max() < 0.01

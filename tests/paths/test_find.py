@@ -135,3 +135,22 @@ def test_an_ase_calculator_finds_it_too():
     saddle = find_saddle(reactant, product, calculator=tblite.TBLite(verbosity=0), budget=300)
     assert saddle.info["status"] == "saddle"
     assert saddle.info["n_gradient"] > 7
+
+
+class OneByOne:
+    """A calculator that computes no two molecules at once, so that each is asked for again."""
+
+    def __init__(self):
+        self.inner = get("scine")
+
+    def __call__(self, batch, *, hessian=True):
+        if len(batch) > 1:
+            raise RuntimeError("one at a time")
+        return self.inner(batch, hessian=hessian)
+
+
+def test_images_that_are_asked_for_twice_are_counted_twice():
+    start = within(starts([SHIFT], "reactant")[0])
+    job = Job(OneByOne(), (start,), SOLVERS["trust"](), "bound", 1, mode="reaction")
+    ((_, record),) = find_each(job, plan=Plan(budget=1))
+    assert record.n_image == 14
