@@ -1,4 +1,4 @@
-"""Molecules and reactions: files, starting points, bonds, contacts, repair, alignment, words.
+"""Molecules and reactions: files, starting points, bonds, ends, contacts, repair, alignment, words.
 
 Never: a calculator; what is here follows from where the atoms are.
 """

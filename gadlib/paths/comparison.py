@@ -14,12 +14,12 @@ from gadlib.hessians.normal_modes import spectrum
 from gadlib.molecules.alignment import rmsd
 from gadlib.molecules.bonds import bond_graph_of
 from gadlib.molecules.descriptions import change_in_words, mode_in_words
-from gadlib.paths import irc
-from gadlib.paths.endpoints import classify_ends, match_ends, order_ends
+from gadlib.molecules.endpoints import classify_ends, match_ends, order_ends
 from gadlib.paths.references import Known
 from gadlib.paths.thermochemistry import Conditions, barrier_between, gas_of
 from gadlib.screening.records import Record
 from gadlib.settings.reading import InputError
+from gadlib.solver.downhill import irc
 from gadlib.systems.batch import Batch
 from gadlib.units import frequency_cm1
 

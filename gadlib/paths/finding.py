@@ -17,16 +17,16 @@ from jaxtyping import Float
 from gadlib.evaluation import Calculator, evaluate
 from gadlib.molecules.alignment import aligned, rmsd
 from gadlib.molecules.bonds import n_fragments
+from gadlib.molecules.endpoints import Connection
 from gadlib.molecules.interpolation import idpp
 from gadlib.molecules.starting_points import Start, problem_of
-from gadlib.paths import irc
 from gadlib.paths.comparison import compare_path
-from gadlib.paths.endpoints import Connection
 from gadlib.paths.references import Known
 from gadlib.paths.thermochemistry import Conditions
 from gadlib.progress import signs_of_life
 from gadlib.screening.jobs import Job, search_starts
 from gadlib.screening.records import Passed, Record
+from gadlib.solver.downhill import irc
 from gadlib.solver.state import Status
 from gadlib.systems.batch import Batch
 

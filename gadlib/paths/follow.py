@@ -14,11 +14,12 @@ from gadlib.ase.systems import batch_of, potential_of
 from gadlib.hessians.vibrations import Vibrations
 from gadlib.molecules.bonds import bond_graph
 from gadlib.molecules.descriptions import change_in_words
-from gadlib.paths import intended, irc
+from gadlib.paths import intended
 from gadlib.paths.atoms import POINTS
 from gadlib.paths.records import PathRecord
 from gadlib.settings.reading import InputError
 from gadlib.settings.results import PathSettings
+from gadlib.solver.downhill import irc
 from gadlib.systems.batch import Batch
 
 

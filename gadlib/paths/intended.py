@@ -17,11 +17,10 @@ from gadlib.files.kept import Kept
 from gadlib.files.locks import sole
 from gadlib.files.writing import require_writable
 from gadlib.molecules import reactions, starting_points
+from gadlib.molecules.endpoints import Connection
 from gadlib.molecules.reactions import Reaction
-from gadlib.paths import irc
 from gadlib.paths.atoms import ENDS, write_paths
 from gadlib.paths.comparison import compare_path, measure_reference
-from gadlib.paths.endpoints import Connection
 from gadlib.paths.inherited import inherit_calculator
 from gadlib.paths.records import FORMAT, SHARED, PathRecord, read_paths
 from gadlib.paths.references import Known, OwnEnds
@@ -33,6 +32,7 @@ from gadlib.screening.atoms import require_room
 from gadlib.screening.records import Record, read_records, versions
 from gadlib.settings.reading import InputError, listed
 from gadlib.settings.results import PathSettings
+from gadlib.solver.downhill import irc
 from gadlib.solver.state import Status
 from gadlib.systems.batch import Batch
 

@@ -1,6 +1,7 @@
 """The intrinsic reaction coordinate as one of ASE's optimizers, as users of Sella know it.
 
-The steps are those of `gadlib.paths`; log, trajectory, `attach`, `run` and `irun` are ASE's own.
+The steps are those of `gadlib.solver.downhill`; log, trajectory, `attach`, `run` and `irun` are
+ASE's own.
 
 Reference: Hermes, Sargsyan, Najm, Zador, J. Chem. Theory Comput. 18, 6974 (2022),
 doi:10.1021/acs.jctc.2c00395 (Sella, whose arguments these are).
@@ -17,9 +18,9 @@ from ase.calculators.calculator import CalculationFailed
 from ase.optimize.optimize import DEFAULT_MAX_STEPS, Optimizer
 
 from gadlib.ase.systems import batch_of, move_atoms, potential_of
-from gadlib.paths.descent import LENGTH_MAX, depart, lowest_mode, step_down
-from gadlib.paths.relaxation import RADIUS, relax_step
 from gadlib.settings.reading import InputError
+from gadlib.solver.downhill.descent import LENGTH_MAX, depart, lowest_mode, step_down
+from gadlib.solver.downhill.relaxation import RADIUS, relax_step
 from gadlib.solver.points import begin
 from gadlib.solver.state import State, displacement
 

@@ -7,7 +7,7 @@ from documents import PAGES, ROOT
 
 from gadlib.calculators import KINDS
 from gadlib.cli.commands import COMMANDS
-from gadlib.paths.endpoints import Connection
+from gadlib.molecules.endpoints import Connection
 from gadlib.settings.reading import Settings
 from gadlib.solver.state import Status
 from gadlib.tuning.objective import SAMPLERS

@@ -10,10 +10,10 @@ from clusters import POTENTIAL, clusters
 from torch import Tensor
 
 from gadlib.evaluation import Evaluation
-from gadlib.paths import descent, irc, relaxation
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver import points
 from gadlib.solver.criteria import judge
+from gadlib.solver.downhill import descent, irc, relaxation
 from gadlib.solver.points import begin
 from gadlib.solver.trust import curvature, rule
 from gadlib.systems.batch import Batch

@@ -25,8 +25,8 @@ from gadlib.cli.parser import main
 from gadlib.files import kept as keeping
 from gadlib.files import locks
 from gadlib.molecules import reactions, starting_points
-from gadlib.paths import intended, irc
-from gadlib.paths.endpoints import Connection
+from gadlib.molecules.endpoints import Connection
+from gadlib.paths import intended
 from gadlib.progress.bar import Bar
 from gadlib.progress.signs_of_life import Life
 from gadlib.screening import screen
@@ -34,6 +34,7 @@ from gadlib.screening.records import Record
 from gadlib.settings.reading import InputError
 from gadlib.settings.results import PathSettings
 from gadlib.settings.searches import SearchSettings
+from gadlib.solver.downhill import irc
 from gadlib.solver.state import Status
 
 ENVIRONMENT = os.environ | {

@@ -12,9 +12,9 @@ from ase.io import read, write
 from gadlib.calculators import get
 from gadlib.cli.parser import main
 from gadlib.molecules import reactions
+from gadlib.molecules.endpoints import Connection
 from gadlib.molecules.interpolation import idpp, linear
 from gadlib.molecules.starting_points import starts
-from gadlib.paths.endpoints import Connection
 from gadlib.paths.find import find
 from gadlib.paths.finding import Plan, find_each, within
 from gadlib.paths.saddles import find_saddle

@@ -15,8 +15,8 @@ from gadlib import calculators, report
 from gadlib.cli.parser import main
 from gadlib.files.writing import write_json
 from gadlib.molecules import reactions, starting_points
+from gadlib.molecules.endpoints import Connection
 from gadlib.paths import intended
-from gadlib.paths.endpoints import Connection
 from gadlib.paths.records import read_paths
 from gadlib.paths.references import OwnEnds
 from gadlib.screening.records import Record, payload, read_records

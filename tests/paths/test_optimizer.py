@@ -12,8 +12,8 @@ from gadlib import calculators
 from gadlib.ase import IRC
 from gadlib.molecules.alignment import rmsd
 from gadlib.molecules.reactions import read as read_reactions
-from gadlib.paths import irc
 from gadlib.settings.reading import InputError
+from gadlib.solver.downhill import irc
 from gadlib.systems.batch import Batch
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gadlib.paths.endpoints import Connection
+from gadlib.molecules.endpoints import Connection
 from gadlib.paths.records import PathRecord
 from gadlib.report.style import (
     BLACK,

@@ -21,8 +21,9 @@ from gadlib.evaluation import Calculator
 from gadlib.hessians.normal_modes import FORCE_TOL
 from gadlib.hessians.trust_region import image_step
 from gadlib.hessians.vibrations import Vibrations, vibrations_of
-from gadlib.paths.descent import depart, lowest_mode, step_down, update
-from gadlib.paths.relaxation import (
+from gadlib.progress import signs_of_life
+from gadlib.solver.downhill.descent import depart, lowest_mode, step_down, update
+from gadlib.solver.downhill.relaxation import (
     RELAXED_FORCE,
     can_go_on,
     keep,
@@ -31,7 +32,6 @@ from gadlib.paths.relaxation import (
     relax,
     weighted_gradient,
 )
-from gadlib.progress import signs_of_life
 from gadlib.solver.points import begin
 from gadlib.solver.state import State, displacement
 from gadlib.solver.trust.curvature import is_hessian_costly

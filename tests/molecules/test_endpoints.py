@@ -4,7 +4,7 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from gadlib.paths.endpoints import SHAPE_TOL, Connection, classify_ends, match_ends, order_ends
+from gadlib.molecules.endpoints import SHAPE_TOL, Connection, classify_ends, match_ends, order_ends
 
 FAR = np.ones((2, 2))
 

@@ -17,7 +17,7 @@ from gadlib.evaluation import Calculator
 from gadlib.hessians.normal_modes import spectrum
 from gadlib.hessians.trust_region import predicted_change
 from gadlib.hessians.updates import bofill
-from gadlib.paths.relaxation import (
+from gadlib.solver.downhill.relaxation import (
     RELAXED_FORCE,
     RISE_TOL,
     can_go_on,

@@ -10,8 +10,15 @@ from clusters import spoiled
 
 from gadlib.calculators.surfaces import double_well, muller_brown
 from gadlib.hessians.normal_modes import spectrum
-from gadlib.paths import relaxation
-from gadlib.paths.relaxation import RELAXED_FORCE, can_go_on, keep, make_exact, move, relax
+from gadlib.solver.downhill import relaxation
+from gadlib.solver.downhill.relaxation import (
+    RELAXED_FORCE,
+    can_go_on,
+    keep,
+    make_exact,
+    move,
+    relax,
+)
 from gadlib.solver.points import begin
 from gadlib.systems.batch import Batch
 

@@ -10,9 +10,9 @@ from clusters import padded, spoiled
 from gadlib import calculators
 from gadlib.calculators.surfaces import double_well, muller_brown
 from gadlib.molecules import reactions
-from gadlib.paths import irc
-from gadlib.paths.descent import downhill
-from gadlib.paths.relaxation import RELAXED_FORCE, relax
+from gadlib.solver.downhill import irc
+from gadlib.solver.downhill.descent import downhill
+from gadlib.solver.downhill.relaxation import RELAXED_FORCE, relax
 from gadlib.solver.points import begin
 from gadlib.systems.batch import Batch
 

@@ -1,0 +1,1 @@
+"""The way down from a saddle to the minima it joins: the reaction coordinate, relaxation."""
