@@ -14,7 +14,6 @@ from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.reading import InputError
 from gadlib.solver.search import Frame, search
 from gadlib.solver.state import lowest_displacement
-from gadlib.units import frequency_cm1
 
 
 def find_saddle(
@@ -114,7 +113,7 @@ def _attached(guess: Atoms, frame: Frame) -> Atoms:
         if state.is_exact[0]:
             info |= {name: bool(frame.verdict.meets(name)[0]) for name in CRITERIA}
             info |= {"order": int(state.order[0])}
-            info |= {"frequency_cm1": frequency_cm1(float(frame.verdict.lowest[0]))}
+            info |= {"frequency_cm1": float(state.spectrum.lowest_cm1[0])}
             info |= {"imaginary_cm1": float(frame.verdict.imaginary_cm1[0])}
             mode = lowest_displacement(state, 0).unflatten(0, (-1, 3))
             atoms.arrays["mode"] = mode.cpu().numpy().copy()

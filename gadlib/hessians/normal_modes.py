@@ -61,6 +61,12 @@ class Spectrum:
         """The number of negative vibrational eigenvalues."""
         return (self.eigenvalues < 0).sum(-1)
 
+    @cached_property
+    def lowest_cm1(self) -> Float[Tensor, " B"]:
+        """The wavenumber of the lowest mode in cm-1; an imaginary one is negative."""
+        lowest = self.eigenvalues[:, 0]
+        return (CM1_PER_SQRT_EIGENVALUE * lowest.abs().sqrt()).copysign(lowest)
+
 
 def mass_weight(hessian: Float[Tensor, "B D D"], batch: Batch) -> Float[Tensor, "B D D"]:
     """M^-1/2 H M^-1/2 in eV/(A^2 amu), symmetrised; zero where padded or frozen."""

@@ -21,7 +21,6 @@ from gadlib.screening.records import Record
 from gadlib.settings.reading import InputError
 from gadlib.solver.downhill import irc
 from gadlib.systems.batch import Batch
-from gadlib.units import frequency_cm1
 
 
 def compare_path(
@@ -133,8 +132,7 @@ def measure_reference(calculator: Calculator, record: Record, known: Known) -> d
         return found
     batch = Batch.pack([known.transition_state], [record.atomic_numbers])
     batch = batch.to(saddle.hessian.device)
-    lowest = float(spectrum(saddle.hessian, batch).eigenvalues[0, 0])
-    found["reference_cm1"] = -frequency_cm1(lowest)
+    found["reference_cm1"] = -float(spectrum(saddle.hessian, batch).lowest_cm1[0])
     if "reactant" in energies:
         found["reference_barrier"] = float(saddle.energy[0]) - energies["reactant"]
     return found

@@ -16,7 +16,6 @@ from gadlib.hessians.normal_modes import FORCE_TOL
 from gadlib.molecules.bonds import n_fragments
 from gadlib.settings.criteria import CRITERIA
 from gadlib.solver.state import State
-from gadlib.units import CM1_PER_SQRT_EIGENVALUE
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ class Verdict:
     @cached_property
     def imaginary_cm1(self) -> Float[Tensor, " B"]:
         """Wavenumber of the lowest mode where its eigenvalue is negative, else 0."""
-        return CM1_PER_SQRT_EIGENVALUE * (-self.lowest).clamp(min=0).sqrt()
+        return (-self.state.spectrum.lowest_cm1).clamp(min=0)
 
     @cached_property
     def n_fragments(self) -> Int[Tensor, " B"]:
