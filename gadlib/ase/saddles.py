@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from gadlib.ase.systems import aim_of, batch_of, fragments_of, hyperparameters_of, potential_of
-from gadlib.settings.criteria import CRITERIA
+from gadlib.settings.criteria import AT_POINTS
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.reading import InputError
 from gadlib.solver.search import Frame, search
@@ -70,8 +70,8 @@ def find_saddle(
     potential = potential_of(atoms, displacement)
     batch = batch_of(atoms)
     criterion = criterion or ("bound" if batch.boundary is None else "strict")
-    if criterion not in CRITERIA:
-        raise InputError(f"criterion {criterion!r}: expected one of {', '.join(CRITERIA)}")
+    if criterion not in AT_POINTS:
+        raise InputError(f"criterion {criterion!r}: expected one of {', '.join(AT_POINTS)}")
     if isinstance(n_steps, bool) or not isinstance(n_steps, int) or n_steps < 0:
         raise InputError(f"n_steps {n_steps!r}: expected an integer of at least 0")
     frame = None
@@ -111,7 +111,7 @@ def _attached(guess: Atoms, frame: Frame) -> Atoms:
             forces=state.forces[0].cpu().numpy().copy(),
         )
         if state.is_exact[0]:
-            info |= {name: bool(frame.verdict.meets(name)[0]) for name in CRITERIA}
+            info |= {name: bool(frame.verdict.meets(name)[0]) for name in AT_POINTS}
             info |= {"order": int(state.order[0])}
             info |= {"frequency_cm1": float(state.spectrum.lowest_cm1[0])}
             info |= {"imaginary_cm1": float(frame.verdict.imaginary_cm1[0])}

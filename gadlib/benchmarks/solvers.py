@@ -1,7 +1,7 @@
 """Solvers compared: the same starts, calculator, criteria and budget for gadlib's and their peers.
 
 Every last point is judged alike, from an exact Hessian computed after the search and counted with
-none. Each solver has a result file of its own, resumable as those of `screen`.
+none, as downhill is. Each solver has a result file of its own, resumable as those of `screen`.
 """
 
 from __future__ import annotations
@@ -24,10 +24,14 @@ from gadlib.molecules.alignment import rmsd
 from gadlib.molecules.reactions import Reaction
 from gadlib.molecules.starting_points import Start
 from gadlib.screening import screen
+from gadlib.screening.ends import downhill_of
 from gadlib.screening.jobs import Job, describe, search_each
+from gadlib.screening.nearness import from_start
 from gadlib.screening.records import Record, read_records, without_proof
+from gadlib.screening.references import Key, keep_intended, key_of, reference_plan
 from gadlib.screening.setup import calculator_of, describe_sample, reactions_of
 from gadlib.settings.benchmarks import BenchmarkSettings
+from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
@@ -40,7 +44,6 @@ RECOVERED_TOL = 0.1
 """A saddle is the reference one when its atoms are this close to it (RMSD in A), superposed, with
 like atoms exchangeable and mirror images the same."""
 
-_REFERENCE_STEPS = 100
 _REFERENCE = "reference"
 
 
@@ -56,14 +59,14 @@ class Results:
     """
 
     records: dict[str, list[Record]]
-    references: dict[tuple[str, str, str], Record]
+    references: dict[Key, Record]
 
     def deviation(self, record: Record) -> float | None:
         """The RMSD of a last point from the reference saddle in A, None where that is unknown.
 
         Infinite for a search that failed, which has recovered nothing.
         """
-        reference = self.references.get(_reaction_of(record))
+        reference = self.references.get(key_of(record))
         if reference is None:
             return None
         if record.order is None:
@@ -92,7 +95,9 @@ def compare(settings: BenchmarkSettings) -> Results:
     plans = {name: _search_settings(settings, name) for name in names}
     for name, plan in plans.items():  # before anything is computed
         screen.read_earlier(_file(folder, name), plan)
-    references = _references(settings, found, calculator, folder)
+    proved = _references(settings, found, calculator, folder)
+    if CRITERIA[settings.criterion].is_asked:
+        starts = keep_intended(starts, proved)
     records = {}
     for name, plan in plans.items():
         print(f"{name}: {len(starts)} starts", flush=True)
@@ -108,7 +113,7 @@ def compare(settings: BenchmarkSettings) -> Results:
                 compute=_search_peer if name in PEERS else _search,
                 desc=f"searching, {name}",
             )
-    return Results(records, references)
+    return Results(records, _bound(proved))
 
 
 def read_results(out_dir: str | Path) -> Results:
@@ -154,27 +159,43 @@ def starts_of(settings: BenchmarkSettings, found: Sequence[Reaction]) -> list[St
     return [start for recipe in recipes for start in starting_points.starts(found, recipe, seed)]
 
 
-def certify(record: Record, start: Start, calculator: Calculator, criterion: str) -> Record:
-    """The record judged at its last point, from an exact Hessian that is not counted."""
+def certify(
+    record: Record,
+    start: Start,
+    calculator: Calculator,
+    criterion: str,
+    *,
+    check_ends: bool = False,
+) -> Record:
+    """The record judged at its last point, from an exact Hessian that is not counted.
+
+    With `check_ends`, or the criterion `intended`, a bound saddle is followed downhill.
+    """
     if record.status in (Status.BAD_START, Status.PROCESS_ENDED, Status.TIMED_OUT):
         return record
     state = begin(Batch.of([record]), calculator)
-    verdict = judge(state, torch.tensor([start.max_fragments]))
+    pieces = torch.tensor([start.max_fragments], device=state.index.device)
+    verdict = judge(state, pieces)
     if state.message[0]:
         verdicts = {"converged": False, "criteria": dict.fromkeys(record.criteria)}
         reason = "" if state.message[0] in record.message else f" {state.message[0]}"
         return replace(record, **verdicts, message=record.message + reason)
+    ends = downhill_of(calculator, [start], criterion, check_ends=check_ends)
+    if ends is not None:
+        ends.see(verdict, [0])
+        verdict = judge(state, pieces, torch.tensor(ends(state), device=state.index.device))
     is_met = bool(verdict.meets(criterion)[0])
     ending: dict[str, Any] = {}
     if is_met and record.status == Status.STOPPED:
         found = Status.SADDLE if bool(verdict.meets("strict")[0]) else Status.ORDER_ONE
         ending = {"status": str(found), "message": found.sentence}
-    return replace(
+    record = replace(
         record,
         converged=is_met,
         **describe(verdict, 0),
         **ending,
     )
+    return from_start(record if ends is None else ends.told(record, 0), start)
 
 
 def _search(job: Job) -> Iterator[tuple[int, Record]]:
@@ -185,7 +206,16 @@ def _search(job: Job) -> Iterator[tuple[int, Record]]:
 
 def _search_peer(job: Job) -> Iterator[tuple[int, Record]]:
     for place, record in sella.search_each(job):
-        yield place, certify(record, job.starts[place], job.calculator, job.criterion)
+        yield (
+            place,
+            certify(
+                record,
+                job.starts[place],
+                job.calculator,
+                job.criterion,
+                check_ends=job.check_ends,
+            ),
+        )
 
 
 def _search_settings(settings: BenchmarkSettings, solver: str) -> SearchSettings:
@@ -210,34 +240,21 @@ def _references(
     found: Sequence[Reaction],
     calculator: Calculator,
     folder: Path,
-) -> dict[tuple[str, str, str], Record]:
-    """The reference saddles of this potential, found from the reference transition states."""
-    changed = {
-        "starts": "ts",
-        "criterion": "bound",
-        "n_steps_per_sample": _REFERENCE_STEPS,
-        "hyperparameters": {},
-        "resume": True,
-    }
-    plan = _search_settings(settings.model_copy(update=changed), "trust")
+) -> list[Record]:
+    """The searches for the reference saddles of this potential, from the transition states."""
+    check_ends = settings.check_ends or CRITERIA[settings.criterion].is_asked
     print(f"{_REFERENCE}: {len(found)} transition states", flush=True)
-    return _bound(
-        screen.screen(
-            plan,
-            starts=starting_points.starts(found, "ts"),
-            calculator=calculator,
-            out=_file(folder, _REFERENCE),
-            desc=f"searching, {_REFERENCE}",
-        )
+    return screen.screen(
+        reference_plan(settings, check_ends=check_ends),
+        starts=starting_points.starts(found, "ts"),
+        calculator=calculator,
+        out=_file(folder, _REFERENCE),
+        desc=f"searching, {_REFERENCE}",
     )
 
 
-def _bound(records: Sequence[Record]) -> dict[tuple[str, str, str], Record]:
-    return {_reaction_of(record): record for record in records if record.bound}
-
-
-def _reaction_of(record: Record) -> tuple[str, str, str]:
-    return record.split, record.formula, record.name
+def _bound(records: Sequence[Record]) -> dict[Key, Record]:
+    return {key_of(record): record for record in records if record.bound}
 
 
 def _file(folder: Path, solver: str) -> Path:

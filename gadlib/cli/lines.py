@@ -36,7 +36,7 @@ class Teller:
     """Who prints what has ended: a heading where something else is done, then a line for each.
 
     Attributes:
-        n: how many have ended.
+        n: how many have ended of what is done now, since the last heading.
     """
 
     def __init__(self, quietly: bool) -> None:
@@ -45,13 +45,14 @@ class Teller:
 
     def hear(self, ended: Any) -> None:
         """Print that this has ended, unless all is to be quiet."""
+        if is_other := ended.desc not in (self._desc, "following"):
+            self._desc, self.n = ended.desc, 0
         self.n += 1
         if not self._is_quiet:
-            self._print(ended)
+            self._print(ended, with_heading=is_other)
 
-    def _print(self, ended: Any) -> None:
-        if ended.desc not in (self._desc, "following"):
-            self._desc = ended.desc
+    def _print(self, ended: Any, *, with_heading: bool) -> None:
+        if with_heading:
             _say(f"{ended.desc}:")
         place = f"[{ended.n:>{len(str(ended.total))}}/{ended.total}]"
         line = search_line if hasattr(ended.result, "status") else path_line
@@ -143,7 +144,7 @@ def searches_summary(records: Sequence[Any], out: Path, *, n_told: int) -> list[
         n_told: how many have ended in this run; the others were done before.
     """
     from gadlib.screening.atoms import beside
-    from gadlib.settings.criteria import CRITERIA
+    from gadlib.screening.records import judged
     from gadlib.solver.state import Status
 
     counted = Counter(_words(r.status) for r in records).most_common()
@@ -155,8 +156,13 @@ def searches_summary(records: Sequence[Any], out: Path, *, n_told: int) -> list[
         f" {', '.join(f'{n} {status}' for status, n in counted)}"
         + (f"; {n_before} of them done before" if n_before else "")
     ]
-    n_met = {name: sum(r.meets(name) for r in records) for name in CRITERIA}
-    lines += [", ".join(f"{name} {n}/{len(records)}" for name, n in n_met.items())]
+    n_met = {name: sum(r.meets(name) for r in records) for name in judged(records)}
+    told = {name: f"{name} {n}/{len(records)}" for name, n in n_met.items()}
+    if n_met["bound"]:
+        told["bound"] += f" ({sum(bool(r.near) for r in records)} near)"
+    lines += [", ".join(told.values())]
+    if n_down := sum(r.n_path_gradient for r in records):
+        lines += [f"downhill, apart: {_counted(n_down, 'gradient')}"]
     if done := [r for r in records if r.converged]:
         steps, gradients, hessians, seconds = (
             statistics.median(getattr(r, name) for r in done)

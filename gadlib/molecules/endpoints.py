@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
+from typing import NamedTuple
 
 import networkx as nx
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
-from gadlib.molecules.bonds import is_same
+from gadlib.molecules.alignment import rmsd
+from gadlib.molecules.bonds import bond_graph_of, is_same
 
 SHAPE_TOL = 0.3
 """A (RMSD) within which an end has the shape of a reference of the same bonds."""
@@ -32,6 +35,56 @@ _NAMES = ("reactant", "product")
 
 References = Sequence[nx.Graph | None]
 """The bond graphs of reactant and product; None where one is not known."""
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Reactant and product as far as they are known, in A; None where one is not.
+
+    Attributes:
+        reactant, product: atoms in an order of the saddle's elements.
+    """
+
+    reactant: Float[np.ndarray, "n 3"] | None = None
+    product: Float[np.ndarray, "n 3"] | None = None
+
+
+class Comparison(NamedTuple):
+    """Two ends of a path beside what is known.
+
+    Attributes:
+        verdict: what the path joins; `message` the same in a sentence.
+        order: which end is the reactant's, and which the product's, as well as it can be said.
+        graphs: the bond graphs of the ends, as they were given.
+    """
+
+    verdict: Connection
+    message: str
+    order: list[int]
+    graphs: list[nx.Graph]
+
+
+def compare_ends(
+    atomic_numbers: Int[np.ndarray, " n"], ends: Sequence[Float[np.ndarray, "n 3"]], known: Ends
+) -> Comparison:
+    """What a path joins: its two ends (A) beside the reactant and product that are known.
+
+    These count as they are given: one that relaxes to other bonds on the potential at hand is the
+    end of another reaction.
+    """
+    places = [known.reactant, known.product]
+    graphs = [bond_graph_of(atomic_numbers, end) for end in ends]
+    references = [None if p is None else bond_graph_of(atomic_numbers, p) for p in places]
+    far = np.array([[_far(atomic_numbers, end, place) for place in places] for end in ends])
+    is_like = match_ends(graphs, references, far)
+    order = order_ends(is_like, far)
+    verdict, message = classify_ends(is_like[order], [graphs[i] for i in order], references)
+    return Comparison(verdict, message, order, graphs)
+
+
+def _far(numbers: np.ndarray, place: np.ndarray, known: np.ndarray | None) -> float:
+    """The RMSD in A from what may be known; 0 from what is not."""
+    return 0.0 if known is None else rmsd(numbers, place, known, with_mirror=True)
 
 
 def match_ends(

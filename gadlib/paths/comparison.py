@@ -14,7 +14,7 @@ from gadlib.hessians.normal_modes import spectrum
 from gadlib.molecules.alignment import rmsd
 from gadlib.molecules.bonds import bond_graph_of
 from gadlib.molecules.descriptions import change_in_words, mode_in_words
-from gadlib.molecules.endpoints import classify_ends, match_ends, order_ends
+from gadlib.molecules.endpoints import compare_ends
 from gadlib.paths.references import Known
 from gadlib.paths.thermochemistry import Conditions, barrier_between, gas_of
 from gadlib.screening.records import Record
@@ -32,20 +32,15 @@ def compare_path(
     """
     numbers = np.array(record.atomic_numbers)
     ends = [leg.positions[-1].cpu().numpy() for leg in path.legs]
-    places = [known.reactant, known.product]
-    graphs = [bond_graph_of(numbers, p) for p in ends]
-    references = [None if p is None else bond_graph_of(numbers, p) for p in places]
-    far = np.array([[_far(numbers, p, q) or 0.0 for q in places] for p in ends])
-    is_like = match_ends(graphs, references, far)
-    order = order_ends(is_like, far) if known.ends else _lower_first(path)
+    found = compare_ends(numbers, ends, known)
+    order = found.order if known.ends else _lower_first(path)
     legs = [path.legs[i] for i in order]
-    graphs = [graphs[i] for i in order]
-    verdict, message = classify_ends(is_like[order], graphs, references)
+    graphs = [found.graphs[i] for i in order]
     saddle = path.positions.cpu().numpy()
     assert path.vibrations is not None
     return {
-        "verdict": verdict,
-        "message": message,
+        "verdict": found.verdict,
+        "message": found.message,
         "change": change_in_words(*graphs),
         "mode": mode_in_words(bond_graph_of(numbers, saddle), saddle, path.mode.cpu().numpy()),
         "barrier": path.energy - float(legs[0].energy[-1]),

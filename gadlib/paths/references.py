@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from gadlib.molecules import geometries
+from gadlib.molecules.endpoints import Ends
 from gadlib.molecules.geometries import Geometry
 from gadlib.molecules.pairs import by_element, match_atoms
 from gadlib.molecules.reactions import Reaction
@@ -21,23 +22,21 @@ from gadlib.settings.reading import InputError
 
 
 @dataclass(frozen=True)
-class Known:
+class Known(Ends):
     """What is known of a reaction, in A; None where it is not.
 
     Attributes:
-        reactant, transition_state, product: atoms in an order of the saddle's elements.
+        transition_state: atoms in an order of the saddle's elements.
         is_mapped: whether an atom has the same place in the reactant and the product.
     """
 
-    reactant: Float[np.ndarray, "n 3"] | None = None
     transition_state: Float[np.ndarray, "n 3"] | None = None
-    product: Float[np.ndarray, "n 3"] | None = None
     is_mapped: bool = True
 
     @classmethod
     def of(cls, reaction: Reaction) -> Known:
         """That of a reaction of a set."""
-        return cls(reaction.reactant, reaction.transition_state, reaction.product)
+        return cls(reaction.reactant, reaction.product, reaction.transition_state)
 
     @property
     def ends(self) -> dict[str, Float[np.ndarray, "n 3"]]:

@@ -17,11 +17,14 @@ from gadlib.evaluation import Calculator
 from gadlib.molecules.contacts import gap, is_adrift
 from gadlib.molecules.starting_points import Start, problem_of
 from gadlib.progress import signs_of_life
+from gadlib.screening.ends import downhill_of, mark_without_ends
+from gadlib.screening.nearness import from_start
 from gadlib.screening.records import Record
 from gadlib.screening.setup import calculator_of, hyperparameters_of
-from gadlib.settings.criteria import CRITERIA
+from gadlib.settings.criteria import AT_POINTS, CRITERIA
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.searches import SearchSettings
+from gadlib.solver.asking import Accept
 from gadlib.solver.criteria import Verdict
 from gadlib.solver.mode_following import read_aim, stack
 from gadlib.solver.search import Frame, search
@@ -35,7 +38,8 @@ class Job:
     """Searches that run together in one process; `tag` comes back with their records.
 
     At most `capacity` of them step together, all where it is None; as some end, others enter.
-    `mode` tells which mode is climbed first (`mode_following`).
+    `mode` tells which mode is climbed first (`mode_following`), `check_ends` whether bound saddles
+    are followed downhill.
     """
 
     calculator: Calculator
@@ -46,6 +50,7 @@ class Job:
     tag: Any = None
     capacity: int | None = None
     mode: str = "lowest"
+    check_ends: bool = False
 
     @classmethod
     def of(
@@ -79,6 +84,7 @@ class Job:
             tag=tag,
             capacity=settings.batch_size,
             mode=settings.mode,
+            check_ends=settings.check_ends,
         )
 
 
@@ -106,7 +112,7 @@ def search_each(
         on_frame: called with every frame, for plots and logs.
     """
     sane = []
-    for place, start in enumerate(job.starts):
+    for place, start in enumerate(mark_without_ends(job.criterion, job.starts)):
         if reason := problem_of(start, job.hyperparameters.closest_pair):
             message = f"{Status.BAD_START.sentence} {reason}"
             yield place, Record.blank(start, Status.BAD_START, message)
@@ -116,15 +122,21 @@ def search_each(
         return
     part = replace(job, starts=tuple(job.starts[place] for place in sane))
     begun: dict[int, float] = {}
-    for frame in _frames(part):
+    ends = downhill_of(job.calculator, part.starts, job.criterion, check_ends=job.check_ends)
+    for frame in _frames(part, ends):
         begun |= _begun(frame.state)
         signs_of_life.stepped(int((frame.state.steps > 0).sum()), len(frame.status))
         if on_frame is not None:
             on_frame(frame)
+        if ends is not None:
+            ends.see(frame.verdict, frame.is_done)
         for row in frame.is_done:
             which = int(frame.state.index[row])
-            record = _record(part.starts[which], frame, row, job.criterion)
-            yield sane[which], replace(record, energy_start=begun.get(which))
+            start = part.starts[which]
+            record = _record(start, frame, row, job.criterion)
+            record = record if ends is None else ends.told(record, which)
+            record = replace(record, energy_start=begun.get(which))
+            yield sane[which], from_start(record, start)
 
 
 def _begun(state: State) -> dict[int, float]:
@@ -133,7 +145,7 @@ def _begun(state: State) -> dict[int, float]:
     return {int(state.index[row]): float(state.energy[row]) for row in rows}
 
 
-def _frames(job: Job) -> Iterator[Frame]:
+def _frames(job: Job, accept: Accept | None) -> Iterator[Frame]:
     batch = Batch.of(job.starts)
     batch = batch.to(getattr(job.calculator, "device", batch.positions.device))
     aims = [read_aim(job.mode, s.atomic_numbers, s.positions, s.ends) for s in job.starts]
@@ -147,6 +159,7 @@ def _frames(job: Job) -> Iterator[Frame]:
         max_fragments=torch.tensor([s.max_fragments for s in job.starts]),
         wanted=None if directions is None else directions.to(batch.positions.device),
         capacity=job.capacity or len(job.starts),
+        accept=accept,
     )
 
 
@@ -184,7 +197,8 @@ def describe(verdict: Verdict, row: int) -> dict[str, Any]:
         }
     if state.is_computed[row] and state.is_exact[row]:
         known |= {
-            "criteria": {name: bool(verdict.meets(name)[row]) for name in CRITERIA},
+            "criteria": dict.fromkeys(CRITERIA)
+            | {name: bool(verdict.meets(name)[row]) for name in AT_POINTS},
             "imaginary_cm1": float(verdict.imaginary_cm1[row]),
             "order": int(state.order[row]),
             "eigenvalues": state.spectrum.eigenvalues[row, :2].tolist(),

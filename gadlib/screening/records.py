@@ -14,7 +14,7 @@ from gadlib import __version__
 from gadlib.files.reading import read_json
 from gadlib.files.shapes import ResultFile, fit
 from gadlib.molecules.starting_points import Start
-from gadlib.settings.criteria import CRITERIA
+from gadlib.settings.criteria import AT_POINTS, CRITERIA
 from gadlib.settings.reading import InputError, Settings, shown
 from gadlib.solver.state import PastTry, Status
 
@@ -65,8 +65,7 @@ class Record:
         fmax: largest force on an atom in eV/A.
         energy: in eV; energy_start: that of the starting point, where it was computed.
         eigenvalues: the two lowest vibrational ones in eV/(A^2 amu).
-        n_energy, n_gradient, n_hessian: calculator calls; an energy comes with its gradient, those
-            inside a Hessian are not counted.
+        n_energy, n_gradient, n_hessian: calculator calls; those inside a Hessian are not counted.
         elapsed_s, calculator_s: wall time, and the calculator's share.
         atomic_numbers, positions: the last point, in angstrom.
         forces: on the atoms there, in eV/A; empty where they could not be computed.
@@ -76,8 +75,11 @@ class Record:
         charge, multiplicity: of the molecule, in e and 2S + 1.
         began_at: where the search of a geometry of one's own began, in A, so that it can be made
             again without the file; empty where a recipe makes the start of a set's reaction.
-        verdict: what the saddle joins, where it was followed between known ends (`find`), else
-            empty; passed: the saddles on the way, in order, of a reaction in two steps both.
+        rmsd_start: how far the last point is from the start, in A, superposed; bonds_changed: bonds
+            made or broken since, but for those of the reaction itself.
+        near: whether a bound saddle is that of the first climb, or near enough (`nearness`).
+        verdict: what the saddle joins, where it was followed between known ends, else empty;
+            passed: the saddles on the way, in order, of a reaction in two steps both.
         n_image: gradients of images between the ends, among `n_gradient`; n_path_gradient,
             n_path_hessian: calls on the way downhill, apart.
     """
@@ -118,6 +120,9 @@ class Record:
     forces: list[list[float]] = field(default_factory=list)
     mode: list[list[float]] = field(default_factory=list)
     began_at: list[list[float]] = field(default_factory=list)
+    rmsd_start: float | None = None
+    bonds_changed: int | None = None
+    near: bool | None = None
 
     @classmethod
     def blank(cls, start: Start, status: Status, message: str) -> Record:
@@ -224,6 +229,13 @@ def _updated(values: Any) -> Any:
 
 
 _RELEVANT_PACKAGES = ("torch", "numpy", "ase", "optuna", "sella")
+
+
+def judged(records: Iterable[Record]) -> tuple[str, ...]:
+    """The criteria that points answer, and of the others those that some record was asked."""
+    records = [*records]
+    asked = {n for r in records for n, met in r.criteria.items() if met is not None}
+    return tuple(name for name in CRITERIA if name in AT_POINTS or name in asked)
 
 
 def without_proof(record: Record) -> Record:

@@ -18,6 +18,7 @@ from gadlib.evaluation import Calculator
 from gadlib.files.kept import Kept
 from gadlib.files.locks import sole
 from gadlib.files.shapes import ResultFile
+from gadlib.molecules import starting_points
 from gadlib.molecules.starting_points import Start
 from gadlib.progress.bar import Bar
 from gadlib.screening.atoms import require_room, write_points
@@ -26,6 +27,7 @@ from gadlib.screening.chunks import chunks, job_size
 from gadlib.screening.jobs import Job, search_each
 from gadlib.screening.processes import Compute, run
 from gadlib.screening.records import Record, payload, read_results
+from gadlib.screening.references import keep_intended, reference_plan
 from gadlib.screening.setup import (
     calculator_of,
     describe_sample,
@@ -33,8 +35,10 @@ from gadlib.screening.setup import (
     hyperparameters_of,
     identity_of,
     mark_unknown,
+    reactions_of,
     starts_of,
 )
+from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import ScreenSettings, SearchSettings
@@ -76,10 +80,12 @@ def screen(
     """
     if out is not None:
         require_room(out)
+        read_earlier(out, settings)  # refused before anything is computed
     if starts is None:
         starts = starts_of(settings)
         if note := describe_sample(settings):
             print(note, flush=True)
+        starts = intended_starts(settings, starts, out, calculator)
     if hyperparameters is None:
         hyperparameters = hyperparameters_of(settings)
     calculator = calculator_of(settings, starts) if calculator is None else calculator
@@ -90,6 +96,33 @@ def screen(
             settings, starts, calculator, hyperparameters, compute, done, out, notes or {}, desc
         )
     return [done[i] for i in sorted(done)]
+
+
+def intended_starts(
+    settings: SearchSettings,
+    starts: Sequence[Start],
+    out: str | Path | None,
+    calculator: Calculator | None = None,
+) -> list[Start]:
+    """The starts of a set, where the criterion is `intended` of reactions that can be judged by it.
+
+    Those are the ones whose own saddle on this potential is intended, which is searched first. The
+    records of that are beside `out`, in a file that ends in _reference.json.
+
+    Raises:
+        InputError: as `screen` does, or when no reaction is left.
+    """
+    if settings.criterion not in CRITERIA or not CRITERIA[settings.criterion].is_asked:
+        return [*starts]
+    beside = None if out is None else Path(out).with_name(f"{Path(out).stem}_reference.json")
+    records = screen(
+        reference_plan(settings, check_ends=True),
+        starts=starting_points.starts(reactions_of(settings), "ts"),
+        calculator=calculator,
+        out=beside,
+        desc="searching, reference",
+    )
+    return keep_intended(starts, records)
 
 
 def _compute(

@@ -22,6 +22,7 @@ from gadlib.molecules import reactions, starting_points
 from gadlib.molecules.reactions import Reaction
 from gadlib.molecules.recipes import parse_start
 from gadlib.molecules.starting_points import Start, require_some
+from gadlib.screening.ends import mark_without_ends
 from gadlib.settings.calculators import identity
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
@@ -183,7 +184,7 @@ def calculator_of(settings: SearchSettings, starts: Sequence[Start]) -> Calculat
         calculator = calculators.build(settings)
     except (ValueError, ImportError) as error:
         raise InputError(str(error)) from None
-    usable = mark_unknown(calculator, starts)
+    usable = mark_without_ends(settings.criterion, mark_unknown(calculator, starts))
     for start in usable:
         if not start.problem:
             read_aim(settings.mode, start.atomic_numbers, start.positions, start.ends)

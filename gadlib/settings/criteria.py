@@ -1,4 +1,4 @@
-"""What counts as success: a table of criteria, always all reported, never tuned.
+"""What counts as success: a table of criteria, never tuned; all that a point answers are reported.
 
 A row is all that there is to a criterion. Settings, flags, the page, records, scores and the tables
 of reports read its name and sentence here; `gadlib.solver.criteria` measures what its predicate
@@ -18,6 +18,14 @@ INDEX1_TOL = -1e-5
 IMAGINARY_MIN_CM1 = 50.0
 """A softer one may be the rotation of one fragment beside another, no reaction."""
 
+NEAR_RMSD = 0.5
+"""A, superposed, from the start: below, the saddle of a later try still counts as near. Starts with
+noise of 0.3 A on each coordinate lie about 0.5 A from the saddle that they were made from."""
+
+NEAR_RISE = 3.0
+"""eV above the start: a saddle of a later try that is higher belongs to another reaction. Barriers
+of the embedded set are at most 4 eV above their reactants, and starts lie on their slopes."""
+
 
 @dataclass(frozen=True)
 class Criterion:
@@ -28,12 +36,15 @@ class Criterion:
         sentence: what it asks for.
         is_met: whether each system meets it, from the facts of a `gadlib.solver.criteria.Verdict`.
         within: the criterion that has to be met besides; empty where there is none.
+        is_asked: whether no point answers it, so that whoever searches asks somebody: it is judged
+            of points that meet the one within, where it ends a search or `check_ends` is set.
     """
 
     name: str
     sentence: str
     is_met: Callable[[Any], Any]
     within: str = ""
+    is_asked: bool = False
 
 
 CRITERIA = {
@@ -60,9 +71,20 @@ CRITERIA = {
             ),
             within="strict",
         ),
+        Criterion(
+            "intended",
+            "bound, and downhill both ways lead to the reactant and the product that are known"
+            " (judged where it is the criterion, or with `check_ends`)",
+            lambda point: point.is_accepted,
+            within="bound",
+            is_asked=True,
+        ),
     )
 }
 """The criteria by their names, the weakest first."""
+
+AT_POINTS = tuple(row.name for row in CRITERIA.values() if not row.is_asked)
+"""Those that a point answers by itself."""
 
 NAMES = ", ".join(CRITERIA)
 """Their names, for a sentence."""

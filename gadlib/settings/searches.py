@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gadlib.settings import criteria
 from gadlib.settings.calculators import MoleculeSettings
@@ -41,7 +41,7 @@ class SetSettings(MoleculeSettings):
     )
     criterion: str = Field(
         "index1",
-        description=f"what ends a search: one of {criteria.NAMES}; all are reported",
+        description=f"what ends a search: one of {criteria.NAMES}",
         json_schema_extra=shown_as(words=tuple(criteria.CRITERIA)),
     )
     max_fragments: int | None = Field(
@@ -50,6 +50,11 @@ class SetSettings(MoleculeSettings):
         le=N_MAX,
         description="pieces that the molecule may be in at a bound saddle; none: as many as the"
         " reference has or, without one, the start",
+    )
+    check_ends: bool = Field(
+        False,
+        description="follow the bound saddles that searches end at downhill, so that intended is"
+        " judged whatever the criterion; a path costs about a hundred gradients, counted apart",
     )
     n_steps_per_sample: Count = Field(
         800, description="steps after which a search ends without success"
@@ -143,7 +148,8 @@ class GuessSettings(SearchSettings):
 
     solver: str = Field("trust", description="step rule")
     criterion: str = Field(
-        "bound", description=f"what ends a search: one of {criteria.NAMES}; all are reported"
+        "bound",
+        description=f"what ends a search: one of {criteria.NAMES}",
     )
 
     @classmethod
@@ -171,6 +177,16 @@ class FindSettings(GuessSettings):
     start_from: str = Field("idpp_rp", description="what lies between the ends: idpp_rp")
     split: str = Field("all", description="train, val, test, several with commas between, or all")
     out_dir: str = Field("runs/find", description="folder for results")
+
+    @model_validator(mode="after")
+    def _require_own_paths(self) -> FindSettings:
+        is_asked = criteria.CRITERIA.get(self.criterion)
+        if self.check_ends or (is_asked and is_asked.is_asked):
+            raise ValueError(
+                "criterion intended, check_ends: saddles are followed and judged here anyway;"
+                f" expected one of {', '.join(criteria.AT_POINTS)}, and no check_ends"
+            )
+        return self
 
 
 class ScreenSettings(SearchSettings):

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, tensor
+from torch import Tensor
 
 from gadlib.hessians.normal_modes import FORCE_TOL
 from gadlib.molecules.bonds import n_fragments
@@ -26,10 +27,12 @@ class Verdict:
         state: the points; only what is exact there can meet a criterion.
         max_fragments: fragments of the reference transition state (or of the reactant or molecule
             started from).
+        is_accepted: whether whoever is asked (`asking`) has accepted each point as it is.
     """
 
     state: State
     max_fragments: Int[Tensor, " B"]
+    is_accepted: Bool[Tensor, " B"]
     _met: dict[str, Bool[Tensor, " B"]] = field(default_factory=dict, compare=False, repr=False)
 
     def meets(self, criterion: str) -> Bool[Tensor, " B"]:
@@ -75,9 +78,21 @@ class Verdict:
         known = self.state.is_exact & self.state.is_computed
         if not any(self.state.doubt):
             return known
-        return known & tensor([not doubt for doubt in self.state.doubt], device=known.device)
+        return known & torch.tensor([not doubt for doubt in self.state.doubt], device=known.device)
 
 
-def judge(state: State, max_fragments: Int[Tensor, " B"]) -> Verdict:
-    """The verdict on every system where it is; one that failed or is not exact meets nothing."""
-    return Verdict(state, max_fragments)
+def judge(
+    state: State,
+    max_fragments: Int[Tensor, " B"],
+    is_accepted: Bool[Tensor, " B"] | None = None,
+) -> Verdict:
+    """The verdict on every system where it is; one that failed or is not exact meets nothing.
+
+    Args:
+        state: the points.
+        max_fragments: fragments of the references.
+        is_accepted: by whoever was asked; by default nobody was, and nothing is.
+    """
+    if is_accepted is None:
+        is_accepted = torch.zeros_like(state.is_exact)
+    return Verdict(state, max_fragments, is_accepted)

@@ -29,6 +29,8 @@ from gadlib.systems.rows import put, take
 REACHES = ("index1",)
 """The dynamics stops short of stationary points, at forces about 0.01 eV/A."""
 
+LEAVES_SADDLES = False
+
 FIRST_TIME_STEP = 1e-3
 """The time step at the start and after an escape, in A^2/eV."""
 

@@ -27,6 +27,7 @@ from gadlib.systems.batch import Batch, longest
 from gadlib.systems.rows import put
 
 REACHES = CRITERIA
+LEAVES_SADDLES = False
 
 _TRUST = TrustHyperparameters()
 

@@ -1,7 +1,7 @@
 """The step rules, by the solver that they belong to; each declares which criteria it can reach.
 
-A step rule is a module with `REACHES`, `init` and `step`. To add one: the module, its
-hyperparameters (`settings.hyperparameters`), a row here, its test.
+A step rule is a module with `REACHES`, `LEAVES_SADDLES`, `init` and `step`. To add one: the module,
+its hyperparameters (`settings.hyperparameters`), a row here, its test.
 """
 
 from __future__ import annotations
@@ -24,6 +24,11 @@ class StepRule(Protocol):
     @property
     def REACHES(self) -> Container[str]:
         """The criteria that it can reach."""
+        ...
+
+    @property
+    def LEAVES_SADDLES(self) -> bool:
+        """Whether it steps away from a strict saddle, as from one that is not accepted."""
         ...
 
     def init(self, calculator: Calculator, batch: Batch, hyperparameters) -> State:

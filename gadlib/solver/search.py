@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from gadlib.evaluation import Calculator
@@ -22,12 +22,14 @@ from gadlib.molecules.bonds import n_fragments
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.solver.aim import Aim
+from gadlib.solver.asking import Accept, Asked
 from gadlib.solver.criteria import Verdict, judge
 from gadlib.solver.proof import confirm, prove
+from gadlib.solver.put_back import give_back, keep_strict, take_back
 from gadlib.solver.rules import rule_for
 from gadlib.solver.state import APART, State, Status
 from gadlib.systems.batch import Batch
-from gadlib.systems.rows import concatenate, narrow, put, take
+from gadlib.systems.rows import concatenate, narrow, take
 
 _GROUPS = 5
 """In which a batch is renewed: waiting systems enter when a fifth of it is free. Groups of other
@@ -60,6 +62,7 @@ def search(
     max_fragments: Int[Tensor, " B"] | None = None,
     wanted: Aim | None = None,
     capacity: int = 32,
+    accept: Accept | None = None,
 ) -> Iterator[Frame]:
     """Frames of a search from every system of the batch, until each has ended.
 
@@ -79,16 +82,20 @@ def search(
         wanted: aims, of which the climbed mode is to have most (`mode_following`); by default the
             lowest mode is climbed.
         capacity: how many systems step together; when a fifth of them have ended, others enter.
+        accept: for criteria that no point answers, as `intended`: asked of systems that have newly
+            met the criterion below. From what it declines `trust` begins its next try; with a rule
+            that can't leave a saddle the search stops there.
 
     Raises:
-        ValueError: when the criterion or the solver is unknown or a number is not positive.
+        ValueError: when the criterion or the solver is unknown or a number is not positive, or a
+            criterion needs `accept`.
     """
     _require(criterion, n_steps, capacity)
     allowed = n_fragments(batch) if max_fragments is None else torch.as_tensor(max_fragments)
     under_way = _Search(
         calculator,
         hyperparameters,
-        Goal(criterion, n_steps, allowed.to(batch.positions.device)),
+        Goal(criterion, n_steps, allowed.to(batch.positions.device), Asked(criterion, accept)),
         capacity,
         batch,
         wanted,
@@ -100,16 +107,25 @@ def search(
 
 @dataclass(frozen=True)
 class Goal:
-    """What ends the searches: the criterion, the steps, and the fragments of each reference."""
+    """What ends the searches: criterion, steps, fragments of each reference, and who is asked."""
 
     criterion: str
     n_steps: int
     max_fragments: Int[Tensor, " S"]
+    asked: Asked
 
-    def frame(self, state: State) -> Frame:
-        """How the active systems stand."""
-        verdict = judge(state, self.max_fragments[state.index])
-        return Frame(state, verdict, _status(state, verdict, self.criterion, self.n_steps))
+    def frame(self, state: State, *, is_left: bool) -> Frame:
+        """How the active systems stand.
+
+        Args:
+            state: of these systems.
+            is_left: whether the step rule leaves a saddle that was declined.
+        """
+        asked = self.asked
+        verdict = judge(state, self.max_fragments[state.index], asked.accepted(state))
+        is_stuck = torch.zeros_like(state.is_exact) if is_left else asked.declined(state)
+        status = _status(state, verdict, self.criterion, self.n_steps, is_stuck)
+        return Frame(state, verdict, status)
 
 
 class _Search:
@@ -144,18 +160,31 @@ class _Search:
         called = 0.0 if self.active is None else float(self.active.cost.calculator_s.sum())
         with torch.inference_mode():  # autograd is the calculators' alone, and costs time
             active = self._enter(self._step())
-        frame = self.goal.frame(active)
-        _keep_strict(self.kept, frame, self.goal.criterion)
-        state = _give_back(self.kept, active, frame.status)
+        frame = self._ask(self._frame(active))
+        keep_strict(self.kept, frame.verdict, self.goal.criterion)
+        state = give_back(self.kept, active, frame.status)
         with torch.inference_mode():
             state = _conclude(self.calculator, state, frame)
         if state is not active:
-            frame = self.goal.frame(state)
+            frame = self._frame(state)
         called = float(state.cost.calculator_s.sum()) - called
         seconds = (time.perf_counter() - self.started - called) / len(state.batch)
         self.active = replace(state, cost=state.cost.plus(own_s=seconds))
         self.status = frame.status
         return frame._replace(state=self.active)
+
+    def _frame(self, state: State) -> Frame:
+        """How the systems stand."""
+        return self.goal.frame(state, is_left=self.rule.LEAVES_SADDLES)
+
+    def _ask(self, frame: Frame) -> Frame:
+        """The frame, when what has to be asked was; the time of that is not the search's."""
+        asked = self.goal.asked
+        before = asked.seconds
+        with torch.inference_mode():
+            is_new = asked.ask(frame.verdict)
+        self.started += asked.seconds - before
+        return self._frame(frame.state) if is_new else frame
 
     def _step(self) -> State | None:
         """The active systems one step on."""
@@ -164,7 +193,7 @@ class _Search:
             return None
         self.n_frames += 1
         stepped = self.rule.step(self.calculator, self.active, self.hyperparameters)
-        return _take_back(self.active, stepped)
+        return take_back(self.active, stepped)
 
     def _enter(self, active: State | None) -> State:
         """The active systems with waiting ones, where there is room for a group of them."""
@@ -206,57 +235,6 @@ def _require(criterion: str, n_steps: int, capacity: int) -> None:
         )
 
 
-def _keep_strict(kept: dict[int, State], frame: Frame, criterion: str) -> None:
-    """The latest strict saddle of each system that it does not suffice is put aside."""
-    state, verdict = frame.state, frame.verdict
-    for i in (verdict.meets("strict") & ~verdict.meets(criterion)).nonzero().flatten().tolist():
-        kept[int(state.index[i])] = take(state, torch.tensor([i], device=state.index.device))
-
-
-def _give_back(kept: dict[int, State], state: State, status: tuple[Status, ...]) -> State:
-    """The state with systems out of steps put back to the strict saddle that they met on the way.
-
-    What it cost and tried, to the last step, stays; only the place is the kept one.
-    """
-    for i, ending in enumerate(status):
-        best = kept.pop(int(state.index[i]), None) if ending is not Status.RUNNING else None
-        if best is None or ending.is_met:
-            continue
-        now = take(state, torch.tensor([i], device=state.index.device))
-        spent = {name: getattr(now, name) for name in (*_SPENT, "tries")}
-        row = narrow(replace(best, **spent), state.batch.positions.shape[1])
-        state = concatenate([state, row])
-        place = torch.arange(len(state.batch) - 1, device=state.index.device)
-        place[i] = len(state.batch) - 1
-        state = take(state, place)
-    return state
-
-
-_SPENT = ("steps", "escapes", "cost")
-"""What a search has spent; it stays spent wherever the search is put back to."""
-
-
-def _take_back(before: State, after: State) -> State:
-    """The state after a step; where the calculator failed there, the one before it.
-
-    What it cost stays. The next step will be half as long (`State.rejected`); a search ends, with
-    the calculator's reason, when that has not helped some times running.
-    """
-    if not any(after.message):
-        return after if not after.rejected.any() else replace(after, rejected=0 * after.rejected)
-    is_failed = torch.tensor([bool(text) for text in after.message], device=after.index.device)
-    after = replace(after, rejected=torch.where(is_failed, after.rejected + 1, 0))
-    hopeless = (after.rejected > MAX_REJECTED).tolist()
-    reasons = tuple(text if end else "" for text, end in zip(after.message, hopeless, strict=True))
-    spent = {name: getattr(after, name) for name in (*_SPENT, "rejected")}
-    rows = is_failed.nonzero().flatten()
-    return put(after, rows, lambda _: take(replace(before, **spent, message=reasons), rows))
-
-
-MAX_REJECTED = 4
-"""Steps in a row that are taken back; the last one is a sixteenth of the first that failed."""
-
-
 def _conclude(calculator: Calculator, state: State, frame: Frame) -> State:
     """The state with what is to be known of the points where searches have ended."""
     if not (rows := frame.is_done):
@@ -268,21 +246,24 @@ def _conclude(calculator: Calculator, state: State, frame: Frame) -> State:
     return confirm(calculator, state, is_claimed)
 
 
-def _status(state: State, verdict: Verdict, criterion: str, n_steps: int) -> tuple[Status, ...]:
+def _status(
+    state: State, verdict: Verdict, criterion: str, n_steps: int, is_stuck: Bool[Tensor, " B"]
+) -> tuple[Status, ...]:
     met, steps = verdict.meets(criterion), state.steps
-    is_any = (met | (steps >= n_steps)).any() or any(state.message) or any(state.doubt)
+    is_any = (met | is_stuck | (steps >= n_steps)).any() or any(state.message) or any(state.doubt)
     if not is_any:
         return (Status.RUNNING,) * len(steps)
 
-    def of(message: str, doubt: str, is_met: bool, is_strict: bool, steps: int) -> Status:
+    def of(
+        message: str, doubt: str, is_met: bool, is_strict: bool, steps: int, is_stuck: bool
+    ) -> Status:
         if is_met:
             return Status.SADDLE if is_strict else Status.ORDER_ONE
         if message:
             return Status.CALCULATOR_FAILED if steps else Status.BAD_START
         if steps >= n_steps:
             return Status.OUT_OF_STEPS
-        return Status.STOPPED if doubt else Status.RUNNING
+        return Status.STOPPED if doubt or is_stuck else Status.RUNNING
 
-    strict = verdict.meets("strict").tolist()
-    rows = zip(state.message, state.doubt, met.tolist(), strict, steps.tolist(), strict=True)
-    return tuple(of(*row) for row in rows)
+    answers = (one.tolist() for one in (met, verdict.meets("strict"), steps, is_stuck))
+    return tuple(of(*row) for row in zip(state.message, state.doubt, *answers, strict=True))

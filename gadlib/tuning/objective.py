@@ -19,7 +19,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import Trial
 
 from gadlib.molecules.starting_points import Start
-from gadlib.screening.records import Record
+from gadlib.screening.records import Record, judged
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.declarations import Hyperparameter
 from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
@@ -82,7 +82,7 @@ class Outcome:
     """What a trial found on its samples.
 
     Attributes:
-        rates: the share of the samples that meet each criterion.
+        rates: the share of the samples that meet each criterion that was judged.
         mean_steps: of the samples that converged; the budget where none did.
         score: by the objective.
     """
@@ -105,7 +105,7 @@ def outcome(records: Sequence[Record], n_steps: int) -> Outcome:
     n = len(records)
     return Outcome(
         convergence_rate=convergence_rate(records),
-        rates={name: sum(r.meets(name) for r in records) / n for name in CRITERIA},
+        rates={name: sum(r.meets(name) for r in records) / n for name in judged(records)},
         mean_steps=mean_steps(records, n_steps),
         score=OBJECTIVE.score(records, n_steps),
         n_converged=sum(r.converged for r in records),

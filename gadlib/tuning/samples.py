@@ -10,7 +10,7 @@ from gadlib.files.shapes import ResultFile
 from gadlib.molecules.reactions import drawn, seed_of, split_names
 from gadlib.molecules.starting_points import Start
 from gadlib.screening.records import Record, read_results
-from gadlib.screening.screen import key, require_same, screen, select_difficult
+from gadlib.screening.screen import intended_starts, key, require_same, screen, select_difficult
 from gadlib.screening.setup import describe_sample, starts_of
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import ScreenSettings
@@ -34,6 +34,8 @@ def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]
             print(note, flush=True)
         out = Path(settings.out_dir) / "screening.json"
         with in_turn(out.with_name(f".{out.name}.lock")):  # other workers wait, and find it done
+            starts = intended_starts(wanted, starts, out)
+            _require_enough(settings, len(starts))
             records = screen(wanted, starts=starts, out=out)
     else:
         before, records = require_screening(settings)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from gadlib.files.writing import require_writable
 from gadlib.screening.records import Record
-from gadlib.screening.screen import screen
+from gadlib.screening.screen import intended_starts, screen
 from gadlib.screening.setup import (
     describe_sample,
     hyperparameters_of,
@@ -62,6 +62,7 @@ def validate(settings: ValidateSettings) -> Validation:
     plain = SearchSettings.read(
         {name: getattr(settings, name) for name in SearchSettings.model_fields}
     )
+    starts = intended_starts(plain, starts, out / "default.json")
 
     def search(values: dict[str, float | int | str], name: str) -> list[Record]:
         return screen(

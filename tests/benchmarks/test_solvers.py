@@ -56,6 +56,7 @@ def test_what_is_told_of_a_last_point_is_what_an_exact_hessian_says_there(result
                 replace(r, criteria={"strict": not r.strict}, order=9), start, potential, "bound"
             )
             told = {"imaginary_cm1": r.imaginary_cm1, "eigenvalues": r.eigenvalues}
+            told |= {n: getattr(r, n) for n in ("rmsd_start", "bonds_changed", "near")}
             assert replace(again, **told) == r
             assert again.imaginary_cm1 == pytest.approx(r.imaginary_cm1, abs=1e-6)
             assert again.eigenvalues == pytest.approx(r.eigenvalues, abs=1e-9)

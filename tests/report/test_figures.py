@@ -13,7 +13,7 @@ from little_studies import DEFAULTS, MIXED, make_study, random_study, record, te
 from gadlib import report
 from gadlib.report.tuning import study as studies
 from gadlib.screening.trajectories import Trajectory, column, trace
-from gadlib.settings.criteria import CRITERIA
+from gadlib.settings.criteria import AT_POINTS
 from gadlib.settings.declarations import Hyperparameters
 from gadlib.settings.hyperparameters import GadHyperparameters, TrustHyperparameters
 from gadlib.settings.reading import InputError
@@ -284,7 +284,7 @@ def test_records_that_do_not_pair_are_refused(default, tuned, message):
 
 def test_comparison_table_has_a_row_per_criterion():
     table = report.comparison_table(report.collect_comparison(*sides("++----", "+-+++-")))
-    assert table["criterion"].tolist() == list(CRITERIA)
+    assert table["criterion"].tolist() == [*AT_POINTS]
     assert table.loc[0, "tuned"] == "4 (67%)"
     assert table.loc[0, "tuned 95 %"] == "30% - 90%"
     assert table.loc[1, "tuned steps"] == "-"

@@ -66,7 +66,7 @@ def test_result_file_has_settings_and_records_with_all_promised_fields(settings,
     assert content["settings"]["noise_seed"] == 42
     for record in content["records"]:
         assert set(PROMISED.split()) <= set(record)
-        assert set(record["criteria"]) == {"index1", "strict", "bound"}
+        assert list(record["criteria"]) == ["index1", "strict", "bound", "intended"]
         assert len(record["eigenvalues"]) == 2
         assert len(record["positions"]) == len(record["atomic_numbers"])
         assert record["n_hessian"] == record["steps"] + 1

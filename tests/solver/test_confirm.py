@@ -9,7 +9,7 @@ from hand_made import ring, search_state
 from gadlib.evaluation import Evaluation
 from gadlib.solver.criteria import judge
 from gadlib.solver.proof import confirm
-from gadlib.solver.search import Frame, _give_back, _keep_strict
+from gadlib.solver.put_back import give_back, keep_strict
 from gadlib.solver.state import PastTry, Status
 from gadlib.systems.rows import take
 
@@ -96,17 +96,29 @@ def test_a_strict_saddle_is_put_aside_where_it_does_not_suffice():
     values = torch.arange(15.0).double().expand(3, -1).clone() - 0.5
     values[1] += 1.0  # no saddle
     state = replace(state, spectrum=replace(state.spectrum, eigenvalues=values))
+    state = replace(state, index=torch.tensor([7, 8, 9]))
     verdict = judge(state, torch.tensor([0, 0, 1]))  # the first is in more pieces than allowed
     assert verdict.meets("strict").tolist() == [True, False, True]
-    frame = Frame(state, verdict, (Status.RUNNING,) * 3)
-    frame = frame._replace(state=replace(state, index=torch.tensor([7, 8, 9])))
     kept = {}
-    _keep_strict(kept, frame, "strict")
+    keep_strict(kept, verdict, "strict")
     assert kept == {}
-    _keep_strict(kept, frame, "bound")
+    keep_strict(kept, verdict, "bound")
     assert list(kept) == [7]
     assert len(kept[7].batch) == 1
     assert torch.equal(kept[7].batch.positions, state.batch.positions[:1])
+
+
+def test_a_bound_saddle_that_was_declined_stays_put_aside_and_one_that_is_not_bound_does_not():
+    state = search_state(ring(3), is_exact=True)
+    values = torch.arange(15.0).double().expand(3, -1).clone() - 0.5
+    state = replace(state, spectrum=replace(state.spectrum, eigenvalues=values))
+    later = replace(state, energy=state.energy - 1.0)
+    for n_pieces, is_first in ((1, True), (0, False)):
+        kept = {}
+        for met in (state, later):
+            keep_strict(kept, judge(met, torch.full((3,), n_pieces)), "intended")
+        stayed = [torch.equal(kept[i].energy, state.energy[i : i + 1]) for i in range(3)]
+        assert stayed == [is_first] * 3
 
 
 @pytest.mark.parametrize(("status", "is_back"), [
@@ -119,7 +131,7 @@ def test_a_search_without_success_is_put_back_to_its_saddle_with_all_that_it_spe
     now = replace(state, steps=state.steps + 9, cost=state.cost.plus(n_gradient=4),
                   tries=((), (PastTry("climbing", "circles", 3, 4),), ()))  # fmt: skip
     kept = {1: best}
-    found = _give_back(kept, now, (Status.RUNNING, status, Status.OUT_OF_STEPS))
+    found = give_back(kept, now, (Status.RUNNING, status, Status.OUT_OF_STEPS))
     assert (found.energy - state.energy).tolist() == [0.0, -5.0 if is_back else 0.0, 0.0]
     assert list(kept) == ([1] if status is Status.RUNNING else [])
     assert found.steps.tolist() == [9, 9, 9]

@@ -31,8 +31,8 @@ from gadlib.report.style import (
     panels,
     say,
 )
-from gadlib.screening.records import Record, gradients_of
-from gadlib.settings.criteria import CRITERIA, IMAGINARY_MIN_CM1
+from gadlib.screening.records import Record, gradients_of, judged
+from gadlib.settings.criteria import AT_POINTS, IMAGINARY_MIN_CM1
 
 _COLOURS = {
     "trust": BLUE,
@@ -43,9 +43,6 @@ _COLOURS = {
 }
 _STYLES = {"sella-internal": ":", "sella-hessian": "--"}
 """Of lines that may lie on one another."""
-
-_COLUMNS = (*reversed(CRITERIA), "recovered")
-"""The rates of a table, the strictest criterion first."""
 
 _NOTHING = "There is no search to compare."
 
@@ -76,21 +73,25 @@ class Benchmark(NamedTuple):
     """A comparison, ready to be drawn.
 
     Attributes:
-        runs: a row for every search: `solver`, `start`, `name`, each criterion, `recovered` (None
-            where the reference saddle is unknown), `deviation` (A), `gradients`, `wall_s`,
-            `calculator_s`, `imaginary_cm1`, `n_fragments`, `status`.
+        runs: a row for every search: `solver`, `start`, `name`, each criterion that was judged,
+            `recovered` (None where the reference saddle is unknown), `deviation` (A), `gradients`,
+            `path_gradients` (downhill, apart), `wall_s`, `calculator_s`, `imaginary_cm1`,
+            `n_fragments`, `status`.
         rows: a row for every solver and kind of start.
+        criteria: those that were judged, the weakest first.
     """
 
     runs: pd.DataFrame
     rows: tuple[Row, ...]
+    criteria: tuple[str, ...] = AT_POINTS
 
 
 def collect_benchmark(results: Results) -> Benchmark:
     """The comparison of the solvers' searches."""
+    criteria = judged([record for records in results.records.values() for record in records])
     runs: Any = pd.DataFrame(
         [
-            _run(solver, record, results.deviation(record))
+            _run(solver, record, results.deviation(record), criteria)
             for solver, records in results.records.items()
             for record in records
         ]
@@ -99,20 +100,23 @@ def collect_benchmark(results: Results) -> Benchmark:
         return Benchmark(runs, ())
     by_start = (group for _, group in runs.groupby("start", sort=False))
     groups = (pair for group in by_start for pair in group.groupby(["start", "solver"], sort=False))
-    return Benchmark(runs, tuple(_row(key, group) for key, group in groups))
+    return Benchmark(runs, tuple(_row(key, group, criteria) for key, group in groups), criteria)
 
 
-def _run(solver: str, record: Record, deviation: float | None) -> dict[str, object]:
+def _run(
+    solver: str, record: Record, deviation: float | None, criteria: Sequence[str]
+) -> dict[str, object]:
     return {
         "solver": solver,
         "start": record.start,
         "name": record.name,
-        **{name: record.meets(name) for name in CRITERIA},
+        **{name: record.meets(name) for name in criteria},
         "recovered": None
         if deviation is None
         else bool(record.strict) and deviation < RECOVERED_TOL,
         "deviation": deviation,
         "gradients": gradients_of(record),
+        "path_gradients": record.n_path_gradient,
         "wall_s": record.elapsed_s,
         "calculator_s": record.calculator_s,
         "imaginary_cm1": record.imaginary_cm1,
@@ -124,17 +128,17 @@ def _run(solver: str, record: Record, deviation: float | None) -> dict[str, obje
 _FAILED = ("calculator_failed", "process_ended", "timed_out", "solver_failed", "bad_start")
 
 
-def _row(key: Any, group: Any) -> Row:
+def _row(key: Any, group: Any, criteria: Sequence[str]) -> Row:
     start, solver = key
     strict = group[group["strict"]]
     wall = float(group["wall_s"].sum())
-    judged = {name: group[name] for name in CRITERIA}
-    judged["recovered"] = group["recovered"].dropna()
+    answers = {name: group[name] for name in criteria}
+    answers["recovered"] = group["recovered"].dropna()
     return Row(
         solver=solver,
         start=start,
         n=len(group),
-        rates={name: Rate.of(values) for name, values in judged.items()},
+        rates={name: Rate.of(values) for name, values in answers.items()},
         gradients=median(strict["gradients"].tolist()),
         wall_s=wall / len(strict) if len(strict) else None,
         overhead=1 - float(group["calculator_s"].sum()) / wall if wall else 0.0,
@@ -143,14 +147,18 @@ def _row(key: Any, group: Any) -> Row:
 
 
 def benchmark_table(benchmark: Benchmark) -> pd.DataFrame:
-    """One row per kind of start and solver: rates with 95 % Wilson intervals, and costs."""
+    """One row per kind of start and solver: rates with 95 % Wilson intervals, and costs.
+
+    The strictest criterion that was judged stands first.
+    """
+    columns = (*reversed(benchmark.criteria), "recovered")
     return pd.DataFrame(
         [
             {
                 "start": row.start,
                 "solver": row.solver,
                 "n": row.n,
-                **{name: str(row.rates[name]) for name in _COLUMNS},
+                **{name: str(row.rates[name]) for name in columns},
                 "gradients": "-" if row.gradients is None else f"{row.gradients:.0f}",
                 "wall s": "-" if row.wall_s is None else f"{row.wall_s:.2f}",
                 "overhead": f"{row.overhead:.0%}",

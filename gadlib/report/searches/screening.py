@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from gadlib.report.searches.tries import count_given_up, tries_sentence
 from gadlib.report.style import BLUE, LEGEND, ORANGE, VERMILLION, axes_or_new, panels, say, wrapped
+from gadlib.screening.nearness import far_sentence
 from gadlib.screening.records import Record, read_records
 from gadlib.screening.screen import difficulty, select_difficult
 from gadlib.settings.reading import InputError
@@ -156,7 +157,7 @@ class Endings(NamedTuple):
 
 def collect_endings(records: Sequence[Record]) -> Endings:
     """How the searches ended, and at which order those stood that did not converge."""
-    counts = Counter((r.message, r.converged) for r in records).most_common()
+    counts = Counter((_ending(r), r.converged) for r in records).most_common()
     orders = Counter(r.order for r in records if not r.converged)
     return Endings(
         {message: n for (message, _), n in counts},
@@ -164,6 +165,11 @@ def collect_endings(records: Sequence[Record]) -> Endings:
         dict(sorted(orders.items(), key=lambda item: (item[0] is None, item[0] or 0))),
         count_given_up(records),
     )
+
+
+def _ending(record: Record) -> str:
+    """How a search ended, in sentences that those of others are counted with."""
+    return record.message.removesuffix(far_sentence(record)).strip()
 
 
 def draw_endings(endings: Endings) -> Figure:

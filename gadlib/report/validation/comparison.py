@@ -14,8 +14,7 @@ from matplotlib.figure import Figure
 
 from gadlib.report.statistics import SIGNIFICANT, Rate, error_bars, mcnemar
 from gadlib.report.style import BLUE, GREY, LEGEND, ORANGE, VERMILLION, panels, say
-from gadlib.screening.records import Record
-from gadlib.settings.criteria import CRITERIA
+from gadlib.screening.records import Record, judged
 from gadlib.settings.reading import InputError
 
 
@@ -23,7 +22,7 @@ class Paired(NamedTuple):
     """Both sides under one criterion.
 
     Attributes:
-        criterion: `index1`, `strict`, `bound`, or `converged`, the one that ended the searches.
+        criterion: its name, or `converged`, the one that ended the searches.
         default, tuned: each side by itself.
         default_steps, tuned_steps: mean steps of the searches that succeeded; None without any.
         gained, lost: reactions where only the tuned, only the default search succeeded.
@@ -47,7 +46,7 @@ class Comparison(NamedTuple):
     """Default against tuned on the same starting points.
 
     Attributes:
-        criteria: all three.
+        criteria: all that were judged.
         converged: by the criterion that ended the searches.
         steps: steps of the default and of the tuned search per start.
         both_converged: which starts converged on both sides.
@@ -72,7 +71,7 @@ def collect_comparison(default: Sequence[Record], tuned: Sequence[Record]) -> Co
     steps = np.array([(a.steps, b.steps) for a, b in pairs])
     both = np.array([a.converged and b.converged for a, b in pairs])
     return Comparison(
-        criteria=tuple(_paired(name, pairs) for name in CRITERIA),
+        criteria=tuple(_paired(name, pairs) for name in judged([*default, *tuned])),
         converged=converged,
         steps=steps,
         both_converged=both,
@@ -164,7 +163,7 @@ def _table_row(paired: Paired) -> dict[str, object]:
 
 
 def draw_comparison(comparison: Comparison) -> Figure:
-    """Left: rates under the three criteria with 95 % intervals; right: steps on both sides."""
+    """Left: rates under the criteria with 95 % intervals; right: steps on both sides."""
     figure, axes = panels(1, 2, width=9.0, height=3.6)
     left, right = axes[0]
     for shift, side, colour in ((-0.2, "default", GREY), (0.2, "tuned", BLUE)):

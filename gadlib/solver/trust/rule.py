@@ -47,6 +47,9 @@ from gadlib.systems.rows import pick, put
 
 REACHES = CRITERIA
 
+LEAVES_SADDLES = True
+"""It begins another try."""
+
 
 def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparameters) -> State:
     """The state at the starting points, atoms that sit upon each other pushed apart."""

@@ -1,0 +1,75 @@
+"""The reactions' own saddles on the potential at hand, and which reactions they leave to be judged.
+
+A reaction whose own saddle, found from the reference transition state, does not join its ends on
+this potential has no intended saddle that a search could be blamed for missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gadlib.molecules.starting_points import Start
+from gadlib.screening.records import Record
+from gadlib.settings.reading import InputError
+from gadlib.settings.searches import SearchSettings, SetSettings
+
+_STEPS = 100
+"""Of a search from a transition state, which on the potential it was made with takes about ten."""
+
+Key = tuple[str, str, str]
+"""What a reaction is known by: split, formula and name."""
+
+
+def key_of(each: Start | Record) -> Key:
+    """By what the reaction of a start or record is known."""
+    return each.split, each.formula, each.name
+
+
+def reference_plan(settings: SetSettings, *, check_ends: bool) -> SearchSettings:
+    """How the own saddles of these reactions are searched: by `trust`, from `ts`, to `bound`.
+
+    Args:
+        settings: of a run, which say the potential and the sample.
+        check_ends: whether the saddles are followed downhill.
+    """
+    shared = {name: getattr(settings, name) for name in SetSettings.model_fields}
+    own = {
+        "solver": "trust",
+        "start_from": "ts",
+        "criterion": "bound",
+        "mode": "lowest",
+        "hyperparameters": {},
+        "n_steps_per_sample": _STEPS,
+        "check_ends": check_ends,
+        "resume": True,
+    }
+    return SearchSettings.read(shared | own)
+
+
+def keep_intended(starts: Sequence[Start], references: Sequence[Record]) -> list[Start]:
+    """The starts of reactions whose own saddle is intended; a sentence is printed on the others.
+
+    Raises:
+        InputError: when none is left.
+    """
+    by_key = {key_of(record): record for record in references}
+    kept = [start for start in starts if _is_intended(by_key.get(key_of(start)))]
+    keys = {key_of(start) for start in starts}
+    n_lost = len(keys) - len({key_of(start) for start in kept})
+    if not n_lost:
+        return kept
+    lost = (
+        f"{n_lost} of {len(keys)} reactions are left out: their own saddle joins other ends on this"
+        " potential"
+    )
+    own = [record for key in sorted(keys) if (record := by_key.get(key)) is not None]
+    if n_none := sum(record.criteria.get("intended") is None for record in own):
+        lost += f", or ({n_none} of them) is not found, or can't be followed"
+    if not kept:
+        raise InputError(f"{lost}; expected a potential that joins some, or criterion bound")
+    print(f"{lost}.", flush=True)
+    return kept
+
+
+def _is_intended(record: Record | None) -> bool:
+    return record is not None and record.meets("intended")
