@@ -1,4 +1,7 @@
-"""Images between two geometries, such as reactant and product: where a saddle may be looked for."""
+"""Images between two geometries, such as reactant and product: where a saddle may be looked for.
+
+What lies between is made of distances alone; no calculator is called.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from jaxtyping import Float, Int
 from scipy.spatial.distance import pdist
 
 from gadlib.molecules.alignment import aligned
+from gadlib.molecules.contacts import push_apart
+from gadlib.systems.batch import Batch, atom_label
 
 _CLOSEST = 0.4
 """A; images in which atoms come closer are pushed apart first. The shortest bond, H2's, has 0.74 A;
@@ -17,6 +22,10 @@ the image-dependent pair potential goes with d^-4, and can't be left from where 
 
 _PUSH = 0.1
 """A, the standard deviation of the push; atoms that pass through each other need any direction."""
+
+CROWDED = 0.5
+"""Of the sum of covalent radii: where atoms are closer, images are no path. Bonds have 0.75 and
+more; no image of 180 reactions had less than 0.74 by `idpp`."""
 
 _IDPP_FORCE, _IDPP_STEPS = 0.1, 200
 """Where the images are good enough: ASE's own limit of the force, and twice its steps."""
@@ -43,9 +52,8 @@ def idpp(
     """So many images between two geometries (A), whose distances of atoms go on evenly.
 
     A nudged elastic band on the image-dependent pair potential of Smidstrup, Pedersen, Stokbro,
-    Jonsson, J. Chem. Phys. 140, 214106 (2014), doi:10.1063/1.4878664, as ASE has it; no calculator
-    is called. Where atoms would pass through each other, they are pushed apart, the same way each
-    time.
+    Jonsson, J. Chem. Phys. 140, 214106 (2014), doi:10.1063/1.4878664, as ASE has it. Where atoms
+    would pass through each other, they are pushed apart, the same way each time.
     """
     from ase.mep.neb import NEB, idpp_interpolate  # takes half a second
 
@@ -59,4 +67,23 @@ def idpp(
         idpp_interpolate(band, traj=silent, log=silent, fmax=_IDPP_FORCE, steps=_IDPP_STEPS)
     found = np.array([image.positions for image in band.images[1:-1]])
     is_sound = np.isfinite(found).all(axis=(1, 2), keepdims=True)
-    return np.where(is_sound, found, images)
+    return with_room(atomic_numbers, np.where(is_sound, found, images))
+
+
+def with_room(
+    atomic_numbers: Int[np.ndarray, " n"], images: Float[np.ndarray, "k n 3"]
+) -> Float[np.ndarray, "k n 3"]:
+    """The images, atoms that are closer than any bond pushed apart."""
+    batch = Batch.pack(list(images), [atomic_numbers] * len(images))
+    return push_apart(batch, 1.1 * CROWDED).positions.numpy()
+
+
+def crowding(atomic_numbers: Int[np.ndarray, " n"], positions: Float[np.ndarray, "n 3"]) -> str:
+    """Which two atoms are closer than any bond, in words; empty where none are."""
+    batch = Batch.pack([positions], [atomic_numbers])
+    scaled, apart = batch.scaled_distances[0], batch.distances[0]
+    if len(atomic_numbers) < 2 or float(scaled.min()) >= CROWDED:
+        return ""
+    i, j = sorted(divmod(int(scaled.argmin()), len(scaled)))
+    one, other = (atom_label(atomic_numbers, atom) for atom in (i, j))
+    return f"atoms {one} and {other} are {float(apart[i, j]):.2f} A apart"

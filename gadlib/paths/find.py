@@ -16,9 +16,9 @@ from ase import Atoms
 
 from gadlib.evaluation import Calculator
 from gadlib.molecules import geometries, starting_points
-from gadlib.molecules.alignment import rmsd
+from gadlib.molecules.ends import ends_problem
 from gadlib.molecules.geometries import Geometry
-from gadlib.molecules.pairs import Pair, by_element, match_atoms, paired, require_same_atoms
+from gadlib.molecules.pairs import Pair, match_atoms, paired, require_same_atoms
 from gadlib.molecules.starting_points import Start, hill_formula, require_some
 from gadlib.paths.finding import Plan, find_each, within
 from gadlib.screening.records import Record
@@ -29,9 +29,6 @@ from gadlib.settings.searches import FindSettings
 
 End = str | Path | Atoms
 """A file with one molecule, or ASE's atoms."""
-
-SAME_END = 0.05
-"""A (RMSD) within which reactant and product are one geometry, which no path leads away from."""
 
 
 def find(
@@ -45,8 +42,9 @@ def find(
 ) -> list[Record]:
     """A record for each reaction, with the saddle that joins its reactant and product.
 
-    `verdict` says what it joins, `n_gradient` what images and searches cost, `n_path_gradient` what
-    the way downhill did. A reaction whose saddle is not found is a record that says so.
+    `verdict` says what it joins, `n_gradient` what ends, images and searches cost,
+    `n_path_gradient` what the way downhill did. A reaction whose saddle is not found is a record
+    that says so.
 
     Args:
         reactant: one molecule; without both ends, the reactions that the settings name.
@@ -71,7 +69,7 @@ def find(
     else:
         starts = [pair(_end(reactant, settings, "reactant"), _end(product, settings, "product"))]
         require_some(starts, "these ends")
-    plan = Plan(n_images=settings.n_images, budget=settings.budget)
+    plan = Plan(settings.n_images, settings.budget, settings.relax_ends)
     return screen(
         settings,
         starts=starts,
@@ -98,11 +96,9 @@ def pair(reactant: Geometry, product: Geometry) -> Start:
         raise InputError(
             f"the reactant has {told[0]}, the product {told[1]}: expected the same of both"
         )
-    if rmsd(numbers, reactant.positions, by_element(numbers, others, product.positions)) < SAME_END:
-        raise InputError(
-            "reactant and product are the same geometry; expected two different minima"
-        )
     both = _paired(numbers, reactant.positions, others, product.positions)
+    if problem := ends_problem(numbers, both.reactant, both.product):
+        raise InputError(problem)
     start = Start(
         name=reactant.name,
         formula=hill_formula(numbers),

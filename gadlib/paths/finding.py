@@ -1,29 +1,30 @@
 """A reaction's own saddle, from its reactant and product alone.
 
-Images between the ends are computed once each; from the highest a search climbs the mode that
-breaks and makes the bonds that change; the saddle is followed downhill. Where it joins other ends,
-the search goes on: from the next maximum, between the ends that are left of a reaction in two
-steps, from either end.
+From images between the ends a search climbs the mode that breaks and makes the bonds that change;
+the saddle is followed downhill. Where it joins other ends, the search goes on: between the ends
+that are left of a reaction in several steps, and from the next guess (`guesses`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from jaxtyping import Float
 
-from gadlib.evaluation import Calculator, evaluate
+from gadlib.evaluation import Calculator
 from gadlib.molecules.alignment import aligned, rmsd
 from gadlib.molecules.bonds import n_fragments
 from gadlib.molecules.endpoints import Connection
-from gadlib.molecules.interpolation import idpp
+from gadlib.molecules.ends import bonds_changed, ends_problem
 from gadlib.molecules.starting_points import Start, problem_of
 from gadlib.paths.comparison import compare_path
+from gadlib.paths.ends import prepare_ends
+from gadlib.paths.guesses import Guess, guesses
 from gadlib.paths.references import Known
+from gadlib.paths.routes import Landscape, Minimum, in_steps
+from gadlib.paths.spending import Spent
 from gadlib.paths.thermochemistry import Conditions
-from gadlib.progress import signs_of_life
 from gadlib.screening.jobs import Job, search_starts
 from gadlib.screening.records import Passed, Record
 from gadlib.solver.downhill import irc
@@ -34,8 +35,12 @@ SAME_SADDLE = 0.1
 """A (RMSD) within which two saddles are one, as in benchmarks."""
 
 _RANKS = (Connection.INTENDED, Connection.IN_STEPS, Connection.HALF, Connection.UNINTENDED)
-_FROM_ENDS = (0.25, 0.75)
-"""Where on the path a search from an end begins: on the slope, where its mode is no soft one."""
+
+_MAX_GAPS = 2
+"""Gaps within gaps: from reactant to product, what one step leaves of it, and what another does."""
+
+_NEARLY_DOWN = 0.05
+"""eV/A on any atom, at an end whose bonds are compared though it is not relaxed to the last."""
 
 
 @dataclass(frozen=True)
@@ -44,117 +49,135 @@ class Plan:
 
     Attributes:
         n_images: between the ends.
-        budget: gradients at most for images and searches, beyond which no other search is begun.
-        is_nested: whether this is a step of a reaction, of which no further steps are looked for.
+        budget: gradients at most for ends, images and searches, beyond which no other search is
+            begun.
+        relax_ends: `never`, `far` or `always`, as `prepare_ends` has it.
     """
 
     n_images: int = 7
     budget: int = 1000
-    is_nested: bool = False
-
-
-@dataclass(frozen=True)
-class _Guess:
-    """Where a search may begin, in A, and what it cost to know."""
-
-    positions: Float[np.ndarray, "n 3"]
-    n_image: int
+    relax_ends: str = "never"
 
 
 def find_each(job: Job, *, plan: Plan) -> Iterator[tuple[int, Record]]:
     """The place of each pair of ends and the record of its saddle, computed in this process.
 
     Ends are those of the starts; `criterion` and `mode` of the job hold for each search. A record's
-    `n_gradient` are those of images and searches, all that failed included; downhill is apart.
+    `n_gradient` are those of ends, images and searches, all that failed included; downhill is
+    apart.
     """
     for place, start in enumerate(job.starts):
         if reason := problem_of(start, job.hyperparameters.closest_pair):
-            message = f"{Status.BAD_START.sentence} {reason}"
-            yield place, Record.blank(start, Status.BAD_START, message)
+            yield place, _refused(start, reason)
         else:
             yield place, _find(job, start, plan)
 
 
+def _refused(start: Start, reason: str) -> Record:
+    message = f"{Status.BAD_START.sentence} {reason[0].upper()}{reason[1:]}."
+    return Record.blank(start, Status.BAD_START, message)
+
+
 def _find(job: Job, start: Start, plan: Plan) -> Record:
     """The best saddle that the budget allows: the first one that is intended."""
-    assert start.ends is not None
-    known = Known(reactant=start.ends[0], product=start.ends[1])
-    best, spent = None, _Spent()
-    seen: list[Record] = []
-    for guess in _guesses(job.calculator, start, plan):
-        spent = spent.of_images(guess.n_image)
-        if spent.n_gradient >= plan.budget and best is not None:
-            break
-        record = _search(job, start, guess)
-        spent = spent.of_search(record)
-        if record.bound and not any(_is_same(record, other) for other in seen):
-            seen.append(record)
-            record = _followed(job.calculator, record, known)
-            spent = spent.downhill(record)
-            if record.verdict == Connection.HALF and not plan.is_nested:
-                record, spent = _other_step(job, start, record, plan, spent)
-        best = record if best is None or _rank(record) < _rank(best) else best
-        if best.verdict in _RANKS[:2]:
-            break
-    assert best is not None
-    return spent.told(best)
+    ends = prepare_ends(job.calculator, start, plan.relax_ends)
+    spent = Spent().of_ends(ends)
+    if ends.problem:
+        return spent.told(_refused(start, ends.problem))
+    assert ends.start.ends is not None
+    minima = [
+        Minimum.at(start.atomic_numbers, place, energy)
+        for place, energy in zip(ends.start.ends, ends.energies, strict=True)
+    ]
+    quest = _Quest(job, ends.start, plan, Landscape(minima[0], minima[1]), spent)
+    quest.explore((minima[0], minima[1]), depth=0)
+    record = quest.result()
+    more = [text for text in (ends.told, quest.failure) if text]
+    return replace(record, message=" ".join([record.message, *more]))
 
 
-@dataclass(frozen=True)
-class _Spent:
-    """What a reaction has cost until now."""
+@dataclass
+class _Quest:
+    """What is known, and what was spent, while the saddle of one reaction is looked for.
 
-    n_image: int = 0
-    n_gradient: int = 0
-    n_hessian: int = 0
-    n_path_gradient: int = 0
-    n_path_hessian: int = 0
-    elapsed_s: float = 0.0
-    calculator_s: float = 0.0
-    steps: int = 0
+    Attributes:
+        best: the nearest to what is looked for, of saddles found until now.
+        seen: bound saddles, each followed once.
+        gaps: pairs of minima between which was looked.
+        failure: why images could not be computed.
+    """
 
-    def of_images(self, n: int) -> _Spent:
-        return replace(self, n_image=self.n_image + n, n_gradient=self.n_gradient + n)
+    job: Job
+    start: Start
+    plan: Plan
+    land: Landscape
+    spent: Spent
+    best: Record | None = None
+    seen: list[Record] = field(default_factory=list)
+    gaps: list[tuple[Minimum, Minimum]] = field(default_factory=list)
+    failure: str = ""
 
-    def of_search(self, record: Record) -> _Spent:
-        names = ("n_image", "n_gradient", "n_hessian", "elapsed_s", "calculator_s", "steps")
-        return self._with(record, names)
+    @property
+    def is_over(self) -> bool:
+        """Whether what is looked for was found, or the budget is spent."""
+        is_found = self.best is not None and self.best.verdict in _RANKS[:2]
+        return is_found or (self.best is not None and self.spent.n_gradient >= self.plan.budget)
 
-    def downhill(self, record: Record) -> _Spent:
-        return self._with(record, ("n_path_gradient", "n_path_hessian"))
+    def explore(self, gap: tuple[Minimum, Minimum], depth: int) -> None:
+        """Look for what joins two minima, and for what is left where a step of it is found."""
+        self.gaps.append(gap)
+        one, other = gap[0].positions, gap[1].positions
+        between = replace(self.start, ends=(one, aligned(other, one)))
+        energies = gap[0].energy, gap[1].energy
+        for guess in guesses(self.job.calculator, between, energies, self.plan.n_images):
+            self.spent = self.spent.of_images(guess.n_gradient)
+            self.failure = self.failure or guess.failure
+            if self.is_over:
+                return
+            is_step = self.search(guess)
+            if is_step and not self.is_over and depth < _MAX_GAPS:
+                left = self.land.gap()
+                if not self.is_known(left):
+                    self.explore(left, depth + 1)
+            if self.is_over:
+                return
 
-    def _with(self, record: Record, names: tuple[str, ...]) -> _Spent:
-        return replace(self, **{n: getattr(self, n) + getattr(record, n) for n in names})
+    def is_known(self, gap: tuple[Minimum, Minimum]) -> bool:
+        """Whether a gap was explored, or is none."""
+        one, other = gap
+        is_same = self.land.is_one
+        before = any(is_same(one, g[0]) and is_same(other, g[1]) for g in self.gaps)
+        return before or is_same(one, other)
 
-    def told(self, record: Record) -> Record:
-        return replace(record, n_energy=self.n_gradient, **self.__dict__)
+    def search(self, guess: Guess) -> bool:
+        """Search from the guess and follow what is new; whether another end of it was reached."""
+        record = search_starts(replace(self.job, starts=(guess.start,), capacity=1))[0]
+        self.spent = self.spent.of_search(record)
+        is_new = bool(record.bound) and not any(_is_same(record, other) for other in self.seen)
+        if is_new:
+            self.seen.append(record)
+            record = self.followed(record)
+        if self.best is None or _rank(record) < _rank(self.best):
+            self.best = record
+        return is_new and bool(record.passed) and record.verdict in _RANKS[2:]
 
+    def followed(self, record: Record) -> Record:
+        """The record with what its saddle joins; a step of the reaction, where there is one."""
+        assert self.start.ends is not None
+        known = Known(reactant=self.start.ends[0], product=self.start.ends[1])
+        record = _followed(self.job.calculator, record, known)
+        self.spent = self.spent.downhill(record)
+        if record.passed:
+            self.land = self.land.with_step(record)
+            route = self.land.route
+            if record.verdict != Connection.INTENDED and len(route) > 1:
+                return in_steps(route, Status.SADDLE.sentence)
+        return record
 
-def _guesses(calculator: Calculator, start: Start, plan: Plan) -> Iterator[_Guess]:
-    """Where searches may begin, the best guess first: maxima of the images, then either slope."""
-    assert start.ends is not None
-    images = idpp(start.atomic_numbers, *start.ends, plan.n_images)
-    batch = Batch.of([replace(start, positions=image) for image in images])
-    found, _ = evaluate(calculator, batch.to(getattr(calculator, "device", "cpu")), hessian=False)
-    signs_of_life.stepped(1, 1)
-    energy = found.energy.cpu().numpy().copy()
-    energy[[*found.failures]] = -np.inf
-    padded = np.array([-np.inf, *energy, -np.inf])
-    is_top = (padded[1:-1] >= padded[:-2]) & (padded[1:-1] > padded[2:])
-    cost = len(images) * found.asked
-    for i in sorted(np.flatnonzero(is_top & np.isfinite(energy)), key=lambda i: -energy[i]):
-        yield _Guess(images[i], cost)
-        cost = 0
-    for share in _FROM_ENDS:
-        near = images[round(share * (len(images) - 1))]
-        yield _Guess(near, cost)
-        cost = 0
-
-
-def _search(job: Job, start: Start, guess: _Guess) -> Record:
-    """The search that begins there."""
-    begun = replace(start, positions=guess.positions)
-    return search_starts(replace(job, starts=(begun,), capacity=1))[0]
+    def result(self) -> Record:
+        """The best record, with all that was spent."""
+        assert self.best is not None
+        return self.spent.told(self.best)
 
 
 def _followed(calculator: Calculator, record: Record, known: Known) -> Record:
@@ -167,10 +190,12 @@ def _followed(calculator: Calculator, record: Record, known: Known) -> Record:
         n_path_gradient=path.n_gradient + sum(leg.n_gradient for leg in legs),
         n_path_hessian=path.n_hessian + sum(leg.n_hessian for leg in legs),
     )
-    if reasons := [text for text in (path.message, *(leg.message for leg in legs)) if text]:
+    reasons = [text for text in (path.message, *(leg.message for leg in legs)) if text]
+    if reasons and not (legs and all(leg.max_force < _NEARLY_DOWN for leg in legs)):
         message = f"{record.message} It could not be followed downhill: {reasons[0]}"
         return replace(record, verdict=Connection.FAILED, message=message)
     told = compare_path(path, record, known, Conditions())
+    told |= _unchanged(record, known, told["verdict"], told["ends"])
     passed = Passed(
         verdict=told["verdict"],
         change=told["change"],
@@ -181,40 +206,21 @@ def _followed(calculator: Calculator, record: Record, known: Known) -> Record:
         positions=told["saddle"],
         ends=told["ends"],
     )
-    message = f"{Status.SADDLE.sentence} {told['message']}"
+    rest = "".join(f" At an end {text}." for text in reasons)
+    message = f"{Status.SADDLE.sentence} {told['message']}{rest}"
     return replace(record, verdict=told["verdict"], message=message, passed=[passed])
 
 
-def _other_step(
-    job: Job, start: Start, record: Record, plan: Plan, spent: _Spent
-) -> tuple[Record, _Spent]:
-    """The record with the other step of its reaction, where that is found within the budget.
-
-    The saddle joins one of the ends with an intermediate; what joins this with the other end is
-    looked for as a reaction of its own.
-    """
-    assert start.ends is not None
-    own = record.passed[0]
-    numbers = start.atomic_numbers
-    ends = [np.array(end) for end in own.ends]
-    is_first = rmsd(numbers, ends[0], start.ends[0]) < rmsd(numbers, ends[1], start.ends[1])
-    pair = (ends[1], start.ends[1]) if is_first else (start.ends[0], ends[0])
-    pair = (pair[0], aligned(pair[1], pair[0]))
-    rest = replace(plan, budget=plan.budget - spent.n_gradient, is_nested=True)
-    if rest.budget <= plan.n_images:
-        return record, spent
-    other = _find(job, replace(start, ends=pair), rest)
-    spent = spent.of_search(other).downhill(other)
-    if other.verdict != Connection.INTENDED:
-        return record, spent
-    steps = [record, other] if is_first else [other, record]
-    highest = max(steps, key=lambda step: step.passed[0].energy)
-    message = (
-        f"{Status.SADDLE.sentence} The reaction goes in two steps, over an intermediate; this is"
-        " the higher saddle."
-    )
-    passed = [step.passed[0] for step in steps]
-    return replace(highest, verdict=Connection.IN_STEPS, message=message, passed=passed), spent
+def _unchanged(record: Record, known: Known, verdict: str, ends: list) -> dict[str, str]:
+    """The verdict on ends that are alike, where bonds should have gone from atom to atom."""
+    assert known.reactant is not None and known.product is not None
+    numbers = np.array(record.atomic_numbers)
+    is_asked = bonds_changed(numbers, known.reactant, known.product)
+    is_done = bonds_changed(numbers, *(np.array(end) for end in ends))
+    if verdict != Connection.INTENDED or is_done or not is_asked:
+        return {}
+    message = "Both ways lead to the same bonds between the same atoms."
+    return {"verdict": Connection.NO_REACTION, "message": message}
 
 
 def _is_same(record: Record, other: Record) -> bool:
@@ -241,5 +247,6 @@ def within(start: Start) -> Start:
     if start.ends is None or start.problem:
         return start
     reactant, product = start.ends
-    start = replace(start, ends=(reactant, aligned(product, reactant)))
+    problem = ends_problem(start.atomic_numbers, reactant, product)
+    start = replace(start, ends=(reactant, aligned(product, reactant)), problem=problem)
     return replace(start, max_fragments=fragments_of_ends(start))

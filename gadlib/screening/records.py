@@ -80,8 +80,9 @@ class Record:
         near: whether a bound saddle is that of the first climb, or near enough (`nearness`).
         verdict: what the saddle joins, where it was followed between known ends, else empty;
             passed: the saddles on the way, in order, of a reaction in two steps both.
-        n_image: gradients of images between the ends, among `n_gradient`; n_path_gradient,
-            n_path_hessian: calls on the way downhill, apart.
+        n_image, n_end: gradients of images between the ends, and at the ends, relaxing them
+            included, among `n_gradient`; n_path_gradient, n_path_hessian: calls on the way
+            downhill, apart.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Record:
     verdict: str = ""
     passed: list[Passed] = field(default_factory=list)
     n_image: int = 0
+    n_end: int = 0
     n_path_gradient: int = 0
     n_path_hessian: int = 0
     energy_start: float | None = None

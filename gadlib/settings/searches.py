@@ -169,10 +169,17 @@ class FindSettings(GuessSettings):
     n_images: int = Field(
         7, ge=1, le=99, description="images between the ends that are computed, one gradient each"
     )
+    relax_ends: str = Field(
+        "never",
+        description="whether reactant and product are relaxed to minima of the potential first:"
+        " never, far (where forces of more than 0.05 eV/A are left) or always",
+        pattern="^(never|far|always)$",
+        json_schema_extra=shown_as(words=("never", "far", "always")),
+    )
     budget: Count = Field(
         1000,
-        description="gradients of images and searches at most, beyond which no other search is"
-        " begun for a reaction; those on the way downhill are apart",
+        description="gradients of ends, images and searches at most, beyond which no other search"
+        " is begun for a reaction; those on the way downhill are apart",
     )
     start_from: str = Field("idpp_rp", description="what lies between the ends: idpp_rp")
     split: str = Field("all", description="train, val, test, several with commas between, or all")

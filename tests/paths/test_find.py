@@ -13,8 +13,9 @@ from gadlib.calculators import get
 from gadlib.cli.parser import main
 from gadlib.molecules import reactions
 from gadlib.molecules.endpoints import Connection
-from gadlib.molecules.interpolation import idpp, linear
+from gadlib.molecules.interpolation import crowding, idpp, linear, with_room
 from gadlib.molecules.starting_points import starts
+from gadlib.paths.ends import prepare_ends
 from gadlib.paths.find import find
 from gadlib.paths.finding import Plan, find_each, within
 from gadlib.paths.saddles import find_saddle
@@ -80,6 +81,15 @@ def test_images_go_evenly_from_end_to_end_and_through_no_atom():
     )
 
 
+def test_images_in_which_atoms_lie_on_each_other_get_room():
+    methane = molecule("CH4")
+    methane.positions[1] = methane.positions[2] + [0, 0, 0.1]
+    assert crowding(methane.numbers, methane.positions) == "atoms H1 and H2 are 0.10 A apart"
+    (freed,) = with_room(methane.numbers, methane.positions[None])
+    assert not crowding(methane.numbers, freed)
+    np.testing.assert_allclose(freed[3:], methane.positions[3:])
+
+
 def test_ends_of_a_molecule_that_is_turned_are_superposed_first():
     start = starts([SHIFT], "reactant")[0]
     turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
@@ -109,6 +119,100 @@ def test_a_budget_ends_the_search_and_what_was_found_is_told():
 def test_ends_that_are_no_reaction_are_refused_in_a_sentence(reactant, product, told):
     with pytest.raises(InputError, match=told):
         find(reactant, product)
+
+
+def test_mirror_images_are_refused_unless_a_bond_goes_from_atom_to_atom():
+    chiral = Atoms(
+        "CHFClBr", [[0, 0, 0], [0, 0, 1.1], [1.3, 0, -0.4], [-0.9, 1.5, -0.5], [0, -1.8, -0.6]]
+    )
+    mirrored = chiral.copy()
+    mirrored.positions[:, 0] *= -1
+    with pytest.raises(InputError, match="mirror images of each other, and no bond changes"):
+        find(chiral, mirrored)
+    with pytest.raises(InputError, match="the same geometry"):
+        find(chiral, chiral[[0, 1, 4, 2, 3]])
+
+
+def test_atoms_that_lie_on_each_other_in_an_end_are_refused():
+    reactant, product = ends(SHIFT)
+    product.positions[3] = product.positions[2] + 0.1
+    with pytest.raises(InputError, match=r"atoms C2 and \w3 are 0.17 A apart in the product"):
+        find(reactant, product)
+
+
+def test_a_hydrogen_that_goes_from_an_atom_to_its_like_is_a_reaction():
+    acid = molecule("HCOOH")
+    oxygens = np.flatnonzero(acid.numbers == 8)
+    other = acid.copy()
+    other.positions[oxygens] = acid.positions[oxygens[::-1]]
+    (record,) = find(acid, other, workers=0, relax_ends="far")
+    assert record.verdict == Connection.INTENDED
+    assert "moves from" in record.passed[0].change
+    assert record.passed[0].reaction_energy == pytest.approx(0, abs=0.01)
+    assert "The ends were relaxed first." in record.message
+
+
+def test_forces_at_ends_that_are_no_minima_are_said_and_relaxing_them_is_offered():
+    reactant, product = ends(SHIFT)
+    product.rattle(0.03, seed=1)
+    (record,) = find(reactant, product, workers=0)
+    assert "One end is no minimum of this potential: forces of" in record.message
+    assert "eV/A at the product; relax_ends=far relaxes them." in record.message
+    assert record.n_end == 2
+    (relaxed,) = find(reactant, product, workers=0, relax_ends="far")
+    assert "The ends were relaxed first." in relaxed.message
+    assert relaxed.verdict == Connection.INTENDED
+    assert relaxed.n_end > 2
+    assert relaxed.n_gradient > relaxed.n_end + relaxed.n_image
+
+
+def test_ends_that_relax_to_one_minimum_are_a_record_that_says_so():
+    reactant, _ = ends(SHIFT)
+    product = reactant.copy()
+    product.rattle(0.1, seed=1)
+    (record,) = find(reactant, product, workers=0, relax_ends="always")
+    assert record.status == "bad_start"
+    assert "both ends relax to one minimum: reactant and product are the same" in record.message
+    assert record.n_gradient == record.n_end > 2
+
+
+def test_an_end_that_becomes_another_molecule_is_said():
+    reactant, product = ends(SHIFT)
+    hydrogen = int(np.flatnonzero(product.numbers == 1)[0])
+    partner = int(np.argsort(product.get_distances(hydrogen, range(len(product))))[1])
+    product.set_distance(partner, hydrogen, 3.0, fix=0)
+    start = within(
+        replace(starts([SHIFT], "reactant")[0], ends=(reactant.positions, product.positions))
+    )
+    prepared = prepare_ends(get("scine"), start, "always")
+    assert "The product is no minimum of this potential, and became another" in prepared.told
+
+
+class Fails:
+    """A calculator that can't compute molecules far from those that it knows."""
+
+    def __init__(self, known):
+        self.inner, self.known = get("scine"), known
+
+    def __call__(self, batch, *, hessian=True):
+        found = self.inner(batch, hessian=hessian)
+        places = batch.positions.numpy()
+        far = [min(np.abs(p - k).max() for k in self.known) > 0.01 for p in places]
+        return replace(found, failures={i: "too far" for i, is_far in enumerate(far) if is_far})
+
+
+def test_images_that_fail_are_told_and_ends_that_fail_are_refused():
+    start = within(starts([SHIFT], "reactant")[0])
+    image = idpp(start.atomic_numbers, *start.ends, 7)[3]
+    for known, told in (
+        (start.ends, "7 of 7 images could not be computed"),
+        ((*start.ends, image), "6 of 7 images could not be computed"),
+        ((start.ends[0],), "The product could not be computed"),
+    ):
+        job = Job(Fails(known), (start,), SOLVERS["trust"](), "bound", 5, mode="reaction")
+        ((_, record),) = find_each(job, plan=Plan())
+        assert not record.converged
+        assert told in record.message
 
 
 def test_ends_of_other_electrons_are_refused():

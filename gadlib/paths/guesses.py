@@ -1,0 +1,77 @@
+"""Where a search between two ends may begin, the best guess first, each paid for when it is asked.
+
+Maxima of interpolated images; maxima of the same images brought down towards the valley; either
+slope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float
+
+from gadlib.evaluation import Calculator
+from gadlib.molecules.interpolation import idpp
+from gadlib.molecules.starting_points import Start
+from gadlib.paths.band import Band, compute_band, lower_band
+
+N_LOWERINGS = 12
+"""Iterations in which images are brought down."""
+
+_FROM_ENDS = (0.25, 0.75)
+"""Where on the path a search from an end begins: on the slope, where its mode is no soft one."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """Where a search may begin.
+
+    Attributes:
+        start: there; its ends are those between which the bonds change that are to be climbed.
+        n_gradient: that it took to know, after the guess before.
+        failure: why images could not be computed, in words; empty where all could.
+    """
+
+    start: Start
+    n_gradient: int
+    failure: str = ""
+
+
+def guesses(
+    calculator: Calculator, start: Start, energies: tuple[float, float], n_images: int
+) -> Iterator[Guess]:
+    """The guesses between the ends of a start, whose energies in eV are known."""
+    assert start.ends is not None
+    images = idpp(start.atomic_numbers, *start.ends, n_images)
+    band = compute_band(calculator, start, images, energies)
+    cost, failure = band.n_gradient, _failure(band)
+    for found in _places(calculator, start, band, images):
+        yield replace(found, n_gradient=found.n_gradient + cost, failure=failure)
+        cost, failure = 0, ""
+
+
+def _places(
+    calculator: Calculator, start: Start, band: Band, images: Float[np.ndarray, "k n 3"]
+) -> Iterator[Guess]:
+    """The guesses by what was computed of the images."""
+    for top in band.tops:
+        yield Guess(replace(start, positions=band.positions[top]), 0)
+    if not band.failures and len(images) > 2:
+        low = lower_band(calculator, start, band, N_LOWERINGS)
+        cost = low.n_gradient
+        for top in low.tops:
+            near = (low.positions[top - 1], low.positions[top + 1])
+            yield Guess(replace(start, positions=low.positions[top], ends=near), cost)
+            cost = 0
+    for share in _FROM_ENDS:
+        yield Guess(replace(start, positions=images[round(share * (len(images) - 1))]), 0)
+
+
+def _failure(band: Band) -> str:
+    """How many images failed, and why the first did, in words."""
+    if not band.failures:
+        return ""
+    n, of = len(band.failures), len(band.positions) - 2
+    return f"{n} of {of} images could not be computed: {next(iter(band.failures.values()))}"
