@@ -10,9 +10,9 @@ from gadlib.evaluation import Evaluation
 from gadlib.hessians.rigid_motions import motions_of
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.trust import probing
+from gadlib.solver.trust.disturbances import draw_noise
 from gadlib.solver.trust.probing import Curvature, find_independent, probe_modes
 from gadlib.solver.trust.rule import init
-from gadlib.solver.trust.tries import draw_noise
 from gadlib.systems.batch import Batch
 
 STIFF = ("HCN", "H2CO", "C2H2")

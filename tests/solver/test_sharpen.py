@@ -280,6 +280,27 @@ def test_of_two_modes_with_as_much_of_the_aim_the_softer_one_is_taken():
     assert most_aimed(state.wanted, state.batch, replace(both, modes=weaker)).tolist() == [4]
 
 
+def test_a_mode_that_curves_down_is_climbed_rather_than_one_with_three_times_its_aim():
+    """A quarter of the aim is enough at -0.1 eV/(A^2 amu), half of it at a third of that."""
+    state = aimed(sparing())
+    direction = state.wanted.directions(state.batch)[:, :, 0]
+    modes = torch.zeros_like(state.spectrum.modes)
+    values = torch.full((1, 24), 1.0).double()
+    modes[:, :, 7] = direction
+    values[0, 7] = 0.0
+    for part, down, chosen in (
+        (0.26, -0.1, 4),
+        (0.24, -0.1, 7),
+        (0.24, -5.0, 7),
+        (0.51, -0.1 / 3, 4),
+        (0.49, -0.1 / 3, 7),
+    ):
+        modes[:, :, 4] = part**0.5 * direction
+        values[0, 4] = down
+        found = replace(state.spectrum, modes=modes.clone(), eigenvalues=values.clone())
+        assert most_aimed(state.wanted, state.batch, found).tolist() == [chosen]
+
+
 def test_the_mode_that_is_climbed_towards_an_aim_is_probed_first():
     state = aimed(sparing())
     curvature = Curvature.of(state)

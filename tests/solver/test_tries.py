@@ -6,15 +6,20 @@ import pytest
 import torch
 from hand_made import H, flat, pulled, ring, search_state, wall_of
 
+from gadlib.hessians.normal_modes import spectrum
 from gadlib.hessians.springs import model_hessian
 from gadlib.molecules.bonds import n_fragments
+from gadlib.molecules.repair import mended
 from gadlib.settings.hyperparameters import GadHyperparameters
 from gadlib.solver import gad
 from gadlib.solver.aim import Aim
 from gadlib.solver.state import PastTry
 from gadlib.solver.trust import tries
+from gadlib.solver.trust.disturbances import along_soft_modes, draw_noise, is_gentle
 from gadlib.solver.trust.phases import Ending, Phase
-from gadlib.solver.trust.tries import REASONS, find_endings, is_settled, next_try, tell_tries
+from gadlib.solver.trust.rule import move
+from gadlib.solver.trust.settling import beside_aim, is_settled, keeps_aim
+from gadlib.solver.trust.tries import REASONS, find_endings, next_try, tell_tries
 from gadlib.systems.batch import Batch
 from gadlib.systems.rows import take
 
@@ -224,8 +229,15 @@ def assert_is_fresh(current):
     assert not current.wall.energy.any() and not current.wall.hessian.any()
 
 
+def rough(state):
+    """The state, of which the first climb began at a place that was no molecule at peace."""
+    origin = state.memory.origin
+    origin = replace(origin, forces=pulled(state, *[20.0] * len(state.batch)))
+    return replace(state, memory=replace(state.memory, origin=origin))
+
+
 def test_a_climb_that_is_over_begins_again_disturbed_and_rebuilt():
-    state = at_its_end()
+    state = rough(at_its_end())
     found = next_try(state, H)
     memory = found.memory
     assert memory.current.phase.tolist() == [Phase.REBUILT]
@@ -234,16 +246,59 @@ def test_a_climb_that_is_over_begins_again_disturbed_and_rebuilt():
     assert torch.equal(memory.current.anchor, found.batch.positions)
     assert torch.equal(found.hessian, model_hessian(found.batch))
     assert not found.is_exact.any()
-    kicked = state.memory.origin.positions + H.kick * tries.draw_noise(1, 5)
-    rebuilt = tries.push_apart(tries.mended(state.batch.moved_to(kicked)), 0.65)
+    kicked = state.memory.origin.positions + H.kick * draw_noise(1, 5)
+    rebuilt = tries.push_apart(mended(state.batch.moved_to(kicked)), 0.65)
     assert torch.equal(found.batch.positions, rebuilt.positions)
     assert memory.current.n_pieces.tolist() == n_fragments(found.batch).tolist()
 
 
+@pytest.mark.parametrize(("n_before", "farthest"), [(0, 0.1), (1, 0.2), (2, 0.4)])
+def test_a_start_that_was_a_molecule_is_disturbed_gently_and_more_each_time(n_before, farthest):
+    state = at_its_end(n_rebuilt=n_before, n_tries=n_before)
+    found = next_try(state, H)
+    moved = (found.batch.positions - state.memory.origin.positions).norm(dim=-1)
+    assert moved.max().item() == pytest.approx(farthest)
+    assert found.memory.current.phase.tolist() == [Phase.REBUILT]
+
+
+def test_after_three_gentle_tries_a_molecule_is_shaken_too():
+    state = at_its_end(n_rebuilt=3, n_tries=3)
+    assert is_gentle(at_its_end(n_rebuilt=2)).tolist() == [True]
+    assert is_gentle(state).tolist() == [False]
+    kicked = state.memory.origin.positions + H.kick * draw_noise(4, 5)
+    rebuilt = tries.push_apart(mended(state.batch.moved_to(kicked)), 0.65)
+    assert torch.equal(next_try(state, H).batch.positions, rebuilt.positions)
+
+
+def test_gentle_is_only_what_was_one_molecule_with_the_forces_of_one():
+    assert is_gentle(rough(at_its_end())).tolist() == [False]
+    apart = at_its_end()
+    positions = apart.memory.origin.positions.clone()
+    positions[:, 4] += 10.0
+    origin = replace(apart.memory.origin, positions=positions)
+    apart = replace(apart, memory=replace(apart.memory, origin=origin))
+    assert is_gentle(apart).tolist() == [False]
+    particles = Batch(ring().positions, ring().atomic_numbers, is_free=False)
+    assert is_gentle(search_state(particles)).tolist() == [False]
+
+
+def test_soft_modes_go_farther_than_stiff_ones_and_nothing_moves_as_a_whole():
+    """Of a rough direction each mode of the model keeps a part by the root of its eigenvalue."""
+    batch = ring()
+    move = along_soft_modes(batch, draw_noise(1, 5)[None], torch.tensor([0.1]).double())
+    here = spectrum(model_hessian(batch), batch)
+    drawn = (here.modes.mT @ (batch.sqrt_masses * draw_noise(1, 5).reshape(1, -1))[..., None])[0]
+    kept = (here.modes.mT @ (batch.sqrt_masses * move.flatten(1))[..., None])[0]
+    ratio = (kept / drawn)[:9, 0] * here.eigenvalues[0, :9].sqrt()
+    assert torch.allclose(ratio, ratio[0].expand(9), rtol=1e-6)
+    whole = (batch.masses[..., None] * move).sum(1)
+    assert torch.allclose(whole, torch.zeros_like(whole), atol=1e-9)
+
+
 def test_each_try_disturbs_the_start_in_another_way_and_so_does_a_failed_calculation():
-    first = next_try(at_its_end(), H).batch.positions
-    second = next_try(at_its_end(n_rebuilt=1, n_tries=1), H).batch.positions
-    again = next_try(at_its_end(rejected=1), H).batch.positions
+    first = next_try(rough(at_its_end()), H).batch.positions
+    second = next_try(rough(at_its_end(n_rebuilt=1, n_tries=1)), H).batch.positions
+    again = next_try(rough(at_its_end(rejected=1)), H).batch.positions
     assert not torch.allclose(first, second, atol=0.1)
     assert torch.equal(again, second)
 
@@ -252,7 +307,7 @@ def test_a_start_that_does_not_settle_is_rebuilt_as_it_is_and_counts_as_no_try()
     state = replace_forces(search_state(phase=Phase.SETTLING, steps=10), 50.0)
     found = next_try(state, H)
     assert (found.memory.n_tries.item(), found.memory.n_rebuilt.item()) == (0, 1)
-    rebuilt = tries.push_apart(tries.mended(state.batch), 0.65)
+    rebuilt = tries.push_apart(mended(state.batch), 0.65)
     assert torch.equal(found.batch.positions, rebuilt.positions)
 
 
@@ -283,8 +338,29 @@ def test_with_an_aim_the_first_try_is_followed_by_a_climb_from_its_origin():
 
 
 def test_a_start_with_an_aim_that_does_not_settle_is_rebuilt():
-    state = aimed(replace_forces(search_state(phase=Phase.SETTLING, steps=10), 50.0))
+    state = aimed(replace_forces(search_state(phase=Phase.SETTLING, steps=20), 50.0))
     assert next_try(state, H).memory.current.phase.tolist() == [Phase.REBUILT]
+
+
+def test_a_start_with_an_aim_settles_with_that_held_until_the_rest_has_small_forces():
+    state = aimed(search_state(phase=Phase.SETTLING))
+    along = state.wanted.along(state.batch)[..., 0] * state.batch.sqrt_masses
+    pull = (100 * along / along.norm()).unflatten(1, (-1, 3))
+    assert keeps_aim(state).tolist() == [True]
+    assert beside_aim(state, pull.flatten(1)).abs().max() < 1e-9
+    bonds = replace(state, forces=pull / 10)  # 7 eV/A on either atom, all of it along the aim
+    assert is_settled(bonds).tolist() == [True]
+    rest = torch.zeros_like(pull)
+    rest[:, 3, 2] = 5.5
+    assert is_settled(replace(state, forces=rest)).tolist() == [False]
+    late = aimed(search_state(phase=Phase.SETTLING, steps=20))
+    assert is_settled(replace(late, forces=rest)).tolist() == [True]
+    again = aimed(search_state(phase=Phase.SETTLING, n_rebuilt=1))
+    assert keeps_aim(again).tolist() == [False]
+    there, _ = move(replace(state, forces=pull + rest))
+    moved = (there.positions - state.batch.positions).flatten(1)
+    assert moved.norm() > 1e-3
+    assert (moved * along).sum().abs() < 1e-6 * along.norm() * moved.norm()
 
 
 # What is told of tries.

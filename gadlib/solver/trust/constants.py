@@ -18,6 +18,12 @@ REBUILT_PATIENCE = 3
 """Times `settle_steps` that a rebuilt molecule may take to settle; rebuilding has been the remedy
 already. Measured: with 1 the same searches."""
 
+HELD_FORCE, HELD_STEPS = 5.0, 20
+"""eV/A on any atom, what the aim has of it left out, at which a start that is held by its aim has
+settled; it climbs after so many steps in any case, once it is one molecule. Measured (table "Aims"
+in docs/measurements.md): without holding one in ten more of the reactions' own saddles is lost, and
+8, 4 and 2 eV/A did as well within errors; 1 eV/A loses some."""
+
 LOOSE = 1 / 3
 """Of the atoms: a start in more pieces than allowed by more than that is rebuilt at once, since the
 steps for settling would be lost on it. Measured: never at once 105 and 117 gradients."""
@@ -62,6 +68,23 @@ quadratic model holds there: the next step is a few hundredths of an angstrom.""
 REST_FORCE = 0.03
 """eV/A on any atom: below, the forces do not tell which way a mode goes up. Three times what counts
 as stationary."""
+
+DOWN_BONUS, DOWN_EIGENVALUE = 3.0, 0.1
+"""A mode whose eigenvalue is -0.1 eV/(A^2 amu) (165i cm-1) or below counts four times its part of
+the aim, less negative ones less. Without it, where no mode has much of the aim, the climbed mode
+changes from step to step, and the search walks away from the saddle that it is next to. Measured
+as before: with 0, 1, 3 and 8 the same saddles, in means of 77, 71, 60 and 68 gradients."""
+
+GENTLE_KICK, GENTLE_GROWTH, GENTLE_TRIES = 0.1, 2.0, 3
+"""How far the farthest atom of a start that was a molecule is moved (A) for the first further try;
+the factor from one try to the next; how many there are before it is shaken and rebuilt. Noise of
+0.5 A in all coordinates lifts 30 atoms by 15 to 30 eV, and what is found from there is another
+reaction. Measured: of 13 searches that needed a second try 7 end at the saddle of their start, with
+such noise at once none; beginning with 0.2 and 0.4 A 5 and 7 do. From reactants, without shaking in
+the end, 6 of 98 find no saddle within 800 steps."""
+
+SOFTEST = 1e-3
+"""eV/(A^2 amu), 16 cm-1: a mode below goes no farther than that one; the model has none."""
 
 # What is known of the curvature.
 

@@ -14,7 +14,12 @@ from gadlib.molecules.contacts import gap
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.aim import Aim
 from gadlib.solver.state import State
-from gadlib.solver.trust.constants import AIMED_TRIES, SOFT_EIGENVALUE
+from gadlib.solver.trust.constants import (
+    AIMED_TRIES,
+    DOWN_BONUS,
+    DOWN_EIGENVALUE,
+    SOFT_EIGENVALUE,
+)
 from gadlib.solver.trust.phases import Phase
 from gadlib.solver.trust.wall import Wall
 from gadlib.systems.batch import Batch
@@ -148,10 +153,12 @@ def is_aiming(state: State) -> Bool[Tensor, " B"]:
 def most_aimed(wanted: Aim, batch: Batch, spectrum: Spectrum) -> Int[Tensor, " B"]:
     """The place of the mode with most of the aim.
 
-    Of two modes with as much of it the softer one is taken: the aim tells the reaction, the soft
-    mode the way in.
+    Of two modes with as much of it the softer one is taken, and one that curves down before all:
+    the aim tells the reaction, the soft mode the way in. Where no mode has much of the aim, a climb
+    goes on along the mode by which it is at a ridge already.
     """
     eigenvalues = spectrum.eigenvalues
     parts = within(spectrum.modes, wanted.directions(batch))
     worth = parts / (1 + eigenvalues.clamp(min=0) / SOFT_EIGENVALUE)
+    worth = worth * (1 + DOWN_BONUS * (-eigenvalues / DOWN_EIGENVALUE).clamp(min=0, max=1))
     return torch.where(eigenvalues.isfinite(), worth, -1.0).argmax(-1)

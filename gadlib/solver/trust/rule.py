@@ -40,6 +40,7 @@ from gadlib.solver.trust.constants import (
 from gadlib.solver.trust.curvature import sharpen, spares_hessians, update_hessian
 from gadlib.solver.trust.memory import Origin, TrustMemory, Try, is_aiming, most_aimed
 from gadlib.solver.trust.phases import Phase
+from gadlib.solver.trust.settling import beside_aim, keeps_aim, move_beside_aim
 from gadlib.solver.trust.tries import next_try
 from gadlib.solver.trust.wall import wall
 from gadlib.systems.batch import Batch, longest
@@ -86,7 +87,11 @@ def move(state: State) -> tuple[Batch, Float[Tensor, " B"]]:
     memory: TrustMemory = state.memory
     barrier = memory.current.wall
     gradient = barrier.gradient - state.forces.flatten(1)
-    step = _image_move(state, gradient, climbed_mode(state))
+    held = keeps_aim(state)
+    pulled = pick(held, beside_aim(state, gradient), gradient) if held.any() else gradient
+    step = _image_move(state, pulled, climbed_mode(state))
+    if held.any():
+        step = pick(held, move_beside_aim(state, step), step)
     step = torch.where(memory.is_rebuilt[:, None], 0.0, step)
     there = move_above(state.batch, step.unflatten(1, (-1, 3)))
     step = (there.positions - state.batch.positions).flatten(1)

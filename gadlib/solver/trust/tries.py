@@ -1,38 +1,35 @@
 """When a try of a trust search is over, and where the next one begins.
 
 Why a try may be over is a table, `REASONS`. A search with an aim whose first climb leads nowhere
-climbs once more from where that began, in longer steps. Every further try disturbs the start,
-rebuilds it and climbs from what comes of it.
+climbs once more from where that began, in longer steps. Every further try disturbs the start
+(`disturbances`), and climbs from what comes of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from gadlib.hessians.normal_modes import FORCE_TOL, spectrum
 from gadlib.hessians.springs import model_hessian
 from gadlib.molecules.contacts import push_apart
-from gadlib.molecules.repair import mended
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.state import APART, PastTry, State
 from gadlib.solver.trust.constants import (
     FALL_STEPS,
-    LOOSE,
     MAX_CERTIFICATES,
     MAX_CLIMB,
-    REBUILT_PATIENCE,
-    SETTLED_FORCE,
     START_FLOOR,
 )
+from gadlib.solver.trust.disturbances import disturbed
 from gadlib.solver.trust.memory import Origin, TrustMemory, Try
 from gadlib.solver.trust.phases import Ending, Phase
+from gadlib.solver.trust.settling import does_not_settle, is_scattered, is_settled
 from gadlib.systems.batch import Batch, longest
 from gadlib.systems.rows import pick, put, take
 
@@ -72,39 +69,6 @@ def find_endings(state: State, h: TrustHyperparameters) -> Int[Tensor, " B"]:
         is_new = (phase == reason.phase) & (found == Ending.GOES_ON) & reason.holds(state, h)
         found = torch.where(is_new, int(reason.ending), found)
     return found
-
-
-def is_settled(state: State) -> Bool[Tensor, " B"]:
-    """Whether a molecule that settles has come to rest, in no more pieces than allowed.
-
-    Particles on an external surface know no forces of molecules, and settle at once.
-    """
-    is_settling = state.memory.current.phase == Phase.SETTLING
-    return is_settling & (_is_calm(state) | (not state.batch.is_free))
-
-
-def _is_calm(state: State) -> Bool[Tensor, " B"]:
-    return (state.max_force < SETTLED_FORCE) & (_n_loose(state) <= 0)
-
-
-def _n_loose(state: State) -> Int[Tensor, " B"]:
-    return state.memory.current.n_pieces - state.max_fragments
-
-
-def _is_restless(state: State) -> Bool[Tensor, " B"]:
-    return ~_is_calm(state) & state.batch.is_free
-
-
-def is_scattered(state: State, h: TrustHyperparameters) -> Bool[Tensor, " B"]:
-    """Whether a start, never rebuilt, is in too many pieces to become one molecule."""
-    is_start = state.memory.n_rebuilt == 0
-    return _is_restless(state) & is_start & (_n_loose(state) > LOOSE * state.batch.n_atoms)
-
-
-def does_not_settle(state: State, h: TrustHyperparameters) -> Bool[Tensor, " B"]:
-    """Whether the steps for settling are over; a molecule that was rebuilt has more of them."""
-    patience = torch.where(state.memory.n_rebuilt == 0, 1, REBUILT_PATIENCE)
-    return _is_restless(state) & (state.memory.current.steps >= patience * h.settle_steps)
 
 
 def _is_at_rest(state: State) -> Bool[Tensor, " B"]:
@@ -218,16 +182,14 @@ def _climb_again(state: State, h: TrustHyperparameters) -> State:
 
 
 def _rebuild(state: State, h: TrustHyperparameters) -> State:
-    """The searches at their starting points, rebuilt, about to settle and climb again.
+    """The searches at their starting points, disturbed or rebuilt, about to settle and climb again.
 
-    The starting point is disturbed before, but for the first time that one does not settle; in
-    another way where the calculator has just failed at what came of it.
+    The first time that a start does not settle it is rebuilt as it is. Where the calculator has
+    just failed at what came of it, it is disturbed in another way.
     """
     memory: TrustMemory = state.memory
-    numbers = (memory.n_rebuilt + memory.is_climbing + state.rejected).tolist()
-    kicks = [draw_noise(n, state.batch.positions.shape[1]) * min(n, 1) for n in numbers]
-    kick = h.kick * torch.stack(kicks).to(state.batch.positions)
-    batch = mended(state.batch.moved_to(memory.origin.positions + kick))
+    number = memory.n_rebuilt + memory.is_climbing + state.rejected
+    batch = disturbed(state, number, h)
     is_start = memory.is_settling & (memory.n_tries == 0)
     state = _begin_try(state, push_apart(batch, START_FLOOR), Phase.REBUILT, h)
     n_tries = torch.where(is_start, 0, state.memory.n_tries)
@@ -251,18 +213,3 @@ def _begin_try(state: State, batch: Batch, phase: Phase, h: TrustHyperparameters
             n_tries=memory.n_tries + 1,
         ),
     )
-
-
-_BLOCK, _BLOCKS_APART = 1000, 10**6  # atoms whose noise is drawn together; their seeds
-
-
-def draw_noise(number: int, n_atoms: int) -> Float[Tensor, "N 3"]:
-    """The disturbance of that number for so many atoms; that of fewer is the beginning of it."""
-    blocks = [_block(number, place) for place in range(-(-n_atoms // _BLOCK))]
-    return torch.cat(blocks)[:n_atoms]
-
-
-@lru_cache(maxsize=64)
-def _block(number: int, place: int) -> Float[Tensor, "M 3"]:
-    generator = torch.Generator().manual_seed(number + _BLOCKS_APART * place)
-    return torch.randn(_BLOCK, 3, generator=generator, dtype=torch.float64)
