@@ -75,7 +75,7 @@ class Controls:
         self.potential = dropdown("calculator", list(self._potentials), first, "the potential")
         self.solver = dropdown("solver", list(SOLVERS), settings.solver, "the step rule")
         self.criterion = dropdown(
-            "criterion", tuple(CRITERIA), settings.criterion, "what ends a search; all are judged"
+            "criterion", tuple(CRITERIA), settings.criterion, "what ends a search"
         )
         self._sliders_of = {name: SolverSliders(name) for name in SOLVERS}
         self.sliders.show(settings.hyperparameters)

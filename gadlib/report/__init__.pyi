@@ -15,6 +15,8 @@ from .page.gather import write_page as write_page
 from .searches.frequencies import conditions_sentence as conditions_sentence
 from .searches.frequencies import frequencies_table as frequencies_table
 from .searches.frequencies import thermochemistry_table as thermochemistry_table
+from .searches.nearness import nearness_sentence as nearness_sentence
+from .searches.nearness import nearness_table as nearness_table
 from .searches.paths import Connections as Connections
 from .searches.paths import barrier_sentence as barrier_sentence
 from .searches.paths import collect_connections as collect_connections

@@ -55,16 +55,17 @@ def keep_intended(starts: Sequence[Start], references: Sequence[Record]) -> list
     by_key = {key_of(record): record for record in references}
     kept = [start for start in starts if _is_intended(by_key.get(key_of(start)))]
     keys = {key_of(start) for start in starts}
-    n_lost = len(keys) - len({key_of(start) for start in kept})
-    if not n_lost:
+    lost_keys = keys - {key_of(start) for start in kept}
+    if not lost_keys:
         return kept
-    lost = (
-        f"{n_lost} of {len(keys)} reactions are left out: their own saddle joins other ends on this"
-        " potential"
-    )
-    own = [record for key in sorted(keys) if (record := by_key.get(key)) is not None]
-    if n_none := sum(record.criteria.get("intended") is None for record in own):
-        lost += f", or ({n_none} of them) is not found, or can't be followed"
+    n_other = sum(_joins_others(by_key.get(key)) for key in lost_keys)
+    reasons = {
+        "joins other ends on this potential": n_other,
+        "is not found on this potential, or can't be followed": len(lost_keys) - n_other,
+    }
+    told = {why: n for why, n in reasons.items() if n}
+    why = ", or ".join(f"{why} ({n})" if len(told) > 1 else why for why, n in told.items())
+    lost = f"{len(lost_keys)} of {len(keys)} reactions are left out: their own saddle {why}"
     if not kept:
         raise InputError(f"{lost}; expected a potential that joins some, or criterion bound")
     print(f"{lost}.", flush=True)
@@ -73,3 +74,7 @@ def keep_intended(starts: Sequence[Start], references: Sequence[Record]) -> list
 
 def _is_intended(record: Record | None) -> bool:
     return record is not None and record.meets("intended")
+
+
+def _joins_others(record: Record | None) -> bool:
+    return record is not None and bool(record.bound) and record.criteria.get("intended") is False

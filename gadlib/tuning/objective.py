@@ -230,7 +230,7 @@ def sampler(name: str, seed: int, n_startup_trials: int, *, study_seed: int = 0)
 
 _SUMMARY = (
     *("name", "status", "converged", "criteria", "steps", "escapes", "fmax", "n_gradient"),
-    *("n_hessian", "message"),
+    *("n_hessian", "n_path_gradient", "n_path_hessian", "message"),
 )
 
 

@@ -227,5 +227,5 @@ def test_help_says_how_atoms_count_as_words_and_flags_have_it(name, capsys):
 def test_defaults_of_a_file_of_geometries_are_told_where_they_differ(helped):
     shown = " ".join(helped("search")[TOPICS["search"]].split())
     assert "step rule (default gad, of a FILE trust)" in shown
-    assert "all are reported (default index1, of a FILE bound)" in shown
+    assert "bound, intended (default index1, of a FILE bound)" in shown
     assert shown.count("of a FILE") == 2

@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gadlib.paths.records import PathRecord
+from gadlib.report.searches.nearness import nearness_sentence
 from gadlib.report.searches.paths import (
     draw_profiles_of,
     draw_verdicts,
@@ -114,6 +115,8 @@ def _gain(material: Material) -> Iterator[str]:
     yield table(gain_table(gain))
     yield figure(lambda: draw_gain(gain))
     yield table(comparison_table(gain.groups["overall"]))
+    for side, records in (("the defaults", material.default), ("tuned values", material.tuned)):
+        yield sentence(f"With {side}: {nearness_sentence(records)}")
     yield f"<h3>Gained and lost ({len(gain.changes)})</h3>"
     yield table(gain.changes)
 
