@@ -29,6 +29,7 @@ from .settings.results import ExportSettings as ExportSettings
 from .settings.results import FrequencySettings as FrequencySettings
 from .settings.results import PathSettings as PathSettings
 from .settings.results import ReportSettings as ReportSettings
+from .settings.searches import FindSettings as FindSettings
 from .settings.searches import GuessSettings as GuessSettings
 from .settings.searches import ScreenSettings as ScreenSettings
 from .settings.searches import SearchSettings as SearchSettings

@@ -12,6 +12,7 @@ import ipywidgets as w
 from gadlib.explore.browser import Browser
 from gadlib.explore.controls import Controls
 from gadlib.explore.fields import classed, notice, style
+from gadlib.explore.find_panel import FindPanel
 from gadlib.explore.path_panel import PathPanel
 from gadlib.explore.runs_panel import RunsPanel
 from gadlib.explore.search_panel import SearchPanel
@@ -32,7 +33,7 @@ class Page:
 
     Attributes:
         message: sentences for the user.
-        controls, view, search, runs, path, sweep, browser: its parts.
+        controls, view, search, runs, path, sweep, find, browser: its parts.
         box: the widget; displaying the page displays it.
     """
 
@@ -47,8 +48,10 @@ class Page:
             lambda: self.search.shown, self.view, self.browser, self.say, self.done
         )
         self.sweep = SweepPanel(self.controls.task, self.controls.solver)
-        middle = [self.search.box, self.path.box, self.sweep.box]
-        self.tabs = classed(w.Tab(middle, titles=["Curves", "Path", "Sweep"]), "middle")
+        self.find = FindPanel(self.controls.task, lambda: chosen.chosen, self.say)
+        middle = [self.search.box, self.path.box, self.sweep.box, self.find.box]
+        titles = ["Curves", "Path", "Sweep", "Find"]
+        self.tabs = classed(w.Tab(middle, titles=titles), "middle")
         self._arrange()
         self._connect()
         self.search.run_button.disabled = True

@@ -37,7 +37,7 @@ class Sources:
             "open file",
             "",
             "xyz, extxyz, what ASE reads, or reactions in HDF5; a file of this machine",
-            options=_files_here(),
+            options=files_here(),
             placeholder="path, or Upload",
             ensure_option=False,
         )
@@ -104,7 +104,7 @@ class Sources:
         self._done(f"{found[0].source}: {n} {what if n == 1 else plural} to choose from.")
 
 
-def _files_here() -> list[str]:
+def files_here() -> list[str]:
     """The files of the notebook's folder that may hold molecules."""
     found = [path.name for path in Path().iterdir() if path.suffix.lower() in FILES]
     return sorted(found)[:_MOST_FILES]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from gadlib.molecules.interpolation import idpp, linear
+from gadlib.molecules.interpolation import geodesic, idpp, linear
 from gadlib.molecules.reactions import Reaction
 from gadlib.settings.reading import InputError
 
@@ -35,7 +35,7 @@ class Recipe(NamedTuple):
     Attributes:
         doc: what it is, in a line.
         needs: which geometries of the reaction must be known, and the package if it takes one.
-        place: where the atoms are; raises ImportError where a package is missing.
+        place: where the atoms are; raises InputError where a package is missing.
     """
 
     doc: str
@@ -62,6 +62,11 @@ def _middle_of_idpp(reaction: Reaction, _: torch.Generator) -> Float[np.ndarray,
     return idpp(numbers, *ends, N_IMAGES)[N_IMAGES // 2]
 
 
+def _middle_of_geodesic(reaction: Reaction, _: torch.Generator) -> Float[np.ndarray, "n 3"]:
+    numbers, ends = reaction.atomic_numbers, (reaction.reactant, reaction.product)
+    return geodesic(numbers, *ends, N_IMAGES)[N_IMAGES // 2]
+
+
 _R, _T, _P = "reactant", "transition state", "product"
 RECIPES = {
     "reactant": Recipe("the reactant", _R, _mean(1.0, 0.0, 0.0)),
@@ -74,6 +79,11 @@ RECIPES = {
         f"the middle of a path from {_R} to {_P} on which distances go on evenly (IDPP)",
         f"{_R}, {_P}",
         _middle_of_idpp,
+    ),
+    "geodesic_rp": Recipe(
+        f"the middle of the shortest path from {_R} to {_P} by distances that fade (geodesic)",
+        f"{_R}, {_P}; the package geodesic-interpolate",
+        _middle_of_geodesic,
     ),
 }
 

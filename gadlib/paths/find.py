@@ -18,13 +18,14 @@ from gadlib.evaluation import Calculator
 from gadlib.molecules import geometries, starting_points
 from gadlib.molecules.ends import ends_problem
 from gadlib.molecules.geometries import Geometry
+from gadlib.molecules.interpolation import require_interpolation
 from gadlib.molecules.pairs import Pair, match_atoms, paired, require_same_atoms
 from gadlib.molecules.starting_points import Start, hill_formula, require_some
 from gadlib.paths.finding import Plan, find_each, within
 from gadlib.screening.records import Record
 from gadlib.screening.screen import screen
 from gadlib.screening.setup import reactions_of
-from gadlib.settings.reading import InputError
+from gadlib.settings.reading import InputError, shown
 from gadlib.settings.searches import FindSettings
 
 End = str | Path | Atoms
@@ -60,16 +61,22 @@ def find(
     settings = FindSettings.read({}) if settings is None else settings
     asked = {name: getattr(settings, name) for name in settings.model_fields_set} | given
     settings = FindSettings.read(asked)
+    require_interpolation(settings.interpolation)
+    if "start_from" in asked and asked["start_from"] != f"{settings.interpolation}_rp":
+        raise InputError(
+            f"start_from {shown(asked['start_from'])}: expected none, as interpolation says what"
+            " lies between the ends"
+        )
     if (reactant is None) != (product is None):
         lacking = "reactant" if reactant is None else "product"
         raise InputError(f"the {lacking} is not given; expected both ends, or neither for a set")
     if reactant is None or product is None:
         starts = [within(s) for s in starting_points.starts(reactions_of(settings), "reactant")]
-        starts = [replace(start, start=settings.start_from) for start in starts]
     else:
         starts = [pair(_end(reactant, settings, "reactant"), _end(product, settings, "product"))]
         require_some(starts, "these ends")
-    plan = Plan(settings.n_images, settings.budget, settings.relax_ends)
+    starts = [replace(start, start=f"{settings.interpolation}_rp") for start in starts]
+    plan = Plan(settings.n_images, settings.budget, settings.relax_ends, settings.interpolation)
     return screen(
         settings,
         starts=starts,

@@ -52,11 +52,13 @@ class Plan:
         budget: gradients at most for ends, images and searches, beyond which no other search is
             begun.
         relax_ends: `never`, `far` or `always`, as `prepare_ends` has it.
+        interpolation: a name of `INTERPOLATIONS`.
     """
 
     n_images: int = 7
     budget: int = 1000
     relax_ends: str = "never"
+    interpolation: str = "idpp"
 
 
 def find_each(job: Job, *, plan: Plan) -> Iterator[tuple[int, Record]]:
@@ -129,7 +131,8 @@ class _Quest:
         one, other = gap[0].positions, gap[1].positions
         between = replace(self.start, ends=(one, aligned(other, one)))
         energies = gap[0].energy, gap[1].energy
-        for guess in guesses(self.job.calculator, between, energies, self.plan.n_images):
+        how = self.plan.n_images, self.plan.interpolation
+        for guess in guesses(self.job.calculator, between, energies, *how):
             self.spent = self.spent.of_images(guess.n_gradient)
             self.failure = self.failure or guess.failure
             if self.is_over:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gadlib.evaluation import Calculator
-from gadlib.molecules.interpolation import idpp
+from gadlib.molecules.interpolation import INTERPOLATIONS
 from gadlib.molecules.starting_points import Start
 from gadlib.paths.band import Band, compute_band, lower_band
 
@@ -40,11 +40,15 @@ class Guess:
 
 
 def guesses(
-    calculator: Calculator, start: Start, energies: tuple[float, float], n_images: int
+    calculator: Calculator,
+    start: Start,
+    energies: tuple[float, float],
+    n_images: int,
+    interpolation: str = "idpp",
 ) -> Iterator[Guess]:
     """The guesses between the ends of a start, whose energies in eV are known."""
     assert start.ends is not None
-    images = idpp(start.atomic_numbers, *start.ends, n_images)
+    images = INTERPOLATIONS[interpolation](start.atomic_numbers, *start.ends, n_images)
     band = compute_band(calculator, start, images, energies)
     cost, failure = band.n_gradient, _failure(band)
     for found in _places(calculator, start, band, images):

@@ -25,6 +25,10 @@ from .searches.paths import draw_profiles_of as draw_profiles_of
 from .searches.paths import draw_verdicts as draw_verdicts
 from .searches.paths import paths_table as paths_table
 from .searches.paths import verdict_sentence as verdict_sentence
+from .searches.routes import collect_route as collect_route
+from .searches.routes import draw_route as draw_route
+from .searches.routes import found_sentence as found_sentence
+from .searches.routes import found_table as found_table
 from .searches.screening import Screened as Screened
 from .searches.screening import collect_endings as collect_endings
 from .searches.screening import collect_screened as collect_screened

@@ -169,6 +169,13 @@ class FindSettings(GuessSettings):
     n_images: int = Field(
         7, ge=1, le=99, description="images between the ends that are computed, one gradient each"
     )
+    interpolation: str = Field(
+        "idpp",
+        description="how images lie between the ends: idpp, or geodesic, which takes the package"
+        " geodesic-interpolate",
+        pattern="^(idpp|geodesic)$",
+        json_schema_extra=shown_as(words=("idpp", "geodesic")),
+    )
     relax_ends: str = Field(
         "never",
         description="whether reactant and product are relaxed to minima of the potential first:"
@@ -181,7 +188,7 @@ class FindSettings(GuessSettings):
         description="gradients of ends, images and searches at most, beyond which no other search"
         " is begun for a reaction; those on the way downhill are apart",
     )
-    start_from: str = Field("idpp_rp", description="what lies between the ends: idpp_rp")
+    start_from: str = Field("idpp_rp", description="what interpolation says")
     split: str = Field("all", description="train, val, test, several with commas between, or all")
     out_dir: str = Field("runs/find", description="folder for results")
 

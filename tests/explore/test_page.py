@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
+from ase import Atoms
+from ase.io import write
 from little_studies import DEFAULTS, foreign, make_study, of_other_parameters, stored
 
 from gadlib.explore.page import Page, page
@@ -113,6 +115,36 @@ def test_sweep_is_cancelled_with_what_it_found(made):
     assert sweep.wait(STOP_S)
     assert 1 <= len(sweep.sweep.records) < 400
     assert sweep.status.value.startswith("Cancelled: ")
+
+
+def test_the_saddle_between_the_ends_of_the_chosen_reaction_is_found(made):
+    empty = made.find.figure.value
+    made.find.find_button.click()
+    assert made.find.wait(120)
+    assert made.find.record is not None
+    assert made.find.record.verdict == "intended"
+    assert "<b>intended.</b>" in made.find.status.value
+    assert made.find.figure.value not in (b"", empty)
+    assert not made.find.find_button.disabled
+
+
+def test_two_files_are_ends_and_one_alone_is_refused(made, tmp_path):
+    reaction = made.controls.chosen.reaction
+    for name, positions in (("r", reaction.reactant), ("p", reaction.product)):
+        write(tmp_path / f"{name}.xyz", Atoms(reaction.atomic_numbers, positions))
+    made.find.reactant.value = str(tmp_path / "r.xyz")
+    made.find.find_button.click()
+    assert "the product is not given: expected two files, or neither" in made.message.value
+    made.find.product.value = str(tmp_path / "r.xyz")
+    made.find.find_button.click()
+    assert made.find.wait(60)
+    assert "reactant and product are the same geometry" in made.message.value
+    made.find.product.value = str(tmp_path / "p.xyz")
+    made.find.find_button.click()
+    made.find.stop_button.click()
+    assert made.find.wait(60)
+    assert made.find.status.value == "Stopped."
+    made.find.reactant.value = made.find.product.value = ""
 
 
 def test_hyperparameters_follow_the_solver(made):

@@ -9,8 +9,9 @@ from scipy.spatial.distance import pdist
 
 from gadlib.__main__ import main
 from gadlib.explore.tasks.choice import ANCHORS
-from gadlib.molecules import recipes, starting_points
+from gadlib.molecules import interpolation, recipes, starting_points
 from gadlib.molecules.alignment import aligned
+from gadlib.molecules.interpolation import geodesic
 from gadlib.molecules.reactions import Reaction
 from gadlib.molecules.recipes import RECIPES, Recipe
 from gadlib.settings.reading import InputError
@@ -127,3 +128,27 @@ def test_no_recipe_is_asked_for_a_reaction_that_can_not_be_used():
     (start, _) = starting_points.starts([bad, reaction("HCN")], "ts_noise0.1A")
     assert start.positions.shape == (0, 3)
     assert start.problem == "no atoms"
+
+
+def test_the_geodesic_is_the_same_each_time_and_leaves_numpys_generator_alone():
+    pytest.importorskip("geodesic_interpolate")
+    known = reaction("H2CO")
+    np.random.seed(5)  # noqa: NPY002 - the foreign package draws from it
+    (first,) = starting_points.starts([known], "geodesic_rp")
+    drawn = np.random.random(3)  # noqa: NPY002
+    np.random.seed(5)  # noqa: NPY002
+    np.testing.assert_array_equal(np.random.random(3), drawn)  # noqa: NPY002
+    (second,) = starting_points.starts([known], "geodesic_rp")
+    np.testing.assert_array_equal(first.positions, second.positions)
+    images = geodesic(known.atomic_numbers, known.reactant, known.product, 7)
+    np.testing.assert_array_equal(images[3], first.positions)
+    from_ends = [np.linalg.norm(pdist(image) - pdist(known.reactant)) for image in images]
+    assert from_ends == sorted(from_ends)
+
+
+def test_without_its_package_the_geodesic_is_refused_in_a_sentence(monkeypatch):
+    monkeypatch.setattr(interpolation, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="geodesic-interpolate is not installed; expected it, by"):
+        starting_points.starts([reaction("H2CO")], "geodesic_rp")
+    with pytest.raises(InputError, match="interpolation 'straight': expected one of idpp, geo"):
+        interpolation.require_interpolation("straight")

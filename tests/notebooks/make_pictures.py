@@ -34,7 +34,7 @@ FIGURES = {
     "02_tune": 0,
     "03_results": 8,
     "04_benchmark": 2,
-    "05_validate": 1,
+    "05_validate": 2,
 }
 """Which figure of each notebook, counted from 0."""
 

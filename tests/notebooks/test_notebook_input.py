@@ -6,6 +6,8 @@ import matplotlib
 import matplotlib.pyplot as plt
 import nbformat
 import pytest
+from ase import Atoms
+from ase.io import write
 from figures import run_cells
 from little_studies import DEFAULTS, foreign, make_study, of_other_parameters, stored, texts
 from papermill.exceptions import PapermillExecutionError
@@ -102,8 +104,10 @@ def test_paths_of_searches_without_a_saddle_are_sentences(tmp_path, capsys):
     values = {"records": str(tmp_path / "search.json"), "out_dir": str(tmp_path / "irc")}
     assert run_cells("05_validate", values) == ""
     assert "there is no strict one among the records" in capsys.readouterr().out
-    assert all("there is no strict one among the records" in told for told in drawn())
-    assert len(drawn()) == 2
+    levels, *figures = drawn()
+    assert "intended" in levels
+    assert all("there is no strict one among the records" in told for told in figures)
+    assert len(figures) == 2
 
 
 def test_a_saddle_that_cannot_be_followed_is_a_row_beside_the_others(tmp_path, capsys):
@@ -113,7 +117,19 @@ def test_a_saddle_that_cannot_be_followed_is_a_row_beside_the_others(tmp_path, c
     values = {"records": str(tmp_path / "search.json"), "out_dir": str(tmp_path / "irc")}
     assert run_cells("05_validate", values) == ""
     assert "1 intended, 1 failed" in capsys.readouterr().out
-    assert len(drawn()) == 2
+    assert len(drawn()) == 3
+
+
+def test_two_files_are_found_and_what_is_found_is_followed(tmp_path, capsys):
+    (known,) = [r for r in reactions.read() if r.name == "rxn0098"]
+    ends = {"reactant": known.reactant, "product": known.product}
+    for name, positions in ends.items():
+        write(tmp_path / f"{name}.xyz", Atoms(known.atomic_numbers, positions))
+    files = {name: str(tmp_path / f"{name}.xyz") for name in ends}
+    assert run_cells("05_validate", files | {"out_dir": str(tmp_path / "irc")}) == ""
+    said = capsys.readouterr().out
+    assert "Of 1 reactions: 1 intended." in said
+    assert "Of 1 saddles followed: 1 intended." in said
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from gadlib.cli import demo, notebooks
 from gadlib.screening.records import read_records
 from gadlib.settings.benchmarks import BenchmarkSettings, GrowthSettings
 from gadlib.settings.results import PathSettings
-from gadlib.settings.searches import ExploreSettings, ScreenSettings, SearchSettings
+from gadlib.settings.searches import ExploreSettings, FindSettings, ScreenSettings, SearchSettings
 from gadlib.settings.studies import TuneSettings, ValidateSettings
 
 SETTINGS = {
@@ -25,7 +25,7 @@ SETTINGS = {
     "02_tune": (TuneSettings,),
     "03_results": (ValidateSettings, TuneSettings),  # where the study is, besides
     "04_benchmark": (BenchmarkSettings, GrowthSettings),
-    "05_validate": (PathSettings,),
+    "05_validate": (PathSettings, FindSettings),
     "06_explore": (ExploreSettings,),
 }
 

@@ -258,3 +258,12 @@ def test_images_that_are_asked_for_twice_are_counted_twice():
     job = Job(OneByOne(), (start,), SOLVERS["trust"](), "bound", 1, mode="reaction")
     ((_, record),) = find_each(job, plan=Plan(budget=1))
     assert record.n_image == 14
+
+
+def test_the_geodesic_is_taken_where_it_is_asked_for():
+    pytest.importorskip("geodesic_interpolate")
+    (record,) = find(*ends(SHIFT), workers=0, interpolation="geodesic")
+    assert record.start == "geodesic_rp"
+    assert record.verdict == Connection.INTENDED
+    with pytest.raises(InputError, match="start_from 'ts': expected none, as interpolation says"):
+        find(*ends(SHIFT), start_from="ts")
