@@ -7,8 +7,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from gadlib import report
+from gadlib.molecules.endpoints import Connection
 from gadlib.molecules.starting_points import Start
-from gadlib.paths.endpoints import Connection
 from gadlib.screening.records import Passed, Record
 from gadlib.solver.state import Status
 

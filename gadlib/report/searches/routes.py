@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 from matplotlib.axes import Axes
 
-from gadlib.paths.endpoints import Connection
+from gadlib.molecules.endpoints import Connection
 from gadlib.report.style import BLACK, BLUE, GREEN, GREY, axes_or_new, say
 from gadlib.screening.records import Record
 
