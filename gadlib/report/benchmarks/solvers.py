@@ -40,11 +40,14 @@ _COLOURS = {
     "sella": VERMILLION,
     "sella-internal": ORANGE,
     "sella-hessian": PURPLE,
+    "find": BLUE,
+    "idpp+sella": VERMILLION,
+    "neb+sella": PURPLE,
 }
 _STYLES = {"sella-internal": ":", "sella-hessian": "--"}
 """Of lines that may lie on one another."""
 
-_COLUMNS = (*reversed(CRITERIA), "recovered")
+_COLUMNS = ("intended", *reversed(CRITERIA), "recovered")
 """The rates of a table, the strictest criterion first."""
 
 _NOTHING = "There is no search to compare."
@@ -55,8 +58,12 @@ class Row(NamedTuple):
 
     Attributes:
         rates: of success by each criterion; `recovered` tells how many of those whose reference
-            saddle is known ended there.
+            saddle is known ended there, `intended` how many joined the reaction's ends, of all
+            where saddles were followed.
         gradients: median gradient equivalents of the strict ones; None without any.
+        mean: of all searches, failed ones too, in gradient equivalents.
+        proof: gradient equivalents of the Hessian that proves a strict saddle, in the median; it is
+            in none of the other numbers.
         wall_s: wall time of all searches for each strict saddle, likewise.
         overhead: the part of that wall time that is not the calculator's.
         n_failed: searches that ended by an error.
@@ -67,6 +74,8 @@ class Row(NamedTuple):
     n: int
     rates: dict[str, Rate]
     gradients: float | None
+    mean: float
+    proof: float | None
     wall_s: float | None
     overhead: float
     n_failed: int
@@ -77,8 +86,9 @@ class Benchmark(NamedTuple):
 
     Attributes:
         runs: a row for every search: `solver`, `start`, `name`, each criterion, `recovered` (None
-            where the reference saddle is unknown), `deviation` (A), `gradients`, `wall_s`,
-            `calculator_s`, `imaginary_cm1`, `n_fragments`, `status`.
+            where the reference saddle is unknown), `intended` (None where no saddle was followed),
+            `verdict`, `deviation` (A), `gradients`, `proof`, `wall_s`, `calculator_s`,
+            `imaginary_cm1`, `n_fragments`, `status`.
         rows: a row for every solver and kind of start.
     """
 
@@ -97,6 +107,8 @@ def collect_benchmark(results: Results) -> Benchmark:
     )
     if not len(runs):
         return Benchmark(runs, ())
+    if runs["verdict"].eq("").all():
+        runs["intended"] = None
     by_start = (group for _, group in runs.groupby("start", sort=False))
     groups = (pair for group in by_start for pair in group.groupby(["start", "solver"], sort=False))
     return Benchmark(runs, tuple(_row(key, group) for key, group in groups))
@@ -111,8 +123,11 @@ def _run(solver: str, record: Record, deviation: float | None) -> dict[str, obje
         "recovered": None
         if deviation is None
         else bool(record.strict) and deviation < RECOVERED_TOL,
+        "intended": record.verdict == "intended",
+        "verdict": record.verdict,
         "deviation": deviation,
         "gradients": gradients_of(record),
+        "proof": 6 * len(record.atomic_numbers),
         "wall_s": record.elapsed_s,
         "calculator_s": record.calculator_s,
         "imaginary_cm1": record.imaginary_cm1,
@@ -129,13 +144,15 @@ def _row(key: Any, group: Any) -> Row:
     strict = group[group["strict"]]
     wall = float(group["wall_s"].sum())
     judged = {name: group[name] for name in CRITERIA}
-    judged["recovered"] = group["recovered"].dropna()
+    judged |= {name: group[name].dropna() for name in ("recovered", "intended")}
     return Row(
         solver=solver,
         start=start,
         n=len(group),
         rates={name: Rate.of(values) for name, values in judged.items()},
         gradients=median(strict["gradients"].tolist()),
+        mean=float(group["gradients"].mean()),
+        proof=median(strict["proof"].tolist()),
         wall_s=wall / len(strict) if len(strict) else None,
         overhead=1 - float(group["calculator_s"].sum()) / wall if wall else 0.0,
         n_failed=int(group["status"].isin(_FAILED).sum()),
@@ -143,15 +160,21 @@ def _row(key: Any, group: Any) -> Row:
 
 
 def benchmark_table(benchmark: Benchmark) -> pd.DataFrame:
-    """One row per kind of start and solver: rates with 95 % Wilson intervals, and costs."""
+    """One row per kind of start and solver: rates with 95 % Wilson intervals, and costs.
+
+    `intended` and `recovered` are left out where nothing is known of them.
+    """
+    known = [name for name in _COLUMNS if any(row.rates[name].n for row in benchmark.rows)]
     return pd.DataFrame(
         [
             {
                 "start": row.start,
                 "solver": row.solver,
                 "n": row.n,
-                **{name: str(row.rates[name]) for name in _COLUMNS},
+                **{name: str(row.rates[name]) for name in known},
                 "gradients": "-" if row.gradients is None else f"{row.gradients:.0f}",
+                "mean": f"{row.mean:.0f}",
+                "proof": "-" if row.proof is None else f"{row.proof:.0f}",
                 "wall s": "-" if row.wall_s is None else f"{row.wall_s:.2f}",
                 "overhead": f"{row.overhead:.0%}",
                 "failed": row.n_failed,
