@@ -1,7 +1,7 @@
 """Sella's saddle searches on gadlib's potentials, as records.
 
 A peer is given the same starts, calculator and budget; what its last point is worth is judged
-by `gadlib.benchmarks.solvers`, from an exact Hessian, with gadlib's own criteria.
+by `gadlib.benchmarks.judging`, from an exact Hessian, with gadlib's own criteria.
 
 Reference: Hermes, Sargsyan, Najm, Zador, J. Chem. Theory Comput. 18, 6974 (2022),
 doi:10.1021/acs.jctc.2c00395.
@@ -24,6 +24,7 @@ from ase.calculators.calculator import CalculationFailed
 from ase.calculators.emt import EMT
 
 from gadlib.ase.potential import Potential
+from gadlib.benchmarks.guesses import highest_image, top_of_band
 from gadlib.molecules.starting_points import Start, problem_of
 from gadlib.progress import signs_of_life
 from gadlib.screening.jobs import Job
@@ -32,6 +33,9 @@ from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.reading import InputError
 from gadlib.solver.criteria import FORCE_TOL
 from gadlib.solver.state import Status
+
+GUESSES = {"idpp": highest_image, "neb": top_of_band}
+"""What makes a guess from the ends of a start; each needs atoms with the calculator."""
 
 _TIGHTENING = (1.0, 0.7, 0.5, 0.3)
 
@@ -48,11 +52,17 @@ class SellaHyperparameters(Hyperparameters):
     """Whether it makes do with its own Davidson steps and updates, or is handed the calculator's
     Hessian at every step."""
 
+    guess: Literal["start", "idpp", "neb"] = "start"
+    """Where it begins: at the start, or, knowing the reaction's ends alone, at the highest of seven
+    images on a path of even distances, or of a climbing nudged elastic band."""
+
 
 PEERS: dict[str, SellaHyperparameters] = {
     "sella": SellaHyperparameters(),
     "sella-internal": SellaHyperparameters(coordinates="internal"),
     "sella-hessian": SellaHyperparameters(hessian="exact"),
+    "idpp+sella": SellaHyperparameters(guess="idpp"),
+    "neb+sella": SellaHyperparameters(guess="neb"),
 }
 """The peers by the name under which they are compared."""
 
@@ -88,10 +98,15 @@ def _search_one(job: Job, start: Start) -> Record:
     atoms = Atoms(start.atomic_numbers, start.positions, calculator=calc, info=electrons)
     np.random.seed(start.noise_seed or 0)  # noqa: NPY002 - Sella draws from numpy's global state
     search: Any = None
+    energy_start, n_image = None, 0
     started = time.perf_counter()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # foreign code; what matters is where it ends
+            if (guess := GUESSES.get(hyperparameters.guess)) is not None:
+                atoms.positions = guess(atoms, start)
+            n_image = calc.n_gradient
+            energy_start = float(atoms.get_potential_energy())
             search = _sella(atoms, hyperparameters)
             search.attach(lambda: signs_of_life.stepped(1, 1))
             status = _run(search, atoms, job.n_steps)
@@ -108,6 +123,8 @@ def _search_one(job: Job, start: Start) -> Record:
         n_hessian=calc.n_hessian,
         elapsed_s=round(time.perf_counter() - started, 6),
         calculator_s=round(calc.elapsed_s, 6),
+        n_image=n_image or calc.n_gradient * (hyperparameters.guess != "start"),
+        energy_start=energy_start,
         positions=atoms.positions.tolist(),
     )
 

@@ -9,40 +9,42 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from gadlib.benchmarks import sella
+from gadlib.benchmarks.judging import certify
 from gadlib.benchmarks.sella import PEERS
+from gadlib.benchmarks.suites import starts_and_reactions
 from gadlib.evaluation import Calculator
 from gadlib.files.writing import require_writable
 from gadlib.molecules import starting_points
 from gadlib.molecules.alignment import rmsd
 from gadlib.molecules.reactions import Reaction
-from gadlib.molecules.starting_points import Start
+from gadlib.paths.finding import Plan, find_each
 from gadlib.screening import screen
-from gadlib.screening.ends import downhill_of
-from gadlib.screening.jobs import Job, describe, search_each
-from gadlib.screening.nearness import from_start
+from gadlib.screening.jobs import Job, search_each
 from gadlib.screening.records import Record, read_records, without_proof
 from gadlib.screening.references import Key, keep_intended, key_of, reference_plan
-from gadlib.screening.setup import calculator_of, describe_sample, reactions_of
+from gadlib.screening.setup import calculator_of
 from gadlib.settings.benchmarks import BenchmarkSettings
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
-from gadlib.settings.searches import SearchSettings
-from gadlib.solver.criteria import judge
-from gadlib.solver.points import begin
-from gadlib.solver.state import Status
-from gadlib.systems.batch import Batch
+from gadlib.settings.searches import SearchSettings, SetSettings
 
 RECOVERED_TOL = 0.1
 """A saddle is the reference one when its atoms are this close to it (RMSD in A), superposed, with
 like atoms exchangeable and mirror images the same."""
+
+FIND = "find"
+"""gadlib's search from a reaction's ends; its steps are those of `trust`."""
+
+KNOWN = (*SOLVERS, *PEERS, FIND)
+"""Who can be compared."""
 
 _REFERENCE = "reference"
 
@@ -86,10 +88,7 @@ def compare(settings: BenchmarkSettings) -> Results:
             there are results which `resume` does not allow to continue.
     """
     names = solver_names(settings)
-    found = reactions_of(settings)
-    if sentence := describe_sample(settings):
-        print(sentence, flush=True)
-    starts = starts_of(settings, found)
+    starts, found = starts_and_reactions(settings)
     calculator = calculator_of(_search_settings(settings, "trust"), starts)
     folder = require_writable(settings.out_dir)
     plans = {name: _search_settings(settings, name) for name in names}
@@ -110,7 +109,7 @@ def compare(settings: BenchmarkSettings) -> Results:
                 calculator=calculator,
                 out=_file(folder, name),
                 hyperparameters=PEERS.get(name),
-                compute=_search_peer if name in PEERS else _search,
+                compute=partial(_found, solver=name),
                 desc=f"searching, {name}",
             )
     return Results(records, _bound(proved))
@@ -123,7 +122,7 @@ def read_results(out_dir: str | Path) -> Results:
         InputError: when there is nothing.
     """
     folder = Path(out_dir)
-    known = [name for name in (*SOLVERS, *PEERS) if _file(folder, name).is_file()]
+    known = [name for name in KNOWN if _file(folder, name).is_file()]
     if not known:
         raise InputError(f"{folder}: no results of a benchmark in it; expected one like trust.json")
     records = {name: read_records(_file(folder, name))[1] for name in known}
@@ -139,97 +138,48 @@ def solver_names(settings: BenchmarkSettings) -> list[str]:
         InputError: when a name is unknown, or a peer's package is missing.
     """
     names = list(dict.fromkeys(part.strip() for part in settings.solvers.split(",")))
-    known = (*SOLVERS, *PEERS)
     for name in names:
-        if name not in known:
-            raise InputError(f"solver {name!r}: expected some of {', '.join(known)}")
+        if name not in KNOWN:
+            raise InputError(f"solver {name!r}: expected some of {', '.join(KNOWN)}")
+        if (name == FIND or "+" in name) and settings.suite != "ends":
+            raise InputError(f"solver {name!r}: begins at a reaction's ends; expected --suite ends")
     if any(name in PEERS for name in names):
         sella.require_installed()
     return names
 
 
-def starts_of(settings: BenchmarkSettings, found: Sequence[Reaction]) -> list[Start]:
-    """The starts by all recipes, one recipe after the other.
+def _found(job: Job, solver: str) -> Iterator[tuple[int, Record]]:
+    """The place of each start and what the solver found there, judged at the last point.
 
-    Raises:
-        InputError: when a recipe is unknown.
+    The Hessian that proves a strict saddle is set apart.
     """
-    recipes = dict.fromkeys(part.strip() for part in settings.starts.split(","))
-    seed = settings.noise_seed
-    return [start for recipe in recipes for start in starting_points.starts(found, recipe, seed)]
-
-
-def certify(
-    record: Record,
-    start: Start,
-    calculator: Calculator,
-    criterion: str,
-    *,
-    check_ends: bool = False,
-) -> Record:
-    """The record judged at its last point, from an exact Hessian that is not counted.
-
-    With `check_ends`, or the criterion `intended`, a bound saddle is followed downhill.
-    """
-    if record.status in (Status.BAD_START, Status.PROCESS_ENDED, Status.TIMED_OUT):
-        return record
-    state = begin(Batch.of([record]), calculator)
-    pieces = torch.tensor([start.max_fragments], device=state.index.device)
-    verdict = judge(state, pieces)
-    if state.message[0]:
-        verdicts = {"converged": False, "criteria": dict.fromkeys(record.criteria)}
-        reason = "" if state.message[0] in record.message else f" {state.message[0]}"
-        return replace(record, **verdicts, message=record.message + reason)
-    ends = downhill_of(calculator, [start], criterion, check_ends=check_ends)
-    if ends is not None:
-        ends.see(verdict, [0])
-        verdict = judge(state, pieces, torch.tensor(ends(state), device=state.index.device))
-    is_met = bool(verdict.meets(criterion)[0])
-    ending: dict[str, Any] = {}
-    if is_met and record.status == Status.STOPPED:
-        found = Status.SADDLE if bool(verdict.meets("strict")[0]) else Status.ORDER_ONE
-        ending = {"status": str(found), "message": found.sentence}
-    record = replace(
-        record,
-        converged=is_met,
-        **describe(verdict, 0),
-        **ending,
-    )
-    return from_start(record if ends is None else ends.told(record, 0), start)
-
-
-def _search(job: Job) -> Iterator[tuple[int, Record]]:
-    """What gadlib's solver found; the Hessian that it proves a strict saddle with is set apart."""
-    for place, record in search_each(job):
+    if solver in PEERS:
+        for place, record in sella.search_each(job):
+            start = job.starts[place]
+            judged = certify(
+                record, start, job.calculator, job.criterion, check_ends=job.check_ends
+            )
+            yield place, judged
+        return
+    for place, record in find_each(job, plan=Plan()) if solver == FIND else search_each(job):
         yield place, without_proof(record)
-
-
-def _search_peer(job: Job) -> Iterator[tuple[int, Record]]:
-    for place, record in sella.search_each(job):
-        yield (
-            place,
-            certify(
-                record,
-                job.starts[place],
-                job.calculator,
-                job.criterion,
-                check_ends=job.check_ends,
-            ),
-        )
 
 
 def _search_settings(settings: BenchmarkSettings, solver: str) -> SearchSettings:
     """The settings of one solver's searches, with those hyperparameters that it declares."""
     declared = {name: set(kind.model_fields) for name, kind in SOLVERS.items()}
-    asked = [name for name in solver_names(settings) if name in SOLVERS]
+    declared[FIND] = declared["trust"]
+    asked = [name for name in solver_names(settings) if name in declared]
     for given in settings.hyperparameters:
         if not any(given in declared[name] for name in asked):
             raise InputError(f"{given}: no hyperparameter of {', '.join(asked) or 'these solvers'}")
     own = declared.get(solver, set())
-    shared = settings.model_dump(exclude={"solvers", "starts", "hyperparameters"})
+    shared = settings.model_dump(include=set(SetSettings.model_fields) - {"hyperparameters"})
+    if solver == FIND:
+        shared |= {"mode": "reaction"}
     return SearchSettings(
         **shared,
-        solver=solver,
+        solver="trust" if solver == FIND else solver,
         start_from=settings.starts,
         hyperparameters={k: v for k, v in settings.hyperparameters.items() if k in own},
     )
@@ -242,6 +192,8 @@ def _references(
     folder: Path,
 ) -> list[Record]:
     """The searches for the reference saddles of this potential, from the transition states."""
+    if not found:
+        return []
     check_ends = settings.check_ends or CRITERIA[settings.criterion].is_asked
     print(f"{_REFERENCE}: {len(found)} transition states", flush=True)
     return screen.screen(

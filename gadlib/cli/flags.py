@@ -64,7 +64,7 @@ def _setting(kind: type[Settings], name: str, of_file: Any) -> Add:
     flags = [_flag(name), *([_SHORT[name]] if name in _SHORT else [])]
     if field.annotation is bool:
         return lambda group: group.add_argument(
-            *flags, dest=name, action="store_true", help=field.description
+            *flags, dest=name, action="store_true", default=None, help=field.description
         )
     of = _type(field.annotation)
     unit = extra.get("unit", "")

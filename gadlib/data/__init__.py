@@ -1,4 +1,4 @@
-"""The embedded reaction set, and the script that made it.
+"""The embedded reaction sets, on DFTB0 and on GFN2-xTB, and the scripts that made them.
 
-Never: the package's own solver, which the set is there to test.
+Never: a solver that the set on DFTB0 is there to test; what `trust` found for the other says so.
 """

@@ -110,12 +110,18 @@ class TuningFile(Shape):
 
 @cache
 def _shape_of(kind: Any) -> Any:
-    """The shape itself, or that of a dataclass by its fields; no integer of one is negative."""
+    """The shape itself, or that of a dataclass by its fields.
+
+    Its integers are not negative, but where the field's metadata say `is_signed`.
+    """
     if not dataclasses.is_dataclass(kind):
         return kind
     hints = get_type_hints(kind)
     declared: dict[str, Any] = {
-        f.name: (_counted(hints[f.name]), ... if _is_needed(f) else None)
+        f.name: (
+            hints[f.name] if f.metadata.get("is_signed") else _counted(hints[f.name]),
+            ... if _is_needed(f) else None,
+        )
         for f in dataclasses.fields(kind)
     }
     return create_model(str(kind), __base__=Shape, **declared)

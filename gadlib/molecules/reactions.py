@@ -28,6 +28,12 @@ from gadlib.molecules.problems import electrons_problem, lowest_multiplicity
 from gadlib.settings.reading import InputError, listed
 
 EMBEDDED = Path(__file__).parents[1] / "data" / "reactions.h5"
+EMBEDDED_SETS = {
+    "embedded": EMBEDDED,
+    "embedded-gfn2": EMBEDDED.with_name("reactions_gfn2.h5"),
+}
+"""The sets that come with the package, by the name that stands for a file: the first made on DFTB0,
+the second on GFN2-xTB, where its reactant, saddle and product are stationary points."""
 SPLITS = ("train", "val", "test")
 SAMPLES = ("seeded", "first")
 
@@ -72,7 +78,8 @@ def read(
     A reaction that can't be used is among them, without atoms and with its `problem`.
 
     Args:
-        path: an HDF5 file in the Transition1x layout; None: the embedded set.
+        path: an HDF5 file in the Transition1x layout, or a name of `EMBEDDED_SETS`; None: the
+            embedded set.
         split: `train`, `val`, `test`, several with commas between, or `all`.
         max_samples: how many at most.
         sample_seed: which they are: drawn from all with this seed; None: the first ones.
@@ -84,7 +91,7 @@ def read(
         InputError: when the file is not there, not HDF5, not of this layout, or no reaction can be
             used.
     """
-    path = EMBEDDED if path is None else Path(path)
+    path = located(path)
     with _opened(path) as file:
         places = enumerate(_places(file, path, split_names(split)))
         if sample_seed is not None and max_samples is not None:
@@ -98,13 +105,18 @@ def read(
     return found
 
 
+def located(path: str | Path | None) -> Path:
+    """The file that a path or the name of an embedded set stands for; None: the first of these."""
+    return EMBEDDED if path is None else EMBEDDED_SETS.get(str(path), Path(path))
+
+
 def count(path: str | Path | None = None, *, split: str = "all") -> int:
     """How many reactions there are in the named splits.
 
     Raises:
         InputError: when the file can't be read.
     """
-    path = EMBEDDED if path is None else Path(path)
+    path = located(path)
     with _opened(path) as file:
         return sum(1 for _ in _places(file, path, split_names(split)))
 

@@ -196,7 +196,7 @@ def _followed(calculator: Calculator, record: Record, known: Known) -> Record:
     reasons = [text for text in (path.message, *(leg.message for leg in legs)) if text]
     if reasons and not (legs and all(leg.max_force < _NEARLY_DOWN for leg in legs)):
         message = f"{record.message} It could not be followed downhill: {reasons[0]}"
-        return replace(record, verdict=Connection.FAILED, message=message)
+        return _judged(record, Connection.FAILED, message)
     told = compare_path(path, record, known, Conditions())
     told |= _unchanged(record, known, told["verdict"], told["ends"])
     passed = Passed(
@@ -211,7 +211,17 @@ def _followed(calculator: Calculator, record: Record, known: Known) -> Record:
     )
     rest = "".join(f" At an end {text}." for text in reasons)
     message = f"{Status.SADDLE.sentence} {told['message']}{rest}"
-    return replace(record, verdict=told["verdict"], message=message, passed=[passed])
+    return _judged(replace(record, passed=[passed]), told["verdict"], message)
+
+
+def _judged(record: Record, verdict: str, message: str) -> Record:
+    """The record with what its saddle joins; a path that failed leaves open whether it is intended.
+
+    Steps of a reaction are none of them intended: each joins an end with what lies between.
+    """
+    is_intended = None if verdict == Connection.FAILED else verdict == Connection.INTENDED
+    criteria = {**record.criteria, "intended": is_intended}
+    return replace(record, verdict=verdict, message=message, criteria=criteria)
 
 
 def _unchanged(record: Record, known: Known, verdict: str, ends: list) -> dict[str, str]:

@@ -80,7 +80,7 @@ class PathRecord:
     n_gradient: int = 0
     n_hessian: int = 0
     elapsed_s: float = 0.0
-    charge: int = 0
+    charge: int = field(default=0, metadata={"is_signed": True})
     multiplicity: int = 1
 
     @classmethod

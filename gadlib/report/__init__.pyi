@@ -1,5 +1,9 @@
 # What a notebook draws with. `__init__.py` reads this file: a name that is added here is offered.
 
+from .benchmarks.paired import Paired as Paired
+from .benchmarks.paired import pair_solvers as pair_solvers
+from .benchmarks.paired import paired_table as paired_table
+from .benchmarks.paired import published_table as published_table
 from .benchmarks.scaling import draw_growth as draw_growth
 from .benchmarks.scaling import growth_sentence as growth_sentence
 from .benchmarks.scaling import growth_table as growth_table

@@ -110,7 +110,7 @@ class Record:
     atomic_numbers: list[int]
     positions: list[list[float]]
     tries: list[PastTry] = field(default_factory=list)
-    charge: int = 0
+    charge: int = field(default=0, metadata={"is_signed": True})
     multiplicity: int = 1
     verdict: str = ""
     passed: list[Passed] = field(default_factory=list)

@@ -62,7 +62,8 @@ class PathSettings(ConditionSettings):
     )
     h5_path: str | None = Field(
         None,
-        description="reactions in the Transition1x layout; none: the embedded set",
+        description="reactions in the Transition1x layout, or embedded-gfn2; none: the embedded"
+        " set",
         json_schema_extra=shown_as("sample", form="FILE.h5"),
     )
     split: str = Field(

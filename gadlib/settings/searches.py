@@ -61,7 +61,8 @@ class SetSettings(MoleculeSettings):
     )
     h5_path: str | None = Field(
         None,
-        description="reactions in the Transition1x layout; none: the embedded set",
+        description="reactions in the Transition1x layout, or embedded-gfn2, the set made on"
+        " GFN2-xTB; none: the embedded set, made on DFTB0",
         json_schema_extra=STARTS | OF_SET | shown_as("sample", form="FILE.h5"),
     )
     split: str = Field(

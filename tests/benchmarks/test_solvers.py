@@ -10,7 +10,8 @@ from faulty import Springs
 
 from gadlib import calculators, report
 from gadlib.benchmarks import solvers
-from gadlib.benchmarks.solvers import Results, certify
+from gadlib.benchmarks.judging import certify
+from gadlib.benchmarks.solvers import Results
 from gadlib.cli.parser import main
 from gadlib.molecules.starting_points import Start
 from gadlib.screening import screen
@@ -160,6 +161,8 @@ def test_rows_are_worked_out_by_hand(round_numbers):
     rates = {"index1": (3, 3), "strict": (2, 3), "bound": (2, 3), "recovered": (1, 2)}
     assert (trust.n, trust.rates) == (3, rates)
     assert trust.gradients == np.median([10 + 12 * 1, 20 + 12 * 3])  # 6N = 12
+    assert trust.mean == pytest.approx((22 + 56 + 90) / 3)
+    assert trust.proof == 12
     assert (trust.wall_s, trust.overhead) == (3.0, 0.5)
     assert (sella.gradients, sella.wall_s) == (None, None)
     assert (sella.rates["recovered"], sella.n_failed) == ((0, 2), 1)

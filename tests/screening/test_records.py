@@ -5,6 +5,7 @@ import math
 import os
 from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 from little_reactions import geometries
 
@@ -182,3 +183,9 @@ def test_vectors_are_of_the_atoms_and_old_records_have_none(record, name):
     assert records.Record.read({k: v for k, v in values.items() if k != name}) == record
     with pytest.raises(InputError, match=f"{name} of 1 atoms; expected three numbers for each of"):
         records.Record.read(values | {name: [[0.0, 0.0, 0.0]]})
+
+
+def test_record_of_an_anion_is_read_again():
+    start = Start("OH", "HO", "", "given", None, np.array([8, 1]), np.eye(3)[:2], 1, charge=-1)
+    record = Record.blank(start, Status.BAD_START, "Why.")
+    assert Record.read(asdict(record)).charge == -1

@@ -252,20 +252,20 @@ def test_a_climb_that_is_over_begins_again_disturbed_and_rebuilt():
     assert memory.current.n_pieces.tolist() == n_fragments(found.batch).tolist()
 
 
-@pytest.mark.parametrize(("n_before", "farthest"), [(0, 0.1), (1, 0.2), (2, 0.4)])
+@pytest.mark.parametrize(("n_before", "farthest"), [(0, 0.2), (1, 0.4)])
 def test_a_start_that_was_a_molecule_is_disturbed_gently_and_more_each_time(n_before, farthest):
     state = at_its_end(n_rebuilt=n_before, n_tries=n_before)
     found = next_try(state, H)
     moved = (found.batch.positions - state.memory.origin.positions).norm(dim=-1)
-    assert moved.max().item() == pytest.approx(farthest)
+    assert 0.9 * farthest < moved.max().item() <= farthest + 1e-9  # less where atoms came close
     assert found.memory.current.phase.tolist() == [Phase.REBUILT]
 
 
-def test_after_three_gentle_tries_a_molecule_is_shaken_too():
-    state = at_its_end(n_rebuilt=3, n_tries=3)
-    assert is_gentle(at_its_end(n_rebuilt=2)).tolist() == [True]
+def test_after_two_gentle_tries_a_molecule_is_shaken_too():
+    state = at_its_end(n_rebuilt=2, n_tries=2)
+    assert is_gentle(at_its_end(n_rebuilt=1)).tolist() == [True]
     assert is_gentle(state).tolist() == [False]
-    kicked = state.memory.origin.positions + H.kick * draw_noise(4, 5)
+    kicked = state.memory.origin.positions + H.kick * draw_noise(3, 5)
     rebuilt = tries.push_apart(mended(state.batch.moved_to(kicked)), 0.65)
     assert torch.equal(next_try(state, H).batch.positions, rebuilt.positions)
 

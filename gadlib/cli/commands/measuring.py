@@ -22,17 +22,33 @@ from gadlib.settings.benchmarks import BenchmarkSettings, GrowthSettings, Timing
             "benchmark --solvers trust,sella --starts midpoint_rp --criterion strict",
             "two of them, from half way between reactant and product",
         ),
+        (
+            "benchmark --suite ends --max-samples 30",
+            "the search from reactant and product, beside what is usual, all followed downhill",
+        ),
+        (
+            "benchmark --suite calls --geometries guesses.extxyz",
+            "guesses of a file, beside the calls that others published for them",
+        ),
     ),
 )
 def compare(settings: BenchmarkSettings, options: argparse.Namespace) -> None:
     """Compare solvers, Sella among them, from the same starts."""
     from gadlib import report
-    from gadlib.benchmarks import solvers
+    from gadlib.benchmarks import published, solvers
 
+    is_of_calls = settings.suite == "calls" and settings.geometries is not None
+    known = published.read_calls(settings.geometries or "") if is_of_calls else {}
     with told(quietly=options.quiet):
         results = solvers.compare(settings)
     collected = report.collect_benchmark(results)
     print(report.benchmark_table(collected).to_string(index=False))
+    success = "intended" if settings.check_ends else settings.criterion
+    if pairs := report.pair_solvers(collected, success):
+        print(f"\nin pairs, by {success}:")
+        print(report.paired_table(pairs).to_string(index=False))
+    if known:
+        print(report.published_table(known, results.records).to_string(index=False))
     print(f"records: {settings.out_dir}/*.json")
 
 

@@ -40,6 +40,9 @@ _COLOURS = {
     "sella": VERMILLION,
     "sella-internal": ORANGE,
     "sella-hessian": PURPLE,
+    "find": BLUE,
+    "idpp+sella": VERMILLION,
+    "neb+sella": PURPLE,
 }
 _STYLES = {"sella-internal": ":", "sella-hessian": "--"}
 """Of lines that may lie on one another."""
@@ -52,8 +55,12 @@ class Row(NamedTuple):
 
     Attributes:
         rates: of success by each criterion; `recovered` tells how many of those whose reference
-            saddle is known ended there.
+            saddle is known ended there, `intended` how many joined the reaction's ends, of all
+            where saddles were followed.
         gradients: median gradient equivalents of the strict ones; None without any.
+        mean: of all searches, failed ones too, in gradient equivalents.
+        proof: gradient equivalents of the Hessian that proves a strict saddle, in the median; it is
+            in none of the other numbers.
         wall_s: wall time of all searches for each strict saddle, likewise.
         overhead: the part of that wall time that is not the calculator's.
         n_failed: searches that ended by an error.
@@ -64,6 +71,8 @@ class Row(NamedTuple):
     n: int
     rates: dict[str, Rate]
     gradients: float | None
+    mean: float
+    proof: float | None
     wall_s: float | None
     overhead: float
     n_failed: int
@@ -74,9 +83,10 @@ class Benchmark(NamedTuple):
 
     Attributes:
         runs: a row for every search: `solver`, `start`, `name`, each criterion that was judged,
-            `recovered` (None where the reference saddle is unknown), `deviation` (A), `gradients`,
-            `path_gradients` (downhill, apart), `wall_s`, `calculator_s`, `imaginary_cm1`,
-            `n_fragments`, `status`.
+            `recovered` (None where the reference saddle is unknown), `verdict` (what it joins,
+            empty where it was not followed), `deviation` (A), `gradients`, `path_gradients`
+            (downhill, apart), `proof`, `wall_s`, `calculator_s`, `imaginary_cm1`, `n_fragments`,
+            `status`.
         rows: a row for every solver and kind of start.
         criteria: those that were judged, the weakest first.
     """
@@ -114,9 +124,11 @@ def _run(
         "recovered": None
         if deviation is None
         else bool(record.strict) and deviation < RECOVERED_TOL,
+        "verdict": record.verdict,
         "deviation": deviation,
         "gradients": gradients_of(record),
         "path_gradients": record.n_path_gradient,
+        "proof": 6 * len(record.atomic_numbers),
         "wall_s": record.elapsed_s,
         "calculator_s": record.calculator_s,
         "imaginary_cm1": record.imaginary_cm1,
@@ -140,6 +152,8 @@ def _row(key: Any, group: Any, criteria: Sequence[str]) -> Row:
         n=len(group),
         rates={name: Rate.of(values) for name, values in answers.items()},
         gradients=median(strict["gradients"].tolist()),
+        mean=float(group["gradients"].mean()),
+        proof=median(strict["proof"].tolist()),
         wall_s=wall / len(strict) if len(strict) else None,
         overhead=1 - float(group["calculator_s"].sum()) / wall if wall else 0.0,
         n_failed=int(group["status"].isin(_FAILED).sum()),
@@ -149,17 +163,21 @@ def _row(key: Any, group: Any, criteria: Sequence[str]) -> Row:
 def benchmark_table(benchmark: Benchmark) -> pd.DataFrame:
     """One row per kind of start and solver: rates with 95 % Wilson intervals, and costs.
 
-    The strictest criterion that was judged stands first.
+    The strictest criterion that was judged stands first; `recovered` is left out where no reference
+    saddle is known.
     """
     columns = (*reversed(benchmark.criteria), "recovered")
+    known = [name for name in columns if any(row.rates[name].n for row in benchmark.rows)]
     return pd.DataFrame(
         [
             {
                 "start": row.start,
                 "solver": row.solver,
                 "n": row.n,
-                **{name: str(row.rates[name]) for name in columns},
+                **{name: str(row.rates[name]) for name in known},
                 "gradients": "-" if row.gradients is None else f"{row.gradients:.0f}",
+                "mean": f"{row.mean:.0f}",
+                "proof": "-" if row.proof is None else f"{row.proof:.0f}",
                 "wall s": "-" if row.wall_s is None else f"{row.wall_s:.2f}",
                 "overhead": f"{row.overhead:.0%}",
                 "failed": row.n_failed,
