@@ -263,7 +263,7 @@ def test_a_start_that_was_a_molecule_is_disturbed_gently_and_more_each_time(n_be
 
 def test_after_two_gentle_tries_a_molecule_is_shaken_too():
     state = at_its_end(n_rebuilt=2, n_tries=2)
-    assert is_gentle(at_its_end(n_rebuilt=1)).tolist() == [True]
+    assert is_gentle(at_its_end(n_rebuilt=1, n_tries=1)).tolist() == [True]
     assert is_gentle(state).tolist() == [False]
     kicked = state.memory.origin.positions + H.kick * draw_noise(3, 5)
     rebuilt = tries.push_apart(mended(state.batch.moved_to(kicked)), 0.65)
@@ -278,6 +278,9 @@ def test_gentle_is_only_what_was_one_molecule_with_the_forces_of_one():
     origin = replace(apart.memory.origin, positions=positions)
     apart = replace(apart, memory=replace(apart.memory, origin=origin))
     assert is_gentle(apart).tolist() == [False]
+    assert is_gentle(at_its_end(n_rebuilt=1, n_tries=0)).tolist() == [
+        False
+    ]  # rebuilt first
     particles = Batch(ring().positions, ring().atomic_numbers, is_free=False)
     assert is_gentle(search_state(particles)).tolist() == [False]
 

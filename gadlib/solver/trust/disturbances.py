@@ -57,12 +57,14 @@ def disturbed(state: State, number: Int[Tensor, " B"], h: TrustHyperparameters) 
 
 
 def is_gentle(state: State) -> Bool[Tensor, " B"]:
-    """Which searches began to climb from one molecule at peace, and have gentle tries left."""
+    """Which searches began at one molecule at peace, and have gentle tries left."""
     memory: TrustMemory = state.memory
     origin = state.batch.moved_to(memory.origin.positions)
     is_calm = longest(memory.origin.forces.flatten(1)) < SETTLED_FORCE
     is_whole = n_fragments(origin) <= state.max_fragments
-    return is_calm & is_whole & (memory.n_rebuilt < GENTLE_TRIES) & state.batch.is_free
+    is_as_given = memory.n_rebuilt <= memory.n_tries  # else it was rebuilt before its first climb
+    is_early = memory.n_rebuilt < GENTLE_TRIES
+    return is_calm & is_whole & is_as_given & is_early & state.batch.is_free
 
 
 def along_soft_modes(

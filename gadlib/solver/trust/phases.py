@@ -2,7 +2,7 @@
 
 A distorted start settles first; where it does not come to rest soon, or is in too many pieces, it
 is rebuilt (`molecules.repair`) and settles from there. Then the first try climbs. Every further one
-disturbs the start, rebuilds it, and climbs from what comes of it.
+disturbs the start (`disturbances`), and climbs from what comes of it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Phase(IntEnum):
 
 
 _PHASES = {
-    Phase.REBUILT: "The molecule was just rebuilt; nothing is computed there yet.",
+    Phase.REBUILT: "The molecule was just disturbed or rebuilt; nothing is computed there yet.",
     Phase.SETTLING: "It goes downhill until it is one molecule with the forces of a molecule.",
     Phase.CLIMBING: "It climbs towards a saddle.",
 }
