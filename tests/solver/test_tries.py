@@ -278,9 +278,7 @@ def test_gentle_is_only_what_was_one_molecule_with_the_forces_of_one():
     origin = replace(apart.memory.origin, positions=positions)
     apart = replace(apart, memory=replace(apart.memory, origin=origin))
     assert is_gentle(apart).tolist() == [False]
-    assert is_gentle(at_its_end(n_rebuilt=1, n_tries=0)).tolist() == [
-        False
-    ]  # rebuilt first
+    assert is_gentle(at_its_end(n_rebuilt=1, n_tries=0)).tolist() == [False]  # rebuilt first
     particles = Batch(ring().positions, ring().atomic_numbers, is_free=False)
     assert is_gentle(search_state(particles)).tolist() == [False]
 
