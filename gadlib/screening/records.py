@@ -77,7 +77,7 @@ class Record:
             again without the file; empty where a recipe makes the start of a set's reaction.
         rmsd_start: how far the last point is from the start, in A, superposed; bonds_changed: bonds
             made or broken since, but for those of the reaction itself.
-        near: whether a bound saddle is that of the first climb, or near enough (`nearness`).
+        near: whether a bound saddle is near that (`nearness`).
         verdict: what the saddle joins, where it was followed between known ends, else empty;
             passed: the saddles on the way, in order, of a reaction in two steps both.
         n_image, n_end: gradients of images between the ends, and at the ends, relaxing them

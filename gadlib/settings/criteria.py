@@ -18,14 +18,19 @@ INDEX1_TOL = -1e-5
 IMAGINARY_MIN_CM1 = 50.0
 """A softer one may be the rotation of one fragment beside another, no reaction."""
 
-NEAR_RMSD = 0.5
-"""A, superposed, from the start: below, the saddle of a later try still counts as near. Measured
-from `ts_noise0.1A` on 30 reactions of the embedded set, DFTB0: bound saddles of the first climb lie
-0.10 to 0.51 A from the start, those of later tries 0.68 to 0.87 A."""
+NEAR_RMSD = 0.6
+"""A, superposed, from the start: what counts as near. Measured from `ts_noise0.1A` on 30 reactions
+of the embedded set, DFTB0: bound saddles of the first climb lie 0.10 to 0.51 A from the start,
+those of later tries 0.68 to 0.87 A."""
+
+NEAR_STRETCH = 0.4
+"""Of the radii of two atoms together, by which their distance changes where a bond counts as made
+or broken. The bonds of a reaction are half open at its saddle, near the length at which bonds end
+(1.3 of the radii), and a good guess may have them on either side."""
 
 NEAR_RISE = 3.0
-"""eV above the start: a saddle of a later try that is higher belongs to another reaction. Half of
-the embedded set's barriers, from the lower end, are below 2.5 eV; starts lie on their slopes."""
+"""eV above the start: a saddle that is higher belongs to another reaction. Half of the embedded
+set's barriers, from the lower end, are below 2.5 eV; starts lie on their slopes."""
 
 
 @dataclass(frozen=True)

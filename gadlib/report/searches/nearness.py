@@ -17,7 +17,7 @@ def nearness_sentence(records: Sequence[Record]) -> str:
     n_near = sum(bool(record.near) for record in known)
     return (
         f"{len(known)} of {len(records)} searches end at a bound saddle, {n_near} of them near the"
-        " start: in the first climb, or not far from it."
+        " start."
     )
 
 
