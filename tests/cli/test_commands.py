@@ -178,7 +178,13 @@ def test_every_setting_and_hyperparameter_is_a_flag_that_can_be_given(name):
         if (name, field) == ("find", "check_ends"):  # refused: saddles are followed there anyway
             continue
         plain = next(t for t in (bool, int, float, str) if declared.annotation in (t, t | None))
-        wanted = {"grace_s": 7.0, "device": "cuda:7", "n_images": 5}.get(field, others[plain])
+        wanted = {
+            "grace_s": 7.0,
+            "device": "cuda:7",
+            "n_images": 5,
+            "interpolation": "geodesic",
+            "relax_ends": "always",
+        }.get(field, others[plain])
         flag = f"--{field.replace('_', '-')}"
         given = [flag] if plain is bool else [flag, str(wanted)]
         read = settings_of(kind, parser.parse_args([name, *ARGUMENTS.get(name, ()), *given]))

@@ -32,6 +32,10 @@ class Fault(NamedTuple):
 
 RULE, TRIES = "gadlib/solver/trust/rule.py", "gadlib/solver/trust/tries.py"
 IMAGE, CURVATURE = "gadlib/solver/image_step.py", "gadlib/solver/trust/curvature.py"
+SETTLING, DISTURBANCES = (
+    "gadlib/solver/trust/settling.py",
+    "gadlib/solver/trust/disturbances.py",
+)
 
 FAULTS = [
     Fault(
@@ -94,11 +98,35 @@ FAULTS = [
     ),
     Fault(
         "a rebuilt molecule with the forces of another place is taken for calm",
-        TRIES,
+        SETTLING,
         "is_settling = state.memory.current.phase == Phase.SETTLING",
         "is_settling = state.memory.current.phase != Phase.CLIMBING",
         "tests/solver/test_tries.py"
         "::test_a_rebuilt_molecule_has_not_settled_whatever_its_stale_forces",
+    ),
+    Fault(
+        "what is aimed at is let go while the rest settles",
+        RULE,
+        "step = pick(held, move_beside_aim(state, step), step)",
+        "step = pick(held, step, step)",
+        "tests/solver/test_tries.py"
+        "::test_a_start_with_an_aim_settles_with_that_held_until_the_rest_has_small_forces",
+    ),
+    Fault(
+        "a start that was a molecule is shaken at once",
+        DISTURBANCES,
+        "gentle = is_gentle(state) & (number > 0)",
+        "gentle = is_gentle(state) & (number > 1)",
+        "tests/solver/test_tries.py"
+        "::test_a_start_that_was_a_molecule_is_disturbed_gently_and_more_each_time",
+    ),
+    Fault(
+        "a mode that curves down counts no more than another",
+        "gadlib/solver/trust/memory.py",
+        "worth = worth * (1 + DOWN_BONUS",
+        "worth = worth * (1 + 0 * DOWN_BONUS",
+        "tests/solver/test_sharpen.py"
+        "::test_a_mode_that_curves_down_is_climbed_rather_than_one_with_three_times_its_aim",
     ),
     Fault(
         "the radius stays after a poorly predicted step",
