@@ -24,3 +24,8 @@ def warm_kernels():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("jupyter_client.launcher.Popen", warm.Popen)
         yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests that wait for long come first, so that no process waits for the last one alone."""
+    items.sort(key=lambda item: item.get_closest_marker("slurm") is None)
