@@ -36,10 +36,6 @@ from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings, SetSettings
 
-RECOVERED_TOL = 0.1
-"""A saddle is the reference one when its atoms are this close to it (RMSD in A), superposed, with
-like atoms exchangeable and mirror images the same."""
-
 FIND = "find"
 """gadlib's search from a reaction's ends; its steps are those of `trust`."""
 

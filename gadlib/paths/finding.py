@@ -27,12 +27,10 @@ from gadlib.paths.spending import Spent
 from gadlib.paths.thermochemistry import Conditions
 from gadlib.screening.jobs import Job, search_starts
 from gadlib.screening.records import Passed, Record
+from gadlib.settings.criteria import SAME_SADDLE
 from gadlib.solver.downhill import irc
 from gadlib.solver.state import Status
 from gadlib.systems.batch import Batch
-
-SAME_SADDLE = 0.1
-"""A (RMSD) within which two saddles are one, as in benchmarks."""
 
 _RANKS = (Connection.INTENDED, Connection.IN_STEPS, Connection.HALF, Connection.UNINTENDED)
 

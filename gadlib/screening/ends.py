@@ -18,14 +18,11 @@ from gadlib.molecules.alignment import rmsd
 from gadlib.molecules.endpoints import Connection, Ends, compare_ends
 from gadlib.molecules.starting_points import Start
 from gadlib.screening.records import Record
-from gadlib.settings.criteria import CRITERIA
+from gadlib.settings.criteria import CRITERIA, SAME_SADDLE
 from gadlib.solver.criteria import Verdict
 from gadlib.solver.downhill import irc
 from gadlib.solver.state import State
 from gadlib.systems.rows import take
-
-SAME_SADDLE = 0.1
-"""A (RMSD) within which two saddles are one, as where a reference is recovered."""
 
 UNKNOWN = "Its reactant and product are not known, so that no saddle of it can be called intended."
 

@@ -18,6 +18,10 @@ INDEX1_TOL = -1e-5
 IMAGINARY_MIN_CM1 = 50.0
 """A softer one may be the rotation of one fragment beside another, no reaction."""
 
+SAME_SADDLE = 0.1
+"""A (RMSD, superposed) within which two saddles are one: found again, or recovered from a start.
+Where references are recovered, like atoms are exchangeable and mirror images the same."""
+
 NEAR_RMSD = 0.6
 """A, superposed, from the start: what counts as near. Measured from `ts_noise0.1A` on 30 reactions
 of the embedded set, DFTB0: bound saddles of the first climb lie 0.10 to 0.51 A from the start,

@@ -9,6 +9,7 @@ import pytest
 from gadlib import report
 from gadlib.benchmarks import solvers
 from gadlib.settings.benchmarks import BenchmarkSettings
+from gadlib.settings.criteria import SAME_SADDLE
 
 pytest.importorskip("scine_sparrow")
 
@@ -40,7 +41,7 @@ def test_what_is_intended_is_the_reactions_own_saddle_where_it_is_recovered(resu
     for records in results.records.values():
         for record in records:
             deviation = results.deviation(record)
-            if record.strict and deviation is not None and deviation < solvers.RECOVERED_TOL:
+            if record.strict and deviation is not None and deviation < SAME_SADDLE:
                 assert record.meets("intended")
 
 

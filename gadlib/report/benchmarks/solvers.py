@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from gadlib.benchmarks.solvers import RECOVERED_TOL, Results
+from gadlib.benchmarks.solvers import Results
 from gadlib.report.statistics import Rate, error_bars, median
 from gadlib.report.style import (
     BLACK,
@@ -32,7 +32,7 @@ from gadlib.report.style import (
     say,
 )
 from gadlib.screening.records import Record, gradients_of, judged
-from gadlib.settings.criteria import AT_POINTS, IMAGINARY_MIN_CM1
+from gadlib.settings.criteria import AT_POINTS, IMAGINARY_MIN_CM1, SAME_SADDLE
 
 _COLOURS = {
     "trust": BLUE,
@@ -121,9 +121,7 @@ def _run(
         "start": record.start,
         "name": record.name,
         **{name: record.meets(name) for name in criteria},
-        "recovered": None
-        if deviation is None
-        else bool(record.strict) and deviation < RECOVERED_TOL,
+        "recovered": None if deviation is None else bool(record.strict) and deviation < SAME_SADDLE,
         "verdict": record.verdict,
         "deviation": deviation,
         "gradients": gradients_of(record),
