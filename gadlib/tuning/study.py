@@ -110,11 +110,14 @@ def names_in(storage: RetryingStorage) -> list[str]:
 
 
 def require_own(study: optuna.Study) -> None:
-    """Raise InputError unless gadlib made the study, or is making it now, and it can be read."""
+    """Raise InputError unless gadlib made the study, or is making it now, and it can be read.
+
+    Trials are read first: who makes a study says so before it begins any.
+    """
     where = f"study {study.study_name!r}"
     try:
-        directions, attributes = study.directions, study.user_attrs
         trials = study.get_trials(deepcopy=False)
+        directions, attributes = study.directions, study.user_attrs
     except (ValueError, TypeError, KeyError) as error:  # of a database that was edited
         raise InputError(f"{where}: can't be read ({type(error).__name__}: {error})") from None
     if directions != [StudyDirection.MAXIMIZE]:

@@ -152,6 +152,26 @@ def test_study_of_another_program_is_left_alone(settings):
     assert [t.number for t in other.get_trials()] == before
 
 
+def test_study_that_another_worker_makes_while_one_looks_at_it_is_gadlibs(settings, monkeypatch):
+    """What it is about is said, and a trial begun, between the two looks."""
+    storage = open_storage(settings.storage)
+    study = optuna.create_study(study_name="gad_hpo", storage=storage, direction="maximize")
+    other = optuna.load_study(study_name="gad_hpo", storage=settings.storage)
+    look = study.get_trials
+
+    def late(**options):
+        found = look(**options)
+        if not found:
+            other.set_user_attr("gadlib", about(settings, STARTS))
+            other.ask()
+            found = look(**options)
+        return found
+
+    monkeypatch.setattr(study, "get_trials", late)
+    studies.require_own(study)
+    assert [trial.state.name for trial in look(deepcopy=False)] == ["RUNNING"]
+
+
 def test_study_whose_maker_died_before_saying_what_it_is_about_is_made_again(settings, monkeypatch):
     monkeypatch.setattr(studies, "_MADE_S", 1.0)
     storage = open_storage(settings.storage)
