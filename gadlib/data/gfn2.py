@@ -6,7 +6,7 @@ import json
 import logging
 import platform
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +18,7 @@ import numpy as np
 
 from gadlib import calculators
 from gadlib.data import xtb
-from gadlib.data.make_reactions import POINTS, split_by_formula
+from gadlib.data.make_reactions import POINTS, write
 from gadlib.data.paths import Unsuitable
 from gadlib.data.reactions import Reaction, fragment_gap
 from gadlib.data.xtb import Updated
@@ -70,18 +70,6 @@ def is_same_reaction(one: Found, other: Found) -> bool:
     (a, b), (c, d) = one.graphs, other.graphs
     same = chemistry.is_same
     return (same(a, c) and same(b, d)) or (same(a, d) and same(b, c))
-
-
-def write(path: Path, found: Sequence[Found], attributes: dict[str, str | int]) -> None:
-    """The file: reactions numbered as found, and the three splits as soft links by formula."""
-    with h5py.File(path, "w", libver=("v110", "v110")) as file:
-        file.attrs.update(attributes)
-        for i, one in enumerate(found):
-            _write_one(file.create_group(f"data/{one.formula}/rxn{i:04d}"), one)
-        for name, formulas in split_by_formula(found).items():
-            split = file.create_group(name)
-            for formula in formulas:
-                split[formula] = h5py.SoftLink(f"/data/{formula}")
 
 
 def _write_one(group: h5py.Group, one: Found) -> None:
@@ -189,6 +177,6 @@ class Collection:
         logging.info("%d %s %s %+d %s %s", *about, np.round(np.diff(found.energy), 2))
         rejected = json.dumps(dict(sorted(self.rejected.items())))
         part = self.out.with_suffix(".part")
-        write(part, self.found, self.attributes | {"rejected_attempts": rejected})
+        write(part, self.found, self.attributes | {"rejected_attempts": rejected}, _write_one)
         part.replace(self.out)
         return True

@@ -18,10 +18,11 @@ import json
 import logging
 import platform
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import h5py
 import networkx as nx
@@ -205,12 +206,20 @@ def _sha256_of(*files: str) -> str:
     return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
 
 
-def write(path: Path, found: Sequence[Reaction], attributes: dict[str, str | int]) -> None:
-    """The file: reactions numbered as found, and the three splits as soft links by formula."""
+def write(
+    path: Path,
+    found: Sequence[Any],
+    attributes: dict[str, str | int],
+    write_one: Callable[[h5py.Group, Any], None] = write_reaction,
+) -> None:
+    """The file: reactions numbered as found, and the three splits as soft links by formula.
+
+    Each is written by `write_one`.
+    """
     with h5py.File(path, "w", libver=("v110", "v110")) as file:  # half the size of the old format
         file.attrs.update(attributes)
         for i, reaction in enumerate(found):
-            write_reaction(file.create_group(f"data/{reaction.formula}/rxn{i:04d}"), reaction)
+            write_one(file.create_group(f"data/{reaction.formula}/rxn{i:04d}"), reaction)
         for name, formulas in split_by_formula(found).items():
             split = file.create_group(name)
             for formula in formulas:

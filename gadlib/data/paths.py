@@ -173,15 +173,24 @@ def descend(
         values, gradient = here.eigenvalues, here.gradient
         if values[0] > 0 and np.linalg.norm(gradient / values) < arc:
             return follow(surface, positions, order=0, max_step=0.05)
-        low, high = -12.0, 12.0
-        step = np.zeros_like(gradient)
-        for _ in range(40):
-            exponent = np.clip(-values * 10 ** ((low + high) / 2), -700, 50)
-            step = gradient * np.expm1(exponent) / values
-            is_short = np.linalg.norm(step) < arc
-            low, high = ((low + high) / 2, high) if is_short else (low, (low + high) / 2)
-        positions = surface.displaced(positions, here.modes @ step)
+        positions = surface.displaced(positions, arc_down(here, arc))
     raise Unsuitable("path downhill does not end")
+
+
+def arc_down(here: Point, arc: float) -> np.ndarray:
+    """The step down the path of steepest descent on the local model that is so long.
+
+    The parameter t of that path, see `descend`, is found by bisection of its logarithm.
+    """
+    values, gradient = here.eigenvalues, here.gradient
+    low, high = -12.0, 12.0
+    step = np.zeros_like(gradient)
+    for _ in range(40):
+        exponent = np.clip(-values * 10 ** ((low + high) / 2), -700, 50)
+        step = gradient * np.expm1(exponent) / values
+        is_short = np.linalg.norm(step) < arc
+        low, high = ((low + high) / 2, high) if is_short else (low, (low + high) / 2)
+    return here.modes @ step
 
 
 def propose(graph: nx.Graph, rng: Generator) -> tuple[list, list]:

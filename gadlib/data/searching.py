@@ -84,6 +84,6 @@ def saddle_near(
     if last.status[0] is not Status.SADDLE:
         raise Unsuitable("no bound saddle")
     (path,) = irc.follow(calculator, surface.batch(last.state.batch.system(0)[1]))
-    if path.message or any(leg.message for leg in path.legs):
+    if path.reasons:
         raise Unsuitable("path downhill does not end")
     return path.positions.numpy(), [leg.positions[-1].numpy() for leg in path.legs]

@@ -23,7 +23,7 @@ from ase.constraints import FixAtoms
 from ase.optimize import FIRE, LBFGS
 from ase.units import Bohr, Hartree
 
-from gadlib.data.paths import RELAXED_FORCE, Point, Surface, Unsuitable
+from gadlib.data.paths import RELAXED_FORCE, Point, Surface, Unsuitable, arc_down
 from gadlib.hessians import normal_modes as modes
 from gadlib.hessians.updates import bofill
 from gadlib.systems.batch import Batch
@@ -244,14 +244,7 @@ def down(surface: Updated, saddle: np.ndarray, mode: np.ndarray) -> np.ndarray:
         values, gradient = here.eigenvalues, here.gradient
         if values[0] > 0 and np.linalg.norm(gradient / values) < 2 * ARC:
             break
-        low, high = -12.0, 12.0
-        step = np.zeros_like(gradient)
-        for _ in range(40):
-            exponent = np.clip(-values * 10 ** ((low + high) / 2), -700, 50)
-            step = gradient * np.expm1(exponent) / values
-            is_short = np.linalg.norm(step) < ARC
-            low, high = ((low + high) / 2, high) if is_short else (low, (low + high) / 2)
-        positions = surface.displaced(positions, here.modes @ step)
+        positions = surface.displaced(positions, arc_down(here, ARC))
     return positions
 
 

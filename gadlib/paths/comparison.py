@@ -55,8 +55,7 @@ def compare_path(
         "ends": [ends[i].tolist() for i in order],
         **_joined(path, legs),
         **_at_temperature(path, legs, record, conditions),
-        "n_gradient": sum(part.n_gradient for part in (path, *legs)),
-        "n_hessian": sum(part.n_hessian for part in (path, *legs)),
+        **dict(zip(("n_gradient", "n_hessian"), path.calls, strict=True)),
     }
 
 

@@ -185,13 +185,9 @@ def _followed(calculator: Calculator, record: Record, known: Known) -> Record:
     """The record with what its saddle joins, and what it cost to go there."""
     batch = Batch.of([record]).to(getattr(calculator, "device", "cpu"))
     (path,) = irc.follow(calculator, batch)
-    legs = path.legs
-    record = replace(
-        record,
-        n_path_gradient=path.n_gradient + sum(leg.n_gradient for leg in legs),
-        n_path_hessian=path.n_hessian + sum(leg.n_hessian for leg in legs),
-    )
-    reasons = [text for text in (path.message, *(leg.message for leg in legs)) if text]
+    n_gradient, n_hessian = path.calls
+    record = replace(record, n_path_gradient=n_gradient, n_path_hessian=n_hessian)
+    legs, reasons = path.legs, path.reasons
     if reasons and not (legs and all(leg.max_force < _NEARLY_DOWN for leg in legs)):
         message = f"{record.message} It could not be followed downhill: {reasons[0]}"
         return _judged(record, Connection.FAILED, message)

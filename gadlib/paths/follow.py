@@ -110,8 +110,8 @@ def _followed(given: Atoms, batch: Batch, found: irc.Path) -> Followed:
     saddle = _point(given, found.positions, found.energy, found.energy, POINTS[2], 0.0)
     _add_modes(saddle, found.vibrations)
     legs = sorted(found.legs, key=lambda leg: float(leg.energy[-1]))
-    spent = (found, *legs)
-    why = next((text for text in (found.message, *(x.message for x in legs)) if text), "")
+    why = next(iter(found.reasons), "")
+    n_gradient, n_hessian = found.calls
     path, barriers, change = (), (), ""
     if not why:
         path = _points(given, saddle, found, legs)
@@ -125,8 +125,8 @@ def _followed(given: Atoms, batch: Batch, found: irc.Path) -> Followed:
         path=path,
         barriers=barriers,
         change=change,
-        n_gradient=sum(part.n_gradient for part in spent),
-        n_hessian=sum(part.n_hessian for part in spent),
+        n_gradient=n_gradient,
+        n_hessian=n_hessian,
         message=why,
     )
 

@@ -271,8 +271,8 @@ def _judge(
     try:
         if isinstance(path, Exception):
             raise path
-        if reasons := [text for text in (path.message, *(x.message for x in path.legs)) if text]:
-            return PathRecord.failed(record, _NOT_FOLLOWED + reasons[0], seconds)
+        if path.reasons:
+            return PathRecord.failed(record, _NOT_FOLLOWED + path.reasons[0], seconds)
         known = lookup(record)
         found = compare_path(path, record, known, conditions)
         found |= measure_reference(calculator, record, known)

@@ -133,12 +133,12 @@ class Downhill:
 
     def _keep(self, index: int, place: Float[np.ndarray, "n 3"], path: irc.Path | str) -> None:
         """The saddle there with what its path says, and what that cost."""
-        parts = () if isinstance(path, str) else (path, *path.legs)
-        for spent, name in ((self.n_gradient, "n_gradient"), (self.n_hessian, "n_hessian")):
-            spent[index] = spent.get(index, 0) + sum(getattr(part, name) for part in parts)
-        reasons = [path] if isinstance(path, str) else [p.message for p in parts if p.message]
-        if reasons or isinstance(path, str):
-            message = f"It could not be followed downhill: {reasons[0]}"
+        if not isinstance(path, str):
+            for spent, n in zip((self.n_gradient, self.n_hessian), path.calls, strict=True):
+                spent[index] = spent.get(index, 0) + n
+        if isinstance(path, str) or path.reasons:
+            reason = path if isinstance(path, str) else path.reasons[0]
+            message = f"It could not be followed downhill: {reason}"
             told = Followed(place, Connection.FAILED, message)
         else:
             start = self.starts[index]

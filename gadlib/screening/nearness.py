@@ -13,7 +13,7 @@ from ase.data import covalent_radii
 from scipy.spatial.distance import cdist
 
 from gadlib.molecules.alignment import rmsd
-from gadlib.molecules.bonds import bond_graph_of
+from gadlib.molecules.ends import bonds_changed
 from gadlib.molecules.starting_points import Start
 from gadlib.screening.records import Record
 from gadlib.settings.criteria import NEAR_RISE, NEAR_RMSD, NEAR_STRETCH
@@ -48,22 +48,22 @@ def far_sentence(record: Record) -> str:
     told = [f"{record.rmsd_start:.1f} A"]
     if record.bonds_changed:
         told.append("1 bond" if record.bonds_changed == 1 else f"{record.bonds_changed} bonds")
-    if (rise := _rise(record)) > NEAR_RISE:
+    if (rise := rise_of(record) or 0.0) > NEAR_RISE:
         told.append(f"{rise:.1f} eV")
     when = f" (try {len(record.tries)})" if len(record.tries) > 1 and record.converged else ""
     return f"It is not near its start: {', '.join(told)} off{when}."
 
 
-def _rise(record: Record) -> float:
-    """How much higher the last point is than the start, in eV; 0 where that is not known."""
+def rise_of(record: Record) -> float | None:
+    """How much higher the last point is than the start, in eV; None where that is not known."""
     if record.energy is None or record.energy_start is None:
-        return 0.0
+        return None
     return record.energy - record.energy_start
 
 
 def _is_within(record: Record) -> bool:
     is_close = record.rmsd_start is not None and record.rmsd_start <= NEAR_RMSD
-    return is_close and not record.bonds_changed and _rise(record) <= NEAR_RISE
+    return is_close and not record.bonds_changed and (rise_of(record) or 0.0) <= NEAR_RISE
 
 
 def _bonds_changed(start: Start, here: np.ndarray) -> int:
@@ -71,13 +71,6 @@ def _bonds_changed(start: Start, here: np.ndarray) -> int:
     numbers, there = start.atomic_numbers, start.positions
     radii = covalent_radii[numbers]
     longer = abs(cdist(here, here) - cdist(there, there)) / (radii[:, None] + radii)
-    own: set[frozenset[int]] = set()
-    if start.ends is not None:
-        reactant, product = (_bonds(numbers, end) for end in start.ends)
-        own = reactant ^ product
-    changed = (_bonds(numbers, there) ^ _bonds(numbers, here)) - own
-    return sum(bool(longer[tuple(pair)] > NEAR_STRETCH) for pair in changed)
-
-
-def _bonds(numbers: np.ndarray, positions: np.ndarray) -> set[frozenset[int]]:
-    return {frozenset(pair) for pair in bond_graph_of(numbers, positions).edges}
+    own = set() if start.ends is None else bonds_changed(numbers, *start.ends)
+    changed = bonds_changed(numbers, there, here) - own
+    return sum(bool(longer[pair] > NEAR_STRETCH) for pair in changed)

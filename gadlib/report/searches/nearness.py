@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from gadlib.screening.nearness import rise_of
 from gadlib.screening.records import Record
 
 
@@ -33,15 +34,9 @@ def nearness_table(records: Sequence[Record]) -> pd.DataFrame:
                 "tries": len(record.tries),
                 "RMSD (Å)": record.rmsd_start,
                 "bonds changed": record.bonds_changed,
-                "above the start (eV)": _rise(record),
+                "above the start (eV)": None if rise is None else round(rise, 3),
                 "joins": record.verdict or None,
             }
-            for record in far
+            for record, rise in ((record, rise_of(record)) for record in far)
         ]
     )
-
-
-def _rise(record: Record) -> float | None:
-    if record.energy is None or record.energy_start is None:
-        return None
-    return round(record.energy - record.energy_start, 3)

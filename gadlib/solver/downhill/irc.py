@@ -92,6 +92,17 @@ class Path:
     n_hessian: int
     message: str
 
+    @property
+    def calls(self) -> tuple[int, int]:
+        """Gradients and Hessians, at the saddle and on both ways."""
+        parts = (self, *self.legs)
+        return sum(part.n_gradient for part in parts), sum(part.n_hessian for part in parts)
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why it does not lead to two minima, a sentence for each; none where it does."""
+        return [part.message for part in (self, *self.legs) if part.message]
+
 
 def follow(
     calculator: Calculator, batch: Batch, *, hessian_every: int | None = None, n_steps: int = 400

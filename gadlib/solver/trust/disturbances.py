@@ -29,7 +29,7 @@ from gadlib.solver.trust.constants import (
 )
 from gadlib.solver.trust.memory import TrustMemory
 from gadlib.systems.batch import Batch, longest
-from gadlib.systems.rows import pick
+from gadlib.systems.rows import pick, put
 
 _BLOCK, _BLOCKS_APART = 1000, 10**6  # atoms whose noise is drawn together; their seeds
 
@@ -46,11 +46,12 @@ def disturbed(state: State, number: Int[Tensor, " B"], h: TrustHyperparameters) 
     size = state.batch.positions.shape[1]
     noise = torch.stack([draw_noise(n, size) * min(n, 1) for n in number.tolist()])
     noise = noise.to(state.batch.positions)
-    batch = mended(state.batch.moved_to(memory.origin.positions + h.kick * noise))
+    start = state.batch.moved_to(memory.origin.positions)
+    shaken = start.moved_to(start.positions + h.kick * noise)
     gentle = is_gentle(state) & (number > 0)
+    batch = put(shaken, (~gentle).nonzero().flatten(), mended)
     if not gentle.any():
         return batch
-    start = state.batch.moved_to(memory.origin.positions)
     farthest = GENTLE_KICK * GENTLE_GROWTH ** (number - 1).clamp(min=0).to(noise.dtype)
     softly = start.positions + along_soft_modes(start, noise, farthest)
     return batch.moved_to(pick(gentle, softly, batch.positions))
