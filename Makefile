@@ -21,7 +21,7 @@ demo: $(INSTALLED) ## Run the notebooks; print where they are and the table of r
 	.venv/bin/python -m gadlib demo
 
 test: $(INSTALLED) ## Run the tests
-	.venv/bin/python -m pytest -n 2 --dist worksteal tests
+	.venv/bin/python -m pytest -n 3 --dist worksteal tests
 
 mutate: $(INSTALLED) ## Report which mutants of WING=hessians, cluster or solver the tests catch
 	$(INSTALL) -e '.[mutation]'

@@ -7,6 +7,7 @@ Never: what its answers are for; a calculator knows no search, no step and no fi
 """
 
 from gadlib.calculators.contract import ContractError, check
+from gadlib.calculators.paired import pair
 from gadlib.calculators.registry import KINDS, NAMES, build, get, identity, lacking, packages, table
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "identity",
     "lacking",
     "packages",
+    "pair",
     "table",
 ]

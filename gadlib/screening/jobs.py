@@ -20,7 +20,7 @@ from gadlib.progress import signs_of_life
 from gadlib.screening.ends import downhill_of, mark_without_ends
 from gadlib.screening.nearness import from_start
 from gadlib.screening.records import Record
-from gadlib.screening.setup import calculator_of, hyperparameters_of
+from gadlib.screening.setup import calculator_of, hyperparameters_of, paired
 from gadlib.settings.criteria import AT_POINTS, CRITERIA
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.searches import SearchSettings
@@ -76,7 +76,9 @@ class Job:
         """
         starts = [_limited(start, settings.max_fragments) for start in starts]
         return cls(
-            calculator_of(settings, starts) if calculator is None else calculator,
+            calculator_of(settings, starts)
+            if calculator is None
+            else paired(settings, starts, calculator),
             tuple(starts),
             hyperparameters_of(settings) if hyperparameters is None else hyperparameters,
             settings.criterion,

@@ -88,7 +88,9 @@ def screen(
         starts = intended_starts(settings, starts, out, calculator)
     if hyperparameters is None:
         hyperparameters = hyperparameters_of(settings)
-    calculator = calculator_of(settings, starts) if calculator is None else calculator
+    if calculator is None:
+        calculator = calculator_of(settings, starts)
+    calculator = paired(settings, starts, calculator)
     starts = mark_unknown(calculator, starts)
     with contextlib.nullcontext() if out is None else sole(out):
         done = {} if out is None else _place(read_earlier(out, settings), starts, out)

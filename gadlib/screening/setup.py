@@ -184,12 +184,25 @@ def calculator_of(settings: SearchSettings, starts: Sequence[Start]) -> Calculat
         calculator = calculators.build(settings)
     except (ValueError, ImportError) as error:
         raise InputError(str(error)) from None
+    calculator = paired(settings, starts, calculator)
     usable = mark_without_ends(settings.criterion, mark_unknown(calculator, starts))
     for start in usable:
         if not start.problem:
             read_aim(settings.mode, start.atomic_numbers, start.positions, start.ends)
     require_some(usable, settings.calculator)
     return calculator
+
+
+def paired(settings: SearchSettings, starts: Sequence[Start], calculator: Calculator) -> Calculator:
+    """The calculator, with a cheap one beside it where the solver needs that.
+
+    Raises:
+        InputError: when there is none that can be used.
+    """
+    kind = SOLVERS.get(settings.solver)
+    if kind is None or not kind.needs_cheap:
+        return calculator
+    return calculators.pair(calculator, settings.cheap, starts, settings)
 
 
 def mark_unknown(calculator: Calculator, starts: Sequence[Start]) -> list[Start]:

@@ -90,6 +90,9 @@ class Hyperparameters(BaseModel):
     closest_pair: ClassVar[float] = 0.1
     """Starts with two atoms closer than this (A) are refused."""
 
+    needs_cheap: ClassVar[bool] = False
+    """Whether the calculator is to have a cheap one beside it."""
+
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)

@@ -164,8 +164,44 @@ class TrustHyperparameters(Hyperparameters):
     )
 
 
+class DeltaHyperparameters(Hyperparameters):
+    """Hyperparameters of the search on a cheap potential that learns the difference."""
+
+    solver: ClassVar[str] = "delta"
+    needs_cheap: ClassVar[bool] = True
+
+    reach_start: float = declare(
+        0.3,
+        0.1,
+        0.6,
+        "how far from all that was computed the first climb may lead whose mode was lost",
+        unit="A",
+        limits=(0.01, 2.0),
+    )
+    reach_min: float = declare(0.15, 0.05, 0.3, "its smallest value", unit="A", limits=(1e-3, 1.0))
+    reach_max: float = declare(0.6, 0.3, 1.0, "its largest value", unit="A", limits=(0.01, 3.0))
+    reach_grow: float = declare(
+        1.5,
+        1.1,
+        3.0,
+        "factor by which it grows where forces were foretold well",
+        limits=(1.0, 10.0),
+    )
+    reach_shrink: float = declare(
+        0.6, 0.2, 0.9, "factor by which it shrinks where they were not", limits=(0.01, 0.99)
+    )
+    lead: float = declare(
+        1.0,
+        0.0,
+        3.0,
+        "how far from its start the first climb may follow the cheap potential",
+        unit="A",
+        limits=(0.0, 10.0),
+    )
+
+
 SOLVERS: dict[str, type[Hyperparameters]] = {
-    kind.solver: kind for kind in (GadHyperparameters, TrustHyperparameters)
+    kind.solver: kind for kind in (GadHyperparameters, TrustHyperparameters, DeltaHyperparameters)
 }
 """Hyperparameter classes by the name of their solver."""
 

@@ -136,6 +136,13 @@ class SearchSettings(SetSettings):
     solver: str = Field(
         "gad", description="step rule", json_schema_extra=shown_as(words=tuple(SOLVERS))
     )
+    cheap: str = Field(
+        "auto",
+        description="cheap potential below the calculator, for solver delta: scine:METHOD,"
+        " tblite:METHOD or the import path of an ASE calculator; auto: GFN2-xTB, else DFTB0,"
+        " whichever is installed, knows the molecules and is not the calculator",
+        json_schema_extra=shown_as("calculator", form="KIND:METHOD"),
+    )
     start_from: str = Field(
         "midpoint_rt_noise1.0A",
         description="recipe of the starting points, as in ts or midpoint_rt_noise1.0A;"

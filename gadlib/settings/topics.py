@@ -16,6 +16,7 @@ TOPICS = {
     "search": "search, what is looked for and for how long",
     "gad": "hyperparameters of --solver gad",
     "trust": "hyperparameters of --solver trust",
+    "delta": "hyperparameters of --solver delta",
     "path": "path, the way down from a saddle",
     "conditions": "conditions of enthalpy and Gibbs energy",
     "values": "values that are compared with the defaults",

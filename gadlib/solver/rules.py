@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 from gadlib.evaluation import Calculator
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.solver import gad, gad_newton
+from gadlib.solver.delta import rule as delta
 from gadlib.solver.state import State
 from gadlib.solver.trust import rule as trust
 from gadlib.systems.batch import Batch
@@ -40,7 +41,11 @@ class StepRule(Protocol):
         ...
 
 
-RULES: dict[str, tuple[StepRule, ...]] = {"gad": (gad, gad_newton), "trust": (trust,)}
+RULES: dict[str, tuple[StepRule, ...]] = {
+    "gad": (gad, gad_newton),
+    "trust": (trust,),
+    "delta": (delta,),
+}
 """The step rules of each solver; the first that reaches a criterion is taken."""
 
 

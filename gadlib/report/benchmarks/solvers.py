@@ -37,6 +37,7 @@ from gadlib.settings.criteria import AT_POINTS, IMAGINARY_MIN_CM1, SAME_SADDLE
 _COLOURS = {
     "trust": BLUE,
     "gad": SKY,
+    "delta": GREEN,
     "sella": VERMILLION,
     "sella-internal": ORANGE,
     "sella-hessian": PURPLE,

@@ -23,7 +23,7 @@ from gadlib.report.style import (
 )
 from gadlib.screening.trajectories import Point, Trajectory, column, rises
 
-REACH_LABELS = {"gad": "time step\n(Å²/eV)", "trust": "trust radius\n(Å)"}
+REACH_LABELS = {"gad": "time step\n(Å²/eV)", "trust": "trust radius\n(Å)", "delta": "reach\n(Å)"}
 """What limits the steps of a solver, as its axis is labelled."""
 
 _COUNTERS = (("escapes", "--", "escape"), ("n_tries", ":", "next try"))

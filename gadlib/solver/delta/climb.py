@@ -1,0 +1,206 @@
+"""A climb on the surrogate: from a point to its saddle, or as far as what was seen may be trusted.
+
+Steps are those of `trust` without tries: the quadratic model's on the image surface, the mode of
+the step before followed. They cost calls of the cheap potential alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from gadlib.hessians.normal_modes import spectrum
+from gadlib.hessians.trust_region import matvec
+from gadlib.hessians.updates import ts_bfgs
+from gadlib.settings.hyperparameters import TrustHyperparameters
+from gadlib.solver.delta.observations import Observations
+from gadlib.solver.delta.surrogate import Surrogate
+from gadlib.solver.image_step import adapt_radius, image_move, move_above
+from gadlib.solver.points import begin, compute, try_hessian
+from gadlib.solver.state import State, along_modes
+from gadlib.systems.batch import longest
+from gadlib.systems.rows import put, take
+
+STEPS = 100
+"""Of one climb; most need 10 to 30."""
+
+REST_FORCE = 0.003
+"""eV/A on any atom, where the surrogate counts as stationary: a third of the tolerance there."""
+
+FRESH = 0.05
+"""A that an atom has moved since the cheap potential's Hessian was computed, for another one."""
+
+CAREFUL = TrustHyperparameters(radius_start=0.03, radius_max=0.06)
+"""Steps of a climb: with 0.12 A one of 40 ended 3 eV away from its guess."""
+
+KEPT_CURVATURE, KEPT_SHARE = -0.5, 10.0
+"""eV/A^2, and a tenth of what it was at first: the curvature along its mode that a climb on the
+cheap potential is to end with. Where it is lost, that surface lacks the saddle."""
+
+_HALVINGS = 12  # of the last step, to find where what was seen ends; to a thousandth of it
+
+
+@dataclass(frozen=True)
+class Climb:
+    """Climbs under way on the surrogate.
+
+    Attributes:
+        state: there; its Hessian is the surrogate's, exact or updated.
+        mode: the mode that is followed, mass-weighted, of length 1.
+        observations: of each system.
+        reach: how far from what was seen a climb may lead, in A.
+        radius: of the next step in A.
+        is_stopped: whether it ended because it would have led farther.
+        is_over: whether it has ended.
+        origin: where the Hessian was last exact, in A.
+    """
+
+    state: State
+    mode: Float[Tensor, "B D"]
+    observations: tuple[Observations, ...]
+    reach: Float[Tensor, " B"]
+    radius: Float[Tensor, " B"]
+    is_stopped: Bool[Tensor, " B"]
+    is_over: Bool[Tensor, " B"]
+    origin: Float[Tensor, "B N 3"]
+
+
+def climb(surrogate: Surrogate, start: Climb) -> Climb:
+    """The climbs after their last steps; each is where the surrogate has been computed."""
+    found = start
+    for _ in range(STEPS):
+        rows = (~found.is_over).nonzero().flatten()
+        if not len(rows):
+            break
+        part_of = surrogate.take(rows)
+        found = put(found, rows, lambda part, one=part_of: _step(one, part))
+    return found
+
+
+def begin_climb(
+    surrogate: Surrogate,
+    state: State,
+    mode: Float[Tensor, "B D"],
+    observations: tuple[Observations, ...],
+    reach: Float[Tensor, " B"],
+    origin: Float[Tensor, "B N 3"],
+) -> Climb:
+    """The climb at the points of a search, whose Hessian is the surrogate's there."""
+    here = begin(state.batch, surrogate, state.hessian)
+    no = torch.zeros_like(state.is_exact)
+    radius = torch.full_like(state.energy, CAREFUL.radius_start)
+    failed = torch.tensor([bool(text) for text in here.message], device=no.device)
+    return Climb(here, mode, observations, reach, radius, no, failed, origin)
+
+
+def _step(surrogate: Surrogate, climb: Climb) -> Climb:
+    """The climbs one step on."""
+    state = climb.state
+    place = follow(state, climb.mode)
+    climbed = torch.zeros_like(climb.mode).scatter(1, place[:, None], 1.0)
+    mode = state.spectrum.modes.gather(2, place[:, None, None].expand(-1, climb.mode.shape[1], 1))
+    gradient = -state.forces.flatten(1)
+    step = image_move(state, along_modes(state, gradient), climbed, climb.radius)
+    there = move_above(state.batch, step.unflatten(1, (-1, 3)))
+    positions, is_stopped = _within_reach(climb, there.positions)
+    there = state.batch.moved_to(positions)
+    step = (positions - state.batch.positions).flatten(1)
+    predicted = (step * (gradient + matvec(state.hessian, step) / 2)).sum(-1)
+    moved = compute(surrogate, replace(state, batch=there), torch.zeros_like(is_stopped))
+    failed = torch.tensor([bool(text) for text in moved.message], device=is_stopped.device)
+    moved = _with_hessian(surrogate, state, moved, step)
+    ratio = (moved.energy - state.energy) / predicted
+    radius, _ = adapt_radius(
+        climb.radius, ratio, longest(step), CAREFUL, torch.full_like(ratio, CAREFUL.radius_max)
+    )
+    climb = replace(
+        climb,
+        state=put(moved, failed.nonzero().flatten(), lambda _: take(state, failed.nonzero()[:, 0])),
+        mode=mode[..., 0],
+        radius=radius,
+        is_stopped=is_stopped,
+        is_over=is_stopped | failed,
+    )
+    rows = ((climb.state.max_force < REST_FORCE) & ~climb.is_over).nonzero().flatten()
+    if not len(rows):
+        return climb
+    part_of = surrogate.take(rows)
+    return put(climb, rows, lambda part: _arrive(part_of, part))
+
+
+def follow(state: State, mode: Float[Tensor, "B D"]) -> Tensor:
+    """The place of the mode most like the given one."""
+    alike = matvec(state.spectrum.modes.mT, mode).abs()
+    return torch.where(state.spectrum.eigenvalues.isfinite(), alike, -1.0).argmax(-1)
+
+
+def keeps_mode(start: Climb, found: Climb) -> Bool[Tensor, " B"]:
+    """Whether a climb ended at a saddle whose mode curves down nearly as it did at the start."""
+    before, after = (_curvature(each) for each in (start, found))
+    limit = torch.minimum(before / KEPT_SHARE, torch.full_like(before, KEPT_CURVATURE))
+    return ~found.is_stopped & (after < limit)
+
+
+def _curvature(climb: Climb) -> Float[Tensor, " B"]:
+    """The Cartesian curvature along the mode that is followed, in eV/A^2."""
+    state = climb.state
+    place = follow(state, climb.mode)[:, None, None].expand(-1, climb.mode.shape[1], 1)
+    moved = state.batch.inverse_sqrt_masses * state.spectrum.modes.gather(2, place)[..., 0]
+    squares = moved.square().sum(-1).clamp(min=1e-12)
+    return (moved * matvec(state.hessian, moved)).sum(-1) / squares
+
+
+def _within_reach(
+    climb: Climb, there: Float[Tensor, "B N 3"]
+) -> tuple[Float[Tensor, "B N 3"], Bool[Tensor, " B"]]:
+    """Where steps lead, cut where they would lead too far from all that was seen."""
+    found = there.clone()
+    is_stopped = torch.zeros_like(climb.is_over)
+    for row, seen in enumerate(climb.observations):
+        here = climb.state.batch.positions[row]
+        n, reach = seen.positions.shape[1], float(climb.reach[row])
+
+        def is_far(share: float, row=row, here=here, n=n, reach=reach, seen=seen) -> bool:
+            at = here + share * (there[row] - here)
+            return float(seen.distances(at[:n].cpu()).min()) > reach
+
+        if not is_far(1.0):
+            continue
+        low, high = 0.0, 1.0
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            low, high = (low, middle) if is_far(middle) else (middle, high)
+        found[row] = here + low * (there[row] - here)
+        is_stopped[row] = True
+    return found, is_stopped
+
+
+def _with_hessian(
+    surrogate: Surrogate, state: State, moved: State, step: Float[Tensor, "B D"]
+) -> State:
+    """The moved state with its Hessian: the process's part anew, the cheap one's updated."""
+    change = (state.forces - moved.forces).flatten(1)
+    hessian = state.hessian + surrogate.correction(moved.batch) - surrogate.correction(state.batch)
+    root, modes = state.batch.sqrt_masses, state.spectrum.modes
+    eigenvalues = state.spectrum.eigenvalues
+    positive = torch.where(eigenvalues.isfinite(), eigenvalues.abs(), 0.0)
+    mapped = root * matvec(modes, positive * matvec(modes.mT, root * step))
+    hessian = ts_bfgs(hessian, step, change, mapped)
+    return replace(moved, hessian=hessian, spectrum=spectrum(hessian, moved.batch))
+
+
+def _arrive(surrogate: Surrogate, climb: Climb) -> Climb:
+    """The climb over where it is at rest; first a new Hessian where the last one is far away."""
+    moved = (climb.state.batch.positions - climb.origin).flatten(1)
+    is_old = longest(moved) > FRESH
+    climb = put(climb, is_old.nonzero().flatten(), lambda part: _refresh(surrogate, part, is_old))
+    is_saddle = (climb.state.order == 1) | ~is_old
+    return replace(climb, is_over=is_saddle)
+
+
+def _refresh(surrogate: Surrogate, climb: Climb, is_old: Bool[Tensor, " S"]) -> Climb:
+    exact, _ = try_hessian(surrogate.take(is_old.nonzero().flatten()), climb.state)
+    return replace(climb, state=exact, origin=exact.batch.positions)

@@ -1,0 +1,71 @@
+"""What a search has seen of the difference between its potential and the cheap one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+MAX_VALUES = 2400
+"""Energies and force components that are kept of one system, about 40 geometries of 20 atoms.
+
+To solve for so many takes 0.2 s on one core, and grows as their cube."""
+
+
+SAME = 1e-5
+"""A by which no atom has moved where two geometries are one; closer ones make equations singular
+that the noise of 1e-8 keeps solvable."""
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Geometries of one system, and what the potential says there beyond the cheap one.
+
+    Attributes:
+        positions: in A.
+        energies: differences in eV.
+        gradients: differences in eV/A.
+    """
+
+    positions: Float[Tensor, "M n 3"]
+    energies: Float[Tensor, " M"]
+    gradients: Float[Tensor, "M n 3"]
+
+    def __len__(self) -> int:
+        """How many geometries there are."""
+        return len(self.energies)
+
+    @classmethod
+    def none(cls, n_atoms: int) -> Observations:
+        """Of a system of which nothing has been seen."""
+        nothing = torch.zeros(0, n_atoms, 3, dtype=torch.float64)
+        return cls(nothing, nothing[:, 0, 0], nothing)
+
+    def plus(
+        self,
+        positions: Float[Tensor, "K n 3"],
+        energies: Float[Tensor, " K"],
+        gradients: Float[Tensor, "K n 3"],
+    ) -> Observations:
+        """These and others; of too many those are left out that lie farthest from the last.
+
+        What lies where something is known already tells nothing, and is left out.
+        """
+        if len(self) and float(self.distances(positions[-1]).min()) < SAME:
+            return self
+        found = Observations(
+            torch.cat([self.positions, positions]),
+            torch.cat([self.energies, energies]),
+            torch.cat([self.gradients, gradients]),
+        )
+        most = max(2, MAX_VALUES // (1 + positions[0].numel()))
+        if len(found) <= most:
+            return found
+        kept = found.distances(positions[-1]).argsort(stable=True)[:most].sort().values
+        return Observations(found.positions[kept], found.energies[kept], found.gradients[kept])
+
+    def distances(self, positions: Float[Tensor, "n 3"]) -> Float[Tensor, " M"]:
+        """How far the atom that moved farthest is from where it was in each of them, in A."""
+        return torch.linalg.vector_norm(self.positions - positions, dim=-1).amax(-1)

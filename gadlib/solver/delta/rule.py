@@ -1,0 +1,260 @@
+"""The step rule: one call of the costly potential at the surrogate's saddle, then it is learned.
+
+Each step climbs on the sum of a cheap potential and of a process of the difference, within a radius
+that learns from how well forces were predicted, asks the costly potential there, and learns. The
+first climb may lead farther, as long as it keeps to its mode. The cheap potential is the
+calculator's `cheap`.
+
+The order of steps follows Koistinen, Asgeirsson, Vehtari, Jonsson, J. Chem. Theory Comput. 16, 499
+(2020), doi:10.1021/acs.jctc.9b01038; that what is learned is a difference is Ramakrishnan, Dral,
+Rupp, von Lilienfeld, J. Chem. Theory Comput. 11, 2087 (2015), doi:10.1021/acs.jctc.5b00099.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from gadlib.evaluation import Calculator, Evaluation, evaluate
+from gadlib.hessians.normal_modes import FORCE_TOL, spectrum
+from gadlib.settings.criteria import CRITERIA
+from gadlib.settings.hyperparameters import DeltaHyperparameters
+from gadlib.solver.delta.climb import Climb, begin_climb, climb, keeps_mode
+from gadlib.solver.delta.observations import Observations
+from gadlib.solver.delta.process import learn
+from gadlib.solver.delta.surrogate import Surrogate
+from gadlib.solver.image_step import move_above
+from gadlib.solver.points import add_hessian, begin, compute
+from gadlib.solver.state import State
+from gadlib.solver.trust.memory import most_aimed
+from gadlib.systems.batch import Batch, longest
+from gadlib.systems.rows import pick, put, take
+
+REACHES = CRITERIA
+
+LEAVES_SADDLES = False
+"""It has one climb."""
+
+RIGHT, RIGHT_FORCE = 0.35, 0.05
+"""Error of the forces over their change, or in eV/A; below either they were predicted well."""
+
+WRONG, WRONG_FORCE = 0.7, 0.15
+"""Beyond both of which they were not."""
+
+LOOK = 0.1
+"""A by which the atom moves farthest that a point is left by along a mode whose curvature the
+surrogate had wrong. Differences over 0.1 A tell curvatures beyond the forces' tolerance."""
+
+_MOVED = 1e-4  # A, below which a climb has led nowhere
+
+_MORE = "It is a saddle, but does not meet the criterion; delta makes one climb."
+
+
+@dataclass(frozen=True)
+class DeltaMemory:
+    """What a search carries from step to step.
+
+    Attributes:
+        observations: of each system.
+        reach: the radius about what was seen, in A.
+        mode: the mode that is followed, mass-weighted; zero before the first climb.
+        below: the cheap potential's Hessian, exact at `origin` and updated since, in eV/A^2.
+        origin: in A.
+        is_first: whether no climb has been made.
+    """
+
+    observations: tuple[Observations, ...]
+    reach: Float[Tensor, " B"]
+    mode: Float[Tensor, "B D"]
+    below: Float[Tensor, "B D D"]
+    origin: Float[Tensor, "B N 3"]
+    is_first: Bool[Tensor, " B"]
+
+    @property
+    def radius(self) -> Float[Tensor, " B"]:
+        """How far the next step may lead, in A."""
+        return self.reach
+
+
+def init(calculator: Calculator, batch: Batch, hyperparameters: DeltaHyperparameters) -> State:
+    """The state at the starting points, with the Hessians of the surrogate there.
+
+    Raises:
+        ValueError: when the calculator has no cheap one beside it, or a system is in a cell, has
+            frozen atoms or sits on an external surface.
+    """
+    if bool(batch.is_held.any()) or not batch.is_free:
+        raise ValueError("solver delta: cells, frozen atoms or a surface; expected free molecules")
+    width = batch.positions.shape[1]
+    state = begin(batch, calculator, batch.positions.new_zeros(len(batch), 3 * width, 3 * width))
+    below, _ = evaluate(cheap_of(calculator), batch, hessian=True)
+    assert below.hessian is not None
+    observations = tuple(Observations.none(int(n)) for n in batch.n_atoms)
+    memory = DeltaMemory(
+        observations=_seen(observations, state, below),
+        reach=torch.full_like(state.energy, hyperparameters.reach_start),
+        mode=torch.zeros_like(state.forces.flatten(1)),
+        below=below.hessian,
+        origin=batch.positions,
+        is_first=torch.ones_like(state.is_exact),
+    )
+    state = replace(state, memory=memory, message=_with_failures(state, below))
+    return _with_surrogate(calculator, state)
+
+
+def step(calculator: Calculator, state: State, hyperparameters: DeltaHyperparameters) -> State:
+    """The state one call of the potential on, certified where it is at rest.
+
+    At a saddle that does not meet the criterion the search stops.
+    """
+    is_end = state.is_exact & (state.order == 1)
+    doubt = tuple(_MORE if end else "" for end in is_end.tolist())
+    state = replace(state, steps=state.steps + 1, doubt=doubt)
+    rows = (~is_end).nonzero().flatten()
+    return put(state, rows, lambda part: _advance(calculator, part, hyperparameters))
+
+
+def _advance(calculator: Calculator, state: State, h: DeltaHyperparameters) -> State:
+    surrogate = surrogate_of(calculator, state)
+    led = _lead(surrogate, state, h)
+    there = led.state
+    moved = replace(state, batch=there.batch)
+    moved = compute(calculator, moved, torch.zeros_like(state.is_exact))
+    below, _ = evaluate(cheap_of(calculator), there.batch, hessian=False)
+    memory: DeltaMemory = state.memory
+    memory = replace(
+        memory,
+        observations=_seen(memory.observations, moved, below),
+        reach=_adapt(state, moved, led, h),
+        mode=led.mode,
+        below=there.hessian - surrogate.correction(there.batch),
+        origin=led.origin,
+        is_first=torch.zeros_like(memory.is_first),
+    )
+    stuck = longest((there.batch.positions - state.batch.positions).flatten(1)) < _MOVED
+    reasons = [
+        own or (f"The climb on the surrogate leads nowhere. {why}".strip() if still else "")
+        for own, why, still in zip(moved.message, there.message, stuck.tolist(), strict=True)
+    ]
+    moved = replace(moved, memory=memory, message=tuple(reasons))
+    moved = _with_surrogate(calculator, moved)
+    return certify(calculator, replace(moved, is_exact=torch.zeros_like(state.is_exact)))
+
+
+def certify(calculator: Calculator, state: State) -> State:
+    """The state with exact Hessians where it is at rest, of which the cheap one's part learns."""
+    is_claimed = (state.max_force < FORCE_TOL) & state.is_computed
+    rows = is_claimed.nonzero().flatten()
+    return replace(
+        put(state, rows, lambda part: add_hessian(calculator, part)), is_exact=is_claimed
+    )
+
+
+def cheap_of(calculator: Calculator) -> Calculator:
+    """The cheap potential beside a calculator.
+
+    Raises:
+        ValueError: when there is none.
+    """
+    cheap = getattr(calculator, "cheap", None)
+    if cheap is None:
+        raise ValueError(
+            "solver delta: the calculator has no cheap one beside it; expected one with the"
+            " attribute `cheap`, as gadlib.calculators.pair makes it"
+        )
+    return cheap
+
+
+def surrogate_of(calculator: Calculator, state: State) -> Surrogate:
+    """What was learned on top of the cheap potential."""
+    return Surrogate(cheap_of(calculator), tuple(learn(one) for one in state.memory.observations))
+
+
+def _lead(surrogate: Surrogate, state: State, h: DeltaHyperparameters) -> Climb:
+    """Where the costly potential is to be asked next.
+
+    Where the climb ends; where a Hessian has just shown that the surrogate has a curvature wrong,
+    a little farther along that mode.
+    """
+    found = _climb(surrogate, state, h)
+    rows = state.is_exact.nonzero().flatten()
+    return put(found, rows, lambda part: _look(surrogate.take(rows), part, take(state, rows)))
+
+
+def _look(surrogate: Surrogate, found: Climb, state: State) -> Climb:
+    place = (state.order > 1).long()[:, None, None].expand(-1, state.forces.flatten(1).shape[1], 1)
+    move = state.batch.inverse_sqrt_masses * state.spectrum.modes.gather(2, place)[..., 0]
+    move = LOOK * move / longest(move)[:, None]
+    there = move_above(state.batch, move.unflatten(1, (-1, 3)))
+    here = begin(there, surrogate, state.hessian)
+    return replace(found, state=here, is_stopped=torch.zeros_like(found.is_stopped))
+
+
+def _climb(surrogate: Surrogate, state: State, h: DeltaHyperparameters) -> Climb:
+    """The climb of this step; the first may lead farther, where it keeps to its mode."""
+    memory: DeltaMemory = state.memory
+    place = _first_mode(state)[:, None, None].expand(-1, memory.mode.shape[1], 1)
+    first = state.spectrum.modes.gather(2, place)[..., 0]
+    mode = pick(memory.is_first, first, memory.mode)
+    reach = torch.where(memory.is_first, h.lead, memory.reach)
+    start = begin_climb(surrogate, state, mode, memory.observations, reach, memory.origin)
+    found = climb(surrogate, start)
+    rows = (memory.is_first & ~keeps_mode(start, found)).nonzero().flatten()
+    if not len(rows):
+        return found
+    again = replace(take(start, rows), reach=memory.reach[rows])
+    again = climb(surrogate.take(rows), again)
+    return put(found, rows, lambda _: again)
+
+
+def _first_mode(state: State) -> Tensor:
+    """The place of the mode that the first climb follows: the lowest, or the one aimed at."""
+    lowest = torch.zeros_like(state.steps)
+    if not (is_aimed := state.wanted.is_set).any():
+        return lowest
+    return torch.where(is_aimed, most_aimed(state.wanted, state.batch, state.spectrum), lowest)
+
+
+def _seen(
+    observations: tuple[Observations, ...], state: State, below: Evaluation
+) -> tuple[Observations, ...]:
+    """The observations with those at the points of the state, where both potentials answered."""
+    found = []
+    for row, known in enumerate(observations):
+        n = known.positions.shape[1]
+        energy = (state.energy[row] - below.energy[row]).cpu()
+        if energy.isfinite():
+            gradient = (below.forces - state.forces)[row, :n].cpu()
+            positions = state.batch.positions[row, :n].cpu()
+            known = known.plus(positions[None], energy[None], gradient[None])
+        found.append(known)
+    return tuple(found)
+
+
+def _with_failures(state: State, below: Evaluation) -> tuple[str, ...]:
+    """Why a start can't be computed: by the potential, else by the cheap one."""
+    return tuple(
+        own or (f"The cheap potential fails: {below.failures[i]}" if i in below.failures else "")
+        for i, own in enumerate(state.message)
+    )
+
+
+def _with_surrogate(calculator: Calculator, state: State) -> State:
+    """The state with the Hessian and the spectrum of the surrogate, which has just learned."""
+    hessian = state.memory.below + surrogate_of(calculator, state).correction(state.batch)
+    return replace(state, hessian=hessian, spectrum=spectrum(hessian, state.batch))
+
+
+def _adapt(state: State, moved: State, led: Climb, h: DeltaHyperparameters) -> Float[Tensor, " B"]:
+    """The radius after a call that a climb led to."""
+    error = longest((moved.forces - led.state.forces).flatten(1))
+    change = longest((moved.forces - state.forces).flatten(1))
+    is_right = (error < RIGHT * change) | (error < RIGHT_FORCE)
+    is_wrong = (error > WRONG * change) & (error > WRONG_FORCE)
+    reach = state.memory.reach
+    reach = torch.where(is_right & led.is_stopped, reach * h.reach_grow, reach)
+    reach = torch.where(is_wrong, reach * h.reach_shrink, reach)
+    return reach.clamp(h.reach_min, h.reach_max)
