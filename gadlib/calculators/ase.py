@@ -12,21 +12,19 @@ doi:10.1088/1361-648X/aa680e.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import ase
 import numpy as np
-import torch
 
 from gadlib.calculators import electrons
 from gadlib.calculators.electrons import NEUTRAL, Electrons, require_told_once
-from gadlib.calculators.failures import blanked, impossible
-from gadlib.calculators.import_paths import KNOWN, built, found, in_a_line, made
+from gadlib.calculators.import_paths import KNOWN, built, found, made
 from gadlib.calculators.kind import Kind, Options, refusal
+from gadlib.calculators.one_by_one import Computed, central_differences, moving, one_by_one
 from gadlib.calculators.unused import Unused
 from gadlib.evaluation import Evaluation
-from gadlib.progress.interrupts import outlived
 from gadlib.settings.calculators import CalculatorSettings
 from gadlib.settings.reading import InputError
 from gadlib.systems.batch import Batch
@@ -63,7 +61,7 @@ class Ase:
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """Energies, forces and, where asked for, Hessians, one molecule after the other."""
-        return _evaluated(
+        return one_by_one(
             batch, hessian, self.calculator, lambda i: self._compute(batch, i, hessian)
         )
 
@@ -76,9 +74,7 @@ class Ase:
         """Why molecules of this charge and multiplicity can't be computed; empty where they can."""
         return electrons.refusal(self.calculator, (charge, multiplicity))
 
-    def _compute(
-        self, batch: Batch, i: int, hessian: bool
-    ) -> tuple[float, np.ndarray, np.ndarray | None]:
+    def _compute(self, batch: Batch, i: int, hessian: bool) -> Computed:
         of = int(batch.charges[i]), int(batch.multiplicities[i])
         if reason := self.refuses(*of):
             raise ValueError(reason)
@@ -86,7 +82,7 @@ class Ase:
         if batch.boundary is not None:
             atoms.cell = batch.boundary.cell[i].cpu().numpy()
             atoms.pbc = batch.boundary.is_periodic[i].cpu().numpy()
-        return _computed(self._build(of), atoms, hessian, self.displacement, _moving(batch, i))
+        return _computed(self._build(of), atoms, hessian, self.displacement, moving(batch, i))
 
     def fresh(self) -> Ase:
         """The same, of an object of its own that is made when it is asked, and shared with nobody.
@@ -136,70 +132,31 @@ class Held:
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """Energies, forces and, where asked for, Hessians, one geometry after the other."""
-        return _evaluated(batch, hessian, self.name, lambda i: self._compute(batch, i, hessian))
+        return one_by_one(batch, hessian, self.name, lambda i: self._compute(batch, i, hessian))
 
-    def _compute(
-        self, batch: Batch, i: int, hessian: bool
-    ) -> tuple[float, np.ndarray, np.ndarray | None]:
+    def _compute(self, batch: Batch, i: int, hessian: bool) -> Computed:
         if self._held.source is not self.atoms.calc:  # another one was attached meanwhile
             self._held = Unused(self.atoms.calc)
         self._held.follow()
         moved = self.atoms.copy()
         moved.positions = batch.system(i)[1]
-        return _computed(self._held, moved, hessian, self.displacement, _moving(batch, i))
-
-
-def _moving(batch: Batch, i: int) -> np.ndarray:
-    """The atoms of a system that are not frozen, by their places."""
-    return batch.moves[i].nonzero().flatten().cpu().numpy()
+        return _computed(self._held, moved, hessian, self.displacement, moving(batch, i))
 
 
 def _computed(
     unused: Unused, atoms: ase.Atoms, hessian: bool, displacement: float, moving: np.ndarray
-) -> tuple[float, np.ndarray, np.ndarray | None]:
+) -> Computed:
     """Energy, forces and Hessian of one molecule; the differences first, to end where it is."""
     is_own = _has_hessian(unused.source)
     curvature = None
     if hessian and not is_own:
-        curvature = _central_differences(unused, atoms, displacement, moving)
+        curvature = _differences(unused, atoms, displacement, moving)
     with unused.taken() as source:
         energy = float(source.get_property(_energy_name(source), atoms))
         forces = _forces(source, atoms)
         if hessian and is_own:
             curvature = _own_hessian(source, atoms)
     return energy, forces, curvature
-
-
-def _evaluated(
-    batch: Batch,
-    hessian: bool,
-    name: str,
-    compute: Callable[[int], tuple[float, np.ndarray, np.ndarray | None]],
-) -> Evaluation:
-    """What `compute` says of each molecule by its place; what it raises is its failure."""
-    size, width = batch.positions.shape[:2]
-    energy = np.zeros(size)
-    forces = np.zeros((size, width, 3))
-    second = np.zeros((size, 3 * width, 3 * width)) if hessian else None
-    failures = impossible(batch)
-    for i in range(size):
-        n = int(batch.n_atoms[i])
-        if i not in failures:
-            try:
-                with outlived():
-                    energy[i], forces[i, :n], curvature = compute(i)
-                if second is not None:
-                    second[i, : 3 * n, : 3 * n] = curvature
-            except Exception as error:  # foreign code may raise anything; it costs one molecule
-                failures[i] = f"{name}: {in_a_line(error)}"
-    device = batch.positions.device
-    evaluation = Evaluation(
-        torch.from_numpy(energy).to(device),
-        torch.from_numpy(forces).to(device),
-        None if second is None else torch.from_numpy(second).to(device),
-        failures,
-    )
-    return blanked(evaluation, batch)
 
 
 def _has_hessian(source: Any) -> bool:
@@ -223,25 +180,18 @@ def _again(calculator: str, options: dict[str, Any], displacement: float) -> Ase
     return Ase(calculator, options, displacement=displacement)
 
 
-def _central_differences(
+def _differences(
     unused: Unused, atoms: ase.Atoms, displacement: float, moving: np.ndarray
 ) -> np.ndarray:
-    """The Hessian in eV/A^2, -(F(x + h) - F(x - h)) / 2h, symmetrised; its error is O(h^2).
+    """The Hessian in eV/A^2 by central differences, each side by an unused calculator."""
 
-    Zero where an atom does not move.
-    """
-    shape = atoms.positions.shape
-    rows = np.zeros((atoms.positions.size, atoms.positions.size))
-    coordinates = (3 * moving[:, None] + np.arange(3)).ravel()
-    for k in coordinates:
-        sides = []
-        for sign in (1, -1):
-            moved = atoms.copy()
-            moved.positions[np.unravel_index(k, shape)] += sign * displacement
-            with unused.taken() as source:
-                sides.append(_forces(source, moved).ravel())
-        rows[k, coordinates] = ((sides[1] - sides[0]) / (2 * displacement))[coordinates]
-    return (rows + rows.T) / 2
+    def forces_at(positions: np.ndarray) -> np.ndarray:
+        moved = atoms.copy()
+        moved.positions = positions
+        with unused.taken() as source:
+            return _forces(source, moved)
+
+    return central_differences(forces_at, atoms.positions, displacement, moving)
 
 
 def _energy_name(source: Any) -> str:

@@ -7,14 +7,15 @@ from typing import Any
 
 from ase.data import chemical_symbols
 
-from gadlib.calculators import ase, sparrow, surfaces
+from gadlib.calculators import ase, pyscf, sparrow, surfaces
 from gadlib.calculators.hip import potential
 from gadlib.evaluation import Calculator
 from gadlib.settings.calculators import CalculatorSettings
 from gadlib.settings.reading import InputError
 from gadlib.systems.batch import Molecule
 
-KINDS = {kind.name: kind for kind in (sparrow.KIND, potential.KIND, ase.KIND, surfaces.KIND)}
+_KINDS = (sparrow.KIND, potential.KIND, ase.KIND, pyscf.KIND, surfaces.KIND)
+KINDS = {kind.name: kind for kind in _KINDS}
 """Every kind of calculator by its name, in the order in which they are listed."""
 
 NAMES = tuple(KINDS)

@@ -1,9 +1,12 @@
 # What a notebook draws with. `__init__.py` reads this file: a name that is added here is offered.
 
+from .benchmarks.calls import Calls as Calls
+from .benchmarks.calls import call_profiles as call_profiles
+from .benchmarks.calls import calls_table as calls_table
+from .benchmarks.calls import collect_calls as collect_calls
 from .benchmarks.paired import Paired as Paired
 from .benchmarks.paired import pair_solvers as pair_solvers
 from .benchmarks.paired import paired_table as paired_table
-from .benchmarks.paired import published_table as published_table
 from .benchmarks.scaling import draw_growth as draw_growth
 from .benchmarks.scaling import growth_sentence as growth_sentence
 from .benchmarks.scaling import growth_table as growth_table

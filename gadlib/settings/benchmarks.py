@@ -39,7 +39,7 @@ SUITES = {
     ),
     "calls": Suite(
         "guesses of saddles in a file (geometries), beside the calls published with them",
-        {"solvers": "trust,sella"},
+        {"solvers": "trust,sella,sella-internal,sella-hessian"},
     ),
     "ends": Suite(
         "from reactant and product alone; each saddle is followed downhill",

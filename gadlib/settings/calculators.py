@@ -18,6 +18,7 @@ from gadlib.settings.topics import shown_as
 _SCINE: JsonDict = {"of": "scine"}
 _HIP: JsonDict = {"of": "hip"}
 _ASE: JsonDict = {"of": "ase"}
+_PYSCF: JsonDict = {"of": "pyscf"}
 _SURFACE: JsonDict = {"of": "surface"}
 _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,5})?")
 
@@ -40,7 +41,7 @@ class CalculatorSettings(Settings):
     calculator: str = Field(
         "scine",
         description="potential; `gadlib calculators` lists them",
-        json_schema_extra=shown_as(words=("scine", "hip", "ase", "surface")),
+        json_schema_extra=shown_as(words=("scine", "hip", "ase", "pyscf", "surface")),
     )
     scine_functional: str = Field(
         "DFTB0",
@@ -73,6 +74,11 @@ class CalculatorSettings(Settings):
     hip_seed: Seed = Field(
         0, description="seed of HIP's random edge frames", json_schema_extra=_HIP
     )
+    method: str = Field(
+        "HF/3-21G",
+        description="method of the pyscf calculator: HF or a functional, and a basis",
+        json_schema_extra=_PYSCF | shown_as(form="METHOD/BASIS"),
+    )
     surface_name: str = Field(
         "muller_brown",
         description="analytic surface of the surface calculator",
@@ -87,7 +93,7 @@ class CalculatorSettings(Settings):
         None,
         ge=1,
         le=1024,
-        description="threads of hip on the CPU; none: torch's",
+        description="threads of hip and pyscf on the CPU; none: torch's, and one",
         json_schema_extra=WHERE | shown_as("hip"),
     )
     ase_calculator: str | None = Field(

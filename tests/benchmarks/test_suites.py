@@ -131,6 +131,7 @@ def test_published_calls_stand_beside_those_counted_here(guesses, tmp_path, caps
     told = capsys.readouterr().out
     assert "dimer, published" in told
     assert "50 % (9-91)" in told  # Wilson's interval of 1 in 2
+    assert (tmp_path / "out" / "calls.png").stat().st_size > 1000
 
 
 def test_file_without_published_calls_is_refused(tmp_path):
@@ -147,6 +148,21 @@ def made(name: str, solver: str, *, is_strict: bool, n: int) -> Record:
     (start,) = starting_points.starts([reaction], "ts")
     record = Record.blank(replace(start, name=name), Status.SADDLE, solver)
     return replace(record, criteria={"strict": is_strict}, n_gradient=n, n_fragments=1)
+
+
+def test_calls_of_search_and_proof_are_told_apart_and_failures_are_not_solved():
+    found = [made("a", "trust", is_strict=True, n=7), made("b", "trust", is_strict=False, n=9)]
+    known = {"sella": {"a": 30, "b": None, "elsewhere": 3}}
+    calls = report.collect_calls(known, {"trust": found})
+    n_atoms = len(found[0].atomic_numbers)
+    assert calls == [
+        ("sella, published", 2, (30,), ()),
+        ("trust", 2, (7,), (6 * n_atoms,)),
+    ]
+    published_one, own = report.call_profiles(calls)
+    assert (published_one.cost.tolist(), published_one.rate.tolist()) == ([30.0], [0.5])
+    assert (own.cost.tolist(), own.rate.tolist()) == ([7.0], [0.5])
+    assert report.calls_table(calls)["proof"].tolist() == ["-", str(6 * n_atoms)]
 
 
 def test_pairs_are_worked_out_by_hand():

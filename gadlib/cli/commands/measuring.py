@@ -48,7 +48,12 @@ def compare(settings: BenchmarkSettings, options: argparse.Namespace) -> None:
         print(f"\nin pairs, by {success}:")
         print(report.paired_table(pairs).to_string(index=False))
     if known:
-        print(report.published_table(known, results.records).to_string(index=False))
+        calls = report.collect_calls(known, results.records)
+        print(report.calls_table(calls).to_string(index=False))
+        drawn = report.draw_profiles(report.call_profiles(calls), unit="calls of the search")
+        print(
+            f"figure: {report.save_figure(drawn, f'{settings.out_dir}/calls.png', overwrite=True)}"
+        )
     print(f"records: {settings.out_dir}/*.json")
 
 

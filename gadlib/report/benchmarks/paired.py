@@ -14,8 +14,7 @@ import pandas as pd
 from scipy.stats import wilcoxon
 
 from gadlib.report.benchmarks.solvers import Benchmark
-from gadlib.report.statistics import Rate, mcnemar, median
-from gadlib.screening.records import Record, gradients_of
+from gadlib.report.statistics import mcnemar, median
 
 
 class Paired(NamedTuple):
@@ -97,37 +96,3 @@ def paired_table(pairs: Sequence[Paired]) -> pd.DataFrame:
             for pair in pairs
         ]
     )
-
-
-def published_table(
-    published: Mapping[str, Mapping[str, int | None]], records: Mapping[str, Sequence[Record]]
-) -> pd.DataFrame:
-    """Calls that others published, beside those counted here, for the same molecules.
-
-    A row for each: how many of the molecules succeeded, and what those took. Criteria and
-    potentials are those of each source, which the file's own notes tell.
-
-    Args:
-        published: of each solver the calls by the molecule's name, None where it failed.
-        records: of each solver here; a success is a strict saddle.
-    """
-    names = {record.name for found in records.values() for record in found}
-    calls: dict[str, dict[str, float | None]] = {
-        f"{solver}, published": {name: known.get(name) for name in names}
-        for solver, known in published.items()
-    }
-    for solver, found in records.items():
-        calls[solver] = {r.name: float(gradients_of(r)) if r.strict else None for r in found}
-    rows = []
-    for solver, known in calls.items():
-        paid = [calls for calls in known.values() if calls is not None]
-        rows.append(
-            {
-                "solver": solver,
-                "n": len(known),
-                "succeeded": str(Rate.of(calls is not None for calls in known.values())),
-                "median": f"{np.median(paid):.0f}" if paid else "-",
-                "mean": f"{np.mean(paid):.0f}" if paid else "-",
-            }
-        )
-    return pd.DataFrame(rows)

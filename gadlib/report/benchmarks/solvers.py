@@ -6,6 +6,7 @@ against the budget itself, not its ratio to the best).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -224,10 +225,11 @@ def draw_profiles(profiles: Sequence[Profile], *, unit: str, ax: Axes | None = N
     if not paid:
         return say(ax, "No search succeeded.")
     end = 1.3 * max(paid)
+    others = itertools.cycle((BLACK, GREY, GREEN))
     for profile in profiles:
         x = np.concatenate([[min(paid) / 1.3], profile.cost, [end]])
         y = np.concatenate([[0], profile.rate, [profile.rate[-1] if len(profile.rate) else 0]])
-        colour = _COLOURS.get(profile.solver, BLACK)
+        colour = _COLOURS.get(profile.solver, next(others))
         style = _STYLES.get(profile.solver, "-")
         ax.step(x, y, where="post", color=colour, linestyle=style, label=profile.solver)
     ax.set(xscale="log", xlim=(min(paid) / 1.3, end), ylim=(0, 1.02))

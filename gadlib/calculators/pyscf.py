@@ -1,0 +1,257 @@
+"""PySCF: Hartree-Fock and density functional theory with analytic forces, on the CPU.
+
+The density of the last points of a molecule is the first guess of a point near one of them, so that
+a search stays on one solution of the SCF. Where there is none near, the solution found is checked
+for stability, and left for a lower one where it is none. Singlets are restricted, others
+unrestricted.
+
+References: Sun et al., J. Chem. Phys. 153, 024109 (2020), doi:10.1063/5.0006074; stability: Seeger,
+Pople, J. Chem. Phys. 66, 3045 (1977), doi:10.1063/1.434318.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from ase.data import chemical_symbols
+
+from gadlib.calculators.kind import Kind
+from gadlib.calculators.one_by_one import Computed, central_differences, moving, one_by_one
+from gadlib.calculators.pyscf_methods import has_core, has_functions, parts, program
+from gadlib.evaluation import Evaluation
+from gadlib.systems.batch import Batch
+from gadlib.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
+
+NEAR_A = 0.3
+"""How far no atom may be from where it was, for the density of then to be the first guess (A).
+
+Steps of a search are shorter; so are those of the differences of a Hessian."""
+
+CONVERGED_HARTREE = 1e-11
+"""Change of the energy at which an SCF has converged."""
+
+CONVERGED_GRADIENT = 1e-7
+"""Its orbital gradient then. With 1e-6, forces of C4H6 depend on the first guess by 1e-5 eV/A, with
+this by less than 1e-6, for two cycles more of 16; a cycle costs a fiftieth of a gradient."""
+
+_DISPLACEMENT = 0.01  # A, of the differences where there is no analytic Hessian
+_KEPT_POINTS = 64
+_MAX_CYCLES = 60
+_MAX_DESCENTS = 5  # from one solution of the SCF to a lower one
+_LEVEL_SHIFT = 0.5  # hartree
+_GRADIENT_UNIT = EV_PER_HARTREE / ANGSTROM_PER_BOHR
+_HESSIAN_UNIT = EV_PER_HARTREE / ANGSTROM_PER_BOHR**2
+
+_Key = tuple[bytes, int, int]  # atomic numbers, charge, multiplicity
+
+
+class _Point(NamedTuple):
+    key: _Key
+    positions: np.ndarray
+    density: np.ndarray
+
+
+class Pyscf:
+    """A calculator of one method in one basis; pickled, it begins anew in each process.
+
+    Args:
+        method: HF or a functional, a slash, and the basis, as in B3LYP/def2-SVP.
+        threads: of PySCF; by default one, or what OMP_NUM_THREADS says.
+
+    Raises:
+        ImportError: when PySCF, or what the functional needs beside it, is not installed.
+        InputError: when PySCF does not know the functional or the basis.
+    """
+
+    is_hessian_costly = True  # some ten gradients
+
+    def __init__(self, method: str = "HF/3-21G", *, threads: int | None = None) -> None:
+        self.name = self.method = method
+        self.threads = threads
+        self.functional, self.basis = parts(method)
+        self._points: OrderedDict[int, _Point] = OrderedDict()
+        self._n_computed = 0
+
+    def __reduce__(self) -> tuple:
+        return _again, (self.method, self.threads)
+
+    def fresh(self) -> Pyscf:
+        """The same, without any density: what it finds is stable, and no search led there."""
+        return _again(self.method, self.threads)
+
+    def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
+        """Energies, forces and, where asked for, Hessians, one molecule after the other."""
+        is_said = self.threads is None and "OMP_NUM_THREADS" in os.environ
+        with program().lib.with_omp_threads(None if is_said else self.threads or 1):
+            return one_by_one(batch, hessian, self.name, lambda i: self._compute(batch, i, hessian))
+
+    def unsupported(self, atomic_numbers: set[int]) -> dict[int, str]:
+        """The elements that the basis has no functions for."""
+        missing = [
+            z for z in sorted(atomic_numbers) if not has_functions(self.basis, chemical_symbols[z])
+        ]
+        return dict.fromkeys(missing, f"the basis {self.basis} has no functions for it")
+
+    def _compute(self, batch: Batch, i: int, hessian: bool) -> Computed:
+        numbers, positions = batch.system(i)
+        charge, multiplicity = int(batch.charges[i]), int(batch.multiplicities[i])
+        key = numbers.tobytes(), charge, multiplicity
+
+        def at(place: np.ndarray, density: np.ndarray | None) -> Any:
+            molecule = _molecule(numbers, place, charge, multiplicity, self.basis)
+            return solved(_mean_field(molecule, self.functional), density)
+
+        here = at(positions, self._near(key, positions))
+        density = here.make_rdm1()
+        self._keep(_Point(key, positions.copy(), density))
+        curvature = None
+        if hessian and _has_hessian(here):
+            curvature = _analytic(here, moving(batch, i))
+        elif hessian:
+            curvature = central_differences(
+                lambda place: _forces(at(place, density)),
+                positions,
+                _DISPLACEMENT,
+                moving(batch, i),
+            )
+        return float(here.e_tot) * EV_PER_HARTREE, _forces(here), curvature
+
+    def _near(self, key: _Key, positions: np.ndarray) -> np.ndarray | None:
+        """The density of the nearest known point of this molecule, None where none is near."""
+        distances = {
+            n: float(np.linalg.norm(point.positions - positions, axis=1).max())
+            for n, point in self._points.items()
+            if point.key == key
+        }
+        nearest = min(distances, key=lambda n: (distances[n], -n), default=None)
+        if nearest is None or distances[nearest] > NEAR_A:
+            return None
+        return self._points[nearest].density
+
+    def _keep(self, point: _Point) -> None:
+        self._n_computed += 1
+        self._points[self._n_computed] = point
+        if len(self._points) > _KEPT_POINTS:
+            self._points.popitem(last=False)
+
+
+def solved(mean_field: Any, density: np.ndarray | None = None) -> Any:
+    """The mean field after its SCF has converged, from a density or from PySCF's own first guess.
+
+    Without a density, its solution is then followed to one that no small rotation of the orbitals
+    lowers. A density that leads nowhere is given up.
+
+    Raises:
+        RuntimeError: when it does not converge, by a second-order solver and with shifted levels
+            neither.
+    """
+    if density is not None:
+        mean_field.kernel(dm0=density)
+        if mean_field.converged:
+            return mean_field
+    _converge(mean_field, lambda: mean_field.kernel())
+    for _ in range(_MAX_DESCENTS if _can_rotate(mean_field) else 0):
+        orbitals, _, is_stable, _ = mean_field.stability(return_status=True)
+        if is_stable:
+            break
+        lower = mean_field.make_rdm1(orbitals, mean_field.mo_occ)
+        _converge(mean_field, lambda lower=lower: mean_field.kernel(dm0=lower))
+    return mean_field
+
+
+def _can_rotate(mean_field: Any) -> bool:
+    """Whether there are occupied and unoccupied orbitals, of either spin; PySCF asks for both."""
+    is_occupied = np.atleast_2d(mean_field.mo_occ) > 0
+    return bool((is_occupied.any(1) & ~is_occupied.all(1)).all())
+
+
+def _converge(mean_field: Any, begin: Callable[[], Any]) -> None:
+    """Run an SCF to its end: DIIS, then second order, then with unoccupied levels shifted up."""
+    begin()
+    if not mean_field.converged:
+        second = mean_field.newton()
+        second.kernel(mean_field.mo_coeff, mean_field.mo_occ)
+        mean_field.kernel(dm0=second.make_rdm1())
+    if not mean_field.converged:
+        mean_field.level_shift = _LEVEL_SHIFT
+        mean_field.kernel()
+        mean_field.level_shift = 0
+        mean_field.kernel(dm0=mean_field.make_rdm1())
+    if not mean_field.converged:
+        raise RuntimeError(
+            f"the SCF did not converge in {mean_field.max_cycle} cycles, by a second-order solver"
+            " and with shifted levels neither"
+        )
+
+
+def _forces(mean_field: Any) -> np.ndarray:
+    """Forces in eV/A; of a functional those of its grid too, else their sum is off by 1e-3."""
+    gradient = mean_field.nuc_grad_method()
+    if hasattr(gradient, "grid_response"):
+        gradient.grid_response = True
+    return -_GRADIENT_UNIT * gradient.kernel()
+
+
+def _has_hessian(mean_field: Any) -> bool:
+    """Whether PySCF's own Hessian can be had and be trusted.
+
+    That of meta-GGAs is off by 4 eV/A^2 for water in r2SCAN/3-21G, B3LYP's by 0.01.
+    """
+    xc = getattr(mean_field, "xc", None)
+    if xc is not None and mean_field._numint.libxc.is_meta_gga(xc):
+        return False
+    return _can_rotate(mean_field)
+
+
+def _analytic(mean_field: Any, moves: np.ndarray) -> np.ndarray:
+    """The Hessian in eV/A^2; zero where an atom does not move."""
+    found = mean_field.Hessian().kernel().transpose(0, 2, 1, 3) * _HESSIAN_UNIT
+    n = len(found)
+    is_moving = np.repeat(np.isin(np.arange(n), moves), 3)
+    whole = found.reshape(3 * n, 3 * n)
+    return np.where(is_moving[:, None] & is_moving, (whole + whole.T) / 2, 0.0)
+
+
+def _mean_field(molecule: Any, functional: str) -> Any:
+    is_restricted = molecule.spin == 0
+    if functional == "HF":
+        found = (program().scf.RHF if is_restricted else program().scf.UHF)(molecule)
+    else:
+        found = (program().dft.RKS if is_restricted else program().dft.UKS)(molecule, xc=functional)
+    found.conv_tol, found.conv_tol_grad = CONVERGED_HARTREE, CONVERGED_GRADIENT
+    found.max_cycle = _MAX_CYCLES
+    found.chkfile = None  # nothing to the disk
+    return found
+
+
+def _molecule(
+    numbers: np.ndarray, positions: np.ndarray, charge: int, multiplicity: int, basis: str
+) -> Any:
+    symbols = [chemical_symbols[z] for z in numbers.tolist()]
+    return program().gto.M(
+        atom=list(zip(symbols, positions.tolist(), strict=True)),
+        unit="Angstrom",
+        charge=charge,
+        spin=multiplicity - 1,
+        basis=basis,
+        ecp={symbol: basis for symbol in set(symbols) if has_core(basis, symbol)},
+        verbose=0,
+    )
+
+
+def _again(method: str, threads: int | None) -> Pyscf:
+    return Pyscf(method, threads=threads)
+
+
+KIND = Kind(
+    name="pyscf",
+    doc="PySCF, Hartree-Fock and density functionals, CPU (--method HF/3-21G, B3LYP/def2-SVP, ...)",
+    needs="pip install 'gadlib[pyscf]'",
+    build=lambda settings: Pyscf(settings.method, threads=settings.threads),
+    detail="method",
+    packages=("pyscf",),
+)
