@@ -84,6 +84,9 @@ a second try 10 end at the saddle of their start, with such noise at once none, 
 gradients; from 0.1 A in three tries 10 for 33 % more, from 0.3 A in one 7. From reactants, without
 shaking in the end, 6 of 98 find no saddle within 800 steps."""
 
+LARGE, LOCAL_ATOMS = 24, 6
+"""Atoms from which a molecule is large, and of it that a further try moves."""
+
 SOFTEST = 1e-3
 """eV/(A^2 amu), 16 cm-1: a mode below goes no farther than that one; the model has none."""
 

@@ -24,12 +24,18 @@ from gadlib.solver.trust.constants import (
     GENTLE_GROWTH,
     GENTLE_KICK,
     GENTLE_TRIES,
+    LARGE,
+    LOCAL_ATOMS,
     SETTLED_FORCE,
     SOFTEST,
 )
 from gadlib.solver.trust.memory import TrustMemory
 from gadlib.systems.batch import Batch, longest
 from gadlib.systems.rows import pick, put
+
+_GOLDEN = (5**0.5 - 1) / 2
+_HELD = 1e3
+"""eV/A^2, thirty times a bond: a spring that holds an atom in its place."""
 
 _BLOCK, _BLOCKS_APART = 1000, 10**6  # atoms whose noise is drawn together; their seeds
 
@@ -47,13 +53,15 @@ def disturbed(state: State, number: Int[Tensor, " B"], h: TrustHyperparameters) 
     noise = torch.stack([draw_noise(n, size) * min(n, 1) for n in number.tolist()])
     noise = noise.to(state.batch.positions)
     start = state.batch.moved_to(memory.origin.positions)
+    near = is_near(start, number)
+    noise = noise * near[:, :, None]
     shaken = start.moved_to(start.positions + h.kick * noise)
     gentle = is_gentle(state) & (number > 0)
     batch = put(shaken, (~gentle).nonzero().flatten(), mended)
     if not gentle.any():
         return batch
     farthest = GENTLE_KICK * GENTLE_GROWTH ** (number - 1).clamp(min=0).to(noise.dtype)
-    softly = start.positions + along_soft_modes(start, noise, farthest)
+    softly = start.positions + along_soft_modes(start, noise, farthest, near)
     return batch.moved_to(pick(gentle, softly, batch.positions))
 
 
@@ -68,8 +76,27 @@ def is_gentle(state: State) -> Bool[Tensor, " B"]:
     return is_calm & is_whole & is_as_given & is_early & state.batch.is_free
 
 
+def is_near(batch: Batch, number: Int[Tensor, " B"]) -> Bool[Tensor, "B N"]:
+    """Which atoms a disturbance of that number moves: all, or those of one place of a large molecule.
+
+    With each number the place is another one; the multiples of the golden ratio fill any molecule
+    evenly, however many there are.
+    """
+    n_atoms = batch.n_atoms
+    place = (number.double() * _GOLDEN % 1 * n_atoms).long()
+    rows = torch.arange(len(place), device=place.device)
+    distance = (batch.positions - batch.positions[rows, place][:, None]).norm(dim=-1)
+    distance = torch.where(batch.mask, distance, torch.inf)
+    rank = distance.argsort(dim=-1, stable=True).argsort(dim=-1)
+    is_all = (n_atoms < LARGE) | ~batch.is_free
+    return batch.mask & (is_all[:, None] | (rank < LOCAL_ATOMS))
+
+
 def along_soft_modes(
-    batch: Batch, noise: Float[Tensor, "B N 3"], farthest: Float[Tensor, " B"]
+    batch: Batch,
+    noise: Float[Tensor, "B N 3"],
+    farthest: Float[Tensor, " B"],
+    near: Bool[Tensor, "B N"],
 ) -> Float[Tensor, "B N 3"]:
     """Displacements (A) that cost every mode of the model as much, so that soft ones go far.
 
@@ -79,8 +106,10 @@ def along_soft_modes(
         batch: the molecules.
         noise: which displacement.
         farthest: how far the atom goes that goes farthest, in A.
+        near: the atoms that move; the others are held in their places.
     """
-    here = spectrum(model_hessian(batch), batch)
+    held = _HELD * (batch.mask & ~near).repeat_interleave(3, -1).to(noise.dtype)
+    here = spectrum(model_hessian(batch) + torch.diag_embed(held), batch)
     reach = here.eigenvalues.clamp(min=SOFTEST).rsqrt()
     reach = torch.where(here.eigenvalues.isfinite(), reach, 0.0)
     drawn = matvec(here.modes.mT, batch.sqrt_masses * noise.flatten(1))
