@@ -2,7 +2,8 @@
 
 What was one molecule with the forces of a molecule is disturbed along its soft modes, a little and
 then more: its bonds stay as they are, and so does what the start tells of the reaction. What noise
-has made of a molecule, and what such tries did not help, is shaken in all coordinates and rebuilt.
+has made of a molecule, and what such tries did not help, is shaken in all coordinates and rebuilt;
+a large molecule at one place at a time, so that it is lifted no more than a small one.
 """
 
 from __future__ import annotations
@@ -34,8 +35,6 @@ from gadlib.systems.batch import Batch, longest
 from gadlib.systems.rows import pick, put
 
 _GOLDEN = (5**0.5 - 1) / 2
-_HELD = 1e3
-"""eV/A^2, thirty times a bond: a spring that holds an atom in its place."""
 
 _BLOCK, _BLOCKS_APART = 1000, 10**6  # atoms whose noise is drawn together; their seeds
 
@@ -53,15 +52,14 @@ def disturbed(state: State, number: Int[Tensor, " B"], h: TrustHyperparameters) 
     noise = torch.stack([draw_noise(n, size) * min(n, 1) for n in number.tolist()])
     noise = noise.to(state.batch.positions)
     start = state.batch.moved_to(memory.origin.positions)
-    near = is_near(start, number)
-    noise = noise * near[:, :, None]
-    shaken = start.moved_to(start.positions + h.kick * noise)
+    near = is_near(start, number)[:, :, None]
+    shaken = start.moved_to(start.positions + h.kick * noise * near)
     gentle = is_gentle(state) & (number > 0)
     batch = put(shaken, (~gentle).nonzero().flatten(), mended)
     if not gentle.any():
         return batch
     farthest = GENTLE_KICK * GENTLE_GROWTH ** (number - 1).clamp(min=0).to(noise.dtype)
-    softly = start.positions + along_soft_modes(start, noise, farthest, near)
+    softly = start.positions + along_soft_modes(start, noise, farthest)
     return batch.moved_to(pick(gentle, softly, batch.positions))
 
 
@@ -77,10 +75,10 @@ def is_gentle(state: State) -> Bool[Tensor, " B"]:
 
 
 def is_near(batch: Batch, number: Int[Tensor, " B"]) -> Bool[Tensor, "B N"]:
-    """Which atoms a disturbance of that number moves: all, or those of one place of a large molecule.
+    """Which atoms a disturbance of that number shakes: all, of a large molecule those of one place.
 
     With each number the place is another one; the multiples of the golden ratio fill any molecule
-    evenly, however many there are.
+    evenly, however many there are. Of two atoms as near the first counts.
     """
     n_atoms = batch.n_atoms
     place = (number.double() * _GOLDEN % 1 * n_atoms).long()
@@ -93,10 +91,7 @@ def is_near(batch: Batch, number: Int[Tensor, " B"]) -> Bool[Tensor, "B N"]:
 
 
 def along_soft_modes(
-    batch: Batch,
-    noise: Float[Tensor, "B N 3"],
-    farthest: Float[Tensor, " B"],
-    near: Bool[Tensor, "B N"],
+    batch: Batch, noise: Float[Tensor, "B N 3"], farthest: Float[Tensor, " B"]
 ) -> Float[Tensor, "B N 3"]:
     """Displacements (A) that cost every mode of the model as much, so that soft ones go far.
 
@@ -106,10 +101,8 @@ def along_soft_modes(
         batch: the molecules.
         noise: which displacement.
         farthest: how far the atom goes that goes farthest, in A.
-        near: the atoms that move; the others are held in their places.
     """
-    held = _HELD * (batch.mask & ~near).repeat_interleave(3, -1).to(noise.dtype)
-    here = spectrum(model_hessian(batch) + torch.diag_embed(held), batch)
+    here = spectrum(model_hessian(batch), batch)
     reach = here.eigenvalues.clamp(min=SOFTEST).rsqrt()
     reach = torch.where(here.eigenvalues.isfinite(), reach, 0.0)
     drawn = matvec(here.modes.mT, batch.sqrt_masses * noise.flatten(1))
