@@ -86,7 +86,7 @@ def is_near(batch: Batch, number: Int[Tensor, " B"]) -> Bool[Tensor, "B N"]:
     distance = (batch.positions - batch.positions[rows, place][:, None]).norm(dim=-1)
     distance = torch.where(batch.mask, distance, torch.inf)
     rank = distance.argsort(dim=-1, stable=True).argsort(dim=-1)
-    is_all = (n_atoms < LARGE) | ~batch.is_free
+    is_all = (n_atoms < LARGE) | (not batch.is_free)
     return batch.mask & (is_all[:, None] | (rank < LOCAL_ATOMS))
 
 
