@@ -84,6 +84,17 @@ a second try 10 end at the saddle of their start, with such noise at once none, 
 gradients; from 0.1 A in three tries 10 for 33 % more, from 0.3 A in one 7. From reactants, without
 shaking in the end, 6 of 98 find no saddle within 800 steps."""
 
+LARGE, LOCAL_ATOMS = 24, 6
+"""Atoms from which a molecule is large, and how many of it are shaken together. Noise in all
+coordinates costs an energy that grows with the atoms, and ends above `MAX_CLIMB` whatever it finds.
+Measured on C60 (DFTB0), from single shakes of 6 and 12 atoms by 0.5 and 0.3 A: 2 of 3 reach bound
+saddles 7 to 8 eV above it with either, in 86 to 125 gradients; from 12 atoms by 0.5 A most tries
+end too high."""
+
+HOPELESS_STEPS = 40
+"""Steps after which a climb of a large molecule is given up whose lowest mode curves up by less
+than `SOFTEST`: it swings a chain about, for hundreds of steps, and no bound saddle is so soft."""
+
 SOFTEST = 1e-3
 """eV/(A^2 amu), 16 cm-1: a mode below goes no farther than that one; the model has none."""
 

@@ -17,7 +17,9 @@ from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.points import try_hessian
 from gadlib.solver.state import State
 from gadlib.solver.trust.constants import (
+    ARRIVED_FORCE,
     FIRST_PROBES,
+    LARGE,
     ROUGH_FORCE,
     ROUGH_PROBES,
     SOLID_PROBES,
@@ -88,7 +90,17 @@ def has_stalled(state: State, h: TrustHyperparameters) -> Bool[Tensor, " B"]:
     memory: TrustMemory = state.memory
     is_old = memory.spares_hessians & memory.is_climbing & (memory.current.age >= STALL_STEPS)
     is_stuck = memory.radius <= 1.001 * h.radius_min
-    return is_old & is_stuck & (state.max_force > STALL_FORCE)
+    is_stuck = is_stuck & (state.max_force > STALL_FORCE)
+    return is_old & (is_stuck | is_outdated(state))
+
+
+def is_outdated(state: State) -> Bool[Tensor, " B"]:
+    """Whether a large molecule is at peace with more than one mode that curves down.
+
+    Where it was strained many did, by the forces alone, more than are probed in time.
+    """
+    is_large = state.batch.n_atoms >= LARGE
+    return is_large & (state.order > 1) & (state.max_force < ARRIVED_FORCE)
 
 
 def _remodel(state: State, h: TrustHyperparameters) -> State:

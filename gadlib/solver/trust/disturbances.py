@@ -2,7 +2,8 @@
 
 What was one molecule with the forces of a molecule is disturbed along its soft modes, a little and
 then more: its bonds stay as they are, and so does what the start tells of the reaction. What noise
-has made of a molecule, and what such tries did not help, is shaken in all coordinates and rebuilt.
+has made of a molecule, and what such tries did not help, is shaken in all coordinates and rebuilt;
+a large molecule at one place at a time, so that it is lifted no more than a small one.
 """
 
 from __future__ import annotations
@@ -24,12 +25,16 @@ from gadlib.solver.trust.constants import (
     GENTLE_GROWTH,
     GENTLE_KICK,
     GENTLE_TRIES,
+    LARGE,
+    LOCAL_ATOMS,
     SETTLED_FORCE,
     SOFTEST,
 )
 from gadlib.solver.trust.memory import TrustMemory
 from gadlib.systems.batch import Batch, longest
 from gadlib.systems.rows import pick, put
+
+_GOLDEN = (5**0.5 - 1) / 2
 
 _BLOCK, _BLOCKS_APART = 1000, 10**6  # atoms whose noise is drawn together; their seeds
 
@@ -47,7 +52,8 @@ def disturbed(state: State, number: Int[Tensor, " B"], h: TrustHyperparameters) 
     noise = torch.stack([draw_noise(n, size) * min(n, 1) for n in number.tolist()])
     noise = noise.to(state.batch.positions)
     start = state.batch.moved_to(memory.origin.positions)
-    shaken = start.moved_to(start.positions + h.kick * noise)
+    near = is_near(start, number)[:, :, None]
+    shaken = start.moved_to(start.positions + h.kick * noise * near)
     gentle = is_gentle(state) & (number > 0)
     batch = put(shaken, (~gentle).nonzero().flatten(), mended)
     if not gentle.any():
@@ -66,6 +72,22 @@ def is_gentle(state: State) -> Bool[Tensor, " B"]:
     is_as_given = memory.n_rebuilt <= memory.n_tries  # else it was rebuilt before its first climb
     is_early = memory.n_rebuilt < GENTLE_TRIES
     return is_calm & is_whole & is_as_given & is_early & state.batch.is_free
+
+
+def is_near(batch: Batch, number: Int[Tensor, " B"]) -> Bool[Tensor, "B N"]:
+    """Which atoms a disturbance of that number shakes: all, of a large molecule those of one place.
+
+    With each number the place is another one; the multiples of the golden ratio fill any molecule
+    evenly, however many there are. Of two atoms as near the first counts.
+    """
+    n_atoms = batch.n_atoms
+    place = (number.double() * _GOLDEN % 1 * n_atoms).long()
+    rows = torch.arange(len(place), device=place.device)
+    distance = (batch.positions - batch.positions[rows, place][:, None]).norm(dim=-1)
+    distance = torch.where(batch.mask, distance, torch.inf)
+    rank = distance.argsort(dim=-1, stable=True).argsort(dim=-1)
+    is_all = (n_atoms < LARGE) | (not batch.is_free)
+    return batch.mask & (is_all[:, None] | (rank < LOCAL_ATOMS))
 
 
 def along_soft_modes(

@@ -48,6 +48,7 @@ class Ending(IntEnum):
     TOO_HIGH = 7
     IN_PIECES = 8
     TOO_LONG = 9
+    TOO_SOFT = 10
 
     @property
     def sentence(self) -> str:
@@ -71,4 +72,5 @@ _ENDINGS = {
     Ending.TOO_HIGH: "It climbed higher than any reaction goes.",
     Ending.IN_PIECES: "It stayed in more pieces than allowed, or its pieces went apart.",
     Ending.TOO_LONG: "It used up the steps of a try.",
+    Ending.TOO_SOFT: "It climbed along a mode too soft to lead to a bound saddle.",
 }

@@ -21,9 +21,13 @@ from gadlib.molecules.contacts import push_apart
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.state import APART, PastTry, State
 from gadlib.solver.trust.constants import (
+    ARRIVED_FORCE,
     FALL_STEPS,
+    HOPELESS_STEPS,
+    LARGE,
     MAX_CERTIFICATES,
     MAX_CLIMB,
+    SOFTEST,
     START_FLOOR,
 )
 from gadlib.solver.trust.disturbances import disturbed
@@ -109,6 +113,14 @@ def is_in_pieces(state: State, h: TrustHyperparameters) -> Bool[Tensor, " B"]:
     return state.memory.current.torn_steps >= h.torn_steps
 
 
+def is_too_soft(state: State, h: TrustHyperparameters) -> Bool[Tensor, " B"]:
+    """Whether a large molecule is at peace, and the mode that it climbs all but flat."""
+    lowest = state.spectrum.eigenvalues[:, 0]
+    is_flat = (lowest > 0) & (lowest < SOFTEST) & (state.max_force < ARRIVED_FORCE)
+    is_large = (state.batch.n_atoms >= LARGE) & state.batch.is_free & ~state.wanted.is_set
+    return is_large & is_flat & (state.memory.current.steps >= HOPELESS_STEPS)
+
+
 def is_too_long(state: State, h: TrustHyperparameters) -> Bool[Tensor, " B"]:
     """Whether the steps of a try are over."""
     return state.memory.current.steps >= h.try_steps
@@ -123,6 +135,7 @@ REASONS = (
     Reason(Phase.CLIMBING, Ending.CIRCLES, circles),
     Reason(Phase.CLIMBING, Ending.TOO_HIGH, is_too_high),
     Reason(Phase.CLIMBING, Ending.IN_PIECES, is_in_pieces),
+    Reason(Phase.CLIMBING, Ending.TOO_SOFT, is_too_soft),
     Reason(Phase.CLIMBING, Ending.TOO_LONG, is_too_long),
 )
 """Why tries are over; of several reasons that hold the first is given."""
