@@ -35,6 +35,7 @@ from gadlib.screening.setup import (
     hyperparameters_of,
     identity_of,
     mark_unknown,
+    paired,
     reactions_of,
     starts_of,
 )

@@ -184,7 +184,7 @@ class DeltaHyperparameters(Hyperparameters):
         1.5,
         1.1,
         3.0,
-        "factor by which it grows where forces were foretold well",
+        "factor by which it grows where forces were predicted well",
         limits=(1.0, 10.0),
     )
     reach_shrink: float = declare(

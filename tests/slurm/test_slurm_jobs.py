@@ -126,7 +126,7 @@ def wait(job, *states, patience_s=240):
 
 
 def wait_for_a_trial(url, told, patience_s=120):
-    """Return once the study has a trial: what a job has written by then may be of a later moment."""
+    """Return once the study has a trial; files of results come later, at times too late."""
     until = time.monotonic() + patience_s
     while True:
         with suppress(InputError):
