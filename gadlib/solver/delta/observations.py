@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-MAX_VALUES = 2400
-"""Energies and force components that are kept of one system, about 40 geometries of 20 atoms.
+MAX_VALUES = 1800
+"""Energies and force components that are kept of one system, about 30 geometries of 20 atoms.
 
-To solve for so many takes 0.2 s on one core, and grows as their cube."""
+To solve for so many takes 0.1 s on one core, and grows as their cube."""
 
 
 SAME = 1e-5

@@ -83,10 +83,11 @@ class Process:
         return kernel @ (self.gradient_weights - level[:, None] * apart) / self.length**2
 
 
-def learn(observations: Observations) -> Process:
+def learn(observations: Observations, before: Process | None = None) -> Process:
     """The process of the length that makes what was observed most likely.
 
-    Its mean and its variance are those of the greatest likelihood, in closed form: Rasmussen,
+    With that of before, once there are enough observations, only its length and the ones beside it
+    are asked: the likelihood changes little by one observation more. Its mean and its variance are those of the greatest likelihood, in closed form: Rasmussen,
     Williams (2006), equations 5.8 and 2.41.
     """
     positions = observations.positions
@@ -95,6 +96,9 @@ def learn(observations: Observations) -> Process:
     lengths = LENGTHS
     if len(observations) < EARLY:
         lengths = tuple(length for length in LENGTHS if length >= LEAST_EARLY)
+    elif before is not None:
+        place = LENGTHS.index(before.length)
+        lengths = LENGTHS[max(0, place - 1) : place + 2]
     values = torch.cat([observations.energies, observations.gradients.flatten()])
     parts = _Products.of(inputs, changes)
     for noise in NOISE:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gadlib.evaluation import Calculator, Evaluation, evaluate
@@ -24,7 +24,7 @@ from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import DeltaHyperparameters
 from gadlib.solver.delta.climb import Climb, begin_climb, climb, keeps_mode
 from gadlib.solver.delta.observations import Observations
-from gadlib.solver.delta.process import learn
+from gadlib.solver.delta.process import Process, learn
 from gadlib.solver.delta.surrogate import Surrogate
 from gadlib.solver.image_step import move_above
 from gadlib.solver.points import add_hessian, begin, compute
@@ -48,6 +48,9 @@ LOOK = 0.1
 """A by which the atom moves farthest that a point is left by along a mode whose curvature the
 surrogate had wrong. Differences over 0.1 A tell curvatures beyond the forces' tolerance."""
 
+MAX_RETURNS = 3
+"""To the start, where a climb has lost its mode: what was learned since may keep it."""
+
 _MOVED = 1e-4  # A, below which a climb has led nowhere
 
 _MORE = "It is a saddle, but does not meet the criterion; delta makes one climb."
@@ -59,19 +62,27 @@ class DeltaMemory:
 
     Attributes:
         observations: of each system.
+        processes: what was learned from them.
         reach: the radius about what was seen, in A.
         mode: the mode that is followed, mass-weighted; zero before the first climb.
         below: the cheap potential's Hessian, exact at `origin` and updated since, in eV/A^2.
         origin: in A.
         is_first: whether no climb has been made.
+        start: where the search began, in A.
+        first_mode: the mode that was followed there.
+        n_returns: how often the search went back there.
     """
 
     observations: tuple[Observations, ...]
+    processes: tuple[Process | None, ...]
     reach: Float[Tensor, " B"]
     mode: Float[Tensor, "B D"]
     below: Float[Tensor, "B D D"]
     origin: Float[Tensor, "B N 3"]
     is_first: Bool[Tensor, " B"]
+    start: Float[Tensor, "B N 3"]
+    first_mode: Float[Tensor, "B D"]
+    n_returns: Int[Tensor, " B"]
 
     @property
     def radius(self) -> Float[Tensor, " B"]:
@@ -95,11 +106,15 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: DeltaHyperparame
     observations = tuple(Observations.none(int(n)) for n in batch.n_atoms)
     memory = DeltaMemory(
         observations=_seen(observations, state, below),
+        processes=(None,) * len(batch),
         reach=torch.full_like(state.energy, hyperparameters.reach_start),
         mode=torch.zeros_like(state.forces.flatten(1)),
         below=below.hessian,
         origin=batch.positions,
         is_first=torch.ones_like(state.is_exact),
+        start=batch.positions,
+        first_mode=torch.zeros_like(state.forces.flatten(1)),
+        n_returns=torch.zeros_like(state.steps),
     )
     state = replace(state, memory=memory, message=_with_failures(state, below))
     return _with_surrogate(calculator, state)
@@ -133,6 +148,8 @@ def _advance(calculator: Calculator, state: State, h: DeltaHyperparameters) -> S
         below=there.hessian - surrogate.correction(there.batch),
         origin=led.origin,
         is_first=torch.zeros_like(memory.is_first),
+        first_mode=pick(memory.is_first, _first_mode(state), memory.first_mode),
+        n_returns=memory.n_returns + is_lost(state),
     )
     stuck = longest((there.batch.positions - state.batch.positions).flatten(1)) < _MOVED
     reasons = [
@@ -170,7 +187,7 @@ def cheap_of(calculator: Calculator) -> Calculator:
 
 def surrogate_of(calculator: Calculator, state: State) -> Surrogate:
     """What was learned on top of the cheap potential."""
-    return Surrogate(cheap_of(calculator), tuple(learn(one) for one in state.memory.observations))
+    return Surrogate(cheap_of(calculator), state.memory.processes)
 
 
 def _lead(surrogate: Surrogate, state: State, h: DeltaHyperparameters) -> Climb:
@@ -196,11 +213,12 @@ def _look(surrogate: Surrogate, found: Climb, state: State) -> Climb:
 def _climb(surrogate: Surrogate, state: State, h: DeltaHyperparameters) -> Climb:
     """The climb of this step; the first may lead farther, where it keeps to its mode."""
     memory: DeltaMemory = state.memory
-    place = _first_mode(state)[:, None, None].expand(-1, memory.mode.shape[1], 1)
-    first = state.spectrum.modes.gather(2, place)[..., 0]
-    mode = pick(memory.is_first, first, memory.mode)
+    mode = pick(memory.is_first, _first_mode(state), memory.mode)
     reach = torch.where(memory.is_first, h.lead, memory.reach)
     start = begin_climb(surrogate, state, mode, memory.observations, reach, memory.origin)
+    lost = is_lost(state).nonzero().flatten()
+    back = take(memory, lost)
+    start = put(start, lost, lambda part: _return(surrogate.take(lost), part, back))
     found = climb(surrogate, start)
     rows = (memory.is_first & ~keeps_mode(start, found)).nonzero().flatten()
     if not len(rows):
@@ -210,12 +228,26 @@ def _climb(surrogate: Surrogate, state: State, h: DeltaHyperparameters) -> Climb
     return put(found, rows, lambda _: again)
 
 
-def _first_mode(state: State) -> Tensor:
-    """The place of the mode that the first climb follows: the lowest, or the one aimed at."""
-    lowest = torch.zeros_like(state.steps)
-    if not (is_aimed := state.wanted.is_set).any():
-        return lowest
-    return torch.where(is_aimed, most_aimed(state.wanted, state.batch, state.spectrum), lowest)
+def is_lost(state: State) -> Bool[Tensor, " B"]:
+    """Whether a search is where no mode curves down, and may go back to where it began."""
+    memory: DeltaMemory = state.memory
+    return (state.order == 0) & ~memory.is_first & (memory.n_returns < MAX_RETURNS)
+
+
+def _return(surrogate: Surrogate, climb: Climb, memory: DeltaMemory) -> Climb:
+    """The climbs from where the searches began, with what has been learned since."""
+    here = begin(climb.state.batch.moved_to(memory.start), surrogate)
+    return replace(climb, state=here, mode=memory.first_mode, origin=memory.start)
+
+
+def _first_mode(state: State) -> Float[Tensor, "B D"]:
+    """The mode that the first climb follows: the lowest, or the one that is aimed at."""
+    place = torch.zeros_like(state.steps)
+    if (is_aimed := state.wanted.is_set).any():
+        aimed = most_aimed(state.wanted, state.batch, state.spectrum)
+        place = torch.where(is_aimed, aimed, place)
+    modes = state.spectrum.modes
+    return modes.gather(2, place[:, None, None].expand(-1, modes.shape[1], 1))[..., 0]
 
 
 def _seen(
@@ -243,7 +275,11 @@ def _with_failures(state: State, below: Evaluation) -> tuple[str, ...]:
 
 
 def _with_surrogate(calculator: Calculator, state: State) -> State:
-    """The state with the Hessian and the spectrum of the surrogate, which has just learned."""
+    """The state with what is learned, and the Hessian and the spectrum of the surrogate there."""
+    memory: DeltaMemory = state.memory
+    known = zip(memory.observations, memory.processes, strict=True)
+    processes = tuple(learn(one, before) for one, before in known)
+    state = replace(state, memory=replace(memory, processes=processes))
     hessian = state.memory.below + surrogate_of(calculator, state).correction(state.batch)
     return replace(state, hessian=hessian, spectrum=spectrum(hessian, state.batch))
 
