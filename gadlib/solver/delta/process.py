@@ -87,8 +87,9 @@ def learn(observations: Observations, before: Process | None = None) -> Process:
     """The process of the length that makes what was observed most likely.
 
     With that of before, once there are enough observations, only its length and the ones beside it
-    are asked: the likelihood changes little by one observation more. Its mean and its variance are those of the greatest likelihood, in closed form: Rasmussen,
-    Williams (2006), equations 5.8 and 2.41.
+    are asked: the likelihood changes little by one observation more. Its mean and its variance are
+    those of the greatest likelihood, in closed form: Rasmussen, Williams (2006), equations 5.8 and
+    2.41.
     """
     positions = observations.positions
     inputs = torch.stack([inverse_distances(one) for one in positions])
