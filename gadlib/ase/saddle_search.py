@@ -25,6 +25,7 @@ from gadlib.ase.systems import (
     hyperparameters_of,
     move_atoms,
     potential_of,
+    with_cheap,
 )
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import Hyperparameters
@@ -63,7 +64,9 @@ class SaddleSearch(Optimizer):
         restart: must be None; there are no restart files.
         logfile: as every ASE optimizer takes it; `-` is the terminal.
         trajectory: likewise.
-        solver: `trust` or `gad`.
+        solver: `trust`, `gad` or `delta`.
+        cheap: potential below the calculator for the solver `delta`, as the setting of that name;
+            expected by name where the calculator is GFN2-xTB or DFTB0 itself.
         criterion: `strict`, or `bound`, which goes on searching from saddles that are flat or in
             more pieces than the start.
         mode: which mode is climbed first: `lowest`, `atoms:I,J,...` or `bonds:I-J,...`, the one
@@ -92,6 +95,7 @@ class SaddleSearch(Optimizer):
         trajectory: Any = None,
         *,
         solver: str = "trust",
+        cheap: str = "auto",
         criterion: str = "strict",
         mode: str = "lowest",
         max_fragments: int | None = None,
@@ -106,9 +110,10 @@ class SaddleSearch(Optimizer):
         named = {name: options.pop(name) for name in set(options) - _OF_ASE}
         self.hyperparameters = hyperparameters_of(solver, hyperparameters, named)
         self.criterion: str = criterion
-        self.potential = potential_of(atoms, displacement)
+        potential, batch = potential_of(atoms, displacement), batch_of(atoms)
+        self.potential = with_cheap(potential, solver, cheap, batch)
         self.mode, self.max_fragments = mode, fragments_of(max_fragments)
-        aim_of(mode, batch_of(atoms))  # refused before anything is computed
+        aim_of(mode, batch)  # refused before anything is computed
         self._frames: Iterator[Frame] = iter(())
         self._state: State | None = None
         self._spent = (0, 0)

@@ -8,7 +8,14 @@ from typing import Any
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from gadlib.ase.systems import aim_of, batch_of, fragments_of, hyperparameters_of, potential_of
+from gadlib.ase.systems import (
+    aim_of,
+    batch_of,
+    fragments_of,
+    hyperparameters_of,
+    potential_of,
+    with_cheap,
+)
 from gadlib.settings.criteria import AT_POINTS
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.reading import InputError
@@ -21,6 +28,7 @@ def find_saddle(
     *,
     calculator: Any = None,
     solver: str = "trust",
+    cheap: str = "auto",
     criterion: str | None = None,
     mode: str = "lowest",
     max_fragments: int | None = None,
@@ -48,7 +56,9 @@ def find_saddle(
     Args:
         guess: where to begin; frozen atoms (FixAtoms) and cells as `SaddleSearch` takes them.
         calculator: an ASE calculator or one of gadlib's; by default that of the guess.
-        solver: `trust` or `gad`.
+        solver: `trust`, `gad` or `delta`.
+        cheap: potential below the calculator for the solver `delta`, as the setting of that name;
+            expected by name where the calculator is GFN2-xTB or DFTB0 itself.
         criterion: what ends the search (docs/searching.md). By default `bound` for free molecules
             and `strict` for others, since atoms of metals hop across saddles of less than 50 cm-1.
         mode: which mode is climbed first: `lowest`, `atoms:I,J,...` or `bonds:I-J,...`; atoms count
@@ -67,8 +77,8 @@ def find_saddle(
     atoms = guess.copy()
     atoms.calc = guess.calc if calculator is None else calculator
     chosen = hyperparameters_of(solver, hyperparameters, {})
-    potential = potential_of(atoms, displacement)
-    batch = batch_of(atoms)
+    potential, batch = potential_of(atoms, displacement), batch_of(atoms)
+    potential = with_cheap(potential, solver, cheap, batch)
     criterion = criterion or ("bound" if batch.boundary is None else "strict")
     if criterion not in AT_POINTS:
         raise InputError(f"criterion {criterion!r}: expected one of {', '.join(AT_POINTS)}")

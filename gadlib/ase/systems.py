@@ -13,10 +13,12 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
 from pydantic import ValidationError
 
+from gadlib import calculators
 from gadlib.ase.potential import Potential, pack
 from gadlib.calculators.ase import Held
 from gadlib.evaluation import Calculator
 from gadlib.hessians.rigid_motions import motions_of
+from gadlib.molecules.starting_points import Start, hill_formula
 from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.settings.reading import InputError, explain
 from gadlib.solver.aim import Aim
@@ -56,6 +58,26 @@ def potential_of(atoms: Any, displacement: float) -> Calculator:
             " expected an ASE calculator, or atoms.pbc = False if this is one"
         )
     return atoms.calc.potential
+
+
+def with_cheap(potential: Calculator, solver: str, cheap: str, batch: Batch) -> Calculator:
+    """The potential, with a cheap one beside it where the solver needs that.
+
+    Raises:
+        InputError: when there is none that can be used, or the atoms are no free molecule.
+    """
+    if not SOLVERS[solver].needs_cheap:
+        return potential
+    if batch.boundary is not None:
+        raise InputError(f"solver {solver!r}: cells or frozen atoms; expected a free molecule")
+    charge, multiplicity = int(batch.charges[0]), int(batch.multiplicities[0])
+    numbers, positions = batch.system(0)
+    start = Start(
+        *("", hill_formula(numbers), "", "", None, numbers, positions, 1),
+        charge=charge,
+        multiplicity=multiplicity,
+    )
+    return calculators.pair(potential, cheap, [start], None)
 
 
 def batch_of(atoms: Atoms) -> Batch:

@@ -53,7 +53,10 @@ class Paired:
 
 
 def pair(
-    costly: Calculator, cheap: str, molecules: Sequence[Molecule], settings: CalculatorSettings
+    costly: Calculator,
+    cheap: str,
+    molecules: Sequence[Molecule],
+    settings: CalculatorSettings | None,
 ) -> Calculator:
     """The calculator with the cheap one that was named, as it is where it has one already.
 
@@ -64,7 +67,8 @@ def pair(
         costly: the potential that is searched on.
         cheap: what the setting says.
         molecules: that are to be searched.
-        settings: of the costly one.
+        settings: of the costly one; None where it was made by hand, and `auto` can't tell it from
+            the cheap ones.
 
     Raises:
         InputError: when the cheap one can't be used, or there is none.
@@ -76,7 +80,7 @@ def pair(
     found, reasons = [], []
     for name in USUAL:
         asked = _settings(name)
-        if registry.identity(asked) == registry.identity(settings):
+        if settings is not None and registry.identity(asked) == registry.identity(settings):
             reasons.append(f"{name} is the calculator itself")
             continue
         try:

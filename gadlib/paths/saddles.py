@@ -37,8 +37,8 @@ def find_saddle(
         product: the same atoms, in whatever order.
         calculator: an ASE calculator or one of gadlib's; by default that of the guess.
         displacement: of central differences in A, where the calculator has no Hessian of its own.
-        options: for a guess `solver`, `criterion`, `mode`, `max_fragments`, `n_steps` and
-            `hyperparameters`; for two minima settings of `gadlib find` by name, as `budget`.
+        options: for a guess `solver`, `criterion`, `mode`, `max_fragments`, `n_steps`, `cheap`
+            and `hyperparameters`; for two minima settings of `gadlib find` by name, as `budget`.
 
     Raises:
         InputError: when there is no calculator, or the ends or a value can't be used.

@@ -59,6 +59,13 @@ class SetSettings(MoleculeSettings):
     n_steps_per_sample: Count = Field(
         800, description="steps after which a search ends without success"
     )
+    cheap: str = Field(
+        "auto",
+        description="cheap potential below the calculator, for solver delta: scine:METHOD,"
+        " tblite:METHOD or the import path of an ASE calculator; auto: GFN2-xTB, else DFTB0,"
+        " whichever is installed, knows the molecules and is not the calculator",
+        json_schema_extra=shown_as("calculator", form="KIND:METHOD"),
+    )
     h5_path: str | None = Field(
         None,
         description="reactions in the Transition1x layout, or embedded-gfn2, the set made on"
@@ -135,13 +142,6 @@ class SearchSettings(SetSettings):
 
     solver: str = Field(
         "gad", description="step rule", json_schema_extra=shown_as(words=tuple(SOLVERS))
-    )
-    cheap: str = Field(
-        "auto",
-        description="cheap potential below the calculator, for solver delta: scine:METHOD,"
-        " tblite:METHOD or the import path of an ASE calculator; auto: GFN2-xTB, else DFTB0,"
-        " whichever is installed, knows the molecules and is not the calculator",
-        json_schema_extra=shown_as("calculator", form="KIND:METHOD"),
     )
     start_from: str = Field(
         "midpoint_rt_noise1.0A",

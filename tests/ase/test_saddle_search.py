@@ -248,3 +248,25 @@ def test_point_that_can_not_be_computed_is_raised_as_ase_raises_it():
     atoms = with_calc(Atoms("Xe3", [[0, 0, 0], [0, 0, 3.0], [0, 3.0, 0]]))
     with pytest.raises(CalculationFailed, match=r"^EMT: "):
         SaddleSearch(atoms, logfile=None).run()
+
+
+def test_search_on_a_cheap_potential_ends_at_a_saddle_of_the_calculator():
+    pytest.importorskip("scine_sparrow")
+    costly, atoms = calculators.get("scine", functional="PM6"), bent_hcn()
+    atoms.calc = costly
+    search = SaddleSearch(atoms, logfile=None, solver="delta", cheap="scine:DFTB0")
+    assert search.run(fmax=0.01, steps=100)
+    order, force = order_and_force(atoms, costly)
+    assert order == 1
+    assert force < 0.01
+
+
+@pytest.mark.parametrize(
+    ("is_periodic", "cheap", "told"),
+    [(True, "auto", "expected a free molecule"), (False, "DFTB0", "cheap 'DFTB0': expected auto")],
+)
+def test_what_has_no_cheap_potential_is_refused(is_periodic, cheap, told):
+    atoms = cluster()
+    atoms.pbc, atoms.cell = is_periodic, [20.0, 20.0, 20.0]
+    with pytest.raises(InputError, match=told):
+        SaddleSearch(atoms, logfile=None, solver="delta", cheap=cheap)

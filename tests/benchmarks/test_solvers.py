@@ -90,7 +90,7 @@ def test_resumed_run_computes_nothing_anew_and_takes_another_solver(folder, resu
     ("changes", "told"),
     [
         ({}, "trust.json exists; resume it"),
-        ({"solvers": "trust,newton"}, "solver 'newton': expected some of gad, trust, sella"),
+        ({"solvers": "trust,newton"}, "solver 'newton': expected some of gad, trust, delta, sella"),
         ({"starts": "ts,middle"}, "start 'middle': expected one of"),
         ({"hyperparameters": {"dt_min": 1e-6}}, "dt_min: no hyperparameter of trust"),
         ({"criterion": "best"}, "criterion 'best': expected one of"),

@@ -181,7 +181,7 @@ def test_help_is_coloured_on_terminals_that_want_it(monkeypatch, variables, is_c
     ("line", "expected"),
     [
         ("gadlib sea", {"search"}),
-        ("gadlib search --solver ", {"gad", "trust"}),
+        ("gadlib search --solver ", {"gad", "trust", "delta"}),
         ("gadlib search --split v", {"val"}),
         ("gadlib search --escape-w", {"--escape-window"}),
         ("gadlib search --workers ", set()),

@@ -17,6 +17,7 @@ from gadlib.settings.searches import ExploreSettings, SearchSettings
 GIVEN: dict[str, Any] = {
     "calculator": "hip",
     "scine_functional": "PM6",
+    "method": "B3LYP/6-31G*",
     "checkpoint_path": "other.ckpt",
     "hip_source": "elsewhere",
     "trust_checkpoint": True,
@@ -45,6 +46,7 @@ GIVEN: dict[str, Any] = {
     "resume": True,
     "out_dir": "elsewhere",
     "solver": "trust",
+    "cheap": "scine:PM6",
     "start_from": "three_quarter_rt_noise3.1234567A",
 }
 OF_FILES = {"h5_path", "geometries", "best", "study_name", "only"}
