@@ -102,7 +102,8 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: DeltaHyperparame
         is_first=torch.ones_like(state.is_exact),
     )
     state = replace(state, memory=memory, message=_with_failures(state, below))
-    return _with_surrogate(calculator, state)
+    rows = torch.tensor([not text for text in state.message], device=batch.positions.device)
+    return put(state, rows.nonzero().flatten(), lambda part: _with_surrogate(calculator, part))
 
 
 def step(calculator: Calculator, state: State, hyperparameters: DeltaHyperparameters) -> State:
@@ -199,13 +200,13 @@ def _climb(surrogate: Surrogate, state: State, h: DeltaHyperparameters) -> Climb
     place = _first_mode(state)[:, None, None].expand(-1, memory.mode.shape[1], 1)
     first = state.spectrum.modes.gather(2, place)[..., 0]
     mode = pick(memory.is_first, first, memory.mode)
-    reach = torch.where(memory.is_first, h.lead, memory.reach)
+    reach = torch.where(memory.is_first, h.lead, memory.reach) * state.shortened
     start = begin_climb(surrogate, state, mode, memory.observations, reach, memory.origin)
     found = climb(surrogate, start)
     rows = (memory.is_first & ~keeps_mode(start, found)).nonzero().flatten()
     if not len(rows):
         return found
-    again = replace(take(start, rows), reach=memory.reach[rows])
+    again = replace(take(start, rows), reach=(memory.reach * state.shortened)[rows])
     again = climb(surrogate.take(rows), again)
     return put(found, rows, lambda _: again)
 
