@@ -1,8 +1,9 @@
-"""A costly potential with a cheap one beside it: which is taken, what is refused, what both know."""
+"""A cheap potential beside a costly one: which is taken, what is refused, what both know."""
 
 from __future__ import annotations
 
 import pickle
+import sys
 from dataclasses import dataclass
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from clusters import POTENTIAL, clusters
 
 from gadlib.calculators import get, pair
+from gadlib.calculators.import_paths import built
 from gadlib.calculators.paired import USUAL, Paired
 from gadlib.calculators.sparrow import Sparrow
 from gadlib.evaluation import Calculator
@@ -50,11 +52,12 @@ def test_auto_takes_the_first_that_can_be_used(molecules):
 
 
 def test_auto_takes_the_next_where_the_first_is_missing(molecules, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "tblite", None)
-    monkeypatch.setitem(__import__("sys").modules, "tblite.ase", None)
+    built.cache_clear()
+    for name in ("tblite", "tblite.ase"):
+        monkeypatch.setitem(sys.modules, name, None)
     cheap = cheap_beside(pair(POTENTIAL, "auto", molecules, PM6))
     assert isinstance(cheap, Sparrow) and cheap.functional == "DFTB0"
-    with pytest.raises(InputError, match="auto: none can be used here .*DFTB0 is the calculator"):
+    with pytest.raises(InputError, match=r"auto: none can be used here .*DFTB0 is the calculator"):
         pair(get("scine"), "auto", molecules, DFTB0)
 
 
