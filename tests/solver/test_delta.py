@@ -17,7 +17,11 @@ from gadlib.molecules.alignment import rmsd
 from gadlib.molecules.reactions import read
 from gadlib.molecules.starting_points import Start, starts
 from gadlib.screening.jobs import Job, search_starts
-from gadlib.settings.hyperparameters import DeltaHyperparameters, TrustHyperparameters
+from gadlib.settings.hyperparameters import (
+    DeltaHyperparameters,
+    Hyperparameters,
+    TrustHyperparameters,
+)
 from gadlib.solver.delta.observations import Observations
 from gadlib.solver.delta.process import learn
 from gadlib.solver.delta.surrogate import Surrogate
@@ -48,7 +52,9 @@ def guesses() -> list[Start]:
     return [found[name] for name in NAMES]
 
 
-def ended(calculator: Calculator, batch: Batch, hyperparameters=DELTA, **changes):
+def ended(
+    calculator: Calculator, batch: Batch, hyperparameters: Hyperparameters = DELTA, **changes
+):
     """How each search ended: its status, and its state alone."""
     asked = {"criterion": "strict", "n_steps": 40} | changes
     found: dict[int, tuple[Status, Frame, int]] = {}
