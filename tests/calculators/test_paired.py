@@ -159,7 +159,8 @@ def test_beside_one_that_can_not_be_asked_the_other_one_answers():
 
 def test_settings_pair_for_the_solver_that_needs_it_alone(molecules):
     def asked(solver: str) -> SearchSettings:
-        return SearchSettings(solver=solver, scine_functional="PM6", cheap="scine:DFTB0")
+        values = {"solver": solver, "scine_functional": "PM6", "cheap": "scine:DFTB0"}
+        return SearchSettings.read(values)
 
     made = calculator_of(asked("delta"), molecules)
     assert isinstance(made, Paired)
