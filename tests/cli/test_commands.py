@@ -107,7 +107,7 @@ TUNE = "tune --h5-path little.h5 --split train --start-from ts --n-samples 1 --w
         (f"{TUNE} --storage study.db", "study.db: not a usable storage URL"),
         (f"{TUNE} --storage sqlite:///file/x.db", "output folder file: can't be written (File ex"),
         (f"{TUNE} --screening none.json", "none.json: can't be read (No such file"),
-        ("benchmark --solvers best", "solver 'best': expected some of gad, trust, sella"),
+        ("benchmark --solvers best", "solver 'best': expected some of gad, trust, delta, sella"),
         ("benchmark --solvers trust --starts middle", "start 'middle': expected one of"),
         ("validate", "nothing to validate: expected --best hpo_results.json"),
         ("validate --best nobest.json", "nobest.json: no completed trial in it"),
