@@ -31,7 +31,8 @@ def keep_strict(kept: dict[int, State], verdict: Verdict, criterion: str) -> Non
 def give_back(kept: dict[int, State], state: State, status: tuple[Status, ...]) -> State:
     """The state with systems out of steps put back to the strict saddle that they met on the way.
 
-    What it cost and tried, to the last step, stays; only the place is the kept one.
+    So is one that stopped by itself, which keeps its reason. What it cost and tried, to the last
+    step, stays; only the place is the kept one.
     """
     for i, ending in enumerate(status):
         best = kept.pop(int(state.index[i]), None) if ending is not Status.RUNNING else None
@@ -39,6 +40,8 @@ def give_back(kept: dict[int, State], state: State, status: tuple[Status, ...]) 
             continue
         now = take(state, torch.tensor([i], device=state.index.device))
         spent = {name: getattr(now, name) for name in (*_SPENT, "tries")}
+        if ending is Status.STOPPED:
+            spent["message"] = now.doubt  # why it stopped is no doubt about the saddle
         row = narrow(replace(best, **spent), state.batch.positions.shape[1])
         state = concatenate([state, row])
         place = torch.arange(len(state.batch) - 1, device=state.index.device)

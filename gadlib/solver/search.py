@@ -166,7 +166,7 @@ class _Search:
         with torch.inference_mode():
             state = _conclude(self.calculator, state, frame)
         if state is not active:
-            frame = self._frame(state)
+            frame = _ended_as(frame.status, self._frame(state))
         called = float(state.cost.calculator_s.sum()) - called
         seconds = (time.perf_counter() - self.started - called) / len(state.batch)
         self.active = replace(state, cost=state.cost.plus(own_s=seconds))
@@ -244,6 +244,13 @@ def _conclude(calculator: Calculator, state: State, frame: Frame) -> State:
     state = prove(calculator, state, is_ended)
     is_claimed = is_ended & judge(state, frame.verdict.max_fragments).meets("strict")
     return confirm(calculator, state, is_claimed)
+
+
+def _ended_as(status: tuple[Status, ...], frame: Frame) -> Frame:
+    """The frame, in which a search that had stopped, and was put back to a saddle, has stopped."""
+    stays = [was is Status.STOPPED for was in status]
+    both = zip(stays, status, frame.status, strict=True)
+    return frame._replace(status=tuple(was if stay else now for stay, was, now in both))
 
 
 def _status(

@@ -12,10 +12,10 @@ Rupp, von Lilienfeld, J. Chem. Theory Comput. 11, 2087 (2015), doi:10.1021/acs.j
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from gadlib.evaluation import Calculator, Evaluation, evaluate
@@ -23,8 +23,9 @@ from gadlib.hessians.normal_modes import FORCE_TOL, spectrum
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import DeltaHyperparameters
 from gadlib.solver.delta.climb import Climb, begin_climb, climb, keeps_mode
+from gadlib.solver.delta.memory import DeltaMemory, is_lost
 from gadlib.solver.delta.observations import Observations
-from gadlib.solver.delta.process import Process, learn
+from gadlib.solver.delta.process import learn
 from gadlib.solver.delta.surrogate import Surrogate
 from gadlib.solver.image_step import move_above
 from gadlib.solver.points import add_hessian, begin, compute
@@ -48,46 +49,9 @@ LOOK = 0.1
 """A by which the atom moves farthest that a point is left by along a mode whose curvature the
 surrogate had wrong. Differences over 0.1 A tell curvatures beyond the forces' tolerance."""
 
-MAX_RETURNS = 3
-"""To the start, where a climb has lost its mode: what was learned since may keep it."""
-
 _MOVED = 1e-4  # A, below which a climb has led nowhere
 
 _MORE = "It is a saddle, but does not meet the criterion; delta makes one climb."
-
-
-@dataclass(frozen=True)
-class DeltaMemory:
-    """What a search carries from step to step.
-
-    Attributes:
-        observations: of each system.
-        processes: what was learned from them.
-        reach: the radius about what was seen, in A.
-        mode: the mode that is followed, mass-weighted; zero before the first climb.
-        below: the cheap potential's Hessian, exact at `origin` and updated since, in eV/A^2.
-        origin: in A.
-        is_first: whether no climb has been made.
-        start: where the search began, in A.
-        first_mode: the mode that was followed there.
-        n_returns: how often the search went back there.
-    """
-
-    observations: tuple[Observations, ...]
-    processes: tuple[Process | None, ...]
-    reach: Float[Tensor, " B"]
-    mode: Float[Tensor, "B D"]
-    below: Float[Tensor, "B D D"]
-    origin: Float[Tensor, "B N 3"]
-    is_first: Bool[Tensor, " B"]
-    start: Float[Tensor, "B N 3"]
-    first_mode: Float[Tensor, "B D"]
-    n_returns: Int[Tensor, " B"]
-
-    @property
-    def radius(self) -> Float[Tensor, " B"]:
-        """How far the next step may lead, in A."""
-        return self.reach
 
 
 def init(calculator: Calculator, batch: Batch, hyperparameters: DeltaHyperparameters) -> State:
@@ -117,7 +81,8 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: DeltaHyperparame
         n_returns=torch.zeros_like(state.steps),
     )
     state = replace(state, memory=memory, message=_with_failures(state, below))
-    return _with_surrogate(calculator, state)
+    rows = torch.tensor([not text for text in state.message], device=batch.positions.device)
+    return put(state, rows.nonzero().flatten(), lambda part: _with_surrogate(calculator, part))
 
 
 def step(calculator: Calculator, state: State, hyperparameters: DeltaHyperparameters) -> State:
@@ -214,7 +179,7 @@ def _climb(surrogate: Surrogate, state: State, h: DeltaHyperparameters) -> Climb
     """The climb of this step; the first may lead farther, where it keeps to its mode."""
     memory: DeltaMemory = state.memory
     mode = pick(memory.is_first, _first_mode(state), memory.mode)
-    reach = torch.where(memory.is_first, h.lead, memory.reach)
+    reach = torch.where(memory.is_first, h.lead, memory.reach) * state.shortened
     start = begin_climb(surrogate, state, mode, memory.observations, reach, memory.origin)
     lost = is_lost(state).nonzero().flatten()
     back = take(memory, lost)
@@ -223,15 +188,9 @@ def _climb(surrogate: Surrogate, state: State, h: DeltaHyperparameters) -> Climb
     rows = (memory.is_first & ~keeps_mode(start, found)).nonzero().flatten()
     if not len(rows):
         return found
-    again = replace(take(start, rows), reach=memory.reach[rows])
+    again = replace(take(start, rows), reach=(memory.reach * state.shortened)[rows])
     again = climb(surrogate.take(rows), again)
     return put(found, rows, lambda _: again)
-
-
-def is_lost(state: State) -> Bool[Tensor, " B"]:
-    """Whether a search is where no mode curves down, and may go back to where it began."""
-    memory: DeltaMemory = state.memory
-    return (state.order == 0) & ~memory.is_first & (memory.n_returns < MAX_RETURNS)
 
 
 def _return(surrogate: Surrogate, climb: Climb, memory: DeltaMemory) -> Climb:

@@ -1,0 +1,55 @@
+"""What a search on a cheap potential carries from step to step, and when it has lost its way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from gadlib.solver.delta.observations import Observations
+from gadlib.solver.delta.process import Process
+from gadlib.solver.state import State
+
+MAX_RETURNS = 3
+"""To the start, where a climb has lost its mode: what was learned since may keep it."""
+
+
+@dataclass(frozen=True)
+class DeltaMemory:
+    """What a search carries from step to step.
+
+    Attributes:
+        observations: of each system.
+        processes: what was learned from them.
+        reach: the radius about what was seen, in A.
+        mode: the mode that is followed, mass-weighted; zero before the first climb.
+        below: the cheap potential's Hessian, exact at `origin` and updated since, in eV/A^2.
+        origin: in A.
+        is_first: whether no climb has been made.
+        start: where the search began, in A.
+        first_mode: the mode that was followed there.
+        n_returns: how often the search went back there.
+    """
+
+    observations: tuple[Observations, ...]
+    processes: tuple[Process | None, ...]
+    reach: Float[Tensor, " B"]
+    mode: Float[Tensor, "B D"]
+    below: Float[Tensor, "B D D"]
+    origin: Float[Tensor, "B N 3"]
+    is_first: Bool[Tensor, " B"]
+    start: Float[Tensor, "B N 3"]
+    first_mode: Float[Tensor, "B D"]
+    n_returns: Int[Tensor, " B"]
+
+    @property
+    def radius(self) -> Float[Tensor, " B"]:
+        """How far the next step may lead, in A."""
+        return self.reach
+
+
+def is_lost(state: State) -> Bool[Tensor, " B"]:
+    """Whether a search is where no mode curves down, and may go back to where it began."""
+    memory: DeltaMemory = state.memory
+    return (state.order == 0) & ~memory.is_first & (memory.n_returns < MAX_RETURNS)
