@@ -6,12 +6,12 @@ from .ase.potential import Potential as Potential
 from .ase.saddle_search import SaddleSearch as SaddleSearch
 from .benchmarks.solvers import compare as compare
 from .files.writing import write_json as write_json
+from .paths.barriers import eyring_rate as eyring_rate
 from .paths.find import find as find
 from .paths.follow import follow as follow
 from .paths.frequencies import frequencies as frequencies
 from .paths.optimizer import IRC as IRC
 from .paths.saddles import find_saddle as find_saddle
-from .paths.thermochemistry import eyring_rate as eyring_rate
 from .paths.thermochemistry import ideal_gas as ideal_gas
 from .paths.thermochemistry import thermochemistry as thermochemistry
 from .report.exchange.export import export as export

@@ -15,8 +15,9 @@ from gadlib.molecules.alignment import rmsd
 from gadlib.molecules.bonds import bond_graph_of
 from gadlib.molecules.descriptions import change_in_words, mode_in_words
 from gadlib.molecules.endpoints import compare_ends
+from gadlib.paths.barriers import barrier_between
 from gadlib.paths.references import Known
-from gadlib.paths.thermochemistry import Conditions, barrier_between, gas_of
+from gadlib.paths.thermochemistry import Conditions, gas_of
 from gadlib.screening.records import Record
 from gadlib.settings.reading import InputError
 from gadlib.solver.downhill import irc

@@ -9,7 +9,8 @@ from pathlib import Path
 from gadlib.files.reading import read_json
 from gadlib.files.shapes import PathsFile, fit, fit_all
 from gadlib.molecules.endpoints import Connection
-from gadlib.paths.thermochemistry import Barrier, Thermochemistry
+from gadlib.paths.barriers import Barrier
+from gadlib.paths.thermochemistry import Thermochemistry
 from gadlib.screening.records import Record
 from gadlib.settings.reading import InputError
 

@@ -246,10 +246,7 @@ def without_proof(record: Record) -> Record:
 
 
 def gradients_of(record: Record) -> int:
-    """What a search cost in gradients: its own, and 6N for each Hessian.
-
-    As many as central differences take, whatever a potential's own Hessian costs.
-    """
+    """What a search cost in gradients: its own, and for each Hessian 6N, as by differences."""
     return record.n_gradient + 6 * len(record.atomic_numbers) * record.n_hessian
 
 

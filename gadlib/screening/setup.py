@@ -51,7 +51,7 @@ def identity_of(settings: SetSettings, *, without: Collection[str] = ()) -> dict
     """What results depend on, as the settings declare it.
 
     The one answer to what a study, a cached sample and a file of results are about; a checkpoint is
-    named by its content, hyperparameters in full.
+    named by its content, hyperparameters in full, a cheap potential only where one is used.
 
     Args:
         settings: of a run.
@@ -61,7 +61,10 @@ def identity_of(settings: SetSettings, *, without: Collection[str] = ()) -> dict
         InputError: when a hyperparameter or a checkpoint can't be used.
     """
     found = identity(settings, without=without) | calculators.identity(settings)
-    is_peer = getattr(settings, "solver", None) not in SOLVERS  # it has none, or none of ours
+    kind = SOLVERS.get(getattr(settings, "solver", ""))
+    is_peer = kind is None  # it has no hyperparameters, or none of ours
+    if kind is None or not kind.needs_cheap:
+        found.pop("cheap", None)
     if isinstance(settings, SearchSettings) and "hyperparameters" in found and not is_peer:
         found["hyperparameters"] = hyperparameters_of(settings).model_dump()
     return found

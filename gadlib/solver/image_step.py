@@ -16,7 +16,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gadlib.evaluation import Calculator
-from gadlib.hessians.trust_region import image_step
+from gadlib.hessians.trust_region import image_step, matvec
+from gadlib.hessians.updates import ts_bfgs
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.points import arrive, compute
 from gadlib.solver.state import State, along_modes, displacement
@@ -90,6 +91,23 @@ def adapt_radius(
     radius = torch.where(is_good, radius * h.radius_grow, radius)
     radius = torch.where(is_poor, torch.minimum(radius, length) * h.radius_shrink, radius)
     return radius.clamp(min=h.radius_min).minimum(max_radius), is_poor
+
+
+def updated_uphill(
+    state: State,
+    hessian: Float[Tensor, "B D D"],
+    step: Float[Tensor, "B D"],
+    change: Float[Tensor, "B D"],
+) -> Float[Tensor, "B D D"]:
+    """The Hessian by TS-BFGS after a step (A) from a state that changed the gradient (eV/A).
+
+    The step is weighted by the state's own Hessian with its negative eigenvalues turned round.
+    """
+    root, modes = state.batch.sqrt_masses, state.spectrum.modes
+    eigenvalues = state.spectrum.eigenvalues
+    positive = torch.where(eigenvalues.isfinite(), eigenvalues.abs(), 0.0)
+    mapped = root * matvec(modes, positive * matvec(modes.mT, root * step))
+    return ts_bfgs(hessian, step, change, mapped)
 
 
 def move_above(batch: Batch, move: Float[Tensor, "B N 3"], floor: float = FLOOR) -> Batch:

@@ -250,14 +250,8 @@ def _require_same_study(
 
 
 def _screened(record: Record) -> dict[str, Any]:
-    return {
-        "name": record.name,
-        "formula": record.formula,
-        "split": record.split,
-        "converged": record.converged,
-        "steps": record.steps,
-        "difficulty": difficulty(record),
-    }
+    kept = ("name", "formula", "split", "converged", "steps")
+    return {name: getattr(record, name) for name in kept} | {"difficulty": difficulty(record)}
 
 
 def collect_results(study: optuna.Study) -> dict[str, Any]:

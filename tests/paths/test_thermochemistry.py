@@ -9,7 +9,8 @@ from faulty import Springs
 
 from gadlib import calculators
 from gadlib.molecules.reactions import read
-from gadlib.paths.thermochemistry import eyring_rate, ideal_gas, thermochemistry
+from gadlib.paths.barriers import eyring_rate
+from gadlib.paths.thermochemistry import ideal_gas, thermochemistry
 from gadlib.settings.reading import InputError
 
 J_PER_MOL_K = units.kJ / units.mol / 1000

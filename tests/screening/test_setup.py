@@ -103,3 +103,11 @@ def test_a_job_is_what_the_settings_ask_for():
     )
     given = GadHyperparameters(dt_max=0.02)
     assert Job.of(settings, STARTS[:2], calculator, given).hyperparameters is given
+
+
+def test_a_cheap_potential_is_part_of_the_identity_only_where_the_solver_uses_it():
+    for solver in ("gad", "trust"):
+        found = identity_of(SearchSettings(solver=solver, cheap="scine:PM6"))
+        assert found == identity_of(SearchSettings(solver=solver))
+    found = identity_of(SearchSettings(solver="delta", cheap="scine:PM6"))
+    assert found["cheap"] == "scine:PM6"

@@ -14,11 +14,10 @@ from torch import Tensor
 
 from gadlib.hessians.normal_modes import spectrum
 from gadlib.hessians.trust_region import matvec
-from gadlib.hessians.updates import ts_bfgs
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.delta.observations import Observations
 from gadlib.solver.delta.surrogate import Surrogate
-from gadlib.solver.image_step import adapt_radius, image_move, move_above
+from gadlib.solver.image_step import adapt_radius, image_move, move_above, updated_uphill
 from gadlib.solver.points import begin, compute, try_hessian
 from gadlib.solver.state import State, along_modes
 from gadlib.systems.batch import longest
@@ -184,11 +183,7 @@ def _with_hessian(
     """The moved state with its Hessian: the process's part anew, the cheap one's updated."""
     change = (state.forces - moved.forces).flatten(1)
     hessian = state.hessian + surrogate.correction(moved.batch) - surrogate.correction(state.batch)
-    root, modes = state.batch.sqrt_masses, state.spectrum.modes
-    eigenvalues = state.spectrum.eigenvalues
-    positive = torch.where(eigenvalues.isfinite(), eigenvalues.abs(), 0.0)
-    mapped = root * matvec(modes, positive * matvec(modes.mT, root * step))
-    hessian = ts_bfgs(hessian, step, change, mapped)
+    hessian = updated_uphill(state, hessian, step, change)
     return replace(moved, hessian=hessian, spectrum=spectrum(hessian, moved.batch))
 
 

@@ -11,9 +11,9 @@ from torch import Tensor
 from gadlib.evaluation import Calculator
 from gadlib.hessians.normal_modes import spectrum
 from gadlib.hessians.springs import bond_hessian, model_hessian
-from gadlib.hessians.trust_region import matvec
-from gadlib.hessians.updates import bfgs, ts_bfgs
+from gadlib.hessians.updates import bfgs
 from gadlib.settings.hyperparameters import TrustHyperparameters
+from gadlib.solver.image_step import updated_uphill
 from gadlib.solver.points import try_hessian
 from gadlib.solver.state import State
 from gadlib.solver.trust.constants import (
@@ -132,11 +132,7 @@ def update_hessian(state: State, moved: State) -> Float[Tensor, "B D D"]:
     hessian = _follow_bonds(state, moved.batch)
     if is_down.all():
         return bfgs(hessian, step, change)
-    root, modes = state.batch.sqrt_masses, state.spectrum.modes
-    eigenvalues = state.spectrum.eigenvalues
-    positive = torch.where(eigenvalues.isfinite(), eigenvalues.abs(), 0.0)
-    mapped = root * matvec(modes, positive * matvec(modes.mT, root * step))
-    up = ts_bfgs(hessian, step, change, mapped)
+    up = updated_uphill(state, hessian, step, change)
     rows = is_down.nonzero().flatten()
     if not len(rows):
         return up
