@@ -67,6 +67,11 @@ class Spectrum:
         lowest = self.eigenvalues[:, 0]
         return (CM1_PER_SQRT_EIGENVALUE * lowest.abs().sqrt()).copysign(lowest)
 
+    def mode_at(self, place: Int[Tensor, " B"]) -> Float[Tensor, "B D"]:
+        """Of each system the mode at that place, from the softest on."""
+        width = self.modes.shape[1]
+        return self.modes.gather(2, place[:, None, None].expand(-1, width, 1))[..., 0]
+
 
 def mass_weight(hessian: Float[Tensor, "B D D"], batch: Batch) -> Float[Tensor, "B D D"]:
     """M^-1/2 H M^-1/2 in eV/(A^2 amu), symmetrised; zero where padded or frozen."""

@@ -91,7 +91,8 @@ def screen(
         hyperparameters = hyperparameters_of(settings)
     if calculator is None:
         calculator = calculator_of(settings, starts)
-    calculator = paired(settings, starts, calculator)
+    else:
+        calculator = paired(settings, starts, calculator)
     starts = mark_unknown(calculator, starts)
     with contextlib.nullcontext() if out is None else sole(out):
         done = {} if out is None else _place(read_earlier(out, settings), starts, out)

@@ -129,9 +129,8 @@ def try_hessian(calculator: Calculator, state: State) -> tuple[State, tuple[str,
     There the point stays as it was, but for what the attempt cost.
     """
     exact = add_hessian(calculator, state)
-    reasons = exact.message
+    reasons, failed = exact.message, exact.is_failed
     exact = replace(exact, is_exact=torch.ones_like(exact.is_exact), message=state.message)
-    failed = torch.tensor([bool(reason) for reason in reasons], device=state.index.device)
     rows = failed.nonzero().flatten()
     stayed = replace(state, cost=exact.cost)
     return put(exact, rows, lambda _: take(stayed, rows)), reasons

@@ -62,7 +62,7 @@ def take_back(before: State, after: State) -> State:
     """
     if not any(after.message):
         return after if not after.rejected.any() else replace(after, rejected=0 * after.rejected)
-    is_failed = torch.tensor([bool(text) for text in after.message], device=after.index.device)
+    is_failed = after.is_failed
     after = replace(after, rejected=torch.where(is_failed, after.rejected + 1, 0))
     hopeless = (after.rejected > MAX_REJECTED).tolist()
     reasons = tuple(text if end else "" for text, end in zip(after.message, hopeless, strict=True))

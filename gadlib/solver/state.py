@@ -176,6 +176,11 @@ class State:
         return self.energy.isfinite()
 
     @property
+    def is_failed(self) -> Bool[Tensor, " B"]:
+        """Whether the calculator could not compute a system where it is, as `message` says."""
+        return torch.tensor([bool(text) for text in self.message], device=self.index.device)
+
+    @property
     def order(self) -> Int[Tensor, " B"]:
         """The number of negative vibrational eigenvalues."""
         return self.spectrum.order

@@ -229,7 +229,7 @@ def draw_profiles(profiles: Sequence[Profile], *, unit: str, ax: Axes | None = N
     for profile in profiles:
         x = np.concatenate([[min(paid) / 1.3], profile.cost, [end]])
         y = np.concatenate([[0], profile.rate, [profile.rate[-1] if len(profile.rate) else 0]])
-        colour = _COLOURS.get(profile.solver, next(others))
+        colour = _COLOURS.get(profile.solver) or next(others)
         style = _STYLES.get(profile.solver, "-")
         ax.step(x, y, where="post", color=colour, linestyle=style, label=profile.solver)
     ax.set(xscale="log", xlim=(min(paid) / 1.3, end), ylim=(0, 1.02))

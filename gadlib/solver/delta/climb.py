@@ -91,8 +91,7 @@ def begin_climb(
     here = begin(state.batch, surrogate, state.hessian)
     no = torch.zeros_like(state.is_exact)
     radius = torch.full_like(state.energy, CAREFUL.radius_start)
-    failed = torch.tensor([bool(text) for text in here.message], device=no.device)
-    return Climb(here, mode, observations, reach, radius, no, failed, origin)
+    return Climb(here, mode, observations, reach, radius, no, here.is_failed, origin)
 
 
 def _step(surrogate: Surrogate, climb: Climb) -> Climb:
@@ -100,7 +99,6 @@ def _step(surrogate: Surrogate, climb: Climb) -> Climb:
     state = climb.state
     place = follow(state, climb.mode)
     climbed = torch.zeros_like(climb.mode).scatter(1, place[:, None], 1.0)
-    mode = state.spectrum.modes.gather(2, place[:, None, None].expand(-1, climb.mode.shape[1], 1))
     gradient = -state.forces.flatten(1)
     step = image_move(state, along_modes(state, gradient), climbed, climb.radius)
     there = move_above(state.batch, step.unflatten(1, (-1, 3)))
@@ -109,7 +107,7 @@ def _step(surrogate: Surrogate, climb: Climb) -> Climb:
     step = (positions - state.batch.positions).flatten(1)
     predicted = (step * (gradient + matvec(state.hessian, step) / 2)).sum(-1)
     moved = compute(surrogate, replace(state, batch=there), torch.zeros_like(is_stopped))
-    failed = torch.tensor([bool(text) for text in moved.message], device=is_stopped.device)
+    failed = moved.is_failed
     moved = _with_hessian(surrogate, state, moved, step)
     ratio = (moved.energy - state.energy) / predicted
     radius, _ = adapt_radius(
@@ -118,7 +116,7 @@ def _step(surrogate: Surrogate, climb: Climb) -> Climb:
     climb = replace(
         climb,
         state=put(moved, failed.nonzero().flatten(), lambda _: take(state, failed.nonzero()[:, 0])),
-        mode=mode[..., 0],
+        mode=state.spectrum.mode_at(place),
         radius=radius,
         is_stopped=is_stopped,
         is_over=is_stopped | failed,
@@ -146,8 +144,7 @@ def keeps_mode(start: Climb, found: Climb) -> Bool[Tensor, " B"]:
 def _curvature(climb: Climb) -> Float[Tensor, " B"]:
     """The Cartesian curvature along the mode that is followed, in eV/A^2."""
     state = climb.state
-    place = follow(state, climb.mode)[:, None, None].expand(-1, climb.mode.shape[1], 1)
-    moved = state.batch.inverse_sqrt_masses * state.spectrum.modes.gather(2, place)[..., 0]
+    moved = state.batch.inverse_sqrt_masses * state.spectrum.mode_at(follow(state, climb.mode))
     squares = moved.square().sum(-1).clamp(min=1e-12)
     return (moved * matvec(state.hessian, moved)).sum(-1) / squares
 

@@ -81,8 +81,8 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: DeltaHyperparame
         n_returns=torch.zeros_like(state.steps),
     )
     state = replace(state, memory=memory, message=_with_failures(state, below))
-    rows = torch.tensor([not text for text in state.message], device=batch.positions.device)
-    return put(state, rows.nonzero().flatten(), lambda part: _with_surrogate(calculator, part))
+    rows = (~state.is_failed).nonzero().flatten()
+    return put(state, rows, lambda part: _with_surrogate(calculator, part))
 
 
 def step(calculator: Calculator, state: State, hyperparameters: DeltaHyperparameters) -> State:
@@ -127,7 +127,7 @@ def _advance(calculator: Calculator, state: State, h: DeltaHyperparameters) -> S
 
 
 def certify(calculator: Calculator, state: State) -> State:
-    """The state with exact Hessians where it is at rest, of which the cheap one's part learns."""
+    """The state with exact Hessians where it is at rest."""
     is_claimed = (state.max_force < FORCE_TOL) & state.is_computed
     rows = is_claimed.nonzero().flatten()
     return replace(
@@ -167,8 +167,8 @@ def _lead(surrogate: Surrogate, state: State, h: DeltaHyperparameters) -> Climb:
 
 
 def _look(surrogate: Surrogate, found: Climb, state: State) -> Climb:
-    place = (state.order > 1).long()[:, None, None].expand(-1, state.forces.flatten(1).shape[1], 1)
-    move = state.batch.inverse_sqrt_masses * state.spectrum.modes.gather(2, place)[..., 0]
+    wrong = state.spectrum.mode_at((state.order > 1).long())
+    move = state.batch.inverse_sqrt_masses * wrong
     move = LOOK * move / longest(move)[:, None]
     there = move_above(state.batch, move.unflatten(1, (-1, 3)))
     here = begin(there, surrogate, state.hessian)
@@ -205,8 +205,7 @@ def _first_mode(state: State) -> Float[Tensor, "B D"]:
     if (is_aimed := state.wanted.is_set).any():
         aimed = most_aimed(state.wanted, state.batch, state.spectrum)
         place = torch.where(is_aimed, aimed, place)
-    modes = state.spectrum.modes
-    return modes.gather(2, place[:, None, None].expand(-1, modes.shape[1], 1))[..., 0]
+    return state.spectrum.mode_at(place)
 
 
 def _seen(
