@@ -63,8 +63,8 @@ def other(kind: type[CalculatorSettings], name: str) -> Any:
 
 
 def changed(kind: type[CalculatorSettings], name: str) -> tuple[Any, Any]:
-    """Settings before and after; an option is that of the calculator that is chosen."""
-    base = {}
+    """Settings before and after; an option is that of the calculator or solver that is chosen."""
+    base = {"solver": "delta"} if name == "cheap" and "solver" in kind.model_fields else {}
     if (of := kind.extra(name).get("of")) is not None:
         base = {"calculator": of}
     before = kind.read(base)
