@@ -1,7 +1,8 @@
 """A climb on the surrogate: from a point to its saddle, or as far as what was seen may be trusted.
 
-Steps are those of `trust` without tries: the quadratic model's on the image surface, the mode of
-the step before followed. They cost calls of the cheap potential alone.
+Steps are those of `trust` without tries: the quadratic model's on the image surface, along the
+lowest mode, or the one most like that of the step before where a search has an aim. They cost calls
+of the cheap potential alone.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gadlib.hessians.normal_modes import spectrum
@@ -48,7 +49,8 @@ class Climb:
 
     Attributes:
         state: there; its Hessian is the surrogate's, exact or updated.
-        mode: the mode that is followed, mass-weighted, of length 1.
+        mode: the mode that is climbed, mass-weighted, of length 1.
+        is_aimed: whether the mode is followed; else the lowest one is climbed.
         observations: of each system.
         reach: how far from what was seen a climb may lead, in A.
         radius: of the next step in A.
@@ -59,6 +61,7 @@ class Climb:
 
     state: State
     mode: Float[Tensor, "B D"]
+    is_aimed: Bool[Tensor, " B"]
     observations: tuple[Observations, ...]
     reach: Float[Tensor, " B"]
     radius: Float[Tensor, " B"]
@@ -91,13 +94,14 @@ def begin_climb(
     here = begin(state.batch, surrogate, state.hessian)
     no = torch.zeros_like(state.is_exact)
     radius = torch.full_like(state.energy, CAREFUL.radius_start)
-    return Climb(here, mode, observations, reach, radius, no, here.is_failed, origin)
+    is_aimed = state.wanted.is_set
+    return Climb(here, mode, is_aimed, observations, reach, radius, no, here.is_failed, origin)
 
 
 def _step(surrogate: Surrogate, climb: Climb) -> Climb:
     """The climbs one step on."""
     state = climb.state
-    place = follow(state, climb.mode)
+    place = follow(climb)
     climbed = torch.zeros_like(climb.mode).scatter(1, place[:, None], 1.0)
     gradient = -state.forces.flatten(1)
     step = image_move(state, along_modes(state, gradient), climbed, climb.radius)
@@ -128,10 +132,16 @@ def _step(surrogate: Surrogate, climb: Climb) -> Climb:
     return put(climb, rows, lambda part: _arrive(part_of, part))
 
 
-def follow(state: State, mode: Float[Tensor, "B D"]) -> Tensor:
-    """The place of the mode most like the given one."""
-    alike = matvec(state.spectrum.modes.mT, mode).abs()
-    return torch.where(state.spectrum.eigenvalues.isfinite(), alike, -1.0).argmax(-1)
+def follow(climb: Climb) -> Int[Tensor, " B"]:
+    """The place of the mode to climb: with an aim the one most like the last, else the lowest.
+
+    Without an aim the mode of a rough guess may be none of the saddle's. Followed, it led uphill
+    without end; of seven guesses that failed, GFN2-xTB on DFTB0, the lowest one solved five.
+    """
+    spectrum = climb.state.spectrum
+    alike = matvec(spectrum.modes.mT, climb.mode).abs()
+    alike = torch.where(spectrum.eigenvalues.isfinite(), alike, -1.0).argmax(-1)
+    return torch.where(climb.is_aimed, alike, torch.zeros_like(alike))
 
 
 def keeps_mode(start: Climb, found: Climb) -> Bool[Tensor, " B"]:
@@ -144,7 +154,7 @@ def keeps_mode(start: Climb, found: Climb) -> Bool[Tensor, " B"]:
 def _curvature(climb: Climb) -> Float[Tensor, " B"]:
     """The Cartesian curvature along the mode that is followed, in eV/A^2."""
     state = climb.state
-    moved = state.batch.inverse_sqrt_masses * state.spectrum.mode_at(follow(state, climb.mode))
+    moved = state.batch.inverse_sqrt_masses * state.spectrum.mode_at(follow(climb))
     squares = moved.square().sum(-1).clamp(min=1e-12)
     return (moved * matvec(state.hessian, moved)).sum(-1) / squares
 

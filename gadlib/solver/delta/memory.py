@@ -14,6 +14,10 @@ from gadlib.solver.state import State
 MAX_RETURNS = 3
 """To the start, where a climb has lost its mode: what was learned since may keep it."""
 
+MAX_REFUSED = 2
+"""Steps in a row that are taken back, since they led to larger forces than at the point before and
+than were predicted. Without an end one of eight searches stayed where it was for thirty calls."""
+
 
 @dataclass(frozen=True)
 class DeltaMemory:
@@ -30,6 +34,7 @@ class DeltaMemory:
         start: where the search began, in A.
         first_mode: the mode that was followed there.
         n_returns: how often the search went back there.
+        n_refused: how many steps in a row were taken back.
     """
 
     observations: tuple[Observations, ...]
@@ -42,6 +47,7 @@ class DeltaMemory:
     start: Float[Tensor, "B N 3"]
     first_mode: Float[Tensor, "B D"]
     n_returns: Int[Tensor, " B"]
+    n_refused: Int[Tensor, " B"]
 
     @property
     def radius(self) -> Float[Tensor, " B"]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gadlib.evaluation import Calculator, Evaluation, evaluate
@@ -23,7 +23,7 @@ from gadlib.hessians.normal_modes import FORCE_TOL, spectrum
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import DeltaHyperparameters
 from gadlib.solver.delta.climb import Climb, begin_climb, climb, keeps_mode
-from gadlib.solver.delta.memory import DeltaMemory, is_lost
+from gadlib.solver.delta.memory import MAX_REFUSED, DeltaMemory, is_lost
 from gadlib.solver.delta.observations import Observations
 from gadlib.solver.delta.process import learn
 from gadlib.solver.delta.surrogate import Surrogate
@@ -79,6 +79,7 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: DeltaHyperparame
         start=batch.positions,
         first_mode=torch.zeros_like(state.forces.flatten(1)),
         n_returns=torch.zeros_like(state.steps),
+        n_refused=torch.zeros_like(state.steps),
     )
     state = replace(state, memory=memory, message=_with_failures(state, below))
     rows = (~state.is_failed).nonzero().flatten()
@@ -115,6 +116,7 @@ def _advance(calculator: Calculator, state: State, h: DeltaHyperparameters) -> S
         is_first=torch.zeros_like(memory.is_first),
         first_mode=pick(memory.is_first, _first_mode(state), memory.first_mode),
         n_returns=memory.n_returns + is_lost(state),
+        n_refused=torch.zeros_like(memory.n_refused),
     )
     stuck = longest((there.batch.positions - state.batch.positions).flatten(1)) < _MOVED
     reasons = [
@@ -123,7 +125,23 @@ def _advance(calculator: Calculator, state: State, h: DeltaHyperparameters) -> S
     ]
     moved = replace(moved, memory=memory, message=tuple(reasons))
     moved = _with_surrogate(calculator, moved)
+    is_poor = _is_wrong(state, moved, led) & (moved.max_force > state.max_force)
+    rows = (is_poor & (state.memory.n_refused < MAX_REFUSED)).nonzero().flatten()
+    before = take(state, rows)
+    moved = put(moved, rows, lambda part: _refuse(calculator, before, part))
     return certify(calculator, replace(moved, is_exact=torch.zeros_like(state.is_exact)))
+
+
+def _refuse(calculator: Calculator, before: State, moved: State) -> State:
+    """Back at the points before, with what was learned where the surrogate was wrong."""
+    kept, memory = before.memory, moved.memory
+    mode = pick(kept.is_first, memory.first_mode, kept.mode)
+    memory = replace(
+        memory, mode=mode, below=kept.below, origin=kept.origin, n_refused=kept.n_refused + 1
+    )
+    found = replace(before, memory=memory, cost=moved.cost, message=moved.message)
+    hessian = memory.below + surrogate_of(calculator, found).correction(found.batch)
+    return replace(found, hessian=hessian, spectrum=spectrum(hessian, found.batch))
 
 
 def certify(calculator: Calculator, state: State) -> State:
@@ -244,11 +262,23 @@ def _with_surrogate(calculator: Calculator, state: State) -> State:
 
 def _adapt(state: State, moved: State, led: Climb, h: DeltaHyperparameters) -> Float[Tensor, " B"]:
     """The radius after a call that a climb led to."""
-    error = longest((moved.forces - led.state.forces).flatten(1))
-    change = longest((moved.forces - state.forces).flatten(1))
+    error, change = _error(state, moved, led)
     is_right = (error < RIGHT * change) | (error < RIGHT_FORCE)
-    is_wrong = (error > WRONG * change) & (error > WRONG_FORCE)
     reach = state.memory.reach
     reach = torch.where(is_right & led.is_stopped, reach * h.reach_grow, reach)
-    reach = torch.where(is_wrong, reach * h.reach_shrink, reach)
+    reach = torch.where(_is_wrong(state, moved, led), reach * h.reach_shrink, reach)
     return reach.clamp(h.reach_min, h.reach_max)
+
+
+def _is_wrong(state: State, moved: State, led: Climb) -> Bool[Tensor, " B"]:
+    """Whether forces were predicted badly where a climb led."""
+    error, change = _error(state, moved, led)
+    return (error > WRONG * change) & (error > WRONG_FORCE)
+
+
+def _error(
+    state: State, moved: State, led: Climb
+) -> tuple[Float[Tensor, " B"], Float[Tensor, " B"]]:
+    """The error of the predicted forces, and how much the true ones changed, in eV/A."""
+    error = longest((moved.forces - led.state.forces).flatten(1))
+    return error, longest((moved.forces - state.forces).flatten(1))
