@@ -27,6 +27,7 @@ from gadlib.paths.inherited import inherit_calculator
 from gadlib.paths.records import read_paths
 from gadlib.paths.thermochemistry import Conditions, Thermochemistry, gas_of
 from gadlib.progress.bar import Bar
+from gadlib.screening import remembered
 from gadlib.screening.records import Record, read_records, versions
 from gadlib.settings.reading import InputError, listed
 from gadlib.settings.results import FrequencySettings
@@ -106,7 +107,7 @@ def frequencies(
             raise InputError(f"{out} exists; choose another output, nothing is overwritten")
     starts, asked = _read(points, asked)
     try:
-        calculator = calculators.build(asked)
+        calculator = remembered.build(asked)
     except (ValueError, ImportError) as error:
         raise InputError(str(error)) from None
     starts = starts[: asked.max_samples]

@@ -28,6 +28,7 @@ from gadlib.paths.thermochemistry import Conditions
 from gadlib.progress import signs_of_life
 from gadlib.progress.bar import Bar, Ended, tell
 from gadlib.progress.signs_of_life import Told
+from gadlib.screening import remembered
 from gadlib.screening.atoms import require_room
 from gadlib.screening.records import Record, read_records, versions
 from gadlib.settings.reading import InputError, listed
@@ -83,7 +84,7 @@ def _run(
     done = {_key(path): path for path in (read_paths(out) if out.exists() else [])}
     todo = [record for record in records if _key(record) not in done]
     try:
-        calculator = calculators.build(settings)
+        calculator = remembered.build(settings)
     except (ValueError, ImportError) as error:
         raise InputError(str(error)) from None
     todo, lost = _usable(calculator, todo)

@@ -22,6 +22,7 @@ from gadlib.molecules import reactions, starting_points
 from gadlib.molecules.reactions import Reaction
 from gadlib.molecules.recipes import parse_start
 from gadlib.molecules.starting_points import Start, require_some
+from gadlib.screening import remembered
 from gadlib.screening.ends import mark_without_ends
 from gadlib.settings.calculators import identity
 from gadlib.settings.criteria import CRITERIA
@@ -157,7 +158,7 @@ def require_usable(settings: SetSettings) -> None:
         parse_start(settings.start_from)
     if calculators.KINDS[settings.calculator].is_quick:  # others may load a model
         try:
-            calculators.build(settings)
+            remembered.build(settings)
         except (ValueError, ImportError) as error:
             raise InputError(str(error)) from None
     require_reactions(settings)
@@ -184,7 +185,7 @@ def calculator_of(settings: SearchSettings, starts: Sequence[Start]) -> Calculat
     if settings.criterion not in CRITERIA:
         raise InputError(f"criterion {settings.criterion!r}: expected one of {', '.join(CRITERIA)}")
     try:
-        calculator = calculators.build(settings)
+        calculator = remembered.build(settings)
     except (ValueError, ImportError) as error:
         raise InputError(str(error)) from None
     calculator = paired(settings, starts, calculator)

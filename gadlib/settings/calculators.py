@@ -152,7 +152,7 @@ class CalculatorSettings(Settings):
 
 
 class MoleculeSettings(CalculatorSettings):
-    """Which potential, and the electrons of molecules whose file says nothing of them."""
+    """Which potential, what is kept of it, and the electrons of molecules whose file says none."""
 
     charge: int | None = Field(
         None,
@@ -168,6 +168,12 @@ class MoleculeSettings(CalculatorSettings):
         description="multiplicity (2S + 1, one more than the unpaired electrons) of molecules whose"
         " file does not say theirs; none: the lowest that fits, 1 or 2",
         json_schema_extra=shown_as("starts"),
+    )
+    keep_calls: str | None = Field(
+        None,
+        description="file that keeps each answer of the calculator, so that a run that was"
+        " interrupted pays for none a second time; one file serves many runs at a time",
+        json_schema_extra=WHERE | shown_as("calculator", form="FILE.db"),
     )
 
     @property

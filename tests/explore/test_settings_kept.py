@@ -47,6 +47,7 @@ GIVEN: dict[str, Any] = {
     "out_dir": "elsewhere",
     "solver": "trust",
     "cheap": "scine:PM6",
+    "keep_calls": "calls.db",
     "start_from": "three_quarter_rt_noise3.1234567A",
 }
 OF_FILES = {"h5_path", "geometries", "best", "study_name", "only"}
