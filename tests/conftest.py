@@ -18,6 +18,12 @@ settings.register_profile(
 settings.load_profile("same_every_run")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """The processes of pytest-xdist share what is forked; their parent runs no test itself."""
+    if config.getoption("tx", None) and not hasattr(config, "workerinput"):
+        warm.share()
+
+
 @pytest.fixture(scope="session")
 def warm_kernels():
     """Kernels that this process starts need not import anything; see `warm`."""

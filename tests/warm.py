@@ -44,6 +44,7 @@ _IMPORTED = (
 )
 """What commands and notebooks import besides gadlib."""
 
+_SHARED = "GADLIB_TESTS_WARM"
 _INLINE = "module://matplotlib_inline.backend_inline"
 
 
@@ -66,7 +67,7 @@ class Popen(subprocess.Popen):
             "is_leader": asked["start_new_session"],
         }
         self._line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._line.connect(self.address or _address())
+        self._line.connect(self.address or address())
         with tempfile.TemporaryFile() as message:
             message.write(json.dumps(task).encode())
             message.flush()
@@ -120,8 +121,13 @@ def run(
 
 
 @cache
-def _address() -> str:
-    """Where the process listens that is forked; it lives as long as this one."""
+def address() -> str:
+    """Where the process listens that is forked; it lives as long as this one.
+
+    That is the one of the process which started this one, where that has one (`share`).
+    """
+    if shared := os.environ.get(_SHARED):
+        return shared
     folder = tempfile.TemporaryDirectory(prefix="gadlib-warm-")
     address = f"{folder.name}/socket"
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
@@ -139,6 +145,11 @@ def _address() -> str:
     atexit.register(process.wait)
     atexit.register(process.stdin.close)
     return address
+
+
+def share() -> None:
+    """Let the processes that this one starts have its forks too, and not each import all again."""
+    os.environ[_SHARED] = address()
 
 
 class _Server:

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import warm
+
 TOKEN = "opened-by-the-test"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 _NEVER = "jupyterlab.NeverCheckForUpdate"
@@ -41,7 +43,7 @@ def server(program: list[str], port: int, path: str, folder: Path) -> Iterator[s
     environment.pop("MPLBACKEND", None)
     log = folder / "server.log"
     with log.open("w") as file:
-        process = subprocess.Popen(
+        process = warm.Popen(
             [sys.executable, "-m", *program],
             cwd=folder,
             env=environment,

@@ -1,4 +1,8 @@
-"""The job scripts on a real SLURM of one node, started for these tests."""
+"""The job scripts on a real SLURM of one node, started for these tests.
+
+Jobs that are sent signals are processes of their own, whose interpreter imports all. The others ask
+for a fork of one that has (`warm`), which leaves SLURM and the scripts as they are.
+"""
 
 import os
 import shutil
@@ -9,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import warm
 
 from gadlib.files.reading import read_json
 from gadlib.settings.reading import InputError
@@ -100,6 +105,23 @@ def _told(*command):
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
+@pytest.fixture(scope="module")
+def warm_python(tmp_path_factory):
+    """A program that is this interpreter, but for its imports."""
+    program = tmp_path_factory.mktemp("warm") / "python"
+    lines = (
+        f"#!{sys.executable}",
+        "import sys",
+        f"sys.path.insert(0, {str(ROOT / 'tests')!r})",
+        "import warm",
+        f"warm.Popen.address = {warm.address()!r}",
+        "sys.exit(warm.run([sys.executable, *sys.argv[1:]]).returncode)",
+    )
+    program.write_text("\n".join(lines))
+    program.chmod(0o755)
+    return {"PYTHON": str(program)}
+
+
 def submit(script, folder, *flags, **variables):
     """The job's number."""
     folder.mkdir(exist_ok=True)
@@ -140,13 +162,14 @@ ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT")
 
 
 @pytest.mark.parametrize("calculator", ["scine", "hip"])
-def test_screening_with_given_values_runs_to_its_end(calculator, slurm, tmp_path):
+def test_screening_with_given_values_runs_to_its_end(calculator, slurm, warm_python, tmp_path):
     job = submit(
         f"papermill_jobs/{calculator}_multi_mode_eckartmw.slurm",
         tmp_path / "o",
         "--gres=none",
         CALCULATOR="scine",
         ESCAPE_DELTA="0.15",
+        **warm_python,
     )
     told = tmp_path / "o" / f"{job}.out"
     assert wait(job, *ENDED) == "COMPLETED", told.read_text()
@@ -156,7 +179,7 @@ def test_screening_with_given_values_runs_to_its_end(calculator, slurm, tmp_path
     assert executed.count('"image/png"') == 3
 
 
-def test_an_array_is_so_many_workers_on_one_study(slurm, tmp_path):
+def test_an_array_is_so_many_workers_on_one_study(slurm, warm_python, tmp_path):
     out = tmp_path / "o"
     job = submit(
         "papermill_jobs/scine_multi_mode_eckartmw_hpo.slurm",
@@ -164,6 +187,7 @@ def test_an_array_is_so_many_workers_on_one_study(slurm, tmp_path):
         "--array=0-1",
         STUDY_NAME="array",
         STORAGE=f"journal:///{out}/study.log",
+        **warm_python,
     )
     assert wait(job, *ENDED) == "COMPLETED", [p.read_text() for p in out.glob("*.out")]
     study = load(f"journal:///{out}/study.log", "array")
@@ -171,7 +195,9 @@ def test_an_array_is_so_many_workers_on_one_study(slurm, tmp_path):
     assert read_json(out / "hpo_results.json")["best_score"] == study.best_value
 
 
-def test_a_cancelled_job_resumes_and_an_unusable_value_fails_before_it_starts(slurm, tmp_path):
+def test_a_cancelled_job_resumes_and_an_unusable_value_fails_before_it_starts(
+    slurm, warm_python, tmp_path
+):
     out = tmp_path / "o"
     more = {"STUDY_NAME": "one", "N_TRIALS": "400", "N_STEPS_PER_SAMPLE": "20"}
     script = "papermill_jobs/scine_multi_mode_eckartmw_hpo.slurm"
@@ -182,20 +208,37 @@ def test_a_cancelled_job_resumes_and_an_unusable_value_fails_before_it_starts(sl
     assert wait(job, *ENDED) == "CANCELLED"
     done = read_status(load(url)).n_done
     assert done < 400
-    again = submit(script, out, **more | {"N_TRIALS": str(done + 1)}, RESUME="--resume")
+    more |= warm_python | {"N_TRIALS": str(done + 1)}
+    again = submit(script, out, **more, RESUME="--resume")
     assert wait(again, *ENDED) == "COMPLETED", (out / f"{again}.out").read_text()
     found = read_status(load(url))
     assert (found.n_done, found.stale) == (done + 1, ())
-    wrong = submit(script, out, N_TRIALS="many")
+    wrong = submit(script, out, N_TRIALS="many", **warm_python)
     assert wait(wrong, *ENDED) == "FAILED"
     assert "N_TRIALS=many" in (out / f"{wrong}.out").read_text()
 
 
-def test_a_job_near_its_end_is_requeued_and_goes_on(slurm, tmp_path):
-    out = tmp_path / "o"
-    more = {"STUDY_NAME": "two", "N_TRIALS": "40", "N_STEPS_PER_SAMPLE": "20"}
-    more["CALCULATOR"] = "scine"
-    url = f"sqlite:///{out}/scine_hpo_study.db"
+TWO_MORE = """#!/bin/bash
+# The first start may go on for long; once queued again the job is to add two trials.
+((SLURM_RESTART_COUNT)) || exec {python} "$@"
+export N_TRIALS=$({python} -c "
+import sqlite3
+query = 'select 2 + count(*) from trials where state = ?'
+print(*sqlite3.connect('{database}').execute(query, ('COMPLETE',)).fetchone())")
+echo "$N_TRIALS" >{database}.total
+exec {warm} "$@"
+"""
+
+
+def test_a_job_near_its_end_is_requeued_and_goes_on(slurm, warm_python, tmp_path):
+    out, database = tmp_path / "o", tmp_path / "o" / "scine_hpo_study.db"
+    python = tmp_path / "python"
+    again = warm_python["PYTHON"]
+    python.write_text(TWO_MORE.format(python=sys.executable, warm=again, database=database))
+    python.chmod(0o755)
+    more = {"STUDY_NAME": "two", "N_TRIALS": "400", "N_STEPS_PER_SAMPLE": "20"}
+    more |= {"CALCULATOR": "scine", "PYTHON": str(python)}
+    url = f"sqlite:///{database}"
     job = submit("papermill_jobs/hip_multi_mode_eckartmw_hpo.slurm", out, "--gres=none", **more)
     wait_for_a_trial(url, out / f"{job}.out")
     _told("scancel", "--batch", "--signal=USR1", job)  # as --signal=B:USR1@120 does in time
@@ -203,4 +246,4 @@ def test_a_job_near_its_end_is_requeued_and_goes_on(slurm, tmp_path):
     told = (out / f"{job}.out").read_text()
     assert "stopped by SIGUSR1" in told
     assert "start 1" in told
-    assert read_status(load(url)).n_done == 40
+    assert read_status(load(url)).n_done == int(Path(f"{database}.total").read_text())
