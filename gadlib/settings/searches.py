@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
 from gadlib.settings import criteria
 from gadlib.settings.calculators import MoleculeSettings
+from gadlib.settings.costs import solver_for
 from gadlib.settings.effects import (
     CHOICE,
     HYPERPARAMETERS,
@@ -141,7 +142,10 @@ class SearchSettings(SetSettings):
     """How one set of saddle searches is run."""
 
     solver: str = Field(
-        "gad", description="step rule", json_schema_extra=shown_as(words=tuple(SOLVERS))
+        "gad",
+        description="step rule; auto: delta where a gradient of the calculator takes minutes, as of"
+        " PySCF and of programs of quantum chemistry through ASE, else trust",
+        json_schema_extra=shown_as(words=(*SOLVERS, "auto")),
     )
     start_from: str = Field(
         "midpoint_rt_noise1.0A",
@@ -150,11 +154,20 @@ class SearchSettings(SetSettings):
         json_schema_extra=OF_SET | shown_as("starts", form="RECIPE"),
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_solver(cls, values: Any) -> Any:
+        """With the solver that auto stands for, so that records and identities name that one."""
+        if not isinstance(values, dict) or values.get("solver") != "auto":
+            return values
+        calculator = values.get("calculator", cls.model_fields["calculator"].get_default())
+        return values | {"solver": solver_for(calculator, values.get("ase_calculator"))}
+
 
 class GuessSettings(SearchSettings):
     """How geometries of one's own are searched, where nothing else is asked for."""
 
-    solver: str = Field("trust", description="step rule")
+    solver: str = Field("trust", description="step rule, or auto")
     criterion: str = Field(
         "bound",
         description=f"what ends a search: one of {criteria.NAMES}",
