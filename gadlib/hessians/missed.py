@@ -35,37 +35,45 @@ class Rest:
         basis: of what D leaves.
         root: S_M^-1/2 within the basis.
         sample: x.
+        limit: what is subtracted from the Hessian's diagonal, so that eigenvalues below it count.
     """
 
     known: Products
     basis: Float[Tensor, "n m"]
     root: Float[Tensor, "m m"]
     sample: Float[Tensor, " m"]
+    limit: float
 
     @classmethod
     def of(
-        cls, model: Float[Tensor, "n n"], known: Products, generator: torch.Generator
+        cls,
+        model: Float[Tensor, "n n"],
+        known: Products,
+        generator: torch.Generator,
+        limit: float = 0.0,
     ) -> Rest | None:
         """The rest beside known directions, fewer than n; None where S_M is not positive."""
         bases = torch.linalg.qr(known.directions, mode="complete").Q
         basis = bases[:, known.number :]
         crossed = basis.mT @ known.images
-        schur = basis.mT @ model @ basis - crossed @ torch.linalg.solve(known.within, crossed.mT)
+        within = known.within - limit * torch.eye(known.number).to(model)
+        schur = basis.mT @ model @ basis - crossed @ torch.linalg.solve(within, crossed.mT)
+        schur.diagonal().sub_(limit)
         values, vectors = torch.linalg.eigh((schur + schur.mT) / 2)
         if float(values[0]) <= 0:
             return None
         drawn = torch.randn(len(values), generator=generator, dtype=model.dtype)
         root = (vectors * values.rsqrt()) @ vectors.mT
-        return cls(known, basis, root, drawn / drawn.norm())
+        return cls(known, basis, root, drawn / drawn.norm(), limit)
 
-    def residual(self, products: Products, limit: float = 0.0) -> Float[Tensor, " m"]:
-        """x + B y, as short as the products beside D make it; B is of the Hessian minus a limit."""
+    def residual(self, products: Products) -> Float[Tensor, " m"]:
+        """What is left of x + B y, as short as the products beside D make it."""
         more = products.after(self.known.number)
         if not more.number:
             return self.sample
-        within = self.known.within - limit * torch.eye(self.known.number).to(self.sample)
+        within = self.known.within - self.limit * torch.eye(self.known.number).to(self.sample)
         crossed = self.known.images.mT @ more.directions
-        mapped = self.basis.mT @ (more.images - limit * more.directions)
+        mapped = self.basis.mT @ (more.images - self.limit * more.directions)
         mapped = mapped - self.basis.mT @ self.known.images @ torch.linalg.solve(within, crossed)
         mapped = self.root @ mapped
         best = torch.linalg.lstsq(mapped, -self.sample[:, None], driver="gelsd").solution

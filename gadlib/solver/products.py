@@ -19,8 +19,10 @@ from gadlib.evaluation import Calculator
 from gadlib.hessians.inquiry import Asking, Finding, Order, Wish, inquire
 from gadlib.hessians.normal_modes import is_nearly_straight, spectrum
 from gadlib.solver.differences import differ, downhill
+from gadlib.solver.points import add_hessian
 from gadlib.solver.state import ProductProof, State
 from gadlib.systems.batch import Batch
+from gadlib.systems.rows import put
 
 PRODUCT_LENGTH = 0.003
 """A, of the displacements. Atoms that turn about a bond stretch it by the square of that, which a
@@ -47,6 +49,30 @@ def ask_products(calculator: Calculator, state: State) -> State:
     while any(work.wishes):
         work.make()
     return work.done()
+
+
+def prove_orders(
+    calculator: Calculator, state: State, is_claimed: Bool[Tensor, " B"], *, by_products: bool
+) -> State:
+    """The state with the orders of claimed saddles known: by products, else by exact Hessians.
+
+    `proof` is of this point then; `is_exact` is set where the order is one by either, and where the
+    Hessian is the calculator's.
+    """
+    rows = is_claimed.nonzero().flatten()
+    state = replace(state, proof=(None,) * len(state.batch))
+    if by_products:
+        state = put(state, rows, lambda part: ask_products(calculator, part))
+        is_open = torch.tensor([proof is None for proof in state.proof], device=rows.device)
+        rows = (is_claimed & is_open).nonzero().flatten()
+    state = put(state, rows, lambda part: add_hessian(calculator, part))
+    return replace(state, is_exact=state.is_exact.index_fill(0, rows, True))
+
+
+def is_refuted(state: State) -> Bool[Tensor, " B"]:
+    """Whether an exact Hessian, or products, tell that a system is at no saddle of order one."""
+    is_told = [proof is not None for proof in state.proof]
+    return (state.is_exact | torch.tensor(is_told, device=state.index.device)) & (state.order != 1)
 
 
 @dataclass(frozen=True)
@@ -190,6 +216,6 @@ class _Work:
 
 def _seed(batch: Batch, row: int) -> int:
     """Of a system's random vector: its own, whatever company it is in."""
-    numbers, positions = batch.system(row)
+    _, positions = batch.system(row)
     apart = torch.cdist(*2 * (torch.as_tensor(positions, dtype=torch.float64),))
     return int(1e4 * float(apart.sum())) % 2**31

@@ -28,7 +28,8 @@ from gadlib.solver.delta.observations import Observations
 from gadlib.solver.delta.process import learn
 from gadlib.solver.delta.surrogate import Surrogate
 from gadlib.solver.image_step import move_above
-from gadlib.solver.points import add_hessian, begin, compute
+from gadlib.solver.points import begin, compute
+from gadlib.solver.products import is_refuted, prove_orders
 from gadlib.solver.state import State
 from gadlib.solver.trust.memory import most_aimed
 from gadlib.systems.batch import Batch, longest
@@ -123,16 +124,20 @@ def _advance(calculator: Calculator, state: State, h: DeltaHyperparameters) -> S
     ]
     moved = replace(moved, memory=memory, message=tuple(reasons))
     moved = _with_surrogate(calculator, moved)
-    return certify(calculator, replace(moved, is_exact=torch.zeros_like(state.is_exact)))
+    moved = replace(moved, is_exact=torch.zeros_like(state.is_exact))
+    return certify(calculator, moved, by_products=takes_products(calculator, h.proof))
 
 
-def certify(calculator: Calculator, state: State) -> State:
-    """The state with exact Hessians where it is at rest."""
+def certify(calculator: Calculator, state: State, *, by_products: bool = False) -> State:
+    """The state with its order proved where it is at rest, by products or by exact Hessians."""
     is_claimed = (state.max_force < FORCE_TOL) & state.is_computed
-    rows = is_claimed.nonzero().flatten()
-    return replace(
-        put(state, rows, lambda part: add_hessian(calculator, part)), is_exact=is_claimed
-    )
+    return prove_orders(calculator, state, is_claimed, by_products=by_products)
+
+
+def takes_products(calculator: Calculator, proof: str) -> bool:
+    """Whether saddles are proved by products: by word, or as Hessians are differences."""
+    is_auto = proof == "auto"
+    return not getattr(calculator, "has_hessian", True) if is_auto else proof == "products"
 
 
 def cheap_of(calculator: Calculator) -> Calculator:
@@ -158,11 +163,11 @@ def surrogate_of(calculator: Calculator, state: State) -> Surrogate:
 def _lead(surrogate: Surrogate, state: State, h: DeltaHyperparameters) -> Climb:
     """Where the costly potential is to be asked next.
 
-    Where the climb ends; where a Hessian has just shown that the surrogate has a curvature wrong,
+    Where the climb ends; where a proof has just shown that the surrogate has a curvature wrong,
     a little farther along that mode.
     """
     found = _climb(surrogate, state, h)
-    rows = state.is_exact.nonzero().flatten()
+    rows = is_refuted(state).nonzero().flatten()
     return put(found, rows, lambda part: _look(surrogate.take(rows), part, take(state, rows)))
 
 
