@@ -50,6 +50,8 @@ LIMIT_SHARE = 0.25
 least half of what it seems. With 0, 0.1, 0.25, 0.4 a proof takes 12.2, 12.3, 12.5, 12.6
 gradients on average."""
 
+_HIGHEST = 1.0  # eV/(A^2 amu), 521 cm-1, of the bound: none is asked for beyond it
+
 _SAME = 0.95  # of one soft Ritz vector in another: it has been computed to both sides
 
 _ROUNDS = 8  # of looking for modes and for what was missed; two are enough nearly always
@@ -144,6 +146,11 @@ class _Inquiry:
         return [*self.products.ritz.values[:2].tolist(), torch.inf, torch.inf][:2]
 
     @property
+    def _limit(self) -> float:
+        """The lower bound of the second eigenvalue that is to be proved."""
+        return min(max(FLAT / 2, LIMIT_SHARE * self._two[1]), _HIGHEST)
+
+    @property
     def _is_flat(self) -> bool:
         return min(abs(value) for value in self._two) < FLAT
 
@@ -199,11 +206,11 @@ class _Inquiry:
         """The modes of the corrected model, with these eigenvalues, that are to be known better.
 
         A Ritz value below zero, with an eigenvalue there, is to be nearly that. One above has its
-        residual's bound, or the corrected model's word, where that has as many negative
-        eigenvalues.
+        residual's bound, or the corrected model's word. That is to have as many eigenvalues below
+        the limit, beyond which the random vector is asked.
         """
-        ritz, n_below = self.products.ritz, int((values < 0).sum())
-        is_same = n_below == int((ritz.values < 0).sum())
+        ritz, n_below = self.products.ritz, int((values < self._limit).sum())
+        is_same = n_below == int((ritz.values < self._limit).sum())
         wanted = []
         for place in range(min(2, len(ritz.values))):
             value, error = float(ritz.values[place]), float(ritz.errors[place])
@@ -228,7 +235,7 @@ class _Inquiry:
         """
         if self._is_complete:
             return self._two[1] if min(map(abs, self._two)) > SOFT else None
-        limit = max(FLAT / 2, LIMIT_SHARE * self._two[1])
+        limit = self._limit
         rest = Rest.of(self.model, self.products, self.generator, limit)
         while rest is not None:
             residual = rest.residual(self.products)
