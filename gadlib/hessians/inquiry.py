@@ -109,7 +109,7 @@ def inquire(model: Float[Tensor, "n n"], seed: int, n_most: int) -> Asking:
     Args:
         model: nearly right where it is soft, in eV/(A^2 amu).
         seed: of the random vector.
-        n_most: gradients, beyond which nothing more is asked for.
+        n_most: gradients, beyond which no further direction is asked for.
     """
     return (yield from _Inquiry(model, seed, n_most).all())
 

@@ -1,4 +1,4 @@
-"""The number of negative eigenvalues asked by products: what is told, what is missed, what it costs."""
+"""Orders asked by products: what is told, what is missed, what it costs."""
 
 import math
 from unittest.mock import patch
