@@ -133,6 +133,7 @@ def test_the_state_of_a_proved_saddle_has_its_order_and_lowest_mode():
     alike = state.spectrum.modes[0, :, 0] @ exact.spectrum.modes[0, :, 0]
     assert abs(float(alike)) > 0.95
     (proof,) = state.proof
+    assert proof is not None
     assert 0 < proof.second_least <= 0.1
     assert f"{proof.n_products} products" in proof.sentence
 
@@ -152,6 +153,7 @@ def test_gradients_are_counted_as_the_calculator_counts_them():
     potential = Quadratic(batch, hessian)
     state = ask_products(potential, at_rest(batch, spoilt(hessian)))
     (proof,) = state.proof
+    assert proof is not None
     assert state.cost.n_gradient.tolist() == [potential.gradients[0]] == [proof.n_gradient]
     assert state.cost.n_hessian.tolist() == [0]
     assert proof.n_products + 2 <= proof.n_gradient <= MOST_SHARE * 6 * 6
@@ -205,7 +207,7 @@ def test_a_batch_is_told_what_each_is_told_alone():
         (proof,), found = state.proof, together.proof[i]
         assert int(together.cost.n_gradient[i]) == int(state.cost.n_gradient[0])
         assert (proof is None) == (found is None)
-        if proof is not None:
+        if proof is not None and found is not None:
             assert (found.order, found.n_products) == (proof.order, proof.n_products)
             assert found.lowest == pytest.approx(proof.lowest, abs=1e-6)
 
