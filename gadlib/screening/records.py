@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -244,19 +244,6 @@ def judged(records: Iterable[Record]) -> tuple[str, ...]:
     records = [*records]
     asked = {n for r in records for n, met in r.criteria.items() if met is not None}
     return tuple(name for name in CRITERIA if name in AT_POINTS or name in asked)
-
-
-def without_proof(record: Record) -> Record:
-    """The record without what proves its strict saddle, where costs are compared."""
-    if record.proof:
-        less = {n: getattr(record, n) - record.n_proof for n in ("n_gradient", "n_energy")}
-        return replace(record, **less)
-    return replace(record, n_hessian=record.n_hessian - bool(record.strict))
-
-
-def gradients_of(record: Record) -> int:
-    """What a search cost in gradients: its own, and for each Hessian 6N, as by differences."""
-    return record.n_gradient + 6 * len(record.atomic_numbers) * record.n_hessian
 
 
 def versions() -> dict[str, str]:

@@ -22,8 +22,8 @@ from gadlib.hessians.normal_modes import spectrum
 from gadlib.hessians.rigid_motions import motions_of, motions_with, rigid_motions
 from gadlib.molecules.reactions import read
 from gadlib.molecules.starting_points import starts
+from gadlib.screening.costs import without_proof
 from gadlib.screening.jobs import Job, search_starts
-from gadlib.screening.records import without_proof
 from gadlib.settings.hyperparameters import DeltaHyperparameters, TrustHyperparameters
 from gadlib.solver.delta.rule import takes_products
 from gadlib.solver.points import add_hessian, begin
