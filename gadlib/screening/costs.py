@@ -23,5 +23,5 @@ def gradients_of(record: Record) -> int:
 
 
 def proof_of(record: Record) -> int:
-    """What the proof of a strict saddle costs in gradients: of products, else of a whole Hessian."""
+    """What the proof of a saddle costs in gradients: of products, else of a Hessian."""
     return record.n_proof or 6 * len(record.atomic_numbers)
