@@ -48,10 +48,11 @@ class Calculator(Protocol):
     """A potential: from a batch to its energies, forces and, where asked for, Hessians.
 
     One may say by a boolean attribute `is_hessian_costly` whether a Hessian costs many gradients
-    (it does where nothing is said), by `name` what it is called in a sentence, and by `rounding` to
-    how many eV its numbers are the same in other company. One whose answers might yet depend on
-    what it computed before has a method `fresh`, which returns another that has computed nothing; a
-    saddle is then confirmed by that.
+    (it does where nothing is said), by `has_hessian` whether it is its own, not of differences of
+    gradients (it is where nothing is said), by `name` what it is called in a sentence, and by
+    `rounding` to how many eV its numbers are the same in other company. One whose answers might yet
+    depend on what it computed before has a method `fresh`, which returns another that has computed
+    nothing; a saddle is then confirmed by that.
     """
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:

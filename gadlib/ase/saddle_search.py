@@ -33,6 +33,7 @@ from gadlib.settings.reading import InputError
 from gadlib.solver.criteria import FORCE_TOL, judge
 from gadlib.solver.image_step import polish
 from gadlib.solver.points import begin
+from gadlib.solver.products import ask_products
 from gadlib.solver.search import Frame, search
 from gadlib.solver.state import State
 from gadlib.systems.boundary import is_same
@@ -192,7 +193,15 @@ class SaddleSearch(Optimizer):
         return self.converged()
 
     def _certify(self, state: State) -> None:
-        """Takes the exact Hessian's spectrum for the search's own, here, and counts it."""
+        """Takes the exact Hessian's spectrum for the search's own, here, and counts it.
+
+        Products take its place where they are to prove saddles.
+        """
+        if getattr(self.hyperparameters, "proof", "hessian") == "products":
+            state = ask_products(self.potential, state)
+            if state.proof[0] is not None:
+                self._state = state
+                return
         exact = begin(state.batch, self.potential)
         self._certificates += 1
         self._state = replace(

@@ -45,10 +45,10 @@ def find_saddle(
     `message`, which criteria it meets (`index1`, `strict`, `bound`), `order` (negative vibrational
     eigenvalues), `frequency_cm1` of the lowest mode, negative where imaginary, `imaginary_cm1`
     (0 where there is none), `fmax` (eV/A), `n_fragments`, `steps`, `n_gradient` and `n_hessian`,
-    named as in `Record` and in files of geometries; what is not known is left out.
-    `saddle.arrays["mode"]` is the lowest mode as a Cartesian displacement of length one, where an
-    exact Hessian is known. Cell, frozen atoms and all else are those of the guess, which stays as
-    it is.
+    named as in `Record` and in files of geometries, `proof` where a few products prove the order;
+    what is not known is left out. `saddle.arrays["mode"]` is the lowest mode as a Cartesian
+    displacement of length one, where the order is proved. Cell, frozen atoms and all else are those
+    of the guess, which stays as it is.
 
     A search that finds no saddle raises nothing: it gives the Atoms where it ended, with a status
     other than "saddle". Where nothing could be computed, they have no energy.
@@ -125,6 +125,8 @@ def _attached(guess: Atoms, frame: Frame) -> Atoms:
             info |= {"order": int(state.order[0])}
             info |= {"frequency_cm1": float(state.spectrum.lowest_cm1[0])}
             info |= {"imaginary_cm1": float(frame.verdict.imaginary_cm1[0])}
+            if (proof := state.proof[0]) is not None:
+                info |= {"proof": proof.sentence}
             mode = lowest_displacement(state, 0).unflatten(0, (-1, 3))
             atoms.arrays["mode"] = mode.cpu().numpy().copy()
     atoms.info.update(info)

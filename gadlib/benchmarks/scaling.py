@@ -16,8 +16,8 @@ from jaxtyping import Float, Int
 from tqdm.auto import tqdm
 
 from gadlib.molecules.starting_points import Start
+from gadlib.screening.costs import gradients_of, without_proof
 from gadlib.screening.jobs import Job, search_starts
-from gadlib.screening.records import gradients_of, without_proof
 from gadlib.screening.setup import calculator_of, hyperparameters_of
 from gadlib.settings.benchmarks import GrowthSettings
 from gadlib.settings.reading import InputError, shown

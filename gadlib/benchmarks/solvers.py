@@ -26,8 +26,9 @@ from gadlib.molecules.alignment import rmsd
 from gadlib.molecules.reactions import Reaction
 from gadlib.paths.finding import Plan, find_each
 from gadlib.screening import screen
+from gadlib.screening.costs import without_proof
 from gadlib.screening.jobs import Job, search_each
-from gadlib.screening.records import Record, read_records, without_proof
+from gadlib.screening.records import Record, read_records
 from gadlib.screening.references import Key, keep_intended, key_of, reference_plan
 from gadlib.screening.setup import calculator_of
 from gadlib.settings.benchmarks import BenchmarkSettings

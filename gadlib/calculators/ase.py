@@ -68,7 +68,12 @@ class Ase:
     @property
     def is_hessian_costly(self) -> bool:
         """Whether it takes differences, not having its own."""
-        return not _has_hessian(self._build().source)
+        return not self.has_hessian
+
+    @property
+    def has_hessian(self) -> bool:
+        """Whether it has Hessians of its own."""
+        return _has_hessian(self._build().source)
 
     def refuses(self, charge: int, multiplicity: int) -> str:
         """Why molecules of this charge and multiplicity can't be computed; empty where they can."""
@@ -128,7 +133,12 @@ class Held:
     @property
     def is_hessian_costly(self) -> bool:
         """Whether it takes differences, not having its own."""
-        return not _has_hessian(self.atoms.calc)
+        return not self.has_hessian
+
+    @property
+    def has_hessian(self) -> bool:
+        """Whether it has Hessians of its own."""
+        return _has_hessian(self.atoms.calc)
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """Energies, forces and, where asked for, Hessians, one geometry after the other."""

@@ -83,7 +83,9 @@ def search_line(record: Any) -> str:
         f"{record.n_gradient:>5} gradients, {_counted(record.n_hessian, 'Hessian')}",
         _words(record.verdict),
     ]
-    return "  ".join(parts).rstrip()
+    if record.proof:
+        parts.append(f"proof: {record.proof}")
+    return "  ".join(part for part in parts if part).rstrip()
 
 
 def found_summary(records: Sequence[Any]) -> list[str]:

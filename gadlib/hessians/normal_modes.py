@@ -117,7 +117,7 @@ def exact_spectrum(
         motions: their rigid motions where these are known already.
     """
     motions = motions_of(batch) if motions is None else motions
-    is_asked = (longest(forces.flatten(1)) < FORCE_TOL) | _is_nearly_straight(batch)
+    is_asked = (longest(forces.flatten(1)) < FORCE_TOL) | is_nearly_straight(batch)
     if batch.boundary is not None:  # what holds a system tells its rotations apart
         is_asked = is_asked & ~batch.boundary.is_held
     rows = is_asked.nonzero().flatten()
@@ -136,7 +136,7 @@ def exact_spectrum(
     return spectrum(hessian, batch, motions_with(rigid, batch))
 
 
-def _is_nearly_straight(batch: Batch) -> Bool[Tensor, " B"]:
+def is_nearly_straight(batch: Batch) -> Bool[Tensor, " B"]:
     """Whether the least rotation moves little of the molecule, as that about a bent chain."""
     turns = raw_motions(batch)[:, :, 3:]
     moments = torch.linalg.eigvalsh(turns.mT @ turns)

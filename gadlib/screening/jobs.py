@@ -206,6 +206,8 @@ def describe(verdict: Verdict, row: int) -> dict[str, Any]:
             "eigenvalues": state.spectrum.eigenvalues[row, :2].tolist(),
             "mode": _lowest_mode(state, row),
         }
+        if (proof := state.proof[row]) is not None:
+            known |= {"proof": proof.sentence, "n_proof": proof.n_gradient}
     return known
 
 

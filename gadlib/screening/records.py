@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,10 @@ class Record:
             again without the file; empty where a recipe makes the start of a set's reaction.
         rmsd_start: how far the last point is from the start, in A, superposed; bonds_changed: bonds
             made or broken since, but for those of the reaction itself.
+        proof: of an order that a few products have proved (`hyperparameters.proof`): how many, and
+            the bounds; the second of `eigenvalues` is a model's then, as frequencies are, which
+            the command `frequencies` computes. Empty where an exact Hessian proves it.
+        n_proof: gradients of that, among `n_gradient`.
         near: whether a bound saddle is near that (`nearness`).
         verdict: what the saddle joins, where it was followed between known ends, else empty;
             passed: the saddles on the way, in order, of a reaction in two steps both.
@@ -125,6 +129,8 @@ class Record:
     rmsd_start: float | None = None
     bonds_changed: int | None = None
     near: bool | None = None
+    proof: str = ""
+    n_proof: int = 0
 
     @classmethod
     def blank(cls, start: Start, status: Status, message: str) -> Record:
@@ -238,16 +244,6 @@ def judged(records: Iterable[Record]) -> tuple[str, ...]:
     records = [*records]
     asked = {n for r in records for n, met in r.criteria.items() if met is not None}
     return tuple(name for name in CRITERIA if name in AT_POINTS or name in asked)
-
-
-def without_proof(record: Record) -> Record:
-    """The record without the Hessian that proves its strict saddle, where costs are compared."""
-    return replace(record, n_hessian=record.n_hessian - bool(record.strict))
-
-
-def gradients_of(record: Record) -> int:
-    """What a search cost in gradients: its own, and for each Hessian 6N, as by differences."""
-    return record.n_gradient + 6 * len(record.atomic_numbers) * record.n_hessian
 
 
 def versions() -> dict[str, str]:

@@ -92,6 +92,11 @@ class TrustHyperparameters(Hyperparameters):
         " modelled and probed) or often (every few steps); auto goes by what the calculator"
         " declares (`is_hessian_costly`), and takes one that declares nothing for costly",
     )
+    proof: Literal["auto", "hessian", "products"] = Field(
+        default="auto",
+        description="how the order of a saddle is proved: hessian (a whole one, of which all"
+        " frequencies are known) or products (a few of it with vectors); auto takes hessian",
+    )
 
     radius_start: float = declare(
         0.05,
@@ -169,6 +174,12 @@ class DeltaHyperparameters(Hyperparameters):
 
     solver: ClassVar[str] = "delta"
     needs_cheap: ClassVar[bool] = True
+
+    proof: Literal["auto", "hessian", "products"] = Field(
+        default="auto",
+        description="how saddles are proved, as for `trust`; auto takes products where the"
+        " calculator's Hessians are differences of gradients",
+    )
 
     reach_start: float = declare(
         0.3,

@@ -47,6 +47,7 @@ def begin(
         message=_messages(evaluation, batch),
         doubt=("",) * len(batch),
         tries=((),) * len(batch),
+        proof=(None,) * len(batch),
     )
 
 
@@ -67,6 +68,7 @@ def arrive(
         steps=state.steps + 1,
         cost=moved.cost.after(evaluation, seconds, hessian=True),
         message=_messages(evaluation, batch),
+        proof=(None,) * len(batch),
     )
 
 
@@ -120,7 +122,8 @@ def add_hessian(calculator: Calculator, state: State) -> State:
 
 def take_spectrum(state: State) -> State:
     """The state, whose Hessian is exact, with the spectrum by which points are judged."""
-    return replace(state, spectrum=exact_spectrum(state.hessian, state.batch, state.forces))
+    here = exact_spectrum(state.hessian, state.batch, state.forces)
+    return replace(state, spectrum=here, proof=(None,) * len(state.batch))
 
 
 def try_hessian(calculator: Calculator, state: State) -> tuple[State, tuple[str, ...]]:

@@ -14,7 +14,8 @@ from gadlib.benchmarks.solvers import Results
 from gadlib.cli.flags import settings_of
 from gadlib.cli.parser import build, main
 from gadlib.molecules import reactions, starting_points
-from gadlib.screening.records import Record, gradients_of
+from gadlib.screening.costs import gradients_of
+from gadlib.screening.records import Record
 from gadlib.settings.benchmarks import SUITES, BenchmarkSettings
 from gadlib.settings.reading import InputError
 from gadlib.solver.state import Status

@@ -7,11 +7,12 @@ from clusters import POTENTIAL, clusters
 
 from gadlib.calculators import get
 from gadlib.evaluation import Evaluation
+from gadlib.hessians.davidson import find_independent
 from gadlib.hessians.rigid_motions import motions_of
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.trust import probing
 from gadlib.solver.trust.disturbances import draw_noise
-from gadlib.solver.trust.probing import Curvature, find_independent, probe_modes
+from gadlib.solver.trust.probing import Curvature, probe_modes
 from gadlib.solver.trust.rule import init
 from gadlib.systems.batch import Batch
 

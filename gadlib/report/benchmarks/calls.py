@@ -15,7 +15,8 @@ import pandas as pd
 
 from gadlib.report.benchmarks.solvers import Profile
 from gadlib.report.statistics import Rate, median
-from gadlib.screening.records import Record, gradients_of
+from gadlib.screening.costs import gradients_of, proof_of
+from gadlib.screening.records import Record
 
 Published = Mapping[str, Mapping[str, int | None]]
 """Of each solver the calls by the molecule's name, None where it failed."""
@@ -52,7 +53,7 @@ def collect_calls(published: Published, records: Mapping[str, Sequence[Record]])
         told.append(Calls(f"{solver}, published", len(names), tuple(solved), ()))
     for solver, found in records.items():
         strict = [record for record in found if record.strict]
-        proofs = tuple(6 * len(record.atomic_numbers) for record in strict)
+        proofs = tuple(map(proof_of, strict))
         told.append(Calls(solver, len(found), tuple(sorted(map(gradients_of, strict))), proofs))
     return told
 

@@ -32,7 +32,8 @@ from gadlib.report.style import (
     panels,
     say,
 )
-from gadlib.screening.records import Record, gradients_of, judged
+from gadlib.screening.costs import gradients_of, proof_of
+from gadlib.screening.records import Record, judged
 from gadlib.settings.criteria import AT_POINTS, IMAGINARY_MIN_CM1, SAME_SADDLE
 
 _COLOURS = {
@@ -61,7 +62,7 @@ class Row(NamedTuple):
             where saddles were followed.
         gradients: median gradient equivalents of the strict ones; None without any.
         mean: of all searches, failed ones too, in gradient equivalents.
-        proof: gradient equivalents of the Hessian that proves a strict saddle, in the median; it is
+        proof: gradient equivalents of what proves a strict saddle, in the median; it is
             in none of the other numbers.
         wall_s: wall time of all searches for each strict saddle, likewise.
         overhead: the part of that wall time that is not the calculator's.
@@ -128,7 +129,7 @@ def _run(
         "deviation": deviation,
         "gradients": gradients_of(record),
         "path_gradients": record.n_path_gradient,
-        "proof": 6 * len(record.atomic_numbers),
+        "proof": proof_of(record),
         "wall_s": record.elapsed_s,
         "calculator_s": record.calculator_s,
         "imaginary_cm1": record.imaginary_cm1,

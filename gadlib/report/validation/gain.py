@@ -20,7 +20,8 @@ from gadlib.report.searches.screening import Screened
 from gadlib.report.statistics import error_bars
 from gadlib.report.style import BLUE, GREY, LEGEND, VERMILLION, panels, say
 from gadlib.report.validation.comparison import Comparison, Paired, collect_comparison
-from gadlib.screening.records import Record, gradients_of
+from gadlib.screening.costs import gradients_of
+from gadlib.screening.records import Record
 
 RED = VERMILLION
 """The colour of a rate that fell where it was not to fall."""

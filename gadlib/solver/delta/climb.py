@@ -16,7 +16,7 @@ from torch import Tensor
 from gadlib.hessians.normal_modes import spectrum
 from gadlib.hessians.trust_region import matvec
 from gadlib.settings.hyperparameters import TrustHyperparameters
-from gadlib.solver.delta.observations import Observations
+from gadlib.solver.delta.observations import Observations, farthest_moves
 from gadlib.solver.delta.surrogate import Surrogate
 from gadlib.solver.image_step import adapt_radius, image_move, move_above, updated_uphill
 from gadlib.solver.points import begin, compute, try_hessian
@@ -57,6 +57,7 @@ class Climb:
         is_stopped: whether it ended because it would have led farther.
         is_over: whether it has ended.
         origin: where the Hessian was last exact, in A.
+        begun_at: where the climb began, in A; it counts as seen.
     """
 
     state: State
@@ -68,6 +69,7 @@ class Climb:
     is_stopped: Bool[Tensor, " B"]
     is_over: Bool[Tensor, " B"]
     origin: Float[Tensor, "B N 3"]
+    begun_at: Float[Tensor, "B N 3"]
 
 
 def climb(surrogate: Surrogate, start: Climb) -> Climb:
@@ -94,8 +96,18 @@ def begin_climb(
     here = begin(state.batch, surrogate, state.hessian)
     no = torch.zeros_like(state.is_exact)
     radius = torch.full_like(state.energy, CAREFUL.radius_start)
-    is_aimed = state.wanted.is_set
-    return Climb(here, mode, is_aimed, observations, reach, radius, no, here.is_failed, origin)
+    return Climb(
+        here,
+        mode,
+        state.wanted.is_set,
+        observations,
+        reach,
+        radius,
+        is_stopped=no,
+        is_over=here.is_failed,
+        origin=origin,
+        begun_at=state.batch.positions,
+    )
 
 
 def _step(surrogate: Surrogate, climb: Climb) -> Climb:
@@ -168,10 +180,11 @@ def _within_reach(
     for row, seen in enumerate(climb.observations):
         here = climb.state.batch.positions[row]
         n, reach = seen.positions.shape[1], float(climb.reach[row])
+        places = torch.cat([seen.positions, climb.begun_at[row, None, :n].cpu()])
 
-        def is_far(share: float, row=row, here=here, n=n, reach=reach, seen=seen) -> bool:
-            at = here + share * (there[row] - here)
-            return float(seen.distances(at[:n].cpu()).min()) > reach
+        def is_far(share: float, row=row, here=here, n=n, reach=reach, places=places) -> bool:
+            at = (here + share * (there[row] - here))[:n].cpu()
+            return float(farthest_moves(places, at).min()) > reach
 
         if not is_far(1.0):
             continue

@@ -48,10 +48,15 @@ class Observations:
         positions: Float[Tensor, "K n 3"],
         energies: Float[Tensor, " K"],
         gradients: Float[Tensor, "K n 3"],
+        centre: Float[Tensor, "n 3"] | None = None,
     ) -> Observations:
-        """These and others; of too many those are left out that lie farthest from the last.
+        """These and others; of too many those are left out that lie farthest from a centre.
 
         What lies where something is known already tells nothing, and is left out.
+
+        Args:
+            positions, energies, gradients: the others.
+            centre: None for the last of them.
         """
         if len(self) and float(self.distances(positions[-1]).min()) < SAME:
             return self
@@ -63,9 +68,21 @@ class Observations:
         most = max(2, MAX_VALUES // (1 + positions[0].numel()))
         if len(found) <= most:
             return found
-        kept = found.distances(positions[-1]).argsort(stable=True)[:most].sort().values
+        kept = (
+            found.distances(positions[-1] if centre is None else centre)
+            .argsort(stable=True)[:most]
+            .sort()
+            .values
+        )
         return Observations(found.positions[kept], found.energies[kept], found.gradients[kept])
 
     def distances(self, positions: Float[Tensor, "n 3"]) -> Float[Tensor, " M"]:
         """How far the atom that moved farthest is from where it was in each of them, in A."""
-        return torch.linalg.vector_norm(self.positions - positions, dim=-1).amax(-1)
+        return farthest_moves(self.positions, positions)
+
+
+def farthest_moves(
+    places: Float[Tensor, "M n 3"], positions: Float[Tensor, "n 3"]
+) -> Float[Tensor, " M"]:
+    """How far the atom that moved farthest is from where it was in each of the places, in A."""
+    return torch.linalg.vector_norm(places - positions, dim=-1).amax(-1)

@@ -28,7 +28,8 @@ from gadlib.solver.delta.observations import Observations
 from gadlib.solver.delta.process import learn
 from gadlib.solver.delta.surrogate import Surrogate
 from gadlib.solver.image_step import move_above
-from gadlib.solver.points import add_hessian, begin, compute
+from gadlib.solver.points import begin, compute
+from gadlib.solver.products import is_refuted, prove_orders
 from gadlib.solver.state import State
 from gadlib.solver.trust.memory import most_aimed
 from gadlib.systems.batch import Batch, longest
@@ -69,7 +70,7 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: DeltaHyperparame
     assert below.hessian is not None
     observations = tuple(Observations.none(int(n)) for n in batch.n_atoms)
     memory = DeltaMemory(
-        observations=_seen(observations, state, below),
+        observations=_seen(observations, state, below, batch.positions),
         processes=(None,) * len(batch),
         reach=torch.full_like(state.energy, hyperparameters.reach_start),
         mode=torch.zeros_like(state.forces.flatten(1)),
@@ -106,9 +107,12 @@ def _advance(calculator: Calculator, state: State, h: DeltaHyperparameters) -> S
     moved = compute(calculator, moved, torch.zeros_like(state.is_exact))
     below, _ = evaluate(cheap_of(calculator), there.batch, hessian=False)
     memory: DeltaMemory = state.memory
+    is_poor = _is_wrong(state, moved, led) & (moved.max_force > state.max_force)
+    is_refused = is_poor & (memory.n_refused < MAX_REFUSED)
+    next_at = pick(is_refused, state.batch.positions, moved.batch.positions)
     memory = replace(
         memory,
-        observations=_seen(memory.observations, moved, below),
+        observations=_seen(memory.observations, moved, below, next_at),
         reach=_adapt(state, moved, led, h),
         mode=led.mode,
         below=there.hessian - surrogate.correction(there.batch),
@@ -125,11 +129,11 @@ def _advance(calculator: Calculator, state: State, h: DeltaHyperparameters) -> S
     ]
     moved = replace(moved, memory=memory, message=tuple(reasons))
     moved = _with_surrogate(calculator, moved)
-    is_poor = _is_wrong(state, moved, led) & (moved.max_force > state.max_force)
-    rows = (is_poor & (state.memory.n_refused < MAX_REFUSED)).nonzero().flatten()
+    rows = is_refused.nonzero().flatten()
     before = take(state, rows)
     moved = put(moved, rows, lambda part: _refuse(calculator, before, part))
-    return certify(calculator, replace(moved, is_exact=torch.zeros_like(state.is_exact)))
+    moved = replace(moved, is_exact=torch.zeros_like(state.is_exact))
+    return certify(calculator, moved, by_products=takes_products(calculator, h.proof))
 
 
 def _refuse(calculator: Calculator, before: State, moved: State) -> State:
@@ -144,13 +148,16 @@ def _refuse(calculator: Calculator, before: State, moved: State) -> State:
     return replace(found, hessian=hessian, spectrum=spectrum(hessian, found.batch))
 
 
-def certify(calculator: Calculator, state: State) -> State:
-    """The state with exact Hessians where it is at rest."""
+def certify(calculator: Calculator, state: State, *, by_products: bool = False) -> State:
+    """The state with its order proved where it is at rest, by products or by exact Hessians."""
     is_claimed = (state.max_force < FORCE_TOL) & state.is_computed
-    rows = is_claimed.nonzero().flatten()
-    return replace(
-        put(state, rows, lambda part: add_hessian(calculator, part)), is_exact=is_claimed
-    )
+    return prove_orders(calculator, state, is_claimed, by_products=by_products)
+
+
+def takes_products(calculator: Calculator, proof: str) -> bool:
+    """Whether saddles are proved by products: by word, or as Hessians are differences."""
+    is_auto = proof == "auto"
+    return not getattr(calculator, "has_hessian", True) if is_auto else proof == "products"
 
 
 def cheap_of(calculator: Calculator) -> Calculator:
@@ -176,11 +183,11 @@ def surrogate_of(calculator: Calculator, state: State) -> Surrogate:
 def _lead(surrogate: Surrogate, state: State, h: DeltaHyperparameters) -> Climb:
     """Where the costly potential is to be asked next.
 
-    Where the climb ends; where a Hessian has just shown that the surrogate has a curvature wrong,
+    Where the climb ends; where a proof has just shown that the surrogate has a curvature wrong,
     a little farther along that mode.
     """
     found = _climb(surrogate, state, h)
-    rows = state.is_exact.nonzero().flatten()
+    rows = is_refuted(state).nonzero().flatten()
     return put(found, rows, lambda part: _look(surrogate.take(rows), part, take(state, rows)))
 
 
@@ -214,7 +221,8 @@ def _climb(surrogate: Surrogate, state: State, h: DeltaHyperparameters) -> Climb
 def _return(surrogate: Surrogate, climb: Climb, memory: DeltaMemory) -> Climb:
     """The climbs from where the searches began, with what has been learned since."""
     here = begin(climb.state.batch.moved_to(memory.start), surrogate)
-    return replace(climb, state=here, mode=memory.first_mode, origin=memory.start)
+    at = memory.start
+    return replace(climb, state=here, mode=memory.first_mode, origin=at, begun_at=at)
 
 
 def _first_mode(state: State) -> Float[Tensor, "B D"]:
@@ -227,9 +235,15 @@ def _first_mode(state: State) -> Float[Tensor, "B D"]:
 
 
 def _seen(
-    observations: tuple[Observations, ...], state: State, below: Evaluation
+    observations: tuple[Observations, ...],
+    state: State,
+    below: Evaluation,
+    next_at: Float[Tensor, "B N 3"],
 ) -> tuple[Observations, ...]:
-    """The observations with those at the points of the state, where both potentials answered."""
+    """The observations with those at the points of the state, where both potentials answered.
+
+    Of too many those near where the search goes on are kept.
+    """
     found = []
     for row, known in enumerate(observations):
         n = known.positions.shape[1]
@@ -237,7 +251,8 @@ def _seen(
         if energy.isfinite():
             gradient = (below.forces - state.forces)[row, :n].cpu()
             positions = state.batch.positions[row, :n].cpu()
-            known = known.plus(positions[None], energy[None], gradient[None])
+            centre = next_at[row, :n].cpu()
+            known = known.plus(positions[None], energy[None], gradient[None], centre)
         found.append(known)
     return tuple(found)
 

@@ -122,10 +122,6 @@ PROBE_LENGTH = 0.01
 """A; a difference of gradients so far apart is well above rounding (0.01 eV/A at 1 eV/A^2).
 Measured: with 0.03 A 112 and 100 gradients."""
 
-INDEPENDENT_SHARE = 1e-3
-"""Of a vector's length; what is left of it beside others is a direction of its own if longer, else
-mostly rounding and what projecting leaves."""
-
 MAX_POOR = 3
 """Poorly predicted steps in a row after which an exact Hessian is due, where none are spared: one
 may be a matter of the radius, which shrinks first, two halve it to a quarter."""

@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.linalg import vector_norm
 
-from gadlib.evaluation import Calculator, evaluate
+from gadlib.evaluation import Calculator
+from gadlib.hessians.davidson import find_independent
 from gadlib.hessians.normal_modes import Spectrum, spectrum
 from gadlib.hessians.updates import probe
 from gadlib.solver.aim import Aim
+from gadlib.solver.differences import differ, downhill
 from gadlib.solver.state import State
 from gadlib.solver.trust.constants import (
-    INDEPENDENT_SHARE,
     PROBE_LENGTH,
     PROBES_AFTER,
     PROBES_AT_ONCE,
@@ -113,35 +113,6 @@ def _choose_modes(
     return chosen_modes, eigenvalues.gather(1, chosen).isfinite()
 
 
-def find_independent(
-    vectors: Float[Tensor, "B D K"], is_vector: Bool[Tensor, "B K"], known: Float[Tensor, "B D L"]
-) -> tuple[Float[Tensor, "B D K"], Bool[Tensor, "B K"]]:
-    """Orthonormal directions of what vectors add to known ones and each other; which add anything.
-
-    What is left of a vector that lies within the others is rounding. Brought to unit length it
-    would be any direction, rigid motions among them, and be probed as one, and what comes after it
-    be turned away from it; so it is left out, and zero. Each is projected twice: Parlett, The
-    Symmetric Eigenvalue Problem, SIAM (1998), 6.9.
-    """
-    length = vector_norm(vectors, dim=1)
-    rest = torch.where(is_vector[:, None, :], vectors, 0.0)
-    for _ in range(2 if known.shape[-1] else 0):
-        rest = rest - known @ (known.mT @ rest)
-    bases, sizes = torch.linalg.qr(rest)
-    is_new = is_vector & (sizes.diagonal(dim1=1, dim2=2).abs() > INDEPENDENT_SHARE * length)
-    if is_new.all():
-        return bases, is_new
-    columns, found = [], []  # one by one, so that what is left out takes no part
-    for column in rest.unbind(-1):
-        for _ in range(2):
-            for other in columns:
-                column = column - (other * column).sum(-1, keepdim=True) * other
-        size = vector_norm(column, dim=1)
-        found.append(size > INDEPENDENT_SHARE * length[:, len(found)].clamp(min=1e-12))
-        columns.append(torch.where(found[-1], 1 / size.clamp(min=1e-12), 0.0)[:, None] * column)
-    return torch.stack(columns, -1), torch.stack(found, -1) & is_vector
-
-
 def map_vectors(
     calculator: Calculator,
     curvature: Curvature,
@@ -150,19 +121,16 @@ def map_vectors(
 ) -> tuple[Float[Tensor, "B D K"], Int[Tensor, " B"], float]:
     """The Hessian times unit vectors, by differences to one side; the calls, the seconds.
 
-    A mode has no sign of its own, a difference to one side has: downhill. Only what is new is asked
-    for. Where the calculator fails, the Hessian is left as it is along that vector.
+    Only what is new is asked for. Where the calculator fails, the Hessian is left as it is along
+    that vector.
     """
     changes = torch.bmm(curvature.hessian, vectors)
     system, column = is_new.nonzero(as_tuple=True)
     directions = vectors[system, :, column]
-    here = curvature.forces[system]
-    step = PROBE_LENGTH * (1 - 2 * ((here * directions).sum(1, keepdim=True) < 0).to(here.dtype))
-    beside = curvature.batch.take(system)
-    beside = beside.moved_to(beside.positions + (step * directions).unflatten(1, (-1, 3)))
-    evaluation, seconds = evaluate(calculator, beside, hessian=False)
-    given = (here - evaluation.forces.flatten(1)) / step
+    steps = downhill(curvature.forces[system], directions, PROBE_LENGTH)
+    made = differ(calculator, curvature.batch, curvature.forces, system, directions, steps)
+    given, evaluation = made.changes, made.evaluation
     for lost in evaluation.failures:
         given[lost] = changes[system[lost], :, column[lost]]
     changes[system, :, column] = given
-    return changes, is_new.sum(-1) * evaluation.asked, seconds
+    return changes, is_new.sum(-1) * evaluation.asked, made.seconds

@@ -26,7 +26,8 @@ from gadlib.molecules.contacts import gap, is_adrift, push_apart
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.image_step import STRIDE, adapt_radius, image_move, lowest_mode, move_above
-from gadlib.solver.points import add_hessian, begin, compute, take_spectrum
+from gadlib.solver.points import begin, compute, take_spectrum
+from gadlib.solver.products import prove_orders
 from gadlib.solver.state import State, along_modes
 from gadlib.solver.trust.constants import (
     ARRIVED_FORCE,
@@ -75,7 +76,7 @@ def step(calculator: Calculator, state: State, hyperparameters: TrustHyperparame
     state = sharpen(calculator, state, hyperparameters)
     there, predicted = move(state)
     moved = learn(calculator, state, there, hyperparameters)
-    moved = certify(calculator, moved)
+    moved = certify(calculator, moved, by_products=hyperparameters.proof == "products")
     return remember(state, moved, predicted, hyperparameters)
 
 
@@ -178,10 +179,16 @@ def is_claim(state: State) -> Bool[Tensor, " B"]:
     return memory.is_climbing & is_at_rest & is_hopeful & is_open
 
 
-def certify(calculator: Calculator, state: State) -> State:
-    """The state with exact Hessians where a saddle may be claimed; each counts in its try."""
+def certify(calculator: Calculator, state: State, *, by_products: bool = False) -> State:
+    """The state with its order proved where a saddle may be claimed; each proof counts in its try.
+
+    Args:
+        calculator: the potential.
+        state: after a step.
+        by_products: whether to prove by products, and by exact Hessians only what these leave open.
+    """
     claimed = is_claim(state)
-    state = put(state, claimed.nonzero().flatten(), lambda part: add_hessian(calculator, part))
+    state = prove_orders(calculator, state, claimed, by_products=by_products)
     current = state.memory.current
     current = replace(
         current,
@@ -189,7 +196,7 @@ def certify(calculator: Calculator, state: State) -> State:
         n_certificates=current.n_certificates + claimed,
     )
     memory = replace(state.memory, current=current)
-    return replace(state, memory=memory, is_exact=state.is_exact | claimed)
+    return replace(state, memory=memory)
 
 
 def remember(

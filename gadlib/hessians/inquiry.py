@@ -1,0 +1,252 @@
+"""How many eigenvalues of a Hessian are negative, asked by few products: none, one, or more.
+
+An inquiry asks for directions and is given what the Hessian makes of them (`davidson`). First the
+lowest two modes are looked for, until the bounds of both have one sign; then a random vector tells
+whether one was missed (`missed`). Whoever asks makes the products; nothing is called here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gadlib.hessians.davidson import Products, Ritz
+from gadlib.hessians.missed import Rest
+
+FIRST = 2
+"""Modes of the model that are asked for first. Of 683 points (docs/measurements.md, "Proof by
+products") with 2, 3, 4 the order is proved by 10, 11, 11.5 products in the median."""
+
+CHANCE = 1e-3
+"""That a negative eigenvalue is missed where there is one beside those found. Of the 683 points 21
+have one by then; with a chance of 0.1 two are called saddles in error, with 0.03 and below none."""
+
+FLAT = 1.5e-3
+"""eV/(A^2 amu), 20 cm-1: what differences leave open. Those of DFTB0 are off by 3e-4 in one of ten
+soft modes, by 1e-3 in one of a hundred, as its Hessians are. With 1e-3 one of 1149 points, asked
+with five random vectors each, is called a saddle in error by two of them, with 1.5e-3 none."""
+
+SOFT = 0.05
+"""eV/(A^2 amu), 117 cm-1: a softer Ritz value is computed anew by differences to both sides; those
+to one side are off by 0.01 at times, for atoms that turn stretch their bonds, by 0.04 once."""
+
+KEPT_SHARE = 0.7
+"""Of a Ritz value that the corrected model keeps: then what lies beside is small, and the random
+vector is left to tell. With residuals alone 13 % of the points stay open, with this share 1 %, and
+with a half the random vector is wrong once in 1366 at a chance of 0.01."""
+
+SHARP = 0.05
+"""Of the lowest eigenvalue, by which its Ritz value may be too high where it is negative and not
+soft: then its wavenumber is right within 3 %. It is so by no more than r^2 over the distance to the
+next (Parlett, theorem 11.7.1). Otherwise the wavenumber is too low by up to 30 %."""
+
+LIMIT_SHARE = 0.25
+"""Of the second Ritz value: the lower bound of the second eigenvalue, so that its wavenumber is at
+least half of what it seems. With 0, 0.1, 0.25, 0.4 a proof takes 12.2, 12.3, 12.5, 12.6
+gradients on average."""
+
+_HIGHEST = 1.0  # eV/(A^2 amu), 521 cm-1, of the bound: none is asked for beyond it
+
+_SAME = 0.95  # of one soft Ritz vector in another: it has been computed to both sides
+
+_ROUNDS = 8  # of looking for modes and for what was missed; two are enough nearly always
+
+
+class Order(StrEnum):
+    """What is known of the number of negative eigenvalues."""
+
+    OPEN = "open"
+    NONE = "none"
+    ONE = "one"
+    MORE = "more"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked of a Hessian next.
+
+    Attributes:
+        directions: orthonormal.
+        is_central: whether to compute it by differences to both sides.
+    """
+
+    directions: Float[Tensor, "n L"]
+    is_central: bool = False
+
+    @property
+    def n_gradient(self) -> int:
+        """Gradients that it takes."""
+        return self.directions.shape[1] * (1 + self.is_central)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What an inquiry has found.
+
+    Attributes:
+        order: of the Hessian.
+        products: made for it.
+        second_least: a lower bound of the second eigenvalue, zero where no better one is known.
+    """
+
+    order: Order
+    products: Products
+    second_least: float = 0.0
+
+
+Asking = Generator[Wish, Float[Tensor, "n L"], Finding]
+"""An inquiry under way: give it the images of each wish."""
+
+
+def inquire(model: Float[Tensor, "n n"], seed: int, n_most: int) -> Asking:
+    """The inquiry into a Hessian of which a model is known, in coordinates of its vibrations.
+
+    Args:
+        model: nearly right where it is soft, in eV/(A^2 amu).
+        seed: of the random vector.
+        n_most: gradients, beyond which no further direction is asked for.
+    """
+    return (yield from _Inquiry(model, seed, n_most).all())
+
+
+class _Inquiry:
+    """An inquiry, and what it knows so far."""
+
+    def __init__(self, model: Float[Tensor, "n n"], seed: int, n_most: int) -> None:
+        self.model, self.n_most, self.n_gradient = model, n_most, 0
+        self.generator = torch.Generator().manual_seed(seed)
+        self.products = Products.none(model)
+        self.central: list[Tensor] = []
+
+    def all(self) -> Asking:
+        """Looking for the lowest modes and for what was missed, until both agree."""
+        yield from self._ask(torch.linalg.eigh(self.model).eigenvectors[:, :FIRST])
+        for _ in range(_ROUNDS):
+            order = yield from self._look()
+            if order is not None:
+                return self._found(order)
+            if (yield from self._make_central()):
+                continue
+            least = yield from self._test()
+            if least is not None and (yield from self._stays()):
+                return self._found(self._order(), min(least, self._two[1]))
+        return self._found(Order.OPEN)
+
+    def _found(self, order: Order, least: float = 0.0) -> Finding:
+        return Finding(order, self.products, least)
+
+    @property
+    def _two(self) -> list[float]:
+        """The two lowest Ritz values; infinite where there are fewer."""
+        return [*self.products.ritz.values[:2].tolist(), torch.inf, torch.inf][:2]
+
+    @property
+    def _limit(self) -> float:
+        """The lower bound of the second eigenvalue that is to be proved."""
+        return min(max(FLAT / 2, LIMIT_SHARE * self._two[1]), _HIGHEST)
+
+    @property
+    def _is_flat(self) -> bool:
+        return min(abs(value) for value in self._two) < FLAT
+
+    def _order(self) -> Order:
+        lowest, second = self._two
+        return Order.MORE if second < 0 else Order.ONE if lowest < 0 else Order.NONE
+
+    def _ask(self, vectors: Float[Tensor, "n L"]) -> Generator[Wish, Float[Tensor, "n L"], bool]:
+        """Whether vectors added anything to what is known."""
+        directions = self.products.independent(vectors)
+        wish = Wish(directions)
+        if not directions.shape[1] or self.n_gradient + wish.n_gradient > self.n_most:
+            return False
+        self.n_gradient += wish.n_gradient
+        images = yield wish
+        self.products = self.products.grown(directions, images)
+        return True
+
+    def _make_central(self) -> Generator[Wish, Float[Tensor, "n L"], bool]:
+        """Whether a soft one of the lowest Ritz vectors was computed to both sides."""
+        is_new = False
+        for place in range(min(2, self.products.number)):
+            ritz: Ritz = self.products.ritz
+            vector = self.products.directions @ ritz.vectors[:, place]
+            is_known = any(abs(float(vector @ other)) > _SAME for other in self.central)
+            if is_known or abs(float(ritz.values[place])) > SOFT:
+                continue
+            wish = Wish(vector[:, None], is_central=True)
+            self.n_gradient += wish.n_gradient
+            image = yield wish
+            self.products = self.products.with_image(place, image[:, 0])
+            self.central.append(vector)
+            is_new = True
+        return is_new
+
+    def _look(self) -> Generator[Wish, Float[Tensor, "n L"], Order | None]:
+        """The order, where it is known to be no saddle's or stays open; else None."""
+        while True:
+            if self._is_flat or -SOFT < self._two[1] < 0:
+                if (yield from self._make_central()):
+                    continue
+                return Order.OPEN if self._is_flat else Order.MORE
+            if self._two[1] < 0:
+                return Order.MORE
+            values, modes = torch.linalg.eigh(self.products.corrected(self.model))
+            wanted = self._wanted(values)
+            if not wanted:
+                return None
+            if not (yield from self._ask(modes[:, wanted])):
+                return Order.OPEN
+
+    def _wanted(self, values: Float[Tensor, " n"]) -> list[int]:
+        """The modes of the corrected model, with these eigenvalues, that are to be known better.
+
+        A Ritz value below zero, with an eigenvalue there, is to be nearly that. One above has its
+        residual's bound, or the corrected model's word. That is to have as many eigenvalues below
+        the limit, beyond which the random vector is asked.
+        """
+        ritz, n_below = self.products.ritz, int((values < self._limit).sum())
+        is_same = n_below == int((ritz.values < self._limit).sum())
+        wanted = []
+        for place in range(min(2, len(ritz.values))):
+            value, error = float(ritz.values[place]), float(ritz.errors[place])
+            is_kept = is_same and float(values[place]) > KEPT_SHARE * value > 0
+            gap = self._two[1] - value
+            is_sharp = value < 0 and (-value < SOFT or error**2 < SHARP * -value * gap)
+            if not (value - error > 0 or is_sharp or is_kept):
+                wanted.append(place)
+        return wanted or ([] if is_same else [max(0, n_below - 1)])
+
+    def _stays(self) -> Generator[Wish, Float[Tensor, "n L"], bool]:
+        """Whether all is as it was before a test, when soft values were computed to both sides."""
+        while (yield from self._make_central()):
+            pass
+        values = torch.linalg.eigvalsh(self.products.corrected(self.model))
+        return not (self._is_flat or self._two[1] < 0 or self._wanted(values))
+
+    def _test(self) -> Generator[Wish, Float[Tensor, "n L"], float | None]:
+        """A lower bound of the second eigenvalue, when no negative one is likely to be missed.
+
+        None where the lowest two are to be looked for again.
+        """
+        if self._is_complete:
+            return self._two[1] if min(map(abs, self._two)) > SOFT else None
+        limit = self._limit
+        rest = Rest.of(self.model, self.products, self.generator, limit)
+        while rest is not None:
+            residual = rest.residual(self.products)
+            if rest.chance(residual) < CHANCE:
+                return limit
+            if not (yield from self._ask(rest.towards(residual))):
+                break
+            if self._two[1] < limit or self._is_complete:
+                break
+        return None
+
+    @property
+    def _is_complete(self) -> bool:
+        return self.products.number == len(self.model)

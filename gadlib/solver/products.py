@@ -1,0 +1,220 @@
+"""The order of points proved by a few products of Hessians with vectors, not by all of them.
+
+A product costs a gradient by a difference to one side, a whole Hessian by differences 6N. What is
+asked for is `hessians.inquiry`'s; here are the calculator's calls for it, counted, and what comes
+of them. Where the order stays open a whole Hessian has to tell it, as it has all frequencies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.linalg import vector_norm
+
+from gadlib.evaluation import Calculator
+from gadlib.hessians.inquiry import Asking, Finding, Order, Wish, inquire
+from gadlib.hessians.normal_modes import is_nearly_straight, spectrum
+from gadlib.solver.differences import differ, downhill
+from gadlib.solver.points import add_hessian
+from gadlib.solver.state import ProductProof, State
+from gadlib.systems.batch import Batch
+from gadlib.systems.rows import put
+
+PRODUCT_LENGTH = 0.003
+"""A, of the displacements. Atoms that turn about a bond stretch it by the square of that, which a
+difference to one side shows as a curvature that is none; what a gradient leaves open, divided by
+it, is no less. With 0.001 A as many of 350 points are proved."""
+
+MOST_SHARE = 0.5
+"""Of the gradients of a whole Hessian, 6 for each atom that moves; then the order stays open."""
+
+
+def ask_products(calculator: Calculator, state: State) -> State:
+    """The state with what a few products say of the order at each point (`State.proof`).
+
+    Its Hessian and spectrum are the model's, corrected by the products; `is_exact` is set where a
+    saddle of order one is proved. Each round is one call of the calculator for all systems whose
+    order is open. A system for which that fails stays open, and so does a chain that is nearly
+    straight, whose second bend only a whole Hessian tells from a rotation.
+
+    Args:
+        calculator: the potential.
+        state: at points where no force is left, with models of their Hessians.
+    """
+    work = _Work(calculator, state)
+    while any(work.wishes):
+        work.make()
+    return work.done()
+
+
+def prove_orders(
+    calculator: Calculator, state: State, is_claimed: Bool[Tensor, " B"], *, by_products: bool
+) -> State:
+    """The state with the orders of claimed saddles known: by products, else by exact Hessians.
+
+    `proof` is of this point then; `is_exact` is set where the order is one by either, and where the
+    Hessian is the calculator's.
+    """
+    rows = is_claimed.nonzero().flatten()
+    state = replace(state, proof=(None,) * len(state.batch))
+    if by_products:
+        state = put(state, rows, lambda part: ask_products(calculator, part))
+        is_open = torch.tensor([proof is None for proof in state.proof], device=rows.device)
+        rows = (is_claimed & is_open).nonzero().flatten()
+    state = put(state, rows, lambda part: add_hessian(calculator, part))
+    return replace(state, is_exact=state.is_exact.index_fill(0, rows, True))
+
+
+def is_refuted(state: State) -> Bool[Tensor, " B"]:
+    """Whether an exact Hessian, or products, tell that a system is at no saddle of order one."""
+    is_told = [proof is not None for proof in state.proof]
+    return (state.is_exact | torch.tensor(is_told, device=state.index.device)) & (state.order != 1)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One side of the differences that are asked for: of which system, which column, how far.
+
+    Attributes:
+        rows: of the batch.
+        units: Cartesian directions of length 1; lengths: of what they were before.
+        steps: along them in A.
+    """
+
+    rows: Int[Tensor, " M"]
+    units: Float[Tensor, "M D"]
+    lengths: Float[Tensor, "M 1"]
+    steps: Float[Tensor, "M 1"]
+
+
+class _Work:
+    """Inquiries into a batch, and what each asks for next; None where it has ended."""
+
+    def __init__(self, calculator: Calculator, state: State) -> None:
+        self.calculator, self.state, self.batch = calculator, state, state.batch
+        self.forces = state.forces.flatten(1)
+        self.spectrum = spectrum(state.hessian, self.batch)
+        self.n_gradient = torch.zeros_like(state.steps)
+        self.seconds = torch.zeros_like(state.energy)
+        size = len(self.batch)
+        self.askings: list[Asking] = [self._begun(row) for row in range(size)]
+        self.findings: list[Finding | None] = [None] * size
+        self.wishes: list[Wish | None] = [
+            None if is_barred else next(asking)
+            for asking, is_barred in zip(self.askings, self._barred().tolist(), strict=True)
+        ]
+
+    def _n_left(self, row: int) -> int:
+        return int(self.spectrum.motions.n_left[row])
+
+    def _barred(self) -> Bool[Tensor, " B"]:
+        """Nearly straight chains that are not straight, and what cannot vibrate."""
+        n_rigid = 3 * self.batch.n_moving - self.spectrum.motions.n_left
+        is_bent = is_nearly_straight(self.batch) & (n_rigid == 6)
+        return (is_bent & self.batch.is_free) | (self.spectrum.motions.n_left < 1)
+
+    def _begun(self, row: int) -> Asking:
+        model = self.spectrum.eigenvalues[row, : self._n_left(row)].cpu()
+        most = int(MOST_SHARE * 6 * int(self.batch.n_moving[row]))
+        return inquire(torch.diag(model), _seed(self.batch, row), most)
+
+    def _modes(self, row: int) -> Float[Tensor, "D n"]:
+        """The model's modes in Cartesian coordinates, by which vectors come and go."""
+        modes = self.spectrum.modes[row, :, : self._n_left(row)]
+        return self.batch.inverse_sqrt_masses[row][:, None] * modes
+
+    def make(self) -> None:
+        """Compute what is asked for, by one call, and give it to those who ask."""
+        open_ = [(row, wish) for row, wish in enumerate(self.wishes) if wish is not None]
+        sides = [self._side(row, wish) for row, wish in open_]
+        both = [replace(s, steps=-s.steps) for s, (_, w) in zip(sides, open_, strict=True)
+                if w.is_central]  # fmt: skip
+        changes, lost = self._differ([*sides, *both])
+        others = iter(changes[len(sides) :])
+        for (row, wish), side, change in zip(open_, sides, changes, strict=False):
+            change = (change + next(others)) / 2 if wish.is_central else change
+            images = (self._modes(row).mT @ (side.lengths * change).mT).cpu()
+            self._give(row, images, is_lost=row in lost)
+
+    def _give(self, row: int, images: Float[Tensor, "n L"], *, is_lost: bool) -> None:
+        self.wishes[row] = None
+        if is_lost:
+            return
+        try:
+            self.wishes[row] = self.askings[row].send(images)
+        except StopIteration as ended:
+            self.findings[row] = ended.value
+
+    def _side(self, row: int, wish: Wish) -> _Asked:
+        moved = (self._modes(row) @ wish.directions.to(self.forces)).mT
+        lengths = vector_norm(moved, dim=1, keepdim=True)
+        rows = torch.full_like(self.state.steps[:1], row).expand(len(moved))
+        units = moved / lengths
+        return _Asked(rows, units, lengths, downhill(self.forces[rows], units, PRODUCT_LENGTH))
+
+    def _differ(self, sides: Sequence[_Asked]) -> tuple[list[Tensor], set[int]]:
+        """The Hessian along each, and the systems for which the calculator failed; all counted."""
+        rows = torch.cat([side.rows for side in sides])
+        made = differ(
+            self.calculator,
+            self.batch,
+            self.forces,
+            rows,
+            torch.cat([side.units for side in sides]),
+            torch.cat([side.steps for side in sides]),
+        )
+        counted = torch.bincount(rows, minlength=len(self.batch))
+        self.n_gradient = self.n_gradient + counted * made.evaluation.asked
+        self.seconds = self.seconds + made.seconds * counted / len(rows)
+        lost = {int(rows[place]) for place in made.evaluation.failures}
+        return list(made.changes.split([len(side.rows) for side in sides])), lost
+
+    def done(self) -> State:
+        """The state with what was found, and what it cost."""
+        state, proofs = self.state, [self._proof(row) for row in range(len(self.batch))]
+        hessian = self._corrected()
+        is_one = [proof is not None and proof.order == Order.ONE for proof in proofs]
+        return replace(
+            state,
+            hessian=hessian,
+            spectrum=spectrum(hessian, self.batch, self.spectrum.motions),
+            is_exact=torch.tensor(is_one, device=state.is_exact.device),
+            proof=tuple(proofs),
+            cost=state.cost.plus(n_gradient=self.n_gradient, calculator_s=self.seconds),
+        )
+
+    def _proof(self, row: int) -> ProductProof | None:
+        found = self.findings[row]
+        if found is None or found.order == Order.OPEN:
+            return None
+        ritz = found.products.ritz
+        return ProductProof(
+            order=found.order,
+            n_products=found.products.number,
+            n_gradient=int(self.n_gradient[row]),
+            lowest=float(ritz.values[0]),
+            second_least=found.second_least,
+        )
+
+    def _corrected(self) -> Float[Tensor, "B D D"]:
+        """The Cartesian models, exact now along what was asked for."""
+        hessian = self.state.hessian.clone()
+        for row, found in enumerate(self.findings):
+            if found is None:
+                continue
+            n = self._n_left(row)
+            model = torch.diag(self.spectrum.eigenvalues[row, :n].cpu())
+            change = (found.products.corrected(model) - model).to(hessian)
+            root = self.batch.sqrt_masses[row][:, None] * self.spectrum.modes[row, :, :n]
+            hessian[row] += root @ change @ root.mT
+        return hessian
+
+
+def _seed(batch: Batch, row: int) -> int:
+    """Of a system's random vector: its own, whatever company it is in."""
+    places = batch.positions[row, : int(batch.n_atoms[row])].double().cpu()
+    return int(1e4 * float(torch.cdist(places, places).sum())) % 2**31
