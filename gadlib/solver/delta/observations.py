@@ -55,8 +55,10 @@ class Observations:
         What lies where something is known already tells nothing, and is left out.
 
         Args:
-            positions, energies, gradients: the others.
-            centre: None for the last of them.
+            positions: of the others, in A.
+            energies: in eV.
+            gradients: in eV/A.
+            centre: in A; None for the last of them.
         """
         if len(self) and float(self.distances(positions[-1]).min()) < SAME:
             return self
