@@ -6,8 +6,10 @@ groups in place of hydrogens that do not react (`grafts`). The first are searche
 relaxed by the means of this wing (`paths`, `xtb`), the others by the package (`searching`); each
 says what found it. All three points are computed anew, from a density of their own, and the saddle
 is proved by an exact Hessian. Reactions are written in the layout of Transition1x, each with its
-charge and multiplicity. Nothing imports this module; it needs tblite and rdkit and takes hours;
-what is found is written at once, and another run goes on from the file:
+charge and multiplicity. Nothing imports this module; it needs tblite and rdkit and takes hours.
+What is found is written at once, and another run goes on from the file. The embedded one was made
+in two parts: its first 46 while this script was written, the others by it as it is, which adds them
+to those again by
 
     python -m gadlib.data.make_gfn2_reactions --out reactions_gfn2.h5
 """
@@ -18,6 +20,7 @@ import argparse
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
 import networkx as nx
@@ -42,7 +45,7 @@ from gadlib.molecules import reactions
 from gadlib.units import frequency_cm1
 
 SIZES = (26, 30, 28, 34, 25, 38, 32, 44, 27, 36, 29, 52, 31, 40, 26, 60, 33, 46, 28, 70)
-"""Atoms that the larger ones have at least, one after the other."""
+"""Atoms that the larger ones have at least, from one attempt to the next."""
 
 
 def reaction_over(
@@ -201,13 +204,12 @@ def _relaxed_ions(
 def larger(into: Collection, seed: int, count: int, rounds: int) -> None:
     """Those found so far with groups grafted on, one of each in every round."""
     bases = [one for one in into.found if one.kind != "large"]
+    sizes = cycle(SIZES)
     for turn in range(rounds):
-        for i in np.random.default_rng([seed, 3, turn, count]).permutation(len(bases)):
-            n_large = into.count("large")
-            if n_large >= count:
+        for i in np.random.default_rng([seed, 3, turn]).permutation(len(bases)):
+            if into.count("large") >= count:
                 return
-            rng = np.random.default_rng([seed, 4, int(i), turn, count])
-            size = SIZES[n_large % len(SIZES)]
+            rng, size = np.random.default_rng([seed, 4, int(i), turn]), next(sizes)
             into.add(lambda i=i, rng=rng, size=size: _enlarged(into, bases[i], size, rng, seed))
 
 
@@ -245,22 +247,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make the embedded reaction set on GFN2-xTB.")
     parser.add_argument("--out", type=Path, required=True, help="the HDF5 file to write")
     parser.add_argument("--seed", type=int, default=0, help="of all random numbers")
+    parser.add_argument("--keep", type=int, default=46, help="of the embedded ones taken over")
     parser.add_argument("--neutral", type=int, default=24, help="neutral small ones wanted")
-    parser.add_argument("--ions", type=int, default=32, help="ions and radicals wanted")
-    parser.add_argument("--large", type=int, default=28, help="larger ones wanted")
+    parser.add_argument("--ions", type=int, default=30, help="ions and radicals wanted")
+    parser.add_argument("--large", type=int, default=12, help="larger ones wanted")
     parser.add_argument("--rounds", type=int, default=4, help="attempts with each source")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     rdBase.DisableLog("rdApp.*")
     torch.set_num_threads(1)
-    told = " ".join(f"--{n} {getattr(given, n)}" for n in ("seed", "neutral", "ions", "large"))
-    command = f"python -m gadlib.data.make_gfn2_reactions {told} --rounds {given.rounds}"
-    into = Collection(given.out, provenance(given.seed, command))
+    names = ("seed", "keep", "neutral", "ions", "large", "rounds")
+    told = " ".join(f"--{name} {getattr(given, name)}" for name in names)
+    command = f"python -m gadlib.data.make_gfn2_reactions {told}"
+    into = Collection(given.out, provenance(given.seed, command, given.keep), given.keep)
     again(into, given.seed, given.neutral)
-    together(into)
-    larger(into, given.seed, given.large // 2, given.rounds)
-    driven(into, given.seed, given.ions, given.rounds)
     larger(into, given.seed, given.large, given.rounds)
+    together(into)
+    driven(into, given.seed, given.ions, given.rounds)
     logging.info("%d reactions; rejected attempts: %s", len(into.found), into.rejected)
 
 
