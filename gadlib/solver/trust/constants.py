@@ -24,6 +24,9 @@ climbed from; after so many steps it is in any case, once it is one molecule. Me
 45 reactions from `ts_noise0.1A`: 41 and 40 own saddles with 8 and 5 or 4 eV/A, 38 with 2 and
 without holding, 34 with 1; medians of 41 to 43 gradients, without holding of 52."""
 
+GUIDED_FORCE = 1.0
+"""eV/A, as `HELD_FORCE`, where half-made bonds are held."""
+
 LOOSE = 1 / 3
 """Of the atoms: a start in more pieces than allowed by more than that is rebuilt at once, since the
 steps for settling would be lost on it. Measured: never at once 105 and 117 gradients."""
@@ -107,6 +110,20 @@ gradients, 20 of them 112 and 122."""
 
 ROUGH_FORCE = 8.0
 """eV/A on any atom, beyond which forces are large: those of a C-H bond that is 0.2 A off."""
+
+HALF_MADE, MAX_HALF_MADE = (1.15, 1.45), 4
+"""Scaled distances between which a pair is half bonded, and how many such pairs of a large molecule
+tell its reaction; more are noise, or a strained start."""
+
+CLOSED, MAX_CLOSING = 0.4, 10
+"""Residual over eigenvalue, below which the climbed mode of a guided search is one of the
+potential; probes at most."""
+
+GIVING = 0.3
+"""eV/(A^2 amu), 280 cm-1: modes much softer than that do not take part where bonds are pulled."""
+
+DOUBT_EVERY = 4
+"""Steps after which the mode of a guided climb is probed, though nothing speaks against it."""
 
 SOLID_PROBES = 5
 """Modes probed as a climb begins in a cell or with frozen atoms, where the model's springs are near

@@ -18,6 +18,7 @@ from gadlib.solver.points import try_hessian
 from gadlib.solver.state import State
 from gadlib.solver.trust.constants import (
     ARRIVED_FORCE,
+    DOUBT_EVERY,
     FIRST_PROBES,
     LARGE,
     ROUGH_FORCE,
@@ -26,10 +27,11 @@ from gadlib.solver.trust.constants import (
     STALL_FORCE,
     STALL_STEPS,
 )
+from gadlib.solver.trust.half_made import half_made_directions, is_guided
 from gadlib.solver.trust.memory import TrustMemory
-from gadlib.solver.trust.probing import Curvature, probe_modes
+from gadlib.solver.trust.probing import Curvature, close_in, probe_modes
 from gadlib.systems.batch import Batch
-from gadlib.systems.rows import put
+from gadlib.systems.rows import put, take
 
 
 def spares_hessians(calculator: Calculator, h: TrustHyperparameters) -> bool:
@@ -64,9 +66,12 @@ def sharpen(calculator: Calculator, state: State, h: TrustHyperparameters) -> St
     is_due = is_due & ~is_first & ~is_stalled
     state = put(state, is_stalled.nonzero().flatten(), lambda part: _remodel(part, h))
     is_rough = state.max_force > ROUGH_FORCE
-    many = (is_first & is_rough) | is_stalled
+    guided = is_guided(state)
+    is_closing = guided & (is_first | is_stalled)
+    is_due = is_due & (~guided | is_doubtful(state))
+    many = ((is_first & is_rough) | is_stalled) & ~is_closing
     curvature = Curvature.of(state)
-    few = is_first & ~is_rough
+    few = is_first & ~is_rough & ~is_closing
     solid = few & state.batch.is_held
     few = few & ~solid
     asked = ((is_due, 1), (many, ROUGH_PROBES), (few, FIRST_PROBES), (solid, SOLID_PROBES))
@@ -76,6 +81,10 @@ def sharpen(calculator: Calculator, state: State, h: TrustHyperparameters) -> St
             rows.nonzero().flatten(),
             lambda part, n=n: probe_modes(calculator, part, n),
         )
+    closing = is_closing.nonzero().flatten()
+    if len(closing):
+        directions = half_made_directions(take(state, closing))
+        curvature = put(curvature, closing, lambda part: close_in(calculator, part, directions))
     return replace(
         state,
         hessian=curvature.hessian,
@@ -83,6 +92,11 @@ def sharpen(calculator: Calculator, state: State, h: TrustHyperparameters) -> St
         is_exact=state.is_exact & (curvature.n_probes == 0),
         cost=state.cost.plus(n_gradient=curvature.n_probes, calculator_s=curvature.seconds),
     )
+
+
+def is_doubtful(state: State) -> Bool[Tensor, " B"]:
+    """Whether a climb's Hessian is not that of one climbed mode, or not probed for a while."""
+    return (state.order != 1) | (state.memory.current.age % DOUBT_EVERY == 0)
 
 
 def has_stalled(state: State, h: TrustHyperparameters) -> Bool[Tensor, " B"]:
