@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gadlib.evaluation import Calculator
@@ -81,10 +81,7 @@ def sharpen(calculator: Calculator, state: State, h: TrustHyperparameters) -> St
             rows.nonzero().flatten(),
             lambda part, n=n: probe_modes(calculator, part, n),
         )
-    closing = is_closing.nonzero().flatten()
-    if len(closing):
-        directions = half_made_directions(take(state, closing))
-        curvature = put(curvature, closing, lambda part: close_in(calculator, part, directions))
+    curvature = _close_in(calculator, state, curvature, is_closing.nonzero().flatten())
     return replace(
         state,
         hessian=curvature.hessian,
@@ -92,6 +89,25 @@ def sharpen(calculator: Calculator, state: State, h: TrustHyperparameters) -> St
         is_exact=state.is_exact & (curvature.n_probes == 0),
         cost=state.cost.plus(n_gradient=curvature.n_probes, calculator_s=curvature.seconds),
     )
+
+
+def _close_in(
+    calculator: Calculator, state: State, curvature: Curvature, rows: Int[Tensor, " R"]
+) -> Curvature:
+    """The curvature, in these rows with the mode that half-made bonds begin.
+
+    Where that does not curve down the bonds were none of a reaction, and the softest are probed.
+    """
+    if not len(rows):
+        return curvature
+    directions = half_made_directions(take(state, rows))
+
+    def closed(part: Curvature) -> Curvature:
+        found = close_in(calculator, part, directions)
+        lost = (found.spectrum.eigenvalues[:, 0] > 0).nonzero().flatten()
+        return put(found, lost, lambda rest: probe_modes(calculator, rest, FIRST_PROBES))
+
+    return put(curvature, rows, closed)
 
 
 def is_doubtful(state: State) -> Bool[Tensor, " B"]:
