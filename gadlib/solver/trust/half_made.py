@@ -13,17 +13,41 @@ from torch import Tensor
 
 from gadlib.solver.aim import Aim
 from gadlib.solver.state import State
-from gadlib.solver.trust.constants import HALF_MADE, LARGE, MAX_HALF_MADE
+from gadlib.solver.trust.constants import (
+    BOND_SPRING,
+    HALF_MADE,
+    LARGE,
+    MANY_HALF_MADE,
+    MAX_HALF_MADE,
+    NEIGHBOURLY,
+    SPRINGS_BACK,
+)
 from gadlib.systems.batch import Batch
 
 
-def half_made_bonds(batch: Batch) -> Bool[Tensor, "B N N"]:
-    """Which pairs of atoms of large, free molecules are half bonded; none where many are."""
+def half_made_bonds(batch: Batch, forces: Float[Tensor, "B N 3"]) -> Bool[Tensor, "B N N"]:
+    """Which pairs of atoms of large, free molecules are half bonded; the closest of several.
+
+    A bond that noise has stretched pulls its atoms back as a spring does, neighbours that are too
+    near push each other off; along what is half made there is little force at a saddle.
+
+    Args:
+        batch: the molecules.
+        forces: on their atoms, in eV/A.
+    """
+    is_large = (batch.n_atoms >= LARGE) & batch.is_free & ~batch.is_held
     scaled = batch.scaled_distances
-    is_between = (scaled > HALF_MADE[0]) & (scaled < HALF_MADE[1])
-    is_few = is_between.sum((1, 2)) <= 2 * MAX_HALF_MADE
-    is_meant = is_few & (batch.n_atoms >= LARGE) & batch.is_free & ~batch.is_held
-    return is_between & is_meant[:, None, None]
+    if not is_large.any():
+        return torch.zeros_like(scaled, dtype=torch.bool)
+    beside = forces[:, None, :] - forces[:, :, None]
+    pull = (beside.permute(0, 3, 1, 2) * batch.units).sum(1) / 2
+    share = pull / (BOND_SPRING * (scaled - 1) * batch.radii_sum)
+    is_slack = (share < SPRINGS_BACK) & ((scaled < NEIGHBOURLY) | (share > -SPRINGS_BACK))
+    is_between = (scaled > HALF_MADE[0]) & (scaled < HALF_MADE[1]) & is_slack
+    is_meant = is_large & (is_between.sum((1, 2)) <= 2 * MANY_HALF_MADE)
+    lengths = torch.where(is_between.triu(), scaled, torch.inf).flatten(1)
+    longest = lengths.sort(dim=-1).values[:, MAX_HALF_MADE - 1]
+    return is_between & (scaled <= longest[:, None, None]) & is_meant[:, None, None]
 
 
 def is_guided(state: State) -> Bool[Tensor, " B"]:

@@ -66,7 +66,7 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparame
         n_rebuilt=zero,
         lowest=state.energy,
         origin=Origin.at(state),
-        half_made=half_made_bonds(batch) & is_sparing,
+        half_made=half_made_bonds(batch, state.forces) & is_sparing,
     )
     return replace(state, memory=memory)
 
