@@ -73,7 +73,7 @@ def reaction_by_trust(
     *,
     max_pieces: int = 1,
 ) -> Found:
-    """The reaction whose saddle `trust` finds from the guess, these bonds changing.
+    """The reaction whose saddle `trust` finds from the guess, these bonds changing, if any.
 
     Raises:
         Unsuitable: with the reason, when there is no acceptable one.
@@ -213,8 +213,30 @@ def larger(into: Collection, seed: int, count: int, rounds: int) -> None:
             into.add(lambda i=i, rng=rng, size=size: _enlarged(into, bases[i], size, rng, seed))
 
 
+def larger_ions(into: Collection, seed: int, count: int, rounds: int) -> None:
+    """The ions found so far with groups grafted on, climbed along what their saddles begin.
+
+    With the bonds that change for an aim few of them were found.
+    """
+    bases = [one for one in into.found if one.kind == "charged"]
+    sizes = cycle(SIZES)
+    for turn in range(rounds):
+        for i in np.random.default_rng([seed, 5, turn]).permutation(len(bases)):
+            if sum(one.kind == "large" and one.charge != 0 for one in into.found) >= count:
+                return
+            rng, size = np.random.default_rng([seed, 6, int(i), turn]), next(sizes)
+            given = bases[i], size, rng, seed
+            into.add(lambda given=given: _enlarged(into, *given, has_aim=False))
+
+
 def _enlarged(
-    into: Collection, base: Found, size: int, rng: np.random.Generator, seed: int
+    into: Collection,
+    base: Found,
+    size: int,
+    rng: np.random.Generator,
+    seed: int,
+    *,
+    has_aim: bool = True,
 ) -> Found:
     start = grafts.graft(base, size, rng, seed)
     surface = into.surface(start.numbers, base.charge, base.multiplicity)
@@ -223,7 +245,7 @@ def _enlarged(
     positions = eased(surface, start.positions, held)
     smiles = f"{base.smiles} + {start.smiles}"
     places = {int(i): place for place, i in enumerate(start.kept)}
-    bonds = [(places[i], places[j]) for i, j in grafts.changes(base)]
+    bonds = [(places[i], places[j]) for i, j in grafts.changes(base) if has_aim]
     found = reaction_by_trust(surface, positions, bonds, "large", smiles)
     if not _has_changed_alike(base, found, start.kept):
         raise Unsuitable("another reaction than the small one's")
@@ -250,18 +272,20 @@ def main() -> None:
     parser.add_argument("--keep", type=int, default=46, help="of the embedded ones taken over")
     parser.add_argument("--neutral", type=int, default=24, help="neutral small ones wanted")
     parser.add_argument("--ions", type=int, default=30, help="ions and radicals wanted")
-    parser.add_argument("--large", type=int, default=12, help="larger ones wanted")
+    parser.add_argument("--large", type=int, default=10, help="larger ones wanted")
+    parser.add_argument("--large-ions", type=int, default=2, help="larger ions wanted besides")
     parser.add_argument("--rounds", type=int, default=4, help="attempts with each source")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     rdBase.DisableLog("rdApp.*")
     torch.set_num_threads(1)
-    names = ("seed", "keep", "neutral", "ions", "large", "rounds")
-    told = " ".join(f"--{name} {getattr(given, name)}" for name in names)
+    names = ("seed", "keep", "neutral", "ions", "large", "large-ions", "rounds")
+    told = " ".join(f"--{name} {getattr(given, name.replace('-', '_'))}" for name in names)
     command = f"python -m gadlib.data.make_gfn2_reactions {told}"
     into = Collection(given.out, provenance(given.seed, command, given.keep), given.keep)
     again(into, given.seed, given.neutral)
     larger(into, given.seed, given.large, given.rounds)
+    larger_ions(into, given.seed, given.large_ions, given.rounds)
     together(into)
     driven(into, given.seed, given.ions, given.rounds)
     logging.info("%d reactions; rejected attempts: %s", len(into.found), into.rejected)

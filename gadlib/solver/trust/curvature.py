@@ -65,17 +65,12 @@ def sharpen(calculator: Calculator, state: State, h: TrustHyperparameters) -> St
     is_due = memory.spares_hessians & memory.is_climbing & (state.steps % h.probe_every == 0)
     is_due = is_due & ~is_first & ~is_stalled
     state = put(state, is_stalled.nonzero().flatten(), lambda part: _remodel(part, h))
-    is_rough = state.max_force > ROUGH_FORCE
     guided = is_guided(state)
     is_closing = guided & (is_first | is_stalled)
     is_due = is_due & (~guided | is_doubtful(state))
-    many = ((is_first & is_rough) | is_stalled) & ~is_closing
     curvature = Curvature.of(state)
-    few = is_first & ~is_rough & ~is_closing
-    solid = few & state.batch.is_held
-    few = few & ~solid
-    asked = ((is_due, 1), (many, ROUGH_PROBES), (few, FIRST_PROBES), (solid, SOLID_PROBES))
-    for rows, n in asked:
+    asked = _beginnings(state, is_first & ~is_closing, is_stalled & ~is_closing)
+    for rows, n in ((is_due, 1), *asked):
         curvature = put(
             curvature,
             rows.nonzero().flatten(),
@@ -89,6 +84,17 @@ def sharpen(calculator: Calculator, state: State, h: TrustHyperparameters) -> St
         is_exact=state.is_exact & (curvature.n_probes == 0),
         cost=state.cost.plus(n_gradient=curvature.n_probes, calculator_s=curvature.seconds),
     )
+
+
+def _beginnings(
+    state: State, is_first: Bool[Tensor, " B"], is_stalled: Bool[Tensor, " B"]
+) -> list[tuple[Bool[Tensor, " B"], int]]:
+    """Which climbs begin, or begin again, and how many modes are probed as they do."""
+    is_rough = state.max_force > ROUGH_FORCE
+    few = is_first & ~is_rough
+    solid = few & state.batch.is_held
+    many = (is_first & is_rough) | is_stalled
+    return [(many, ROUGH_PROBES), (few & ~solid, FIRST_PROBES), (solid, SOLID_PROBES)]
 
 
 def _close_in(
