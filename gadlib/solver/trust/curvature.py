@@ -27,7 +27,11 @@ from gadlib.solver.trust.constants import (
     STALL_FORCE,
     STALL_STEPS,
 )
-from gadlib.solver.trust.half_made import half_made_directions, is_guided
+from gadlib.solver.trust.half_made import (
+    half_made_directions,
+    is_guided,
+    without_half_made,
+)
 from gadlib.solver.trust.memory import TrustMemory
 from gadlib.solver.trust.probing import Curvature, close_in, probe_modes
 from gadlib.systems.batch import Batch
@@ -68,15 +72,17 @@ def sharpen(calculator: Calculator, state: State, h: TrustHyperparameters) -> St
     guided = is_guided(state)
     is_closing = guided & (is_first | is_stalled)
     is_due = is_due & (~guided | is_doubtful(state))
-    curvature = Curvature.of(state)
-    asked = _beginnings(state, is_first & ~is_closing, is_stalled & ~is_closing)
+    curvature = _close_in(calculator, state, is_closing.nonzero().flatten())
+    is_lost = is_closing & (curvature.spectrum.eigenvalues[:, 0] > 0)
+    is_usual = ~is_closing | is_lost
+    asked = _beginnings(state, is_first & is_usual, is_stalled & is_usual)
     for rows, n in ((is_due, 1), *asked):
         curvature = put(
             curvature,
             rows.nonzero().flatten(),
             lambda part, n=n: probe_modes(calculator, part, n),
         )
-    curvature = _close_in(calculator, state, curvature, is_closing.nonzero().flatten())
+    state = put(state, is_lost.nonzero().flatten(), without_half_made)
     return replace(
         state,
         hessian=curvature.hessian,
@@ -97,23 +103,16 @@ def _beginnings(
     return [(many, ROUGH_PROBES), (few & ~solid, FIRST_PROBES), (solid, SOLID_PROBES)]
 
 
-def _close_in(
-    calculator: Calculator, state: State, curvature: Curvature, rows: Int[Tensor, " R"]
-) -> Curvature:
+def _close_in(calculator: Calculator, state: State, rows: Int[Tensor, " R"]) -> Curvature:
     """The curvature, in these rows with the mode that half-made bonds begin.
 
-    Where that does not curve down the bonds were none of a reaction, and the softest are probed.
+    Where it does not curve down these were none of a reaction.
     """
+    curvature = Curvature.of(state)
     if not len(rows):
         return curvature
     directions = half_made_directions(take(state, rows))
-
-    def closed(part: Curvature) -> Curvature:
-        found = close_in(calculator, part, directions)
-        lost = (found.spectrum.eigenvalues[:, 0] > 0).nonzero().flatten()
-        return put(found, lost, lambda rest: probe_modes(calculator, rest, FIRST_PROBES))
-
-    return put(curvature, rows, closed)
+    return put(curvature, rows, lambda part: close_in(calculator, part, directions))
 
 
 def is_doubtful(state: State) -> Bool[Tensor, " B"]:

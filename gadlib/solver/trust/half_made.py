@@ -7,6 +7,8 @@ are: what is given no aim is relaxed with these held, and they are the first to 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -79,3 +81,9 @@ def half_made_directions(state: State) -> Float[Tensor, "B D K"]:
     For systems without aims.
     """
     return guidance(state).directions(state.batch)
+
+
+def without_half_made(state: State) -> State:
+    """The state of searches that go by no half-made bonds any more."""
+    none = torch.zeros_like(state.memory.half_made)
+    return replace(state, memory=replace(state.memory, half_made=none))
