@@ -285,9 +285,9 @@ def main() -> None:
     into = Collection(given.out, provenance(given.seed, command, given.keep), given.keep)
     again(into, given.seed, given.neutral)
     larger(into, given.seed, given.large, given.rounds)
-    larger_ions(into, given.seed, given.large_ions, given.rounds)
     together(into)
     driven(into, given.seed, given.ions, given.rounds)
+    larger_ions(into, given.seed, given.large_ions, given.rounds)
     logging.info("%d reactions; rejected attempts: %s", len(into.found), into.rejected)
 
 
