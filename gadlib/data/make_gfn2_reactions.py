@@ -8,8 +8,8 @@ says what found it. All three points are computed anew, from a density of their 
 is proved by an exact Hessian. Reactions are written in the layout of Transition1x, each with its
 charge and multiplicity. Nothing imports this module; it needs tblite and rdkit and takes hours.
 What is found is written at once, and another run goes on from the file. The embedded one was made
-in two parts: its first 46 while this script was written, the others by it as it is, which adds them
-to those again by
+in two parts: its first 46 while this script was written, the others by it as it is. It adds them to
+those again, without what was tried for those, by
 
     python -m gadlib.data.make_gfn2_reactions --out reactions_gfn2.h5
 """
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
@@ -163,10 +163,10 @@ def together(into: Collection) -> None:
         into.add(attempt)
 
 
-def driven(into: Collection, seed: int, count: int, rounds: int) -> None:
+def driven(into: Collection, seed: int, count: int, rounds: Iterable[int]) -> None:
     """The ions and radicals of the library, their bonds driven at random."""
     molecules = list(_relaxed_ions(into, seed))
-    for turn in range(rounds):
+    for turn in rounds:
         for i, (smiles, numbers, charge, multiplicity, minimum) in enumerate(molecules):
             kind = "radical" if multiplicity > 1 else "charged"
             if into.count("charged", "radical") >= count:
@@ -285,8 +285,9 @@ def main() -> None:
     into = Collection(given.out, provenance(given.seed, command, given.keep), given.keep)
     again(into, given.seed, given.neutral)
     larger(into, given.seed, given.large, given.rounds)
-    together(into)
-    driven(into, given.seed, given.ions, given.rounds)
+    if not given.keep:
+        together(into)
+    driven(into, given.seed, given.ions, range(bool(given.keep), given.rounds))
     larger_ions(into, given.seed, given.large_ions, given.rounds)
     logging.info("%d reactions; rejected attempts: %s", len(into.found), into.rejected)
 
