@@ -165,7 +165,8 @@ def together(into: Collection) -> None:
 
 def driven(into: Collection, seed: int, count: int, rounds: Iterable[int]) -> None:
     """The ions and radicals of the library, their bonds driven at random."""
-    molecules = list(_relaxed_ions(into, seed))
+    is_full = into.count("charged", "radical") >= count
+    molecules = [] if is_full else list(_relaxed_ions(into, seed))
     for turn in rounds:
         for i, (smiles, numbers, charge, multiplicity, minimum) in enumerate(molecules):
             kind = "radical" if multiplicity > 1 else "charged"
@@ -271,7 +272,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of all random numbers")
     parser.add_argument("--keep", type=int, default=46, help="of the embedded ones taken over")
     parser.add_argument("--neutral", type=int, default=24, help="neutral small ones wanted")
-    parser.add_argument("--ions", type=int, default=30, help="ions and radicals wanted")
+    parser.add_argument("--ions", type=int, default=29, help="ions and radicals wanted")
     parser.add_argument("--large", type=int, default=10, help="larger ones wanted")
     parser.add_argument("--large-ions", type=int, default=2, help="larger ions wanted besides")
     parser.add_argument("--rounds", type=int, default=4, help="attempts with each source")
