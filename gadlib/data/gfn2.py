@@ -119,12 +119,9 @@ def read_splits(path: Path, found: Sequence[Found]) -> dict[str, str]:
     """The split of each formula of these reactions in a file that was written before."""
     formulas = {one.formula for one in found}
     with h5py.File(path) as file:
-        return {
-            formula: split
-            for split in SPLITS
-            for formula in file.get(split, {})
-            if formula in formulas
-        }
+        groups: list[Any] = [file[split] for split in SPLITS]
+        pairs = zip(SPLITS, groups, strict=True)
+        return {name: split for split, group in pairs for name in group if name in formulas}
 
 
 def provenance(seed: int, command: str, n_kept: int) -> dict[str, str | int]:
