@@ -118,6 +118,7 @@ def test_the_mode_is_probed_until_it_is_one_of_the_potential(large):
     state = init(calculator, batch, SPARING)
     closed = close_in(calculator, Curvature.of(state), half_made_directions(state))
     exact = calculator(batch, hessian=True).hessian
+    assert exact is not None
     root = batch.inverse_sqrt_masses
     mode = closed.spectrum.modes[0, :, 0]
     image = root[0] * (exact[0] @ (root[0] * mode))
