@@ -6,7 +6,7 @@ import json
 import logging
 import platform
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,11 +18,12 @@ import numpy as np
 
 from gadlib import calculators
 from gadlib.data import xtb
-from gadlib.data.make_reactions import POINTS, write
+from gadlib.data.make_reactions import POINTS, SPLITS, write
 from gadlib.data.paths import Unsuitable
 from gadlib.data.reactions import Reaction, fragment_gap
 from gadlib.data.xtb import Updated
 from gadlib.molecules import bonds as chemistry
+from gadlib.molecules.reactions import located
 
 MAX_FORCE = 0.01  # eV/A on any atom, at all three points, as of strict saddles
 MIN_IMAGINARY_CM1, MIN_BARRIER, MAX_BARRIER = 100.0, 0.03, 6.0  # eV, seen from either side
@@ -114,7 +115,16 @@ def read_found(path: Path) -> list[Found]:
     return [found[name] for name in sorted(found)]
 
 
-def provenance(seed: int, command: str) -> dict[str, str | int]:
+def read_splits(path: Path, found: Sequence[Found]) -> dict[str, str]:
+    """The split of each formula of these reactions in a file that was written before."""
+    formulas = {one.formula for one in found}
+    with h5py.File(path) as file:
+        groups: list[Any] = [file[split] for split in SPLITS]
+        pairs = zip(SPLITS, groups, strict=True)
+        return {name: split for split, group in pairs for name in group if name in formulas}
+
+
+def provenance(seed: int, command: str, n_kept: int) -> dict[str, str | int]:
     """What a reader needs to make the file again."""
     packages = ("numpy", "scipy", "torch", "ase", "rdkit", "networkx", "tblite")
     versions = {name: version(name) for name in packages}
@@ -132,6 +142,8 @@ def provenance(seed: int, command: str) -> dict[str, str | int]:
         "units": "angstrom, eV",
         "script": "gadlib.data.make_gfn2_reactions",
         "command": command,
+        "note": f"the first {n_kept} were made in several runs that went on from one another while"
+        " the script was written; their names and splits stay as they are",
         "seed": seed,
         "versions": json.dumps({"python": platform.python_version(), **versions}),
         "criteria": json.dumps(criteria),
@@ -140,11 +152,16 @@ def provenance(seed: int, command: str) -> dict[str, str | int]:
 
 
 class Collection:
-    """What was found so far, and why attempts were rejected; written as it grows."""
+    """What was found so far, and why attempts were rejected; written as it grows.
 
-    def __init__(self, out: Path, attributes: dict[str, str | int]) -> None:
+    Where there is no file yet, it begins with the first `n_kept` of the embedded set.
+    """
+
+    def __init__(self, out: Path, attributes: dict[str, str | int], n_kept: int) -> None:
         self.out, self.attributes = out, attributes
-        self.found = read_found(out) if out.exists() else []
+        known = out if out.exists() else located("embedded-gfn2")
+        self.found = read_found(known)[: None if out.exists() else n_kept]
+        self.splits = read_splits(known, self.found[:n_kept])
         self.rejected: Counter[str] = Counter()
         self.calculator = calculators.get(
             "ase",
@@ -177,6 +194,7 @@ class Collection:
         logging.info("%d %s %s %+d %s %s", *about, np.round(np.diff(found.energy), 2))
         rejected = json.dumps(dict(sorted(self.rejected.items())))
         part = self.out.with_suffix(".part")
-        write(part, self.found, self.attributes | {"rejected_attempts": rejected}, _write_one)
+        attributes = self.attributes | {"rejected_attempts": rejected}
+        write(part, self.found, attributes, _write_one, self.splits)
         part.replace(self.out)
         return True

@@ -6,8 +6,10 @@ groups in place of hydrogens that do not react (`grafts`). The first are searche
 relaxed by the means of this wing (`paths`, `xtb`), the others by the package (`searching`); each
 says what found it. All three points are computed anew, from a density of their own, and the saddle
 is proved by an exact Hessian. Reactions are written in the layout of Transition1x, each with its
-charge and multiplicity. Nothing imports this module; it needs tblite and rdkit and takes hours;
-what is found is written at once, and another run goes on from the file:
+charge and multiplicity. Nothing imports this module; it needs tblite and rdkit and takes hours.
+What is found is written at once, and another run goes on from the file. The embedded one was made
+in two parts: its first 46 while this script was written, the others by it as it is. It adds them to
+those again, without what was tried for those, by
 
     python -m gadlib.data.make_gfn2_reactions --out reactions_gfn2.h5
 """
@@ -16,8 +18,9 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
 import networkx as nx
@@ -42,7 +45,7 @@ from gadlib.molecules import reactions
 from gadlib.units import frequency_cm1
 
 SIZES = (26, 30, 28, 34, 25, 38, 32, 44, 27, 36, 29, 52, 31, 40, 26, 60, 33, 46, 28, 70)
-"""Atoms that the larger ones have at least, one after the other."""
+"""Atoms that the larger ones have at least, from one attempt to the next."""
 
 
 def reaction_over(
@@ -70,7 +73,7 @@ def reaction_by_trust(
     *,
     max_pieces: int = 1,
 ) -> Found:
-    """The reaction whose saddle `trust` finds from the guess, these bonds changing.
+    """The reaction whose saddle `trust` finds from the guess, these bonds changing, if any.
 
     Raises:
         Unsuitable: with the reason, when there is no acceptable one.
@@ -160,10 +163,11 @@ def together(into: Collection) -> None:
         into.add(attempt)
 
 
-def driven(into: Collection, seed: int, count: int, rounds: int) -> None:
+def driven(into: Collection, seed: int, count: int, rounds: Iterable[int]) -> None:
     """The ions and radicals of the library, their bonds driven at random."""
-    molecules = list(_relaxed_ions(into, seed))
-    for turn in range(rounds):
+    is_full = into.count("charged", "radical") >= count
+    molecules = [] if is_full else list(_relaxed_ions(into, seed))
+    for turn in rounds:
         for i, (smiles, numbers, charge, multiplicity, minimum) in enumerate(molecules):
             kind = "radical" if multiplicity > 1 else "charged"
             if into.count("charged", "radical") >= count:
@@ -201,18 +205,39 @@ def _relaxed_ions(
 def larger(into: Collection, seed: int, count: int, rounds: int) -> None:
     """Those found so far with groups grafted on, one of each in every round."""
     bases = [one for one in into.found if one.kind != "large"]
+    sizes = cycle(SIZES)
     for turn in range(rounds):
-        for i in np.random.default_rng([seed, 3, turn, count]).permutation(len(bases)):
-            n_large = into.count("large")
-            if n_large >= count:
+        for i in np.random.default_rng([seed, 3, turn]).permutation(len(bases)):
+            if into.count("large") >= count:
                 return
-            rng = np.random.default_rng([seed, 4, int(i), turn, count])
-            size = SIZES[n_large % len(SIZES)]
+            rng, size = np.random.default_rng([seed, 4, int(i), turn]), next(sizes)
             into.add(lambda i=i, rng=rng, size=size: _enlarged(into, bases[i], size, rng, seed))
 
 
+def larger_ions(into: Collection, seed: int, count: int, rounds: int) -> None:
+    """The ions found so far with groups grafted on, climbed along what their saddles begin.
+
+    With the bonds that change for an aim few of them were found.
+    """
+    bases = [one for one in into.found if one.kind == "charged"]
+    sizes = cycle(SIZES)
+    for turn in range(rounds):
+        for i in np.random.default_rng([seed, 5, turn]).permutation(len(bases)):
+            if sum(one.kind == "large" and one.charge != 0 for one in into.found) >= count:
+                return
+            rng, size = np.random.default_rng([seed, 6, int(i), turn]), next(sizes)
+            given = bases[i], size, rng, seed
+            into.add(lambda given=given: _enlarged(into, *given, has_aim=False))
+
+
 def _enlarged(
-    into: Collection, base: Found, size: int, rng: np.random.Generator, seed: int
+    into: Collection,
+    base: Found,
+    size: int,
+    rng: np.random.Generator,
+    seed: int,
+    *,
+    has_aim: bool = True,
 ) -> Found:
     start = grafts.graft(base, size, rng, seed)
     surface = into.surface(start.numbers, base.charge, base.multiplicity)
@@ -221,7 +246,7 @@ def _enlarged(
     positions = eased(surface, start.positions, held)
     smiles = f"{base.smiles} + {start.smiles}"
     places = {int(i): place for place, i in enumerate(start.kept)}
-    bonds = [(places[i], places[j]) for i, j in grafts.changes(base)]
+    bonds = [(places[i], places[j]) for i, j in grafts.changes(base) if has_aim]
     found = reaction_by_trust(surface, positions, bonds, "large", smiles)
     if not _has_changed_alike(base, found, start.kept):
         raise Unsuitable("another reaction than the small one's")
@@ -245,22 +270,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make the embedded reaction set on GFN2-xTB.")
     parser.add_argument("--out", type=Path, required=True, help="the HDF5 file to write")
     parser.add_argument("--seed", type=int, default=0, help="of all random numbers")
+    parser.add_argument("--keep", type=int, default=46, help="of the embedded ones taken over")
     parser.add_argument("--neutral", type=int, default=24, help="neutral small ones wanted")
-    parser.add_argument("--ions", type=int, default=32, help="ions and radicals wanted")
-    parser.add_argument("--large", type=int, default=28, help="larger ones wanted")
+    parser.add_argument("--ions", type=int, default=29, help="ions and radicals wanted")
+    parser.add_argument("--large", type=int, default=10, help="larger ones wanted")
+    parser.add_argument("--large-ions", type=int, default=2, help="larger ions wanted besides")
     parser.add_argument("--rounds", type=int, default=4, help="attempts with each source")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     rdBase.DisableLog("rdApp.*")
     torch.set_num_threads(1)
-    told = " ".join(f"--{n} {getattr(given, n)}" for n in ("seed", "neutral", "ions", "large"))
-    command = f"python -m gadlib.data.make_gfn2_reactions {told} --rounds {given.rounds}"
-    into = Collection(given.out, provenance(given.seed, command))
+    names = ("seed", "keep", "neutral", "ions", "large", "large-ions", "rounds")
+    told = " ".join(f"--{name} {getattr(given, name.replace('-', '_'))}" for name in names)
+    command = f"python -m gadlib.data.make_gfn2_reactions {told}"
+    into = Collection(given.out, provenance(given.seed, command, given.keep), given.keep)
     again(into, given.seed, given.neutral)
-    together(into)
-    larger(into, given.seed, given.large // 2, given.rounds)
-    driven(into, given.seed, given.ions, given.rounds)
     larger(into, given.seed, given.large, given.rounds)
+    if not given.keep:
+        together(into)
+    driven(into, given.seed, given.ions, range(bool(given.keep), given.rounds))
+    larger_ions(into, given.seed, given.large_ions, given.rounds)
     logging.info("%d reactions; rejected attempts: %s", len(into.found), into.rejected)
 
 

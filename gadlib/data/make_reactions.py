@@ -18,10 +18,11 @@ import json
 import logging
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import h5py
@@ -149,15 +150,21 @@ def collect(seed: int, count: int) -> tuple[list[Reaction], Counter[str]]:
     return found, rejected
 
 
-def split_by_formula(found: Sequence[Reaction]) -> dict[str, list[str]]:
-    """The formulas of each split: by size, each to the split that lacks most reactions so far."""
+def split_by_formula(
+    found: Sequence[Reaction], known: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, list[str]]:
+    """The formulas of each split: by size, each to the split that lacks most reactions so far.
+
+    Those whose split is known are counted first, and stay in theirs.
+    """
     sizes = Counter(reaction.formula for reaction in found)
     n_atoms = {reaction.formula: len(reaction.numbers) for reaction in found}
     splits: dict[str, list[str]] = {name: [] for name in SPLITS}
     filled: Counter[str] = Counter()
-    for formula in sorted(sizes, key=lambda f: (n_atoms[f], f)):
+    for formula in sorted(sizes, key=lambda f: (f not in known, n_atoms[f], f)):
         total = filled.total() + sizes[formula]
-        name = max(SPLITS, key=lambda s: SPLITS[s] * total - filled[s])
+        lacking = max(SPLITS, key=lambda s: SPLITS[s] * total - filled[s])
+        name = known.get(formula, lacking)
         splits[name].append(formula)
         filled[name] += sizes[formula]
     return splits
@@ -211,16 +218,17 @@ def write(
     found: Sequence[Any],
     attributes: dict[str, str | int],
     write_one: Callable[[h5py.Group, Any], None] = write_reaction,
+    known: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """The file: reactions numbered as found, and the three splits as soft links by formula.
 
-    Each is written by `write_one`.
+    Each is written by `write_one`; the splits of some formulas may be known.
     """
     with h5py.File(path, "w", libver=("v110", "v110")) as file:  # half the size of the old format
         file.attrs.update(attributes)
         for i, reaction in enumerate(found):
             write_one(file.create_group(f"data/{reaction.formula}/rxn{i:04d}"), reaction)
-        for name, formulas in split_by_formula(found).items():
+        for name, formulas in split_by_formula(found, known).items():
             split = file.create_group(name)
             for formula in formulas:
                 split[formula] = h5py.SoftLink(f"/data/{formula}")

@@ -64,14 +64,14 @@ def saddle_near(
     Args:
         surface: of the molecule.
         guess: where the search begins.
-        bonds: those that change, whose mode is climbed.
+        bonds: those that change, whose mode is climbed; without any it goes by the guess.
         max_pieces: of the saddle.
 
     Raises:
         Unsuitable: when there is none, or its ends are not reached.
     """
     calculator, batch = Warm(surface), surface.batch(guess)
-    mode = "bonds:" + ",".join(f"{i}-{j}" for i, j in bonds)
+    mode = "bonds:" + ",".join(f"{i}-{j}" for i, j in bonds) if bonds else "lowest"
     *_, last = search(
         calculator,
         batch,

@@ -1,12 +1,15 @@
 """The embedded set on GFN2-xTB keeps what its file says of itself."""
 
+import hashlib
 import json
 
 import h5py
+import networkx as nx
 import numpy as np
 import pytest
 
 from gadlib import calculators
+from gadlib.data.reactions import Reaction
 from gadlib.hessians import normal_modes
 from gadlib.molecules import reactions
 from gadlib.molecules.bonds import bond_graph_of, is_same
@@ -35,9 +38,38 @@ def test_name_stands_for_a_small_file_whose_reactions_can_all_be_used(found):
     assert reactions.count(NAME) == len(found)
 
 
-def test_some_are_charged_and_some_are_large(found):
-    assert sum(reaction.charge != 0 for reaction in found) >= 4
-    assert sum(len(reaction.atomic_numbers) >= 25 for reaction in found) >= 1
+def test_there_are_sixty_of_them_some_charged_some_large(found):
+    sizes = [len(reaction.atomic_numbers) for reaction in found]
+    assert len(found) >= 60
+    assert sum(reaction.charge != 0 for reaction in found) >= 12
+    assert sum(reaction.multiplicity > 1 for reaction in found) >= 6
+    assert sum(25 <= size <= 60 for size in sizes) >= 8
+    assert any(size >= 25 and one.charge for size, one in zip(sizes, found, strict=True))
+
+
+def test_the_first_ones_keep_their_names_and_splits(found):
+    first = sorted((one for one in found if int(one.name[3:]) < 46), key=lambda one: one.name)
+    told = "".join(f"{one.name} {one.formula} {one.split}\n" for one in first)
+    assert len(first) == 46
+    assert hashlib.sha256(told.encode()).hexdigest()[:16] == "e39ffe1f8ac524c9"
+
+
+def test_known_splits_stay_and_other_formulas_fill_up_what_lacks():
+    pytest.importorskip("rdkit")
+    from gadlib.data.make_reactions import split_by_formula
+
+    numbers = [[6, 1, 1, 1, 1], [8, 1, 1], [7, 1, 1, 1], [6, 8]]
+    found = [hand_made(np.array(each)) for each in numbers]
+    formulas = [one.formula for one in found]
+    known = dict.fromkeys(formulas[:3], "test")
+    splits = split_by_formula(found, known)
+    assert sorted(splits["test"]) == sorted(formulas[:3])
+    assert splits["train"] == formulas[3:]
+
+
+def hand_made(numbers: np.ndarray) -> Reaction:
+    nothing = np.zeros((3, len(numbers), 3))
+    return Reaction("", numbers, nothing, np.zeros(3), nothing, (nx.Graph(), nx.Graph()), 0.0)
 
 
 def test_each_says_what_found_it_and_from_what(attributes):

@@ -24,6 +24,9 @@ climbed from; after so many steps it is in any case, once it is one molecule. Me
 45 reactions from `ts_noise0.1A`: 41 and 40 own saddles with 8 and 5 or 4 eV/A, 38 with 2 and
 without holding, 34 with 1; medians of 41 to 43 gradients, without holding of 52."""
 
+GUIDED_FORCE = 1.0
+"""eV/A, as `HELD_FORCE`, where half-made bonds are held."""
+
 LOOSE = 1 / 3
 """Of the atoms: a start in more pieces than allowed by more than that is rebuilt at once, since the
 steps for settling would be lost on it. Measured: never at once 105 and 117 gradients."""
@@ -107,6 +110,29 @@ gradients, 20 of them 112 and 122."""
 
 ROUGH_FORCE = 8.0
 """eV/A on any atom, beyond which forces are large: those of a C-H bond that is 0.2 A off."""
+
+HALF_MADE, MAX_HALF_MADE, MANY_HALF_MADE = (1.1, 1.55), 5, 15
+"""Scaled distances between which a pair is half bonded; how many such pairs of a large molecule,
+the closest, are taken for its reaction; and beyond how many the start is strained, not a guess."""
+
+BOND_SPRING, SPRINGS_BACK = 30.0, 0.2
+"""eV/A^2 of a bond, and the share of it by which a stretched pair pulls back if it is half made.
+Measured on 14 saddles of 25 to 45 atoms with noise of 0.05 A: what is half made has -0.8 to 0.13,
+bonds that noise has stretched as far 0.25 to 1.05."""
+
+NEIGHBOURLY = 1.35
+"""Scaled distance from which neighbours of one atom are met, which push if noise has brought them
+so near (there -0.2 to -0.4 of the spring)."""
+
+CLOSED, MAX_CLOSING = 0.4, 10
+"""Residual over eigenvalue, below which the climbed mode of a guided search is one of the
+potential; probes at most."""
+
+GIVING = 0.3
+"""eV/(A^2 amu), 280 cm-1: modes much softer than that do not take part where bonds are pulled."""
+
+DOUBT_EVERY = 4
+"""Steps after which the mode of a guided climb is probed, though nothing speaks against it."""
 
 SOLID_PROBES = 5
 """Modes probed as a climb begins in a cell or with frozen atoms, where the model's springs are near

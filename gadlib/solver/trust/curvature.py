@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gadlib.evaluation import Calculator
@@ -18,6 +18,7 @@ from gadlib.solver.points import try_hessian
 from gadlib.solver.state import State
 from gadlib.solver.trust.constants import (
     ARRIVED_FORCE,
+    DOUBT_EVERY,
     FIRST_PROBES,
     LARGE,
     ROUGH_FORCE,
@@ -26,10 +27,15 @@ from gadlib.solver.trust.constants import (
     STALL_FORCE,
     STALL_STEPS,
 )
+from gadlib.solver.trust.half_made import (
+    half_made_directions,
+    is_guided,
+    without_half_made,
+)
 from gadlib.solver.trust.memory import TrustMemory
-from gadlib.solver.trust.probing import Curvature, probe_modes
+from gadlib.solver.trust.probing import Curvature, close_in, probe_modes
 from gadlib.systems.batch import Batch
-from gadlib.systems.rows import put
+from gadlib.systems.rows import put, take
 
 
 def spares_hessians(calculator: Calculator, h: TrustHyperparameters) -> bool:
@@ -63,19 +69,20 @@ def sharpen(calculator: Calculator, state: State, h: TrustHyperparameters) -> St
     is_due = memory.spares_hessians & memory.is_climbing & (state.steps % h.probe_every == 0)
     is_due = is_due & ~is_first & ~is_stalled
     state = put(state, is_stalled.nonzero().flatten(), lambda part: _remodel(part, h))
-    is_rough = state.max_force > ROUGH_FORCE
-    many = (is_first & is_rough) | is_stalled
-    curvature = Curvature.of(state)
-    few = is_first & ~is_rough
-    solid = few & state.batch.is_held
-    few = few & ~solid
-    asked = ((is_due, 1), (many, ROUGH_PROBES), (few, FIRST_PROBES), (solid, SOLID_PROBES))
-    for rows, n in asked:
+    guided = is_guided(state)
+    is_closing = guided & (is_first | is_stalled)
+    is_due = is_due & (~guided | is_doubtful(state))
+    curvature = _close_in(calculator, state, is_closing.nonzero().flatten())
+    is_lost = is_closing & (curvature.spectrum.eigenvalues[:, 0] > 0)
+    is_usual = ~is_closing | is_lost
+    asked = _beginnings(state, is_first & is_usual, is_stalled & is_usual)
+    for rows, n in ((is_due, 1), *asked):
         curvature = put(
             curvature,
             rows.nonzero().flatten(),
             lambda part, n=n: probe_modes(calculator, part, n),
         )
+    state = put(state, is_lost.nonzero().flatten(), without_half_made)
     return replace(
         state,
         hessian=curvature.hessian,
@@ -83,6 +90,34 @@ def sharpen(calculator: Calculator, state: State, h: TrustHyperparameters) -> St
         is_exact=state.is_exact & (curvature.n_probes == 0),
         cost=state.cost.plus(n_gradient=curvature.n_probes, calculator_s=curvature.seconds),
     )
+
+
+def _beginnings(
+    state: State, is_first: Bool[Tensor, " B"], is_stalled: Bool[Tensor, " B"]
+) -> list[tuple[Bool[Tensor, " B"], int]]:
+    """Which climbs begin, or begin again, and how many modes are probed as they do."""
+    is_rough = state.max_force > ROUGH_FORCE
+    few = is_first & ~is_rough
+    solid = few & state.batch.is_held
+    many = (is_first & is_rough) | is_stalled
+    return [(many, ROUGH_PROBES), (few & ~solid, FIRST_PROBES), (solid, SOLID_PROBES)]
+
+
+def _close_in(calculator: Calculator, state: State, rows: Int[Tensor, " R"]) -> Curvature:
+    """The curvature, in these rows with the mode that half-made bonds begin.
+
+    Where it does not curve down these were none of a reaction.
+    """
+    curvature = Curvature.of(state)
+    if not len(rows):
+        return curvature
+    directions = half_made_directions(take(state, rows))
+    return put(curvature, rows, lambda part: close_in(calculator, part, directions))
+
+
+def is_doubtful(state: State) -> Bool[Tensor, " B"]:
+    """Whether a climb's Hessian is not that of one climbed mode, or not probed for a while."""
+    return (state.order != 1) | (state.memory.current.age % DOUBT_EVERY == 0)
 
 
 def has_stalled(state: State, h: TrustHyperparameters) -> Bool[Tensor, " B"]:

@@ -111,6 +111,7 @@ class TrustMemory:
         n_rebuilt: how often the molecule was rebuilt.
         lowest: the lowest energy met so far in eV.
         origin: where the first climb began; until then the start.
+        half_made: pairs of atoms that are half bonded at the start (`half_made`).
     """
 
     spares_hessians: Bool[Tensor, " B"]
@@ -119,6 +120,7 @@ class TrustMemory:
     n_rebuilt: Int[Tensor, " B"]
     lowest: Float[Tensor, " B"]
     origin: Origin
+    half_made: Bool[Tensor, "B N N"]
 
     @property
     def radius(self) -> Float[Tensor, " B"]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.linalg import vector_norm
 
 from gadlib.evaluation import Calculator
 from gadlib.hessians.davidson import find_independent
@@ -20,12 +21,17 @@ from gadlib.solver.aim import Aim
 from gadlib.solver.differences import differ, downhill
 from gadlib.solver.state import State
 from gadlib.solver.trust.constants import (
+    CLOSED,
+    GIVING,
+    MAX_CLOSING,
     PROBE_LENGTH,
     PROBES_AFTER,
     PROBES_AT_ONCE,
 )
 from gadlib.solver.trust.memory import is_aiming, most_aimed
 from gadlib.systems.batch import Batch
+
+_NEVER_LOWEST = 1e6  # eV/(A^2 amu); in the place of a vector that is none
 
 
 @dataclass(frozen=True)
@@ -66,28 +72,107 @@ class Curvature:
 
 def probe_modes(calculator: Calculator, curvature: Curvature, number: int) -> Curvature:
     """The Hessians corrected along so many of their softest modes."""
-    inverse = curvature.batch.inverse_sqrt_masses
-    known = torch.zeros_like(inverse[:, :, None])[:, :, :0]
+    inverse = curvature.batch.inverse_sqrt_masses[:, :, None]
+    known = torch.zeros_like(inverse)[:, :, :0]
     found = known
     for size in _rounds(number):
         modes, is_mode = _choose_modes(curvature, size)
-        vectors, is_new = find_independent(inverse[:, :, None] * modes, is_mode, known)
+        vectors, is_new = find_independent(inverse * modes, is_mode, known)
         if not is_new.any():
             break
-        changes, n_asked, seconds = map_vectors(calculator, curvature, vectors, is_new)
-        known = torch.cat([known, vectors], -1)
-        found = torch.cat([found, changes], -1)
-        hessian = probe(curvature.hessian, known, found)
-        curvature = replace(
-            curvature,
-            hessian=hessian,
-            spectrum=spectrum(
-                hessian + curvature.wall_hessian, curvature.batch, curvature.spectrum.motions
-            ),
-            n_probes=curvature.n_probes + n_asked,
-            seconds=curvature.seconds + seconds / max(1, len(curvature.batch)),
-        )
+        curvature, known, found = _learn(calculator, curvature, (known, found), vectors, is_new)
     return curvature
+
+
+def close_in(
+    calculator: Calculator, curvature: Curvature, directions: Float[Tensor, "B D K"]
+) -> Curvature:
+    """The Hessians corrected along what closes in on the lowest mode near some directions.
+
+    The directions are followed as a molecule gives way that is pulled along them; then come the
+    residuals of what is lowest so far, each divided by the Hessian that was known, until that is a
+    mode of the potential. Davidson, as above. Along that alone the Hessian is corrected: what is
+    left was positive and stays so, since other vectors would bring the half of a coupling.
+    """
+    begun, before = curvature, curvature.spectrum
+    inverse = curvature.batch.inverse_sqrt_masses[:, :, None]
+    known = torch.zeros_like(inverse)[:, :, :0]
+    found, is_open = known, directions.any(1)
+    wanted = _divided(directions, before, torch.full_like(directions[:, 0], GIVING))
+    while known.shape[-1] < MAX_CLOSING:
+        vectors, is_new = find_independent(inverse * wanted, is_open, known)
+        if not is_new.any():
+            break
+        curvature, known, found = _learn(calculator, curvature, (known, found), vectors, is_new)
+        value, residual, lowest = _lowest_within(curvature, known, found)
+        is_open = (vector_norm(residual, dim=1) > CLOSED * value.abs()) | (value > 0)
+        is_open = is_open[:, None] & is_new.any(-1, keepdim=True)
+        shift = (-value).clamp(min=GIVING / 3)[:, None]
+        wanted = _divided(residual[:, :, None], before, shift)
+    size = vector_norm(known @ lowest, dim=1, keepdim=True).clamp(min=1e-12)
+    return _corrected(curvature, begun.hessian, known @ lowest / size, found @ lowest / size)
+
+
+def _divided(
+    vectors: Float[Tensor, "B D K"], spectrum: Spectrum, shift: Float[Tensor, "B K"]
+) -> Float[Tensor, "B D K"]:
+    """Mass-weighted vectors divided by a Hessian, its eigenvalues positive and with a shift."""
+    eigenvalues = spectrum.eigenvalues[:, :, None].abs() + shift[:, None]
+    parts = torch.where(eigenvalues.isfinite(), (spectrum.modes.mT @ vectors) / eigenvalues, 0.0)
+    return spectrum.modes @ parts
+
+
+def _lowest_within(
+    curvature: Curvature, known: Float[Tensor, "B D L"], found: Float[Tensor, "B D L"]
+) -> tuple[Float[Tensor, " B"], Float[Tensor, "B D"], Float[Tensor, "B L 1"]]:
+    """The lowest eigenvalue within vectors whose images are known, its residual, its parts.
+
+    Rayleigh's and Ritz's procedure with masses: Parlett (1998), 11.3 and 15.9.
+    """
+    root, inverse = curvature.batch.sqrt_masses, curvature.batch.inverse_sqrt_masses
+    weighted = root[:, :, None] * known
+    images = inverse[:, :, None] * (found + curvature.wall_hessian @ known)
+    empty = torch.diag_embed((~known.any(1)).to(known.dtype))
+    factor = torch.linalg.cholesky(weighted.mT @ weighted + empty)
+    small = weighted.mT @ images
+    small = (small + small.mT) / 2 + _NEVER_LOWEST * empty
+    half = torch.linalg.solve_triangular(factor, small, upper=False)
+    small = torch.linalg.solve_triangular(factor, half.mT, upper=False)
+    values, turns = torch.linalg.eigh((small + small.mT) / 2)
+    lowest = torch.linalg.solve_triangular(factor.mT, turns[:, :, :1], upper=True)
+    value = values[:, 0]
+    return value, ((images - value[:, None, None] * weighted) @ lowest)[:, :, 0], lowest
+
+
+def _learn(
+    calculator: Calculator,
+    curvature: Curvature,
+    before: tuple[Float[Tensor, "B D L"], Float[Tensor, "B D L"]],
+    vectors: Float[Tensor, "B D K"],
+    is_new: Bool[Tensor, "B K"],
+) -> tuple[Curvature, Float[Tensor, "B D M"], Float[Tensor, "B D M"]]:
+    """The Hessians corrected along new vectors, too; all of them, and what they are mapped to."""
+    changes, n_asked, seconds = map_vectors(calculator, curvature, vectors, is_new)
+    known, found = (torch.cat(pair, -1) for pair in zip(before, (vectors, changes), strict=True))
+    curvature = replace(
+        _corrected(curvature, curvature.hessian, known, found),
+        n_probes=curvature.n_probes + n_asked,
+        seconds=curvature.seconds + seconds / max(1, len(curvature.batch)),
+    )
+    return curvature, known, found
+
+
+def _corrected(
+    curvature: Curvature,
+    hessian: Float[Tensor, "B D D"],
+    known: Float[Tensor, "B D K"],
+    found: Float[Tensor, "B D K"],
+) -> Curvature:
+    """The curvature with a Hessian corrected along orthonormal vectors."""
+    hessian = probe(hessian, known, found)
+    whole = hessian + curvature.wall_hessian
+    seen = spectrum(whole, curvature.batch, curvature.spectrum.motions)
+    return replace(curvature, hessian=hessian, spectrum=seen)
 
 
 def _rounds(number: int) -> list[int]:

@@ -39,6 +39,7 @@ from gadlib.solver.trust.constants import (
     START_FLOOR,
 )
 from gadlib.solver.trust.curvature import sharpen, spares_hessians, update_hessian
+from gadlib.solver.trust.half_made import half_made_bonds
 from gadlib.solver.trust.memory import Origin, TrustMemory, Try, is_aiming, most_aimed
 from gadlib.solver.trust.phases import Phase
 from gadlib.solver.trust.settling import beside_aim, keeps_aim, move_beside_aim
@@ -66,6 +67,7 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: TrustHyperparame
         n_rebuilt=zero,
         lowest=state.energy,
         origin=Origin.at(state),
+        half_made=half_made_bonds(batch, state.forces) & is_sparing,
     )
     return replace(state, memory=memory)
 

@@ -14,21 +14,24 @@ from gadlib.hessians.trust_region import matvec
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.state import State
 from gadlib.solver.trust.constants import (
+    GUIDED_FORCE,
     HELD_FORCE,
     HELD_STEPS,
     LOOSE,
     REBUILT_PATIENCE,
     SETTLED_FORCE,
 )
+from gadlib.solver.trust.half_made import guidance, is_guided
 from gadlib.solver.trust.phases import Phase
 from gadlib.systems.batch import longest
 
 
 def keeps_aim(state: State) -> Bool[Tensor, " B"]:
-    """Which systems settle with their aim held: starts as they were given."""
-    if not state.wanted.is_set.any():
-        return state.wanted.is_set
-    return state.wanted.is_set & state.memory.is_settling & (state.memory.n_rebuilt == 0)
+    """Which systems settle with their aim, or half-made bonds, held: starts as they were given."""
+    has_aim = state.wanted.is_set | is_guided(state)
+    if not has_aim.any():
+        return has_aim
+    return has_aim & state.memory.is_settling & (state.memory.n_rebuilt == 0)
 
 
 def beside_aim(state: State, gradient: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
@@ -44,7 +47,7 @@ def move_beside_aim(state: State, move: Float[Tensor, "B D"]) -> Float[Tensor, "
 
 
 def _without(state: State, vector: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
-    aim = state.wanted.directions(state.batch)
+    aim = guidance(state).directions(state.batch)
     return vector - matvec(aim, matvec(aim.mT, vector))
 
 
@@ -59,7 +62,8 @@ def is_settled(state: State) -> Bool[Tensor, " B"]:
     if held.any():
         rest = longest(beside_aim(state, state.forces.flatten(1)))
         is_late = state.memory.current.steps >= HELD_STEPS
-        is_calm = is_calm & (~held | (rest < HELD_FORCE) | is_late)
+        enough = torch.where(is_guided(state), GUIDED_FORCE, HELD_FORCE)
+        is_calm = is_calm & (~held | (rest < enough) | is_late)
     return is_settling & is_calm
 
 
