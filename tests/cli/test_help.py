@@ -123,7 +123,7 @@ def test_words_that_are_declared_are_those_that_there_are():
         name: set(TuneSettings.extra(name).get("words", ())) for name in TuneSettings.model_fields
     }
     assert words["calculator"] == set(KINDS)
-    assert words["solver"] == set(SOLVERS)
+    assert words["solver"] == {*SOLVERS, "auto"}
     assert words["sampler"] == set(SAMPLERS)
 
 
@@ -181,7 +181,7 @@ def test_help_is_coloured_on_terminals_that_want_it(monkeypatch, variables, is_c
     ("line", "expected"),
     [
         ("gadlib sea", {"search"}),
-        ("gadlib search --solver ", {"gad", "trust", "delta"}),
+        ("gadlib search --solver ", {"gad", "trust", "delta", "auto"}),
         ("gadlib search --split v", {"val"}),
         ("gadlib search --escape-w", {"--escape-window"}),
         ("gadlib search --workers ", set()),
@@ -226,6 +226,6 @@ def test_help_says_how_atoms_count_as_words_and_flags_have_it(name, capsys):
 
 def test_defaults_of_a_file_of_geometries_are_told_where_they_differ(helped):
     shown = " ".join(helped("search")[TOPICS["search"]].split())
-    assert "step rule (default gad, of a FILE trust)" in shown
+    assert "else trust (default gad, of a FILE trust)" in shown
     assert "bound, intended (default index1, of a FILE bound)" in shown
     assert shown.count("of a FILE") == 2

@@ -86,7 +86,7 @@ def test_killed_workers_lose_nothing(url, nest, tmp_path):
 def test_sigterm_ends_a_worker_soon_and_its_trial_is_tried_again(nest, tmp_path):
     url = f"sqlite:///{tmp_path}/study.db"
     settings = settings_of(url, 6)
-    workers = nest(1, settings=settings, sample_s=0.8)
+    workers = nest(1, settings=settings, sample_s=6.0)
     until = time.monotonic() + 60
     while time.monotonic() < until:
         time.sleep(0.3)

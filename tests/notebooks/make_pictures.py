@@ -15,6 +15,8 @@ import shutil
 import sys
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parents[1]))  # as pytest has it
+
 import pages
 import shown
 from figures import figures
