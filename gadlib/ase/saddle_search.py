@@ -33,7 +33,7 @@ from gadlib.settings.reading import InputError
 from gadlib.solver.criteria import FORCE_TOL, judge
 from gadlib.solver.image_step import polish
 from gadlib.solver.points import begin
-from gadlib.solver.products import ask_products
+from gadlib.solver.products import ask_products, takes_products
 from gadlib.solver.search import Frame, search
 from gadlib.solver.state import State
 from gadlib.systems.boundary import is_same
@@ -197,7 +197,7 @@ class SaddleSearch(Optimizer):
 
         Products take its place where they are to prove saddles.
         """
-        if getattr(self.hyperparameters, "proof", "hessian") == "products":
+        if takes_products(self.potential, getattr(self.hyperparameters, "proof", "hessian")):
             state = ask_products(self.potential, state)
             if state.proof[0] is not None:
                 self._state = state

@@ -95,7 +95,8 @@ class TrustHyperparameters(Hyperparameters):
     proof: Literal["auto", "hessian", "products"] = Field(
         default="auto",
         description="how the order of a saddle is proved: hessian (a whole one, of which all"
-        " frequencies are known) or products (a few of it with vectors); auto takes hessian",
+        " frequencies are known) or products (a few of it with vectors); auto takes products where"
+        " the calculator's Hessians are differences of gradients",
     )
 
     radius_start: float = declare(
@@ -177,8 +178,7 @@ class DeltaHyperparameters(Hyperparameters):
 
     proof: Literal["auto", "hessian", "products"] = Field(
         default="auto",
-        description="how saddles are proved, as for `trust`; auto takes products where the"
-        " calculator's Hessians are differences of gradients",
+        description="how saddles are proved, as for `trust`",
     )
 
     reach_start: float = declare(

@@ -33,6 +33,17 @@ MOST_SHARE = 0.5
 """Of the gradients of a whole Hessian, 6 for each atom that moves; then the order stays open."""
 
 
+def takes_products(calculator: Calculator, proof: str) -> bool:
+    """Whether saddles are proved by products: by word, or by `auto` as Hessians are differences.
+
+    Args:
+        calculator: the potential; one that says nothing by `has_hessian` is taken to have its own.
+        proof: the hyperparameter.
+    """
+    is_auto = proof == "auto"
+    return not getattr(calculator, "has_hessian", True) if is_auto else proof == "products"
+
+
 def ask_products(calculator: Calculator, state: State) -> State:
     """The state with what a few products say of the order at each point (`State.proof`).
 

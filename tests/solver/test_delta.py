@@ -215,6 +215,25 @@ class Tired:
         return self.calculator(batch, hessian=hessian)
 
 
+@pytest.mark.parametrize("first", [12, 25])
+def test_a_cheap_potential_that_fails_for_a_while_ends_no_search(guesses, first):
+    """Where a climb can't make its first step, the next one begins at the start."""
+    cheap = Tired(potential("DFTB0"), range(first, first + 6))
+    job = Job(paired(cheap=cheap), tuple(guesses[:1]), DELTA, "strict", 40)
+    (record,) = search_starts(job)
+    assert cheap.n_calls > first + 6
+    assert record.status == Status.SADDLE, record.message
+
+
+def test_a_cheap_potential_that_fails_from_some_point_on_is_the_reason_of_the_end(guesses):
+    cheap = Tired(potential("DFTB0"), range(12, 10_000))
+    job = Job(paired(cheap=cheap), tuple(guesses[:1]), DELTA, "strict", 40)
+    (record,) = search_starts(job)
+    assert record.status == Status.CALCULATOR_FAILED
+    assert "The climb on the surrogate leads nowhere" in record.message
+    assert "it is tired" in record.message
+
+
 def test_a_costly_potential_that_fails_is_asked_again_nearer_and_nearer_then_no_more(guesses):
     costly = Tired(potential("PM6"), range(3, 1000))
     job = Job(paired(costly), tuple(guesses[:1]), DELTA, "strict", 40)

@@ -129,9 +129,10 @@ def _step(surrogate: Surrogate, climb: Climb) -> Climb:
     radius, _ = adapt_radius(
         climb.radius, ratio, longest(step), CAREFUL, torch.full_like(ratio, CAREFUL.radius_max)
     )
+    kept = replace(state, message=moved.message)  # which says why it can't be left
     climb = replace(
         climb,
-        state=put(moved, failed.nonzero().flatten(), lambda _: take(state, failed.nonzero()[:, 0])),
+        state=put(moved, failed.nonzero().flatten(), lambda _: take(kept, failed.nonzero()[:, 0])),
         mode=state.spectrum.mode_at(place),
         radius=radius,
         is_stopped=is_stopped,

@@ -35,6 +35,7 @@ class DeltaMemory:
         first_mode: the mode that was followed there.
         n_returns: how often the search went back there.
         n_refused: how many steps in a row were taken back.
+        is_stuck: whether the last climb led nowhere, as where the cheap potential fails.
     """
 
     observations: tuple[Observations, ...]
@@ -48,6 +49,7 @@ class DeltaMemory:
     first_mode: Float[Tensor, "B D"]
     n_returns: Int[Tensor, " B"]
     n_refused: Int[Tensor, " B"]
+    is_stuck: Bool[Tensor, " B"]
 
     @property
     def radius(self) -> Float[Tensor, " B"]:
@@ -56,6 +58,7 @@ class DeltaMemory:
 
 
 def is_lost(state: State) -> Bool[Tensor, " B"]:
-    """Whether a search is where no mode curves down, and may go back to where it began."""
+    """Whether no mode curves down, or a climb led nowhere; then a search goes back to its start."""
     memory: DeltaMemory = state.memory
-    return (state.order == 0) & ~memory.is_first & (memory.n_returns < MAX_RETURNS)
+    is_nowhere = (state.order == 0) | memory.is_stuck
+    return is_nowhere & ~memory.is_first & (memory.n_returns < MAX_RETURNS)

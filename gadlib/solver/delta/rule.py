@@ -23,13 +23,13 @@ from gadlib.hessians.normal_modes import FORCE_TOL, spectrum
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import DeltaHyperparameters
 from gadlib.solver.delta.climb import Climb, begin_climb, climb, keeps_mode
-from gadlib.solver.delta.memory import MAX_REFUSED, DeltaMemory, is_lost
+from gadlib.solver.delta.memory import MAX_REFUSED, MAX_RETURNS, DeltaMemory, is_lost
 from gadlib.solver.delta.observations import Observations
 from gadlib.solver.delta.process import learn
 from gadlib.solver.delta.surrogate import Surrogate
 from gadlib.solver.image_step import move_above
 from gadlib.solver.points import begin, compute
-from gadlib.solver.products import is_refuted, prove_orders
+from gadlib.solver.products import is_refuted, prove_orders, takes_products
 from gadlib.solver.state import State
 from gadlib.solver.trust.memory import most_aimed
 from gadlib.systems.batch import Batch, longest
@@ -81,6 +81,7 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: DeltaHyperparame
         first_mode=torch.zeros_like(state.forces.flatten(1)),
         n_returns=torch.zeros_like(state.steps),
         n_refused=torch.zeros_like(state.steps),
+        is_stuck=torch.zeros_like(state.is_exact),
     )
     state = replace(state, memory=memory, message=_with_failures(state, below))
     rows = (~state.is_failed).nonzero().flatten()
@@ -109,6 +110,9 @@ def _advance(calculator: Calculator, state: State, h: DeltaHyperparameters) -> S
     memory: DeltaMemory = state.memory
     is_poor = _is_wrong(state, moved, led) & (moved.max_force > state.max_force)
     is_refused = is_poor & (memory.n_refused < MAX_REFUSED)
+    n_returns = memory.n_returns + is_lost(state)
+    moves = longest((there.batch.positions - state.batch.positions).flatten(1))
+    is_stuck = (moves < _MOVED) & (n_returns < MAX_RETURNS)
     next_at = pick(is_refused, state.batch.positions, moved.batch.positions)
     memory = replace(
         memory,
@@ -119,13 +123,14 @@ def _advance(calculator: Calculator, state: State, h: DeltaHyperparameters) -> S
         origin=led.origin,
         is_first=torch.zeros_like(memory.is_first),
         first_mode=pick(memory.is_first, _first_mode(state), memory.first_mode),
-        n_returns=memory.n_returns + is_lost(state),
+        n_returns=n_returns,
         n_refused=torch.zeros_like(memory.n_refused),
+        is_stuck=is_stuck,
     )
-    stuck = longest((there.batch.positions - state.batch.positions).flatten(1)) < _MOVED
+    is_end = (moves < _MOVED) & ~is_stuck
     reasons = [
-        own or (f"The climb on the surrogate leads nowhere. {why}".strip() if still else "")
-        for own, why, still in zip(moved.message, there.message, stuck.tolist(), strict=True)
+        own or (f"The climb on the surrogate leads nowhere. {why}".strip() if end else "")
+        for own, why, end in zip(moved.message, there.message, is_end.tolist(), strict=True)
     ]
     moved = replace(moved, memory=memory, message=tuple(reasons))
     moved = _with_surrogate(calculator, moved)
@@ -152,12 +157,6 @@ def certify(calculator: Calculator, state: State, *, by_products: bool = False) 
     """The state with its order proved where it is at rest, by products or by exact Hessians."""
     is_claimed = (state.max_force < FORCE_TOL) & state.is_computed
     return prove_orders(calculator, state, is_claimed, by_products=by_products)
-
-
-def takes_products(calculator: Calculator, proof: str) -> bool:
-    """Whether saddles are proved by products: by word, or as Hessians are differences."""
-    is_auto = proof == "auto"
-    return not getattr(calculator, "has_hessian", True) if is_auto else proof == "products"
 
 
 def cheap_of(calculator: Calculator) -> Calculator:

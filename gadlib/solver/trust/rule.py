@@ -27,7 +27,7 @@ from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.image_step import STRIDE, adapt_radius, image_move, lowest_mode, move_above
 from gadlib.solver.points import begin, compute, take_spectrum
-from gadlib.solver.products import prove_orders
+from gadlib.solver.products import prove_orders, takes_products
 from gadlib.solver.state import State, along_modes
 from gadlib.solver.trust.constants import (
     ARRIVED_FORCE,
@@ -78,7 +78,9 @@ def step(calculator: Calculator, state: State, hyperparameters: TrustHyperparame
     state = sharpen(calculator, state, hyperparameters)
     there, predicted = move(state)
     moved = learn(calculator, state, there, hyperparameters)
-    moved = certify(calculator, moved, by_products=hyperparameters.proof == "products")
+    moved = certify(
+        calculator, moved, by_products=takes_products(calculator, hyperparameters.proof)
+    )
     return remember(state, moved, predicted, hyperparameters)
 
 
