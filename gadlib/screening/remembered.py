@@ -58,8 +58,9 @@ class Remembered:
             found = self.source(batch.take(torch.tensor(rows)), hessian=hessian)
             made = {row: _call(found, k, batch, row) for k, row in enumerate(rows)}
             failures = {rows[k]: reason for k, reason in found.failures.items()}
-        good = {i: call for i, call in made.items() if i not in failures and call.is_finite}
-        self._keep({names[i]: call for i, call in good.items()})
+        good = [i for i, call in made.items() if i not in failures and call.is_finite]
+        if good:
+            self._keep({names[i]: made[i] for i in good})
         return _joined(
             [made.get(i, call) for i, call in enumerate(known)], batch, hessian, failures
         )

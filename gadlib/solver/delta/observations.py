@@ -70,12 +70,8 @@ class Observations:
         most = max(2, MAX_VALUES // (1 + positions[0].numel()))
         if len(found) <= most:
             return found
-        kept = (
-            found.distances(positions[-1] if centre is None else centre)
-            .argsort(stable=True)[:most]
-            .sort()
-            .values
-        )
+        distances = found.distances(positions[-1] if centre is None else centre)
+        kept = distances.argsort(stable=True)[:most].sort().values
         return Observations(found.positions[kept], found.energies[kept], found.gradients[kept])
 
     def distances(self, positions: Float[Tensor, "n 3"]) -> Float[Tensor, " M"]:

@@ -108,16 +108,17 @@ def _advance(calculator: Calculator, state: State, h: DeltaHyperparameters) -> S
     moved = compute(calculator, moved, torch.zeros_like(state.is_exact))
     below, _ = evaluate(cheap_of(calculator), there.batch, hessian=False)
     memory: DeltaMemory = state.memory
-    is_poor = _is_wrong(state, moved, led) & (moved.max_force > state.max_force)
+    is_wrong = _is_wrong(state, moved, led)
+    is_poor = is_wrong & (moved.max_force > state.max_force)
     is_refused = is_poor & (memory.n_refused < MAX_REFUSED)
     n_returns = memory.n_returns + is_lost(state)
-    moves = longest((there.batch.positions - state.batch.positions).flatten(1))
-    is_stuck = (moves < _MOVED) & (n_returns < MAX_RETURNS)
+    is_nowhere = longest((there.batch.positions - state.batch.positions).flatten(1)) < _MOVED
+    is_stuck = is_nowhere & (n_returns < MAX_RETURNS)
     next_at = pick(is_refused, state.batch.positions, moved.batch.positions)
     memory = replace(
         memory,
         observations=_seen(memory.observations, moved, below, next_at),
-        reach=_adapt(state, moved, led, h),
+        reach=_adapt(state, moved, led, is_wrong, h),
         mode=led.mode,
         below=there.hessian - surrogate.correction(there.batch),
         origin=led.origin,
@@ -127,30 +128,28 @@ def _advance(calculator: Calculator, state: State, h: DeltaHyperparameters) -> S
         n_refused=torch.zeros_like(memory.n_refused),
         is_stuck=is_stuck,
     )
-    is_end = (moves < _MOVED) & ~is_stuck
+    is_end = is_nowhere & ~is_stuck
     reasons = [
         own or (f"The climb on the surrogate leads nowhere. {why}".strip() if end else "")
         for own, why, end in zip(moved.message, there.message, is_end.tolist(), strict=True)
     ]
     moved = replace(moved, memory=memory, message=tuple(reasons))
-    moved = _with_surrogate(calculator, moved)
     rows = is_refused.nonzero().flatten()
     before = take(state, rows)
-    moved = put(moved, rows, lambda part: _refuse(calculator, before, part))
+    moved = put(moved, rows, lambda part: _refuse(before, part))
+    moved = _with_surrogate(calculator, moved)
     moved = replace(moved, is_exact=torch.zeros_like(state.is_exact))
     return certify(calculator, moved, by_products=takes_products(calculator, h.proof))
 
 
-def _refuse(calculator: Calculator, before: State, moved: State) -> State:
-    """Back at the points before, with what was learned where the surrogate was wrong."""
+def _refuse(before: State, moved: State) -> State:
+    """Back at the points before, with what was seen where the surrogate was wrong."""
     kept, memory = before.memory, moved.memory
     mode = pick(kept.is_first, memory.first_mode, kept.mode)
     memory = replace(
         memory, mode=mode, below=kept.below, origin=kept.origin, n_refused=kept.n_refused + 1
     )
-    found = replace(before, memory=memory, cost=moved.cost, message=moved.message)
-    hessian = memory.below + surrogate_of(calculator, found).correction(found.batch)
-    return replace(found, hessian=hessian, spectrum=spectrum(hessian, found.batch))
+    return replace(before, memory=memory, cost=moved.cost, message=moved.message)
 
 
 def certify(calculator: Calculator, state: State, *, by_products: bool = False) -> State:
@@ -274,13 +273,15 @@ def _with_surrogate(calculator: Calculator, state: State) -> State:
     return replace(state, hessian=hessian, spectrum=spectrum(hessian, state.batch))
 
 
-def _adapt(state: State, moved: State, led: Climb, h: DeltaHyperparameters) -> Float[Tensor, " B"]:
+def _adapt(
+    state: State, moved: State, led: Climb, is_wrong: Bool[Tensor, " B"], h: DeltaHyperparameters
+) -> Float[Tensor, " B"]:
     """The radius after a call that a climb led to."""
     error, change = _error(state, moved, led)
     is_right = (error < RIGHT * change) | (error < RIGHT_FORCE)
     reach = state.memory.reach
     reach = torch.where(is_right & led.is_stopped, reach * h.reach_grow, reach)
-    reach = torch.where(_is_wrong(state, moved, led), reach * h.reach_shrink, reach)
+    reach = torch.where(is_wrong, reach * h.reach_shrink, reach)
     return reach.clamp(h.reach_min, h.reach_max)
 
 
