@@ -6,14 +6,11 @@ none, as downhill is. Each solver has a result file of its own, resumable as tho
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-
-import torch
 
 from gadlib.benchmarks import sella
 from gadlib.benchmarks.judging import certify
@@ -22,14 +19,19 @@ from gadlib.benchmarks.suites import starts_and_reactions
 from gadlib.evaluation import Calculator
 from gadlib.files.writing import require_writable
 from gadlib.molecules import starting_points
-from gadlib.molecules.alignment import rmsd
 from gadlib.molecules.reactions import Reaction
 from gadlib.paths.finding import Plan, find_each
 from gadlib.screening import screen
 from gadlib.screening.costs import without_proof
 from gadlib.screening.jobs import Job, search_each
 from gadlib.screening.records import Record, read_records
-from gadlib.screening.references import Key, keep_intended, key_of, reference_plan
+from gadlib.screening.references import (
+    Key,
+    deviation,
+    keep_intended,
+    key_of,
+    reference_plan,
+)
 from gadlib.screening.setup import calculator_of
 from gadlib.settings.benchmarks import BenchmarkSettings
 from gadlib.settings.criteria import CRITERIA
@@ -65,16 +67,7 @@ class Results:
 
         Infinite for a search that failed, which has recovered nothing.
         """
-        reference = self.references.get(key_of(record))
-        if reference is None:
-            return None
-        if record.order is None:
-            return math.inf
-        numbers, here, there = (
-            torch.tensor(values).numpy()
-            for values in (record.atomic_numbers, record.positions, reference.positions)
-        )
-        return rmsd(numbers, here, there, with_mirror=True)
+        return deviation(record, self.references.get(key_of(record)))
 
 
 def compare(settings: BenchmarkSettings) -> Results:

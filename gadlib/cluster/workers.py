@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -121,20 +121,37 @@ class Worker:
             self._end(trial, None, TrialState.FAIL)
         return None
 
-    def tell(self, trial: Trial, value: float | None, attributes: Mapping[str, Any]) -> bool:
-        """Whether the trial was this worker's still, and has ended so; no value: pruned."""
+    def tell(
+        self,
+        trial: Trial,
+        values: Sequence[float] | None,
+        attributes: Mapping[str, Any],
+        missed: Mapping[str, float] | None = None,
+    ) -> bool:
+        """Whether the trial was this worker's still, and has ended so.
+
+        Args:
+            trial: that has ended.
+            values: by each objective; None: pruned.
+            attributes: what it found.
+            missed: by each constraint how far it is missed; zero or less where it is kept.
+        """
         try:
             for name, content in attributes.items():
                 trial.set_user_attr(name, content)
-            self._end(trial, value, TrialState.PRUNED if value is None else TrialState.COMPLETE)
+            for name, excess in (missed or {}).items():
+                trial.set_constraint(name, excess)
+            self._end(trial, values, TrialState.PRUNED if values is None else TrialState.COMPLETE)
         except UpdateFinishedTrialError:
             return False
         return True
 
-    def _end(self, trial: Trial | int, value: float | None, state: TrialState) -> FrozenTrial:
+    def _end(
+        self, trial: Trial | int, values: Sequence[float] | None, state: TrialState
+    ) -> FrozenTrial:
         """As `study.tell`; raises UpdateFinishedTrialError where another process was first."""
         try:
-            return self.study.tell(trial, value, state=state)
+            return self.study.tell(trial, values, state=state)
         except ValueError:  # what Optuna says, too, of a trial that has ended
             number = trial if isinstance(trial, int) else trial.number
             if self.trials()[number].state is TrialState.RUNNING:

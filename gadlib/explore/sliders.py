@@ -133,15 +133,10 @@ def _from_results(where: str) -> dict[str, float]:
 
 def _from_study(where: str, study_name: str | None) -> dict[str, float]:
     study = tune.load(where if "://" in where else f"sqlite:///{where}", study_name)
-    where = _shown(where)
-    try:
-        return _numbers(study.best_trial.params, where)
-    except RuntimeError:  # what Optuna raises when there are several objectives
-        raise InputError(f"{where}: several objectives, so it is no study of gadlib's") from None
-    except ValueError:  # and when no trial is complete
-        raise InputError(
-            f"{where}: no completed trial in it, so there are no best values"
-        ) from None
+    where, best = _shown(where), tune.preferred(study)
+    if best is None:
+        raise InputError(f"{where}: no completed trial in it, so there are no best values")
+    return _numbers(best.params, where)
 
 
 def _shown(where: str) -> str:

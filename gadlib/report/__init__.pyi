@@ -54,6 +54,9 @@ from .searches.trajectory import draw_trajectory as draw_trajectory
 from .searches.tries import tries_sentence as tries_sentence
 from .searches.tries import tries_table as tries_table
 from .style import wrapped as wrapped
+from .tuning.front import collect_front as collect_front
+from .tuning.front import draw_front as draw_front
+from .tuning.front import front_table as front_table
 from .tuning.importances import collect_importances as collect_importances
 from .tuning.importances import draw_importances as draw_importances
 from .tuning.landscape import draw_contours as draw_contours

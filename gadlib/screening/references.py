@@ -6,10 +6,15 @@ this potential has no intended saddle that a search could be blamed for missing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+import numpy as np
+
+from gadlib.molecules.alignment import rmsd
 from gadlib.molecules.starting_points import Start
 from gadlib.screening.records import Record
+from gadlib.settings.criteria import SAME_SADDLE
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings, SetSettings
 
@@ -23,6 +28,32 @@ Key = tuple[str, str, str]
 def key_of(each: Start | Record) -> Key:
     """By what the reaction of a start or record is known."""
     return each.split, each.formula, each.name
+
+
+def deviation(record: Record, reference: Record | None) -> float | None:
+    """The RMSD of a last point from the reference saddle in A, None where that is unknown.
+
+    Infinite for a search that failed, which has recovered nothing.
+    """
+    if reference is None:
+        return None
+    if record.order is None:
+        return math.inf
+    numbers, here, there = (
+        np.array(values)
+        for values in (record.atomic_numbers, record.positions, reference.positions)
+    )
+    return rmsd(numbers, here, there, with_mirror=True)
+
+
+def is_recovered(record: Record, apart: float | None) -> bool | None:
+    """Whether a search ended at a strict saddle that is the reference's.
+
+    Args:
+        record: of the search.
+        apart: its deviation from the reference; None where that is unknown, as is the answer then.
+    """
+    return None if apart is None else bool(record.strict) and apart < SAME_SADDLE
 
 
 def reference_plan(settings: SetSettings, *, check_ends: bool) -> SearchSettings:

@@ -6,7 +6,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from gadlib.settings import objectives
 from gadlib.settings.effects import CHOICE, DRAWN, HYPERPARAMETERS, N_MAX, WHERE, Count, Seed
+from gadlib.settings.objectives import KNEE, OBJECTIVES
 from gadlib.settings.reading import Settings
 from gadlib.settings.searches import ScreenSettings, SearchSettings
 from gadlib.settings.topics import shown_as
@@ -38,16 +40,36 @@ class TuneSettings(ScreenSettings):
         description="trials in the study when it is done, those already there included",
         json_schema_extra=DRAWN,
     )
+    objective: str = Field(
+        "auto",
+        description=f"what is tuned for, several with commas between: {objectives.NAMES}; auto:"
+        " converged, as published, for solver gad, else gradients (a study that is there keeps its"
+        " own)",
+        json_schema_extra=CHOICE | shown_as(form="OBJECTIVES", words=("auto", *OBJECTIVES)),
+    )
+    constraints: str | None = Field(
+        None,
+        description="bounds that the best trial has to keep, as in bound>=0.9,steps<=80; samplers"
+        " look for trials that do",
+        json_schema_extra=DRAWN | shown_as(form="BOUNDS"),
+    )
+    prefer: str = Field(
+        KNEE,
+        description="which of several best trials gives the tuned values: knee (where more of one"
+        " objective costs much of another), or bounds as in bound>=0.95 (the best of those within"
+        " them, or nearest)",
+        json_schema_extra=DRAWN | shown_as(form="CHOICE"),
+    )
     sampler: str = Field(
         "tpe",
-        description="tpe, gp, cmaes, random or qmc",
-        json_schema_extra=DRAWN | shown_as(words=("tpe", "gp", "cmaes", "random", "qmc")),
+        description="tpe, gp, cmaes (one objective, no constraints), nsgaii, random or qmc",
+        json_schema_extra=DRAWN | shown_as(words=("tpe", "gp", "cmaes", "nsgaii", "random", "qmc")),
     )
     n_startup_trials: int = Field(
         10,
         ge=0,
         le=N_MAX,
-        description="random trials before the sampler takes over",
+        description="random trials before the sampler takes over; of nsgaii the population",
         json_schema_extra=DRAWN,
     )
     ranges: dict[str, list[float]] = Field(
@@ -58,8 +80,8 @@ class TuneSettings(ScreenSettings):
     )
     pruning: str = Field(
         "best_possible",
-        description="best_possible: a trial ends when the best score that is still possible is not"
-        " above the best one;"
+        description="best_possible: a trial ends when another is at least as good by each objective"
+        " as it could still become;"
         " none: every trial runs all samples",
         json_schema_extra=DRAWN | shown_as(words=("best_possible", "none")),
     )
@@ -116,6 +138,12 @@ class StudySettings(Settings):
         max_length=500,
         description="name of the study; none: the only one in the storage",
         json_schema_extra=shown_as(form="NAME"),
+    )
+    prefer: str | None = Field(
+        None,
+        description="which of several best trials gives the tuned values: knee or bounds as in"
+        " bound>=0.95; none: as the study was asked",
+        json_schema_extra=shown_as("study", form="CHOICE"),
     )
     calculator: str = Field(
         "scine",

@@ -29,24 +29,29 @@ class AnothersError(InputError):
     """The file holds what this study does not, so that it is not replaced."""
 
 
-def write_results(study: optuna.Study, path: str | Path) -> Path:
+def write_results(study: optuna.Study, path: str | Path, prefer: str | None = None) -> Path:
     """The path, with what the storage holds of the study written there.
 
     A file that is damaged is set aside.
+
+    Args:
+        study: as its storage has it.
+        path: of the file.
+        prefer: which of several best trials gives the tuned values; None: as the study was asked.
 
     Raises:
         InputError: when the file holds the results of another study, or can't be written.
     """
     path = Path(path)
-    _write(study, path)
+    _write(study, path, prefer)
     return path
 
 
-def _write(study: optuna.Study, path: Path) -> dict[str, Any]:
+def _write(study: optuna.Study, path: Path, prefer: str | None = None) -> dict[str, Any]:
     # One process at a time, else an older state may be written over a newer one.
     with in_turn(path.with_name(f".{path.name}.lock")):
         earlier = _read(path)
-        content = collect_results(study)
+        content = collect_results(study, prefer)
         if earlier is not None:
             _require_within(path, earlier, content)
         elif path.is_file() and path.stat().st_size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ from gadlib.files.locks import in_turn
 from gadlib.files.shapes import ResultFile
 from gadlib.molecules.reactions import drawn, seed_of, split_names
 from gadlib.molecules.starting_points import Start
+from gadlib.molecules.starting_points import starts as transition_states
 from gadlib.screening.records import Record, read_results
+from gadlib.screening.references import Key, key_of, reference_plan
 from gadlib.screening.screen import intended_starts, key, require_same, screen, select_difficult
-from gadlib.screening.setup import describe_sample, starts_of
+from gadlib.screening.setup import describe_sample, reactions_of, starts_of
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import ScreenSettings
 from gadlib.settings.studies import TuneSettings
@@ -56,6 +59,34 @@ def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]
             f" in split {settings.split!r}; expected a screening of these reactions"
         )
     return records, [by_key[key(r)] for r in hardest]
+
+
+def with_references(
+    settings: TuneSettings, samples: Sequence[Start], out: Path
+) -> tuple[list[Start], dict[Key, Record]]:
+    """The samples whose reactions' own saddle is found on this potential, and these saddles.
+
+    They are searched from the reference transition states, and kept in the file `out`.
+
+    Raises:
+        InputError: when none is left.
+    """
+    wanted = {key_of(sample) for sample in samples}
+    own = [s for s in transition_states(reactions_of(settings), "ts") if key_of(s) in wanted]
+    with in_turn(out.with_name(f".{out.name}.lock")):
+        plan = reference_plan(settings, check_ends=False)
+        records = screen(plan, starts=own, out=out, desc="searching, reference")
+    found = {key_of(record): record for record in records if record.bound}
+    kept = [sample for sample in samples if key_of(sample) in found]
+    if len(kept) < len(samples):
+        lost = (
+            f"{len(samples) - len(kept)} of {len(samples)} samples are left out: the saddle of"
+            " their reaction is not found on this potential from the reference transition state"
+        )
+        if not kept:
+            raise InputError(f"objective recovered: {lost}; expected one that is")
+        print(f"{lost}.", flush=True)
+    return kept, found
 
 
 def _screening_of(settings: TuneSettings) -> ScreenSettings:

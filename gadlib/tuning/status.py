@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 
 from gadlib.cluster.heartbeats import is_alive, read_workers
 from gadlib.cluster.slots import DONE
+from gadlib.tuning.front import front, objectives_in, preferred
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class StudyStatus:
     Attributes:
         n_trials: wanted, None where nobody said.
         n_done: decided: complete or pruned.
+        best_trial: of several best ones the preferred; best_values: its values by objective;
+            n_best: how many trials are such that no other is better by all objectives.
         trials_per_hour: over the last twenty that were decided; None with fewer than two.
         hours_left: at that rate; None while no worker is alive.
         alive: names of the workers that are at work.
@@ -30,7 +33,8 @@ class StudyStatus:
     n_done: int
     states: Mapping[str, int]
     best_trial: int | None
-    best_score: float | None
+    best_values: Mapping[str, float]
+    n_best: int
     trials_per_hour: float | None
     hours_left: float | None
     alive: tuple[str, ...]
@@ -43,16 +47,14 @@ class StudyStatus:
             return "unknown" if value is None else format(value, form)
 
         states = ", ".join(f"{n} {state}" for state, n in self.states.items() if n) or "none"
-        best = (
-            "none yet"
-            if self.best_trial is None
-            else f"{self.best_score:.4f} (trial {self.best_trial})"
-        )
+        best = ", ".join(f"{value:.4f} {name}" for name, value in self.best_values.items())
+        others = f", one of {self.n_best}" if self.n_best > 1 else ""
+        best = f"{best} (trial {self.best_trial}{others})" if best else "none yet"
         lines = {
             "study": self.study_name,
             "done": f"{self.n_done} of {'?' if self.n_trials is None else self.n_trials}",
             "trials": states,
-            "best score": best,
+            "best": best,
             "trials per hour": shown(self.trials_per_hour, ".1f"),
             "hours left": shown(self.hours_left, ".2f"),
             "workers alive": f"{len(self.alive)}"
@@ -71,8 +73,8 @@ def read_status(study: optuna.Study) -> StudyStatus:
     alive = tuple(sorted(name for name, worker in known.items() if is_alive(worker, grace_s)))
     running = [t for t in trials if t.state is TrialState.RUNNING]
     done = [t for t in trials if t.state in DONE]
-    completed = [t for t in done if t.state is TrialState.COMPLETE]
-    best = max(completed, key=lambda t: t.value, default=None)  # type: ignore[arg-type,return-value]
+    best = preferred(study)
+    names = [one.name for one in objectives_in(attrs)]
     ends = sorted(t.datetime_complete for t in done if t.datetime_complete)[-20:]
     hours = (ends[-1] - ends[0]).total_seconds() / 3600 if len(ends) > 1 else 0.0
     rate = (len(ends) - 1) / hours if hours else None
@@ -83,7 +85,8 @@ def read_status(study: optuna.Study) -> StudyStatus:
         n_done=len(done),
         states={str(s.name).lower(): sum(t.state is s for t in trials) for s in TrialState},
         best_trial=best.number if best else None,
-        best_score=best.value if best else None,
+        best_values=dict(zip(names, best.values or (), strict=False)) if best else {},
+        n_best=len(front(study)),
         trials_per_hour=rate,
         hours_left=0.0 if left == 0 else left / rate if left and rate and alive else None,
         alive=alive,

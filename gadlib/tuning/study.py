@@ -16,7 +16,6 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import DuplicatedStudyError
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from gadlib.cluster.heartbeats import is_alive, read_workers
@@ -30,11 +29,12 @@ from gadlib.screening.records import Record, versions
 from gadlib.screening.screen import difficulty
 from gadlib.screening.setup import differences, identity_of
 from gadlib.settings.calculators import identity
+from gadlib.settings.objectives import PUBLISHED, Objective, objectives_of
 from gadlib.settings.reading import InputError
 from gadlib.settings.studies import StudySettings, TuneSettings
-from gadlib.tuning.objective import space
+from gadlib.tuning.front import ABOUT, front, objectives_in, preferred
+from gadlib.tuning.space import space
 
-_ABOUT = "gadlib"
 _ID = "study_id"  # kept wherever the study is moved to; no other study of its name has it
 _MADE_S = 30.0
 
@@ -57,6 +57,7 @@ def about(settings: TuneSettings, samples: Sequence[Start]) -> dict[str, Any]:
         positions.append(electrons)
     return {
         **identity_of(settings, without=("starts", "hyperparameters")),
+        "objectives": [one.name for one in objectives_of(settings.objective, settings.solver)],
         "space": {k.name: [k.low, k.high, k.log] for k in space(settings.solver, settings.ranges)},
         "reactions": [s.name for s in samples],
         "starting_points": hashlib.sha256(json.dumps(positions).encode()).hexdigest()[:16],
@@ -120,16 +121,17 @@ def require_own(study: optuna.Study) -> None:
         directions, attributes = study.directions, study.user_attrs
     except (ValueError, TypeError, KeyError) as error:  # of a database that was edited
         raise InputError(f"{where}: can't be read ({type(error).__name__}: {error})") from None
-    if directions != [StudyDirection.MAXIMIZE]:
-        found = ", ".join(d.name.lower() for d in directions)
-        raise InputError(
-            f"{where} was not made by gadlib (its directions are {found}, expected maximize);"
-            " choose another --study-name"
-        )
-    if _ABOUT not in attributes:
+    found = [d.name.lower() for d in directions]
+    if ABOUT not in attributes:
         if len(trials) > 1 or any(t.state is not TrialState.WAITING for t in trials):
             raise InputError(f"{where} was not made by gadlib; choose another --study-name")
         return
+    expected = [one.direction for one in objectives_in(attributes)]
+    if found != expected:
+        raise InputError(
+            f"{where} was not made by gadlib (its directions are {', '.join(found)}, expected"
+            f" {', '.join(expected)}); choose another --study-name"
+        )
     fit(StudyAttributes, attributes, where)
     for trial in trials:
         fit(TrialAttributes, trial.user_attrs, f"{where}: trial {trial.number}")
@@ -167,10 +169,11 @@ def open_study(
         InputError: when there is one that may not be joined, or the storage can't be used.
     """
     now = about(settings, samples)
+    directions = [one.direction for one in objectives_of(settings.objective, settings.solver)]
     storage = require_storage(settings) if storage is None else storage
     try:
         study = optuna.create_study(
-            study_name=settings.study_name, storage=storage, direction="maximize"
+            study_name=settings.study_name, storage=storage, directions=directions
         )
         before = None
     except DuplicatedStudyError:
@@ -191,7 +194,7 @@ def open_study(
         study.set_user_attr("settings", settings_shown(settings))
         study.set_user_attr("versions", versions())
         study.set_user_attr("screening", [_screened(r) for r in screened])
-        study.set_user_attr(_ABOUT, now)
+        study.set_user_attr(ABOUT, now)
     study.set_user_attr("n_trials", settings.n_trials)
     return worker
 
@@ -203,10 +206,10 @@ def _about_of(study: optuna.Study, grace_s: float) -> dict[str, Any] | None:
         InputError: when it was not made by gadlib.
     """
     began = time.monotonic()
-    while (found := study.user_attrs.get(_ABOUT)) is None:
+    while (found := study.user_attrs.get(ABOUT)) is None:
         trials = study.get_trials(deepcopy=False)
         if len(trials) > 1 or any(t.state is not TrialState.WAITING for t in trials):
-            if (found := study.user_attrs.get(_ABOUT)) is not None:
+            if (found := study.user_attrs.get(ABOUT)) is not None:
                 return found
             raise InputError(
                 f"study {study.study_name!r} was not made by gadlib; choose another --study-name"
@@ -220,7 +223,7 @@ def _about_of(study: optuna.Study, grace_s: float) -> dict[str, Any] | None:
 
 
 def _require_joinable(study: optuna.Study, settings: TuneSettings, shown: str) -> None:
-    if settings.resume or _ABOUT not in study.user_attrs:  # another is making it right now
+    if settings.resume or ABOUT not in study.user_attrs:  # another is making it right now
         return
     if any(is_alive(worker, settings.grace_s) for worker in read_workers(study).values()):
         return
@@ -233,7 +236,9 @@ def _require_joinable(study: optuna.Study, settings: TuneSettings, shown: str) -
 def _require_same_study(
     study: optuna.Study, before: dict[str, Any], now: dict[str, Any], settings: TuneSettings
 ) -> None:
-    differing = differences(before, now, settings)
+    if settings.objective == "auto":  # a study goes on with the objectives that it has
+        now = {**now, "objectives": before.get("objectives", [*PUBLISHED])}
+    differing = differences({"objectives": [*PUBLISHED], **before}, now, settings)
     if before.get("starting_points") != now["starting_points"]:  # say why, where settings tell
         kept = study.user_attrs.get("settings", {})
         apart = {
@@ -254,25 +259,33 @@ def _screened(record: Record) -> dict[str, Any]:
     return {name: getattr(record, name) for name in kept} | {"difficulty": difficulty(record)}
 
 
-def collect_results(study: optuna.Study) -> dict[str, Any]:
-    """The content of `hpo_results.json`, from the storage alone: best, trials, screening set."""
+def collect_results(study: optuna.Study, prefer: str | None = None) -> dict[str, Any]:
+    """The content of `hpo_results.json`, from the storage alone: best, trials, screening set.
+
+    Args:
+        study: as its storage has it.
+        prefer: which trial of several best ones to take; None: as the study was asked.
+    """
     trials = study.get_trials(deepcopy=False)
-    completed = [t for t in trials if t.state is TrialState.COMPLETE]
-    best = max(completed, key=lambda t: t.value, default=None)  # type: ignore[arg-type,return-value]
+    best = preferred(study, prefer)
     attrs = study.user_attrs
+    objectives = objectives_in(attrs)
     return {
         "study_name": study.study_name,
         "study_id": attrs.get(_ID),
         "storage": getattr(study._storage, "shown", None),
         "best_trial": best and best.number,
-        "best_score": best and best.value,
+        "best_score": best.values[0] if best and best.values and len(objectives) == 1 else None,
+        "best_scores": best.user_attrs.get("scores", {}) if best else {},
+        "objectives": {one.name: one.direction for one in objectives},
+        "best_trials": [_best(t, objectives) for t in front(study)],
         "best_params": best.params if best else {},
         "best_convergence_rate": best and best.user_attrs.get("convergence_rate"),
         "best_mean_steps": best and best.user_attrs.get("mean_steps"),
         "n_trials": {
             str(state.name).lower(): sum(t.state is state for t in trials) for state in TrialState
         },
-        "about": attrs.get(_ABOUT, {}),
+        "about": attrs.get(ABOUT, {}),
         "settings": attrs.get("settings", {}),
         "versions": attrs.get("versions", {}),
         "workers": read_workers(study),
@@ -281,12 +294,18 @@ def collect_results(study: optuna.Study) -> dict[str, Any]:
     }
 
 
+def _best(trial: FrozenTrial, objectives: Sequence[Objective]) -> dict[str, Any]:
+    names = [one.name for one in objectives]
+    values = dict(zip(names, trial.values or (), strict=False))
+    return {"number": trial.number, "values": values, "params": trial.params}
+
+
 def _trial(trial: FrozenTrial) -> dict[str, Any]:
     is_complete = trial.state is TrialState.COMPLETE
     return {
         "number": trial.number,
         "state": trial.state.name.lower(),
-        "score": trial.value if is_complete else None,
+        "score": trial.values[0] if is_complete and len(trial.values) == 1 else None,
         "params": trial.params,
         "started": trial.datetime_start and trial.datetime_start.isoformat(),
         "ended": trial.datetime_complete and trial.datetime_complete.isoformat(),

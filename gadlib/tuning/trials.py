@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial
 
 from gadlib.cluster.workers import Worker
 from gadlib.molecules.starting_points import Start
@@ -22,13 +22,17 @@ from gadlib.screening.chunks import job_size
 from gadlib.screening.jobs import Job
 from gadlib.screening.processes import run
 from gadlib.screening.records import Record
+from gadlib.screening.references import Key, deviation, is_recovered, key_of
 from gadlib.screening.setup import identity_of
 from gadlib.settings.declarations import Hyperparameter
 from gadlib.settings.hyperparameters import Hyperparameters
+from gadlib.settings.objectives import Bound, Objective, bounds_of
 from gadlib.settings.studies import TuneSettings
 from gadlib.solver.state import Status
-from gadlib.tuning.objective import best_possible, outcome, sample_summary, sampler, space, suggest
+from gadlib.tuning.front import completed, feasible, objectives_in, preferred
 from gadlib.tuning.sample_cache import Cache, digest
+from gadlib.tuning.scores import RECOVERED, best_possible, is_matched, outcome, sample_summary
+from gadlib.tuning.space import sampler, space, suggest
 
 _POLL_S = 5.0
 _FAIR_S = 5.0
@@ -54,7 +58,10 @@ class _Running:
 class Loop:
     """Trials, taken as processes become free, reported with their last sample, then yielded.
 
-    Samples run hardest first, so that a trial that can't be the best any more soon shows it.
+    Samples run hardest first, so that a trial that can't be among the best any more soon shows it.
+
+    Attributes:
+        references: the reactions' own saddles, where the objectives ask for them.
     """
 
     worker: Worker
@@ -64,13 +71,18 @@ class Loop:
     cache: Cache
     running: dict[int, _Running] = field(default_factory=dict)
     reported: deque[int] = field(default_factory=deque)
+    references: Mapping[Key, Record] = field(default_factory=dict)
     drawn: tuple[Hyperparameter, ...] = ()
+    objectives: tuple[Objective, ...] = ()
+    constraints: tuple[Bound, ...] = ()
     identity: dict[str, Any] = field(default_factory=dict)
     on_life: Callable[[Life], None] = lambda _: None
 
     def __post_init__(self) -> None:
         self.identity = identity_of(self.settings, without=("starts", "hyperparameters"))
         self.drawn = space(self.settings.solver, self.settings.ranges)
+        self.objectives = objectives_in(self.worker.study.user_attrs)
+        self.constraints = bounds_of(self.settings.constraints, "constraints")
 
     def __iter__(self) -> Generator[int, None, None]:
         pause = 0.2
@@ -169,37 +181,46 @@ class Loop:
         if (this := self.running.get(number)) is not None:
             this.found[places[place]] = record
 
-    def best(self) -> float | None:
-        """The best score so far, of all workers."""
-        scores = [t.value for t in self.worker.trials() if t.state is TrialState.COMPLETE]
-        return max((score for score in scores if score is not None), default=None)
+    def best(self) -> FrozenTrial | None:
+        """The best trial so far, of all workers; of several objectives the preferred one."""
+        return preferred(self.worker.study)
 
     def _judge(self, number: int) -> None:
         """End the trial when all its samples are there, or enough to rule it out as the best."""
         this = self.running.get(number)
         if this is None or not this.found:
             return
-        records = [this.found[i] for i in sorted(this.found)]
+        records = [self._compared(this.found[i]) for i in sorted(this.found)]
         n, n_steps = len(self.samples), self.settings.n_steps_per_sample
         if len(records) == n:
             self._tell(number, this, records, is_pruned=False)
-            return
-        possible = best_possible(records, n, n_steps)
-        if self.settings.pruning == "best_possible":
-            best = self.best()
-            if best is not None and possible <= best:
-                this.trial.report(possible, len(records))
+        elif self.settings.pruning == "best_possible":
+            possible = best_possible(records, n, n_steps, self.objectives)
+            study = self.worker.study
+            known = [t.values for t in feasible(study, completed(study))]
+            if is_matched(possible, known, self.objectives):
+                if len(possible) == 1:  # Optuna keeps no such values of several
+                    this.trial.report(possible[0], len(records))
                 self._tell(number, this, records, is_pruned=True)
 
+    def _compared(self, record: Record) -> Record:
+        """The record, and in its criteria whether it ended at the reaction's saddle, if known."""
+        found = is_recovered(record, deviation(record, self.references.get(key_of(record))))
+        if found is None:
+            return record
+        return replace(record, criteria={**record.criteria, RECOVERED: found})
+
     def _tell(self, number: int, this: _Running, records: list[Record], *, is_pruned: bool) -> None:
-        result = outcome(records, self.settings.n_steps_per_sample)
+        result = outcome(records, self.settings.n_steps_per_sample, self.objectives)
         attributes = result.attributes() | {
             "elapsed_s": round(sum(r.elapsed_s for r in records), 3),
             "n_cached": this.n_cached,
             "samples": [sample_summary(r) for r in records],
         }
         del self.running[number]
-        if self.worker.tell(this.trial, None if is_pruned else result.score, attributes):
+        values = None if is_pruned else result.values
+        missed = {str(bound): bound.excess(result.scores[bound.name]) for bound in self.constraints}
+        if self.worker.tell(this.trial, values, attributes, missed):
             self.reported.append(number)
 
     def end(self) -> None:

@@ -23,12 +23,20 @@ from gadlib.progress.interrupts import heard, undisturbed
 from gadlib.screening.calculator_check import require_working
 from gadlib.screening.chunks import job_size
 from gadlib.screening.setup import calculator_of, hyperparameters_of
+from gadlib.settings.criteria import CRITERIA
+from gadlib.settings.objectives import (
+    bounds_of,
+    needs_references,
+    objectives_of,
+    require_prefer,
+)
 from gadlib.settings.reading import InputError
 from gadlib.settings.studies import TuneSettings
-from gadlib.tuning.objective import SAMPLERS, left_out_defaults, outcome, sampler, space, suggest
+from gadlib.tuning.front import preferred
 from gadlib.tuning.results import Results, require_own, write_results
 from gadlib.tuning.sample_cache import Cache
-from gadlib.tuning.samples import difficult_samples, require_screening
+from gadlib.tuning.samples import difficult_samples, require_screening, with_references
+from gadlib.tuning.space import SAMPLERS, left_out_defaults, sampler, space
 from gadlib.tuning.status import read_status
 from gadlib.tuning.study import (
     about,
@@ -52,9 +60,8 @@ __all__ = [
     "difficult_samples",
     "load",
     "open_study",
-    "outcome",
+    "preferred",
     "read_status",
-    "suggest",
     "tune",
     "tuned_values",
     "undisturbed",
@@ -100,12 +107,16 @@ def tune(
     _require_own_results(results, settings, storage)
     screened, samples = difficult_samples(settings)
     chosen = samples[: settings.n_samples]
+    references = {}
+    if needs_references(_scored_by(settings)):
+        chosen, references = with_references(settings, chosen, out / "reference.json")
     calculator = calculator_of(settings, chosen)
     require_working(calculator, chosen)
     if note := _never_early(settings, job_size(calculator, settings.batch_size)):
         print(note, flush=True)
     worker = open_study(settings, chosen, screened, storage=storage)
-    loop = Loop(worker, settings, calculator, tuple(chosen), Cache(out / "samples"))
+    cache = Cache(out / "samples")
+    loop = Loop(worker, settings, calculator, tuple(chosen), cache, references=references)
     kept = Results(worker.study, results)
     kept.write()  # whose the file is, before anything is computed
     _run_trials(loop, kept, on_trial)
@@ -129,7 +140,7 @@ def _run_trials(loop: Loop, kept: Results, on_trial: Callable[[optuna.Study], An
                     with undisturbed():
                         _track(tracking, worker.trials()[number])
                         best = loop.best()
-                        shown = {} if best is None else {"best": f"{best:.3f}"}
+                        shown = {} if best is None else {"best": _shown(best)}
                         bar.done(worker.n_done - bar.n, **shown)
                         if time.monotonic() >= pause:
                             pause = _write_in_time(kept)
@@ -175,6 +186,11 @@ def _write_in_time(kept: Results) -> float:
     return began + (_WRITING_SHARE * took if took > _SLOW_WRITING_S else 0.0)
 
 
+def _shown(trial: FrozenTrial) -> str:
+    """The values of a trial, short."""
+    return "/".join(f"{value:.3f}" for value in trial.values or ())
+
+
 def _track(tracking: Tracking, trial: FrozenTrial) -> None:
     tracking.trial(trial.number, trial.state.name.lower(), trial.params, trial.user_attrs)
 
@@ -187,11 +203,37 @@ def require_settings(settings: TuneSettings) -> None:
             f"hyperparameters {settings.hyperparameters}: a study draws them itself; expected none"
         )
     space(settings.solver, settings.ranges)
+    _require_objectives(settings)
     if settings.pruning not in PRUNING:
         raise InputError(f"pruning {settings.pruning!r}: expected one of {', '.join(PRUNING)}")
     if settings.sampler not in SAMPLERS:
         raise InputError(f"sampler {settings.sampler!r}: expected one of {', '.join(SAMPLERS)}")
     sampler(settings.sampler, settings.seed, settings.n_startup_trials)
+
+
+def _require_objectives(settings: TuneSettings) -> None:
+    names = _scored_by(settings)
+    require_prefer(settings.prefer)
+    for name in names:
+        is_asked = name in CRITERIA and CRITERIA[name].is_asked
+        if is_asked and settings.criterion != name and not settings.check_ends:
+            raise InputError(
+                f"objective {name}: nobody asks where saddles lead; expected --criterion {name},"
+                " or --check-ends"
+            )
+    several = len(objectives_of(settings.objective, settings.solver)) > 1
+    if settings.sampler == "cmaes" and (several or settings.constraints):
+        raise InputError(
+            "sampler cmaes: knows one objective and no constraints; expected another of"
+            f" {', '.join(SAMPLERS)}"
+        )
+
+
+def _scored_by(settings: TuneSettings) -> set[str]:
+    """The objectives that trials are scored by, or have to keep bounds of."""
+    asked = objectives_of(settings.objective, settings.solver)
+    bounds = bounds_of(settings.constraints, "constraints")
+    return {one.name for one in asked} | {bound.name for bound in bounds}
 
 
 def _require_own_results(results: Path, settings: TuneSettings, storage: RetryingStorage) -> None:

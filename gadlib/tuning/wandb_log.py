@@ -83,6 +83,9 @@ class Tracking:
         values |= {f"metrics/{name}": found[name] for name in _METRICS if name in found}
         if state != "complete":
             values.pop("metrics/score", None)
+        else:
+            scores = found.get("scores", {})
+            values |= {f"scores/{name}": value for name, value in scores.items()}
         self._send({"log": {"trial": number, "state": state, **values}})
 
     def end(self, summary: Mapping[str, Any]) -> None:
@@ -127,7 +130,11 @@ def summary_of(trials: Mapping[str, int], best: Any) -> dict[str, Any]:
     """The summary of a study: counts of trials by state, and the best one."""
     found: dict[str, Any] = {f"trials/{state}": n for state, n in trials.items()}
     if best is not None:
-        found |= {"best/trial": best.number, "best/score": best.value}
+        found["best/trial"] = best.number
+        if len(best.values) == 1:
+            found["best/score"] = best.values[0]
+        scores = best.user_attrs.get("scores", {})
+        found |= {f"best/scores/{name}": value for name, value in scores.items()}
         found |= {f"best/{name}": value for name, value in best.params.items()}
         found |= {
             f"best/{name}": best.user_attrs[name] for name in _SUMMARY if name in best.user_attrs

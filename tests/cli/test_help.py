@@ -26,7 +26,7 @@ from gadlib.settings.studies import TuneSettings
 from gadlib.settings.topics import TOPICS
 from gadlib.solver.mode_following import read_aim
 from gadlib.systems.batch import atom_label
-from gadlib.tuning.objective import SAMPLERS
+from gadlib.tuning.space import SAMPLERS
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from gadlib.cli.commands import COMMANDS
 from gadlib.molecules.endpoints import Connection
 from gadlib.settings.reading import Settings
 from gadlib.solver.state import Status
-from gadlib.tuning.objective import SAMPLERS
+from gadlib.tuning.space import SAMPLERS
 
 
 def first_column(page: str, head: str) -> set[str]:

@@ -32,7 +32,7 @@ def test_counts_best_and_rate_are_of_what_is_decided():
     told = read_status(study)
     assert (told.study_name, told.n_trials, told.n_done) == ("s", 10, 3)
     assert told.states == {"running": 0, "complete": 2, "pruned": 1, "fail": 1, "waiting": 0}
-    assert (told.best_trial, told.best_score) == (1, 0.7)
+    assert (told.best_trial, told.best_values, told.n_best) == (1, {"converged": 0.7}, 1)
     assert told.trials_per_hour == pytest.approx(4.0)  # two more in half an hour
     assert told.hours_left == pytest.approx(7 / 4)
 
@@ -46,7 +46,7 @@ def test_the_rate_is_of_the_last_twenty():
 
 def test_what_is_not_known_is_none():
     told = read_status(study_of())
-    assert (told.best_trial, told.best_score, told.trials_per_hour) == (None, None, None)
+    assert (told.best_trial, told.best_values, told.trials_per_hour) == (None, {}, None)
     assert told.hours_left is None
     one = read_status(study_of((COMPLETE, 0.5, 0)))
     assert one.trials_per_hour is None
@@ -77,10 +77,20 @@ def test_the_text_has_a_line_for_each():
         "study": "s",
         "done": "2 of 10",
         "trials": "2 complete",
-        "best score": "0.7000 (trial 1)",
+        "best": "0.7000 converged (trial 1)",
         "trials per hour": "6.0",
         "hours left": "unknown",
         "workers alive": "0",
         "stale trials": "none",
     }
-    assert "best score:      none yet" in str(read_status(study_of()))
+    assert "best:            none yet" in str(read_status(study_of()))
+
+
+def test_of_several_objectives_it_tells_the_preferred_trial_of_the_front():
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    study.set_user_attr("gadlib", {"objectives": ["bound", "gradients"]})
+    for values in ((0.5, 40.0), (1.0, 200.0), (0.9, 50.0), (0.4, 90.0)):
+        study.add_trial(create_trial(values=values))
+    told = read_status(study)
+    assert (told.best_trial, told.n_best) == (2, 3)
+    assert "0.9000 bound, 50.0000 gradients (trial 2, one of 3)" in str(told)

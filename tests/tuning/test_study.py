@@ -12,6 +12,7 @@ from gadlib.cluster.storage import open_storage
 from gadlib.settings.reading import InputError
 from gadlib.settings.studies import StudySettings, TuneSettings
 from gadlib.tuning import study as studies
+from gadlib.tuning.front import objectives_in
 from gadlib.tuning.study import (
     about,
     collect_results,
@@ -147,9 +148,39 @@ def test_study_of_another_program_is_left_alone(settings):
     other = optuna.create_study(study_name="gad_hpo", storage=open_storage(settings.storage))
     other.optimize(lambda trial: 1.0, n_trials=2)
     before = [t.number for t in other.get_trials()]
-    with pytest.raises(InputError, match=re.escape("was not made by gadlib (its directions are")):
+    with pytest.raises(InputError, match="was not made by gadlib"):
         open_study(settings, STARTS)
     assert [t.number for t in other.get_trials()] == before
+
+
+def test_study_with_other_directions_than_its_objectives_is_no_study_of_gadlibs(settings):
+    storage = open_storage(settings.storage)
+    other = optuna.create_study(study_name="gad_hpo", storage=storage, direction="minimize")
+    other.set_user_attr("gadlib", about(settings, STARTS))
+    reason = "(its directions are minimize, expected maximize)"
+    with pytest.raises(InputError, match=re.escape(reason)):
+        open_study(settings, STARTS)
+
+
+def test_a_study_of_before_goes_on_with_its_own_objective(settings):
+    """One of solver trust, from when there was no choice, where auto means gradients now."""
+    asked = settings.model_copy(update={"solver": "trust", "criterion": "bound", "resume": True})
+    storage = open_storage(settings.storage)
+    earlier = optuna.create_study(study_name="gad_hpo", storage=storage, direction="maximize")
+    of_before = {k: v for k, v in about(asked, STARTS).items() if k != "objectives"}
+    earlier.set_user_attr("gadlib", of_before)
+    worker = open_study(asked, STARTS)
+    assert [one.name for one in objectives_in(worker.study.user_attrs)] == ["converged"]
+    other = asked.model_copy(update={"objective": "bound,gradients"})
+    with pytest.raises(InputError, match="objectives was"):
+        open_study(other, STARTS)
+
+
+def test_a_study_of_several_objectives_is_made_and_joined(settings):
+    asked = settings.model_copy(update={"objective": "index1,steps", "resume": True})
+    directions = [d.name for d in open_study(asked, STARTS).study.directions]
+    assert directions == ["MAXIMIZE", "MINIMIZE"]
+    assert len(open_study(asked, STARTS).study.directions) == 2
 
 
 def test_study_that_another_worker_makes_while_one_looks_at_it_is_gadlibs(settings, monkeypatch):

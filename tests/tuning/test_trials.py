@@ -11,10 +11,14 @@ from optuna.trial import TrialState
 from gadlib.cluster.workers import Worker
 from gadlib.screening.jobs import Job
 from gadlib.screening.records import Record
+from gadlib.screening.references import key_of
+from gadlib.settings.objectives import objectives_of
 from gadlib.settings.studies import TuneSettings
 from gadlib.solver.state import Status
 from gadlib.tuning import trials
 from gadlib.tuning.sample_cache import Cache
+from gadlib.tuning.space import SAMPLERS
+from gadlib.tuning.study import settings_shown
 from gadlib.tuning.trials import Loop
 
 SAMPLES = tuple(STARTS[:3])
@@ -25,7 +29,10 @@ def loop_of(tmp_path, **changes):
     settings = TuneSettings(
         **{"workers": 0, "n_steps_per_sample": N_STEPS, "n_trials": 2, "batch_size": 1} | changes
     )
-    study = optuna.create_study(direction="maximize")
+    objectives = objectives_of(settings.objective, settings.solver)
+    study = optuna.create_study(directions=[one.direction for one in objectives])
+    study.set_user_attr("gadlib", {"objectives": [one.name for one in objectives]})
+    study.set_user_attr("settings", settings_shown(settings))
     return Loop(Worker(study, settings.n_trials), settings, Springs(), SAMPLES, Cache(tmp_path))
 
 
@@ -90,7 +97,7 @@ def test_a_trial_is_decided_with_its_last_sample(tmp_path):
 def test_a_trial_that_cannot_be_the_best_any_more_ends(tmp_path, pruning, is_met, state):
     loop = loop_of(tmp_path, pruning=pruning)
     best = judged_with(loop, *(found(start, converged=True, steps=0) for start in SAMPLES))
-    assert best.value == 1.0 == loop.best()
+    assert best.value == 1.0 == loop.best().value
     assert judged_with(loop, found(SAMPLES[0], converged=is_met, steps=0)).state is state
 
 
@@ -172,3 +179,43 @@ def test_the_seed_is_the_settings_and_the_first_trials_number(tmp_path):
         0,
         0,
     ]
+
+
+def test_of_several_objectives_a_trial_ends_that_another_matches_in_all(tmp_path):
+    loop = loop_of(tmp_path, objective="converged,steps", n_trials=3)
+    judged_with(loop, *(found(start, converged=True, steps=4) for start in SAMPLES))
+    slow_and_poor = found(SAMPLES[0], converged=False)
+    slow = judged_with(loop, slow_and_poor, found(SAMPLES[1], converged=True, steps=9))
+    assert slow.state is TrialState.PRUNED and not slow.intermediate_values
+    assert slow.user_attrs["n_samples"] == 2
+    quick = judged_with(loop, found(SAMPLES[0], converged=True, steps=2))
+    assert quick.state is TrialState.RUNNING
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name != "cmaes"])
+def test_every_sampler_goes_on_from_constraints_and_pruned_trials(tmp_path, sampler):
+    """Trials that keep the constraint, that miss it, and one that ended early."""
+    constrained = {"constraints": "steps<=6", "objective": "converged,gradients"}
+    loop = loop_of(tmp_path, sampler=sampler, n_startup_trials=2, n_trials=99, **constrained)
+    for steps in (4, 9, 5, 7):
+        trial = judged_with(loop, *(found(s, converged=True, steps=steps) for s in SAMPLES))
+        assert trial.constraints == {"steps<=6": steps - 6}
+    early = judged_with(loop, found(SAMPLES[0], converged=False))
+    assert early.state is TrialState.PRUNED
+    assert loop.best().number == 0
+    again = judged_with(loop, *(found(s, converged=True, steps=3) for s in SAMPLES))
+    assert loop.best().number == again.number
+
+
+def test_a_record_is_compared_with_the_reactions_own_saddle(tmp_path):
+    loop = loop_of(tmp_path, objective="recovered,steps")
+    there = [replace(found(s, converged=True, steps=4), order=1) for s in SAMPLES]
+    there = [replace(r, criteria={**r.criteria, "strict": True}) for r in there]
+    moved = [[1.5 * x, 1.5 * y, 1.5 * z] for x, y, z in there[1].positions]
+    loop.references = {key_of(r): r for r in there}
+    there[1] = replace(there[1], positions=moved)
+    trial = judged_with(loop, *there)
+    assert trial.values == [pytest.approx(2 / 3), 4]
+    kept = [sample["criteria"]["recovered"] for sample in trial.user_attrs["samples"]]
+    assert kept == [True, False, True]

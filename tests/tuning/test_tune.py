@@ -10,7 +10,6 @@ import pytest
 import sqlalchemy
 from faulty import Springs
 from little_reactions import write_h5
-from little_searches import record_of
 from optuna.trial import TrialState
 
 from gadlib.screening.setup import starts_of
@@ -82,29 +81,6 @@ def done(settings, springs, finished):
 
 def again(settings: TuneSettings, **changes) -> TuneSettings:
     return settings.model_copy(update={"resume": True} | changes)
-
-
-def test_score_is_the_rate_less_a_hundredth_of_the_mean_share_of_steps():
-    records = [record_of(100), record_of(300), record_of(800, converged=False)]
-    found = tune.outcome(records, 800)
-    assert found.convergence_rate == pytest.approx(2 / 3)
-    assert found.mean_steps == 200
-    assert found.score == pytest.approx(2 / 3 - 0.01 * 200 / 800)
-
-
-def test_mean_steps_are_the_budget_where_nothing_converged():
-    found = tune.outcome([record_of(3, converged=False)], 800)
-    assert (found.mean_steps, found.score) == (800, -0.01)
-
-
-def test_space_is_the_declared_ranges():
-    study = optuna.create_study()
-    trial = study.ask()
-    drawn = tune.suggest(trial, "gad")
-    for knob in GadHyperparameters.tunable():
-        space = trial.distributions[knob.name]
-        assert (space.low, space.high, space.log) == (knob.low, knob.high, knob.log)
-        assert trial.params[knob.name] == getattr(drawn, knob.name)
 
 
 def test_study_ends_with_its_trials_completed_and_the_defaults_first(settings):

@@ -37,7 +37,8 @@ def tune(settings: TuneSettings, options: argparse.Namespace) -> None:
     with told(quietly=options.quiet):
         study = tune.tune(settings)
     print(report.best_sentence(report.collect_trials(study)))
-    print(json.dumps(study.best_params, indent=1))
+    best = tune.preferred(study)
+    print(json.dumps(best.params if best else {}, indent=1))
     print(f"results: {Path(settings.out_dir) / 'hpo_results.json'}")
     print(f"study:   {tune.without_password(tune.default_storage(settings))}")
 
@@ -59,7 +60,8 @@ def write_results(settings: StudySettings, _: argparse.Namespace) -> None:
     from gadlib.tuning import tune
 
     study = tune.load(tune.default_storage(settings), settings.study_name)
-    print(f"results: {tune.write_results(study, Path(settings.out_dir) / 'hpo_results.json')}")
+    out = Path(settings.out_dir) / "hpo_results.json"
+    print(f"results: {tune.write_results(study, out, settings.prefer)}")
 
 
 @command(

@@ -34,7 +34,8 @@ from gadlib.report.style import (
 )
 from gadlib.screening.costs import gradients_of, proof_of
 from gadlib.screening.records import Record, judged
-from gadlib.settings.criteria import AT_POINTS, IMAGINARY_MIN_CM1, SAME_SADDLE
+from gadlib.screening.references import is_recovered
+from gadlib.settings.criteria import AT_POINTS, IMAGINARY_MIN_CM1
 
 _COLOURS = {
     "trust": BLUE,
@@ -124,7 +125,7 @@ def _run(
         "start": record.start,
         "name": record.name,
         **{name: record.meets(name) for name in criteria},
-        "recovered": None if deviation is None else bool(record.strict) and deviation < SAME_SADDLE,
+        "recovered": is_recovered(record, deviation),
         "verdict": record.verdict,
         "deviation": deviation,
         "gradients": gradients_of(record),

@@ -28,6 +28,7 @@ from gadlib.report.searches.paths import (
     verdict_sentence,
 )
 from gadlib.report.searches.screening import Screened
+from gadlib.report.tuning.front import collect_front, draw_front, front_table
 from gadlib.report.tuning.importances import collect_importances, draw_importances
 from gadlib.report.tuning.landscape import draw_contours, draw_parallel, draw_slices
 from gadlib.report.tuning.samples import (
@@ -127,6 +128,11 @@ def _study(material: Material) -> Iterator[str]:
     study = material.studies[0]
     trials, importances = collect_trials(study), collect_importances(study)
     yield figure(lambda: draw_history(trials))
+    if len(study.directions) > 1:
+        found = collect_front(study)
+        yield sentence(found.sentence)
+        yield figure(lambda: draw_front(found))
+        yield table(front_table(found))
     if trials.best is None:
         return
     samples, stability = collect_samples(study), collect_stability(study, importances)

@@ -46,13 +46,13 @@ class Fanova(FanovaImportanceEvaluator):
         trials = [
             t
             for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-            if len(t.values) == 1 and np.isfinite(t.values[0])
+            if np.isfinite(t.values[0] if target is None else target(t))
         ]
         varied = [name for name, d in space.items() if not d.single()]
-        if params is not None or target is not None or is_word or not varied or len(trials) < 2:
+        if params is not None or is_word or not varied or len(trials) < 2:
             return super().evaluate(study, params, target=target)
         values = np.array([[t.params[name] for name in varied] for t in trials], dtype=float)
-        scores = np.array([t.values[0] for t in trials])
+        scores = np.array([t.values[0] if target is None else target(t) for t in trials])
         self._forest.fit(values, scores)
         ends = np.array([(space[name].low, space[name].high) for name in varied], dtype=float)
         by_tree = [_shares(leaves(tree.tree_, ends), ends) for tree in self._forest.estimators_]

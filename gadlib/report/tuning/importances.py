@@ -17,6 +17,7 @@ from optuna.trial import TrialState
 
 from gadlib.report.style import BLUE, LEGEND, ORANGE, axes_or_new, say
 from gadlib.report.tuning.anova import Fanova
+from gadlib.report.tuning.study import place_of
 
 METHOD_COLOURS = {"PED-ANOVA": BLUE, "fANOVA": ORANGE}
 
@@ -35,15 +36,22 @@ class Importances(NamedTuple):
     reason: str
 
 
-def collect_importances(study: optuna.Study, *, n_trees: int = 64) -> Importances:
+def collect_importances(
+    study: optuna.Study, objective: str | None = None, *, n_trees: int = 64
+) -> Importances:
     """Importances by PED-ANOVA (Watanabe et al., IJCAI 2023, 4389), and by fANOVA where it can.
 
     Args:
-        study: with one objective.
+        study: with one objective or several.
+        objective: for which of them; None: the first.
         n_trees: of fANOVA's forest, whose time is proportional to them.
+
+    Raises:
+        InputError: when the study has no such objective.
     """
-    if len(study.directions) > 1:
-        return Importances((), {}, "The study has several objectives.")
+    place, chosen = place_of(study, objective)
+    sign = 1.0 if chosen.is_cost else -1.0  # PED-ANOVA takes less for better
+    target = (lambda t: sign * t.values[place]) if len(study.directions) > 1 else None
     if len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < 2:
         return Importances((), {}, "It has fewer than two completed trials.")
     methods = {
@@ -58,7 +66,7 @@ def collect_importances(study: optuna.Study, *, n_trees: int = 64) -> Importance
                 # Equal shares say nothing: too few trials, or all of them alike.
                 warnings.filterwarnings("error", ".*will be equal.*", UserWarning)
                 found[method] = optuna.importance.get_param_importances(
-                    study, evaluator=evaluator()
+                    study, evaluator=evaluator(), target=target
                 )
         except (UserWarning, ValueError, RuntimeError, ImportError) as error:
             reasons.append(f"{method}: {str(error).splitlines()[0]}")

@@ -39,7 +39,7 @@ def draw_parallel(trials: Trials, *, ax: Axes | None = None) -> Axes:
     heights = _positions(trials)
     x = np.arange(len(trials.ranges))
     norm = _norm(trials)
-    order = np.argsort(trials.scores)
+    order = np.argsort(trials.merits)
     lines = [np.column_stack([x, heights[row]]) for row in order]
     colours = plt.get_cmap(_COLOURS)(norm(trials.scores[order]))
     ax.add_collection(LineCollection(lines, colors=colours, alpha=0.7))
@@ -54,7 +54,7 @@ def draw_parallel(trials: Trials, *, ax: Axes | None = None) -> Axes:
     ax.set_title("Values of every trial, low end to high end", loc="left")
     ax.spines["left"].set_visible(False)
     ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, **LEGEND)
-    _score_bar(ax.figure, norm, ax)
+    _score_bar(ax.figure, norm, ax, trials.label)
     return ax
 
 
@@ -75,7 +75,7 @@ def draw_slices(trials: Trials) -> Figure:
     for ax in axes.flat[len(trials.ranges) :]:
         ax.set_axis_off()
     for ax in axes[:, 0]:
-        ax.set_ylabel("score")
+        ax.set_ylabel(trials.label)
     figure.legend(
         *axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3, **LEGEND
     )
@@ -106,8 +106,9 @@ def draw_contours(trials: Trials, importances: Importances, *, n_most: int = 3) 
         _scale(ax, "x", trials.ranges[i])
         _scale(ax, "y", trials.ranges[j])
         ax.grid(visible=False)
-    _score_bar(figure, norm, axes[0].tolist())
-    figure.suptitle("Score between the trials (best in red)", fontsize=10)
+    _score_bar(figure, norm, axes[0].tolist(), trials.label)
+    name = trials.label.capitalize()
+    figure.suptitle(f"{name} between the trials (best in red)", fontsize=10)
     return figure
 
 
@@ -129,9 +130,9 @@ def _norm(trials: Trials) -> Normalize:
     return Normalize(low, high if high > low else low + 1e-3)
 
 
-def _score_bar(figure, norm: Normalize, axes) -> None:
+def _score_bar(figure, norm: Normalize, axes, label: str) -> None:
     bar = figure.colorbar(ScalarMappable(norm, _COLOURS), ax=axes, pad=0.01)
-    label_bar(bar, "score")
+    label_bar(bar, label)
 
 
 def _mark(ax: Axes, x: float, y: float, colour: str, label: str) -> None:

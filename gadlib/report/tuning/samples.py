@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from optuna.trial import TrialState
 
 from gadlib.report.style import BLUE, GREY, LEGEND, VERMILLION, axes_or_new, say
+from gadlib.report.tuning.study import place_of
 
 _NOTHING = "No completed trial of this study tells what became of its samples."
 
@@ -23,7 +24,7 @@ class Samples(NamedTuple):
 
     Attributes:
         names: of the samples, the hardest first: solved by the fewest trials, then in most steps.
-        trials: their numbers, by score, the best last.
+        trials: their numbers, by the first objective, the best last.
         solved: S by T, 1 where it converged, 0 where not, NaN where the trial did not tell.
         steps: S by T.
         never: the names that no trial solved.
@@ -41,12 +42,14 @@ class Samples(NamedTuple):
 
 def collect_samples(study: optuna.Study) -> Samples:
     """The samples of a study's completed trials; none where they were not kept, as in others'."""
+    place, objective = place_of(study, None)
+    sign = -1.0 if objective.is_cost else 1.0
     completed = [
         t
         for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        if t.values is not None and len(t.values) == 1 and _kept(t.user_attrs.get("samples"))
+        if t.values is not None and _kept(t.user_attrs.get("samples"))
     ]
-    completed.sort(key=lambda t: t.values[0] if t.values else -math.inf)
+    completed.sort(key=lambda t: sign * t.values[place])
     names = list(dict.fromkeys(s["name"] for t in completed for s in t.user_attrs["samples"]))
     solved = np.full((len(names), len(completed)), np.nan)
     steps = np.full_like(solved, np.nan)

@@ -47,8 +47,8 @@ def collect_stability(
     """Importances of trials drawn with replacement, as many as there are.
 
     Args:
-        study: one that maximises.
-        importances: its own.
+        study: with one objective or several.
+        importances: its own, for the first.
         n_resamples: how many times.
         seed: of the draws.
         max_trials: drawn at most each time.
@@ -62,7 +62,7 @@ def collect_stability(
     draws = resamples(n, n_drawn=min(n, max_trials), n_resamples=n_resamples, seed=seed)
     found: dict[str, list[tuple[float, ...]]] = {method: [] for method in own.shares}
     for drawn in draws:
-        again = _Drawn([completed[i] for i in drawn])
+        again = _Drawn(study, [completed[i] for i in drawn])
         drawn_again = collect_importances(again, n_trees=n_trees)
         place = {name: i for i, name in enumerate(drawn_again.names)}
         if set(place) == set(own.names):
@@ -77,8 +77,8 @@ def collect_stability(
 class _Drawn(optuna.Study):
     """A study of trials drawn from another, not copied as Optuna's own would."""
 
-    def __init__(self, trials: list[FrozenTrial]) -> None:
-        empty = empty_study()
+    def __init__(self, study: optuna.Study, trials: list[FrozenTrial]) -> None:
+        empty = empty_study(directions=study.directions)
         super().__init__(empty.study_name, empty._storage)
         self._drawn = trials
 
@@ -185,11 +185,12 @@ def draw_seeds(seeds: Seeds) -> Figure:
     palette = (BLUE, ORANGE, VERMILLION, SKY)
     for i, (label, trials) in enumerate(zip(_labels(seeds), seeds.trials, strict=True)):
         colour = palette[i % len(palette)]
-        best = np.maximum.accumulate(trials.scores)
         style = ("-", "--", ":")[i // len(palette) % 3]
-        left.step(trials.numbers, best, where="post", color=colour, ls=style, label=label)
+        left.step(
+            trials.numbers, trials.best_so_far, where="post", color=colour, ls=style, label=label
+        )
         right.plot(seeds.positions[i], np.arange(len(seeds.names)), "o", color=colour, alpha=0.8)
-    left.set(xlabel="trial", ylabel="best score so far")
+    left.set(xlabel="trial", ylabel=f"best {seeds.trials[0].label} so far")
     left.legend(loc="lower right", **LEGEND)
     right.set_yticks(range(len(seeds.names)), seeds.names)
     right.invert_yaxis()

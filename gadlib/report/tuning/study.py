@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -13,12 +13,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from gadlib.cluster.retries import StorageLostError
 from gadlib.report.style import BLUE, GREY, LEGEND, SKY, axes_or_new, panels, say, wrapped
 from gadlib.settings.hyperparameters import SOLVERS
+from gadlib.settings.objectives import OBJECTIVES, Objective
 from gadlib.settings.reading import InputError
+from gadlib.tuning.front import completed, objectives_in, preferred
 from gadlib.tuning.study import load
 
 EDGE = 0.05
@@ -57,12 +60,13 @@ class Trials(NamedTuple):
         study_name: of the study.
         n_failed: trials that ended without a score.
         numbers: of the trials.
-        scores: of the trials, to be maximised.
+        scores: of the trials, by the objective.
         ranges: of the hyperparameters.
         values: T trials by P hyperparameters.
-        best: the row of the best trial, None where no trial completed.
+        best: the row of the best trial, of a study with several objectives of the one to take
+            (`tuning.front.preferred`); None where no trial completed.
         default: the row of trial 0, which runs the defaults; None where it did not complete.
-        is_foreign: whether the study has several objectives, and so no score.
+        objective: which one the scores are by.
     """
 
     study_name: str
@@ -73,13 +77,27 @@ class Trials(NamedTuple):
     values: np.ndarray
     best: int | None
     default: int | None
-    is_foreign: bool = False
+    objective: Objective = OBJECTIVES["converged"]
+
+    @property
+    def merits(self) -> np.ndarray:
+        """The scores, of a cost its negative: more is better."""
+        return -self.scores if self.objective.is_cost else self.scores
+
+    @property
+    def label(self) -> str:
+        """What the scores are called on an axis."""
+        return "score" if self.objective.name == "converged" else self.objective.label
+
+    @property
+    def best_so_far(self) -> np.ndarray:
+        """After each trial the best score until then."""
+        is_cost = self.objective.is_cost
+        return (np.minimum if is_cost else np.maximum).accumulate(self.scores)
 
     @property
     def nothing_yet(self) -> str:
         """The sentence to show where no trial completed."""
-        if self.is_foreign:
-            return f"Study {self.study_name!r} has several objectives, so it is none of gadlib's."
         return f"Study {self.study_name!r} has no completed trial yet ({self.n_failed} failed)."
 
 
@@ -95,38 +113,76 @@ def read_study(storage: str, study_name: str | None = None) -> optuna.Study:
         return empty_study(study_name)
 
 
-def empty_study(study_name: str | None = None) -> optuna.Study:
-    """A study in memory that maximises, made without a word."""
+def empty_study(
+    study_name: str | None = None,
+    directions: Sequence[StudyDirection] = (StudyDirection.MAXIMIZE,),
+) -> optuna.Study:
+    """A study in memory, made without a word."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        return optuna.create_study(direction="maximize", study_name=study_name)
+        return optuna.create_study(directions=directions, study_name=study_name)
     finally:
         optuna.logging.set_verbosity(before)
 
 
-def collect_trials(study: optuna.Study) -> Trials:
-    """The completed trials of a study that maximises."""
+def collect_trials(study: optuna.Study, objective: str | None = None) -> Trials:
+    """The completed trials of a study.
+
+    Args:
+        study: with one objective or several.
+        objective: which one scores are by; None: the first.
+
+    Raises:
+        InputError: when the study has no such objective.
+    """
     trials = study.get_trials(deepcopy=False)
-    completed = [
-        t
-        for t in trials
-        if t.state is TrialState.COMPLETE and len(study.directions) == 1 and t.value is not None
-    ]
-    ranges = _ranges(completed)
-    scores = np.array([t.value for t in completed], dtype=float)
-    numbers = np.array([t.number for t in completed], dtype=int)
+    place, chosen = place_of(study, objective)
+    found = completed(study)
+    ranges = _ranges(found)
+    scores = np.array([t.values[place] for t in found], dtype=float)
+    numbers = np.array([t.number for t in found], dtype=int)
+    best = preferred(study)
+    row = None if best is None else int(np.flatnonzero(numbers == best.number)[0])
     return Trials(
         study_name=study.study_name,
         n_failed=sum(t.state is TrialState.FAIL for t in trials),
         numbers=numbers,
         scores=scores,
         ranges=ranges,
-        values=np.array([[t.params[r.name] for r in ranges] for t in completed], dtype=float),
-        best=int(scores.argmax()) if completed else None,
-        default=0 if completed and numbers[0] == 0 else None,
-        is_foreign=len(study.directions) > 1,
+        values=np.array([[t.params[r.name] for r in ranges] for t in found], dtype=float),
+        best=row,
+        default=0 if found and numbers[0] == 0 else None,
+        objective=chosen,
     )
+
+
+def objectives_shown(study: optuna.Study) -> tuple[Objective, ...]:
+    """The objectives of a study; those of other programs have no names, and are numbered."""
+    known = objectives_in(study.user_attrs)
+    costs = [direction is StudyDirection.MINIMIZE for direction in study.directions]
+    if [one.is_cost for one in known] == costs:
+        return known
+    return tuple(
+        Objective(f"objective {i}", "", is_cost=is_cost) for i, is_cost in enumerate(costs)
+    )
+
+
+def place_of(study: optuna.Study, objective: str | None) -> tuple[int, Objective]:
+    """The place of an objective among the study's, and that objective; None: the first.
+
+    Raises:
+        InputError: when the study has no such objective.
+    """
+    known = objectives_shown(study)
+    names = [one.name for one in known]
+    if objective is not None and objective not in names:
+        raise InputError(
+            f"objective {objective!r}: not one of study {study.study_name!r}; expected one of"
+            f" {', '.join(names)}"
+        )
+    place = 0 if objective is None else names.index(objective)
+    return place, known[place]
 
 
 def _ranges(completed: list[FrozenTrial]) -> tuple[Range, ...]:
@@ -147,14 +203,13 @@ def draw_history(trials: Trials, *, ax: Axes | None = None) -> Axes:
     if trials.best is None:
         return say(ax, trials.nothing_yet)
     ax.scatter(trials.numbers, trials.scores, s=18, color=SKY, label="trial", zorder=2)
-    best_so_far = np.maximum.accumulate(trials.scores)
-    ax.step(trials.numbers, best_so_far, where="post", color=BLUE, label="best so far")
+    ax.step(trials.numbers, trials.best_so_far, where="post", color=BLUE, label="best so far")
     if trials.default is not None:
         ax.axhline(trials.scores[trials.default], color=GREY, linestyle="--", label="defaults")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     failed = f", {trials.n_failed} failed" if trials.n_failed else ""
     title = f"{trials.study_name}: {len(trials.numbers)} completed{failed}"
-    ax.set(xlabel="trial", ylabel="score", title=title)
+    ax.set(xlabel="trial", ylabel=trials.label, title=title)
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), **LEGEND)
     return ax
 
@@ -179,9 +234,9 @@ def best_sentence(trials: Trials) -> str:
     """The best trial, its score and that of the defaults, in a sentence."""
     if trials.best is None:
         return trials.nothing_yet
-    score = trials.scores[trials.best]
-    sentence = f"best trial {trials.numbers[trials.best]}: score {score:.4f}"
-    if score <= 0:  # a single sample that converges is worth more than all steps cost
+    score, name = trials.scores[trials.best], trials.label
+    sentence = f"best trial {trials.numbers[trials.best]}: {name} {score:.4f}"
+    if score <= 0 and name == "score":  # one sample that converges is worth more than all steps
         return f"{sentence}; no trial converged on any sample, and each sample's record says why"
     if trials.default is None:
         return sentence

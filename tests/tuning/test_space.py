@@ -1,42 +1,9 @@
-from dataclasses import replace
-
-import numpy as np
+import optuna
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from gadlib.molecules.starting_points import Start
-from gadlib.screening.records import Record
-from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import GadHyperparameters
 from gadlib.settings.reading import InputError
-from gadlib.solver.state import Status
-from gadlib.tuning.objective import (
-    OBJECTIVES,
-    SAMPLERS,
-    best_possible,
-    left_out_defaults,
-    outcome,
-    sample_summary,
-    sampler,
-    space,
-    suggest,
-)
-
-N_STEPS = 100
-START = Start("a", "H2", "train", "ts", None, np.array([1, 1]), np.zeros((2, 3)), 1)
-RECORD = Record.blank(START, Status.OUT_OF_STEPS, "")
-SAMPLES = st.lists(st.tuples(st.booleans(), st.integers(0, N_STEPS)), min_size=2, max_size=20)
-
-
-@given(SAMPLES, st.integers(1, 19))
-def test_no_outcome_is_better_than_was_possible(samples, n_known):
-    records = [replace(RECORD, converged=c, steps=n) for c, n in samples]
-    known = records[: min(n_known, len(records) - 1)]
-    possible = best_possible(known, len(records), N_STEPS)
-    assert outcome(records, N_STEPS).score <= possible + 1e-12
-    rest = [replace(RECORD, converged=True, steps=0)] * (len(records) - len(known))
-    assert outcome(known + rest, N_STEPS).score == pytest.approx(possible)
+from gadlib.tuning.space import SAMPLERS, left_out_defaults, sampler, space, suggest
 
 
 def test_ranges_replace_the_declared_ones():
@@ -79,8 +46,6 @@ def test_ranges_know_the_names_of_published_scripts():
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_every_sampler_draws_from_the_ranges(name):
-    import optuna
-
     if name == "cmaes":
         pytest.importorskip("cmaes")
     study = optuna.create_study(sampler=sampler(name, 7, 2, study_seed=7), direction="maximize")
@@ -94,8 +59,6 @@ def test_every_sampler_draws_from_the_ranges(name):
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_every_sampler_goes_on_from_defaults_outside_the_ranges(name):
-    import optuna
-
     if name == "cmaes":
         pytest.importorskip("cmaes")
     ranges = space("gad", {"dt_max": [0.06, 0.1]})
@@ -110,34 +73,15 @@ def test_every_sampler_goes_on_from_defaults_outside_the_ranges(name):
     assert all(0.06 <= value <= 0.1 for value in drawn[1:])
 
 
+def test_space_is_the_declared_ranges():
+    trial = optuna.create_study().ask()
+    drawn = suggest(trial, "gad")
+    for declared in GadHyperparameters.tunable():
+        found = trial.distributions[declared.name]
+        assert (found.low, found.high, found.log) == (declared.low, declared.high, declared.log)
+        assert trial.params[declared.name] == getattr(drawn, declared.name)
+
+
 def test_an_unknown_sampler_is_refused():
     with pytest.raises(InputError, match="tpe, gp, cmaes"):
         sampler("best", 1, 1)
-
-
-STEPS = st.lists(st.tuples(st.integers(0, N_STEPS), st.booleans()), min_size=1, max_size=6)
-
-
-@pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES)
-@given(known=STEPS, missing=STEPS)
-def test_no_objective_gives_more_than_what_was_possible(objective, known, missing):
-    found = [replace(RECORD, steps=steps, converged=is_met) for steps, is_met in known + missing]
-    at_once = replace(RECORD, steps=0, converged=True, criteria=dict.fromkeys(CRITERIA, True))
-    possible = objective.score([*found[: len(known)], *[at_once] * len(missing)], N_STEPS)
-    assert objective.score(found, N_STEPS) <= possible + 1e-12
-    assert objective.sentence
-
-
-def test_an_outcome_tells_the_rate_of_every_criterion():
-    met = replace(RECORD, converged=True, steps=4, criteria=dict.fromkeys(CRITERIA, True))
-    told = outcome([met, RECORD], N_STEPS).attributes()
-    assert {told[f"{name}_rate"] for name in CRITERIA} == {0.5}
-    assert (told["n_converged"], told["n_samples"], told["mean_steps"]) == (1, 2, 4)
-    assert "rates" not in told
-
-
-def test_a_sample_keeps_its_message_only_where_something_failed():
-    kept = sample_summary(replace(RECORD, message="Out of steps."))
-    assert "message" not in kept and kept["criteria"] == dict.fromkeys(CRITERIA)
-    failed = replace(RECORD, status=str(Status.CALCULATOR_FAILED), message="It broke.")
-    assert sample_summary(failed)["message"] == "It broke."

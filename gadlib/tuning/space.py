@@ -1,133 +1,28 @@
-"""What a trial is: hyperparameters drawn from their ranges, and the score of the records they give.
+"""What a trial draws: hyperparameters from their ranges, by a sampler.
 
-References: TPE, Bergstra et al., NeurIPS 24, 2546 (2011); CMA-ES, Hansen, Ostermeier, Evol. Comput.
-9, 159 (2001); Optuna, Akiba et al., KDD 2019, doi:10.1145/3292500.3330701.
+References: TPE, Bergstra et al., NeurIPS 24, 2546 (2011), of several objectives Ozaki et al., GECCO
+2020, 533, doi:10.1145/3377930.3389817; CMA-ES, Hansen, Ostermeier, Evol. Comput. 9, 159 (2001);
+NSGA-II, Deb et al., IEEE Trans. Evol. Comput. 6, 182 (2002), doi:10.1109/4235.996017;
+Optuna, Akiba et al., KDD 2019, doi:10.1145/3292500.3330701.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.trial import Trial
 
-from gadlib.molecules.starting_points import Start
-from gadlib.screening.records import Record, judged
-from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.declarations import Hyperparameter
 from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.settings.reading import InputError, shown
-from gadlib.solver.state import Status
 
-STEP_WEIGHT = 0.01
-"""How much of the convergence rate a search that uses all its steps costs."""
-
-
-@dataclass(frozen=True)
-class Objective:
-    """What a study maximises: a number made of the records of a trial's samples.
-
-    Attributes:
-        name: of the objective.
-        sentence: what it is.
-        score: of all records of a trial and the steps that each search might make. A sample that
-            converges at once, without a call, must not lower it: that is how `best_possible` tells
-            which trials can't be the best any more.
-    """
-
-    name: str
-    sentence: str
-    score: Callable[[Sequence[Record], int], float]
-
-
-def convergence_rate(records: Sequence[Record]) -> float:
-    """The share of the searches that converged."""
-    return sum(r.converged for r in records) / len(records)
-
-
-def mean_steps(records: Sequence[Record], n_steps: int) -> float:
-    """The mean steps of the searches that converged; the budget where none did."""
-    steps = [r.steps for r in records if r.converged]
-    return sum(steps) / len(steps) if steps else float(n_steps)
-
-
-OBJECTIVES = {
-    row.name: row
-    for row in (
-        Objective(
-            "rate_and_steps",
-            "convergence_rate - 0.01 * mean_steps / n_steps, with the mean steps of the searches"
-            " that converged",
-            lambda records, n_steps: (
-                convergence_rate(records) - STEP_WEIGHT * mean_steps(records, n_steps) / n_steps
-            ),
-        ),
-    )
-}
-"""The objectives by their names."""
-
-OBJECTIVE = OBJECTIVES["rate_and_steps"]
-"""The one that studies have; there is no other to choose yet."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a trial found on its samples.
-
-    Attributes:
-        rates: the share of the samples that meet each criterion that was judged.
-        mean_steps: of the samples that converged; the budget where none did.
-        score: by the objective.
-    """
-
-    convergence_rate: float
-    rates: Mapping[str, float]
-    mean_steps: float
-    score: float
-    n_converged: int
-    n_samples: int
-
-    def attributes(self) -> dict[str, float]:
-        """The outcome as a trial's attributes, a rate of each criterion by its name."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "rates"}
-        return values | {f"{name}_rate": rate for name, rate in self.rates.items()}
-
-
-def outcome(records: Sequence[Record], n_steps: int) -> Outcome:
-    """The outcome of a trial from the records of its samples."""
-    n = len(records)
-    return Outcome(
-        convergence_rate=convergence_rate(records),
-        rates={name: sum(r.meets(name) for r in records) / n for name in judged(records)},
-        mean_steps=mean_steps(records, n_steps),
-        score=OBJECTIVE.score(records, n_steps),
-        n_converged=sum(r.converged for r in records),
-        n_samples=n,
-    )
-
-
-def best_possible(records: Sequence[Record], n_samples: int, n_steps: int) -> float:
-    """The score when every sample that is still missing converges at once: no outcome is better."""
-    missing = n_samples - len(records)
-    return OBJECTIVE.score([*records, *[_AT_ONCE] * missing], n_steps)
-
-
-_NOWHERE = Start("", "", "", "", None, np.zeros(0, np.int64), np.zeros((0, 3)), 1)
-_AT_ONCE = replace(
-    Record.blank(_NOWHERE, Status.SADDLE, ""),
-    converged=True,
-    criteria=dict.fromkeys(CRITERIA, True),
-)
-
-
-SAMPLERS = ("tpe", "gp", "cmaes", "random", "qmc")
+SAMPLERS = ("tpe", "gp", "cmaes", "nsgaii", "random", "qmc")
 _PACKAGES = {"cmaes": ("cmaes",), "gp": ("scipy", "torch"), "qmc": ("scipy",)}
 """What a sampler needs besides Optuna."""
 
@@ -205,10 +100,13 @@ def sampler(name: str, seed: int, n_startup_trials: int, *, study_seed: int = 0)
         more |= {"seed": study_seed, "scramble": True}
     if name in ("cmaes", "qmc"):
         more["warn_independent_sampling"] = False
+    if name == "nsgaii":
+        more["population_size"] = max(2, n_startup_trials)
     kinds = {
         "tpe": optuna.samplers.TPESampler,
         "gp": optuna.samplers.GPSampler,
         "cmaes": optuna.samplers.CmaEsSampler,
+        "nsgaii": optuna.samplers.NSGAIISampler,
         "random": optuna.samplers.RandomSampler,
         "qmc": optuna.samplers.QMCSampler,
     }
@@ -226,17 +124,3 @@ def sampler(name: str, seed: int, n_startup_trials: int, *, study_seed: int = 0)
             return kinds[name](**more)
         except ImportError as error:
             raise InputError(f"sampler {name!r}: {error}") from None
-
-
-_SUMMARY = (
-    *("name", "status", "converged", "criteria", "steps", "escapes", "fmax", "n_gradient"),
-    *("n_hessian", "n_path_gradient", "n_path_hessian", "message"),
-)
-
-
-def sample_summary(record: Record) -> dict[str, Any]:
-    """What a study keeps of one sample of one trial; a message only where something failed."""
-    values = {name: getattr(record, name) for name in _SUMMARY}
-    if record.status in (Status.SADDLE, Status.ORDER_ONE, Status.OUT_OF_STEPS):
-        del values["message"]
-    return values
