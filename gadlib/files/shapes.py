@@ -100,11 +100,18 @@ class About(Shape):
     reactions: list[str] = []
 
 
+class RaceKept(Shape):
+    """The race of a study, as far as it is read again."""
+
+    samples: list[str] = []
+
+
 class TuningFile(Shape):
     """An `hpo_results.json`: the tuned values, and what they were tuned for."""
 
     best_params: dict[str, int | float | str]
     about: About = About()
+    race: RaceKept | None = None
     study_name: str | None = None
 
 

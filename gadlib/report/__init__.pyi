@@ -62,6 +62,8 @@ from .tuning.importances import draw_importances as draw_importances
 from .tuning.landscape import draw_contours as draw_contours
 from .tuning.landscape import draw_parallel as draw_parallel
 from .tuning.landscape import draw_slices as draw_slices
+from .tuning.race import race_sentence as race_sentence
+from .tuning.race import race_table as race_table
 from .tuning.samples import Samples as Samples
 from .tuning.samples import collect_samples as collect_samples
 from .tuning.samples import draw_kept as draw_kept

@@ -111,7 +111,7 @@ class _Processes:
 
     def results(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, dict[int, Record]]]:
         """As `run`."""
-        source = (_Running(job, list(range(len(job.starts)))) for job in jobs)
+        source = iter(jobs)
         numbers = count()
         self.tick(self._life())  # the first process takes seconds to begin
         try:
@@ -139,8 +139,12 @@ class _Processes:
                 this.end()
             raise
 
-    def _next(self, source: Iterator[_Running]) -> _Running | None:
-        return self.again.popleft() if self.again else next(source, None)
+    def _next(self, source: Iterator[Job]) -> _Running | None:
+        """What to compute next; a source that has nothing now is asked again later."""
+        if self.again:
+            return self.again.popleft()
+        job = next(source, None)
+        return None if job is None else _Running(job, list(range(len(job.starts))))
 
     def _life(self) -> Life:
         lives = [this.watch.look() for this in self.running.values()]

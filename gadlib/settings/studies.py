@@ -60,6 +60,17 @@ class TuneSettings(ScreenSettings):
         " them, or nearest)",
         json_schema_extra=DRAWN | shown_as(form="CHOICE"),
     )
+    n_race: int = Field(
+        0,
+        ge=0,
+        le=N_MAX,
+        description="reactions of a race of the best trials and the defaults when the study is"
+        " done, screened ones that no trial has seen; its winner gives the tuned values; 0: none",
+        json_schema_extra=DRAWN,
+    )
+    n_candidates: Count = Field(
+        4, description="trials in the race besides the defaults", json_schema_extra=DRAWN
+    )
     sampler: str = Field(
         "tpe",
         description="tpe, gp, cmaes (one objective, no constraints), nsgaii, random or qmc",
@@ -80,10 +91,11 @@ class TuneSettings(ScreenSettings):
     )
     pruning: str = Field(
         "best_possible",
-        description="best_possible: a trial ends when another is at least as good by each objective"
-        " as it could still become;"
-        " none: every trial runs all samples",
-        json_schema_extra=DRAWN | shown_as(words=("best_possible", "none")),
+        description="when a trial ends early: best_possible (when another is at least as good by"
+        " each objective as it could still become), halving (besides, at a third of its samples and"
+        " a ninth of them, unless it is among the best third so far), wilcoxon (besides, when the"
+        " best one is better on the same samples) or none",
+        json_schema_extra=DRAWN | shown_as(words=("best_possible", "halving", "wilcoxon", "none")),
     )
     seed: Seed = Field(
         42,

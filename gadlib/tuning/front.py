@@ -14,6 +14,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from gadlib.settings.objectives import (
+    KNEE,
     OBJECTIVES,
     PUBLISHED,
     Bound,
@@ -24,6 +25,12 @@ from gadlib.settings.objectives import (
 
 ABOUT = "gadlib"
 """The attribute of a study that says what it is about."""
+
+ID = "study_id"
+"""Of that which is kept wherever the study is moved to; no other study of its name has it."""
+
+RACE = "race"
+"""Of its race (`race`)."""
 
 _SAME = 1e-9  # of values that differ by rounding only
 
@@ -73,38 +80,81 @@ def front(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def preferred(study: optuna.Study, prefer: str | None = None) -> FrozenTrial | None:
-    """The trial of the front that is to be taken; None where there is none.
+    """The trial that is to be taken; None where there is none.
 
-    By the knee: the one that lies farthest below the plane through the best by each objective. By
-    bounds: of those within them (where there are none, of those nearest to them) the knee of the
-    objectives that have no bound.
+    It is the winner of the race that was held on the trials that the study has, if nothing else is
+    preferred; else one of the front (`pick`).
 
     Args:
         study: whose trials.
         prefer: as the setting has it; None: as the study was asked.
     """
     trials = front(study)
+    if not trials:
+        return None
+    race = race_kept(study)
+    if prefer is None and race is not None:
+        return next(t for t in completed(study) if t.number == race["winner"])
     if prefer is None:
-        prefer = study.user_attrs.get("settings", {}).get("prefer") or "knee"
-    if len(trials) < 2:
-        return trials[0] if trials else None
-    bounds = require_prefer(prefer)
-    if bounds:
-        missed = np.array([sum(max(0.0, _excess(t, b)) for b in bounds) for t in trials])
-        trials = [t for t, by in zip(trials, missed, strict=True) if by <= missed.min() + _SAME]
-    merits = _merits(study, trials)
+        prefer = study.user_attrs.get("settings", {}).get("prefer")
+    found = np.array([t.values for t in trials], dtype=float)
+    bounds = require_prefer(prefer or KNEE)
+    missed = [sum(max(0.0, _excess(t, bound)) for bound in bounds) for t in trials]
+    signs = _signs(study)
     bounded = {bound.name for bound in bounds}
-    free = [i for i, one in enumerate(objectives_in(study.user_attrs)) if one.name not in bounded]
-    merits = merits[:, free or slice(None)]
-    span = np.ptp(merits, axis=0)
-    gains = ((merits - merits.min(axis=0)) / np.where(span > 0, span, 1.0)).sum(axis=1)
-    return trials[int(gains.argmax())]
+    is_free = [one.name not in bounded for one in objectives_in(study.user_attrs)]
+    return trials[_choose(signs * found, np.array(missed), np.array(is_free))]
+
+
+def race_kept(study: optuna.Study) -> Mapping[str, Any] | None:
+    """What the study keeps of a race on the trials that it has; None where none was held."""
+    kept = study.user_attrs.get(RACE)
+    is_held = isinstance(kept, Mapping) and kept.get("n_completed") == len(completed(study))
+    return kept if is_held else None
+
+
+def pick(found: np.ndarray, objectives: Sequence[Objective], prefer: str | None = None) -> int:
+    """The row of values that is to be taken.
+
+    With one objective the best. With several by the knee: the row that lies farthest from the plane
+    through the worst by each objective. By bounds: of the rows within them (where there are none,
+    of those nearest to them) the knee of the objectives that have no bound.
+
+    Args:
+        found: rows by the objectives.
+        objectives: of the columns.
+        prefer: as the setting has it; None: the knee. Bounds on other objectives are passed over.
+    """
+    bounds = require_prefer(prefer or KNEE)
+    names = [one.name for one in objectives]
+    missed = np.zeros(len(found))
+    for bound in bounds:
+        if bound.name in names:
+            column = found[:, names.index(bound.name)]
+            missed += [max(0.0, bound.excess(float(value))) for value in column]
+    signs = np.array([-1.0 if one.is_cost else 1.0 for one in objectives])
+    bounded = {bound.name for bound in bounds}
+    return _choose(signs * found, missed, np.array([name not in bounded for name in names]))
+
+
+def _choose(merits: np.ndarray, missed: np.ndarray, is_free: np.ndarray) -> int:
+    """The row with the most gains, each in units of its span, among those that miss least."""
+    rows = np.flatnonzero(missed <= missed.min() + _SAME)
+    if len(is_free) == merits.shape[1] and is_free.any():
+        merits = merits[:, is_free]
+    within = merits[rows]
+    span = np.ptp(within, axis=0)
+    gains = ((within - within.min(axis=0)) / np.where(span > 0, span, 1.0)).sum(axis=1)
+    return int(rows[gains.argmax()])
+
+
+def _signs(study: optuna.Study) -> np.ndarray:
+    return np.array([1.0 if d.name == "MAXIMIZE" else -1.0 for d in study.directions])
 
 
 def _merits(study: optuna.Study, trials: Sequence[FrozenTrial]) -> np.ndarray:
     """T trials by the objectives, more is better."""
-    signs = np.array([1.0 if d.name == "MAXIMIZE" else -1.0 for d in study.directions])
-    return signs * np.array([t.values for t in trials], dtype=float)
+    return _signs(study) * np.array([t.values for t in trials], dtype=float)
 
 
 def _is_beaten(merits: np.ndarray, row: int) -> bool:

@@ -20,7 +20,7 @@ from gadlib.cluster.retries import StorageLostError
 from gadlib.files.locks import in_turn
 from gadlib.files.writing import first_free, write_json
 from gadlib.settings.reading import InputError
-from gadlib.tuning.study import collect_results
+from gadlib.tuning.content import collect_results
 
 _DECIDED = ("complete", "pruned")
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from gadlib.files.locks import in_turn
 from gadlib.files.shapes import ResultFile
@@ -13,7 +16,14 @@ from gadlib.molecules.starting_points import Start
 from gadlib.molecules.starting_points import starts as transition_states
 from gadlib.screening.records import Record, read_results
 from gadlib.screening.references import Key, key_of, reference_plan
-from gadlib.screening.screen import intended_starts, key, require_same, screen, select_difficult
+from gadlib.screening.screen import (
+    difficulty,
+    intended_starts,
+    key,
+    require_same,
+    screen,
+    select_difficult,
+)
 from gadlib.screening.setup import describe_sample, reactions_of, starts_of
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import ScreenSettings
@@ -41,9 +51,8 @@ def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]
             _require_enough(settings, len(starts))
             records = screen(wanted, starts=starts, out=out)
     else:
-        before, records = require_screening(settings)
-        widest = wanted.model_copy(update=_choice(before.settings, settings.screening))
-        starts = starts_of(widest)
+        records = require_screening(settings)[1]
+        starts = starts_of(_widest(settings))
         wanted_splits = split_names(settings.split)
         records = [r for r in records if r.split in wanted_splits]
         seed = seed_of(settings.sample, settings.sample_seed)
@@ -59,6 +68,43 @@ def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]
             f" in split {settings.split!r}; expected a screening of these reactions"
         )
     return records, [by_key[key(r)] for r in hardest]
+
+
+def fresh_samples(
+    settings: TuneSettings, screened: Sequence[Record], used: Sequence[Start]
+) -> list[Start]:
+    """The starting points of a race: of screened reactions that no trial has seen.
+
+    They are drawn with the study's seed, one from each of as many strata of difficulty, and come in
+    an order of their own, so that a part of them is easy and difficult alike.
+
+    Raises:
+        InputError: when there are none.
+    """
+    seen = {key(start) for start in used}
+    by_key = {key(start): start for start in starts_of(_widest(settings))}
+    free = [r for r in screened if key(r) in by_key and key(r) not in seen and r.n_gradient]
+    if not free:
+        raise InputError(
+            f"n_race {settings.n_race}: the trials have seen all {len(used)} reactions that were"
+            " screened; expected more max_samples, or a smaller n_samples"
+        )
+    free.sort(key=difficulty)
+    n, generator = min(settings.n_race, len(free)), np.random.default_rng(settings.seed)
+    edges = np.linspace(0, len(free), n + 1).astype(int)
+    rows = [int(generator.integers(low, high)) for low, high in pairwise(edges)]
+    if n < settings.n_race:
+        print(f"The race has {n} reactions: no others were screened and not seen.", flush=True)
+    return [by_key[key(free[row])] for row in generator.permutation(rows)]
+
+
+def _widest(settings: TuneSettings) -> ScreenSettings:
+    """The settings of the screening, of all reactions that it was made of."""
+    wanted = _screening_of(settings)
+    if settings.screening is None:
+        return wanted
+    before, _ = require_screening(settings)
+    return wanted.model_copy(update=_choice(before.settings, settings.screening))
 
 
 def with_references(
@@ -92,7 +138,7 @@ def with_references(
 def _screening_of(settings: TuneSettings) -> ScreenSettings:
     return ScreenSettings.read(
         {name: getattr(settings, name) for name in ScreenSettings.model_fields}
-        | {"n_steps_per_sample": settings.screening_steps, "resume": True}
+        | {"n_steps_per_sample": settings.screening_steps, "hyperparameters": {}, "resume": True}
     )
 
 

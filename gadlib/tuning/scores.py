@@ -11,6 +11,7 @@ import numpy as np
 from gadlib.molecules.starting_points import Start
 from gadlib.screening.costs import gradients_of
 from gadlib.screening.records import Record, judged
+from gadlib.screening.references import Key, deviation, is_recovered, key_of
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.objectives import STEP_WEIGHT, Objective
 from gadlib.solver.state import Status
@@ -134,6 +135,14 @@ def is_matched(
         return False
     signs = np.array([-1.0 if one.is_cost else 1.0 for one in objectives])
     return bool((signs * np.array(others) >= signs * np.array(found)).all(axis=1).any())
+
+
+def compared(record: Record, references: Mapping[Key, Record]) -> Record:
+    """The record, and in its criteria whether it ended at the reaction's own saddle, if known."""
+    found = is_recovered(record, deviation(record, references.get(key_of(record))))
+    if found is None:
+        return record
+    return replace(record, criteria={**record.criteria, RECOVERED: found})
 
 
 def _judgeable(records: Sequence[Record]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -27,11 +27,21 @@ _PACKAGES = {"cmaes": ("cmaes",), "gp": ("scipy", "torch"), "qmc": ("scipy",)}
 """What a sampler needs besides Optuna."""
 
 
-def space(solver: str, ranges: Mapping[str, Sequence[float]]) -> tuple[Hyperparameter, ...]:
+def space(
+    solver: str,
+    ranges: Mapping[str, Sequence[float]],
+    fixed: Collection[str] = (),
+) -> tuple[Hyperparameter, ...]:
     """What of a solver is tuned, each with the range to draw from: declared, or given.
 
+    Args:
+        solver: its name.
+        ranges: that differ from the declared ones.
+        fixed: names of hyperparameters that have one value in all trials.
+
     Raises:
-        InputError: when a range names no hyperparameter, is empty, or leaves the hard limits.
+        InputError: when a range names no hyperparameter, is empty, or leaves the hard limits, or
+            nothing is left to draw.
     """
     drawn = {one.name: one for one in SOLVERS[solver].tunable()}
     try:
@@ -52,8 +62,13 @@ def space(solver: str, ranges: Mapping[str, Sequence[float]]) -> tuple[Hyperpara
                 f"ranges: {name} = {shown(list(span))}: expected [low, high] within"
                 f" {one.limits_text}{', in whole numbers' if one.type is int else ''}"
             )
+        if name in fixed:
+            raise InputError(f"ranges: {name}: has a range and one value; expected one of them")
         drawn[name] = one._replace(low=low, high=high)
-    return tuple(drawn.values())
+    left = tuple(one for one in drawn.values() if one.name not in fixed)
+    if not left:
+        raise InputError(f"hyperparameters: all of solver {solver!r} are fixed; expected some free")
+    return left
 
 
 def left_out_defaults(drawn: Sequence[Hyperparameter]) -> str:
@@ -64,11 +79,21 @@ def left_out_defaults(drawn: Sequence[Hyperparameter]) -> str:
 
 
 def suggest(
-    trial: Trial, solver: str, drawn: Sequence[Hyperparameter] | None = None
+    trial: Trial,
+    solver: str,
+    drawn: Sequence[Hyperparameter] | None = None,
+    fixed: Mapping[str, float | int | str] | None = None,
 ) -> Hyperparameters:
-    """Hyperparameters drawn by the trial, each in its range; by default the declared one."""
+    """Hyperparameters drawn by the trial, each in its range; by default the declared one.
+
+    Args:
+        trial: that draws.
+        solver: its name.
+        drawn: what is drawn, with the ranges.
+        fixed: the values of others.
+    """
     drawn = space(solver, {}) if drawn is None else drawn
-    values: dict[str, float] = {}
+    values: dict[str, Any] = dict(fixed or {})
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Fixed parameter")  # said by `left_out_defaults`
         for one in drawn:

@@ -16,7 +16,7 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import DuplicatedStudyError
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from gadlib.cluster.heartbeats import is_alive, read_workers
 from gadlib.cluster.retries import RetryingStorage
@@ -29,13 +29,13 @@ from gadlib.screening.records import Record, versions
 from gadlib.screening.screen import difficulty
 from gadlib.screening.setup import differences, identity_of
 from gadlib.settings.calculators import identity
-from gadlib.settings.objectives import PUBLISHED, Objective, objectives_of
+from gadlib.settings.declarations import Hyperparameter
+from gadlib.settings.objectives import PUBLISHED, objectives_of
 from gadlib.settings.reading import InputError
 from gadlib.settings.studies import StudySettings, TuneSettings
-from gadlib.tuning.front import ABOUT, front, objectives_in, preferred
+from gadlib.tuning.front import ABOUT, ID, objectives_in
 from gadlib.tuning.space import space
 
-_ID = "study_id"  # kept wherever the study is moved to; no other study of its name has it
 _MADE_S = 30.0
 
 
@@ -58,10 +58,20 @@ def about(settings: TuneSettings, samples: Sequence[Start]) -> dict[str, Any]:
     return {
         **identity_of(settings, without=("starts", "hyperparameters")),
         "objectives": [one.name for one in objectives_of(settings.objective, settings.solver)],
-        "space": {k.name: [k.low, k.high, k.log] for k in space(settings.solver, settings.ranges)},
+        "space": {k.name: [k.low, k.high, k.log] for k in drawn_in(settings)},
+        **({"fixed": settings.hyperparameters} if settings.hyperparameters else {}),
         "reactions": [s.name for s in samples],
         "starting_points": hashlib.sha256(json.dumps(positions).encode()).hexdigest()[:16],
     }
+
+
+def drawn_in(settings: TuneSettings) -> tuple[Hyperparameter, ...]:
+    """What the trials draw, by the settings of a study.
+
+    Raises:
+        InputError: as `space`.
+    """
+    return space(settings.solver, settings.ranges, settings.hyperparameters)
 
 
 def settings_shown(settings: TuneSettings) -> dict[str, Any]:
@@ -187,10 +197,10 @@ def open_study(
     else:
         worker = Worker(study, settings.n_trials, settings.grace_s)
         if not study.get_trials(deepcopy=False):  # who made it may have died having queued them
-            defaults = {k.name: k.default for k in space(settings.solver, settings.ranges)}
+            defaults = {k.name: k.default for k in drawn_in(settings)}
             study.enqueue_trial(defaults)
-        if _ID not in study.user_attrs:
-            study.set_user_attr(_ID, uuid.uuid4().hex)
+        if ID not in study.user_attrs:
+            study.set_user_attr(ID, uuid.uuid4().hex)
         study.set_user_attr("settings", settings_shown(settings))
         study.set_user_attr("versions", versions())
         study.set_user_attr("screening", [_screened(r) for r in screened])
@@ -257,58 +267,3 @@ def _require_same_study(
 def _screened(record: Record) -> dict[str, Any]:
     kept = ("name", "formula", "split", "converged", "steps")
     return {name: getattr(record, name) for name in kept} | {"difficulty": difficulty(record)}
-
-
-def collect_results(study: optuna.Study, prefer: str | None = None) -> dict[str, Any]:
-    """The content of `hpo_results.json`, from the storage alone: best, trials, screening set.
-
-    Args:
-        study: as its storage has it.
-        prefer: which trial of several best ones to take; None: as the study was asked.
-    """
-    trials = study.get_trials(deepcopy=False)
-    best = preferred(study, prefer)
-    attrs = study.user_attrs
-    objectives = objectives_in(attrs)
-    return {
-        "study_name": study.study_name,
-        "study_id": attrs.get(_ID),
-        "storage": getattr(study._storage, "shown", None),
-        "best_trial": best and best.number,
-        "best_score": best.values[0] if best and best.values and len(objectives) == 1 else None,
-        "best_scores": best.user_attrs.get("scores", {}) if best else {},
-        "objectives": {one.name: one.direction for one in objectives},
-        "best_trials": [_best(t, objectives) for t in front(study)],
-        "best_params": best.params if best else {},
-        "best_convergence_rate": best and best.user_attrs.get("convergence_rate"),
-        "best_mean_steps": best and best.user_attrs.get("mean_steps"),
-        "n_trials": {
-            str(state.name).lower(): sum(t.state is state for t in trials) for state in TrialState
-        },
-        "about": attrs.get(ABOUT, {}),
-        "settings": attrs.get("settings", {}),
-        "versions": attrs.get("versions", {}),
-        "workers": read_workers(study),
-        "trials": [_trial(t) for t in trials],
-        "screening": attrs.get("screening", []),
-    }
-
-
-def _best(trial: FrozenTrial, objectives: Sequence[Objective]) -> dict[str, Any]:
-    names = [one.name for one in objectives]
-    values = dict(zip(names, trial.values or (), strict=False))
-    return {"number": trial.number, "values": values, "params": trial.params}
-
-
-def _trial(trial: FrozenTrial) -> dict[str, Any]:
-    is_complete = trial.state is TrialState.COMPLETE
-    return {
-        "number": trial.number,
-        "state": trial.state.name.lower(),
-        "score": trial.values[0] if is_complete and len(trial.values) == 1 else None,
-        "params": trial.params,
-        "started": trial.datetime_start and trial.datetime_start.isoformat(),
-        "ended": trial.datetime_complete and trial.datetime_complete.isoformat(),
-        "retry_of": trial.system_attrs.get("retry_history", []),
-        **trial.user_attrs,
-    }

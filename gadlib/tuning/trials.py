@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from optuna.trial import FrozenTrial, Trial
@@ -22,7 +22,7 @@ from gadlib.screening.chunks import job_size
 from gadlib.screening.jobs import Job
 from gadlib.screening.processes import run
 from gadlib.screening.records import Record
-from gadlib.screening.references import Key, deviation, is_recovered, key_of
+from gadlib.screening.references import Key
 from gadlib.screening.setup import identity_of
 from gadlib.settings.declarations import Hyperparameter
 from gadlib.settings.hyperparameters import Hyperparameters
@@ -30,28 +30,21 @@ from gadlib.settings.objectives import Bound, Objective, bounds_of
 from gadlib.settings.studies import TuneSettings
 from gadlib.solver.state import Status
 from gadlib.tuning.front import completed, feasible, objectives_in, preferred
+from gadlib.tuning.pruning import is_stopped_at_rung, is_worse_in_pairs, rung_name, rungs
+from gadlib.tuning.running import Running
 from gadlib.tuning.sample_cache import Cache, digest
-from gadlib.tuning.scores import RECOVERED, best_possible, is_matched, outcome, sample_summary
-from gadlib.tuning.space import sampler, space, suggest
+from gadlib.tuning.scores import (
+    best_possible,
+    compared,
+    is_matched,
+    outcome,
+    sample_summary,
+    values,
+)
+from gadlib.tuning.space import sampler, suggest
+from gadlib.tuning.study import drawn_in
 
 _POLL_S = 5.0
-_FAIR_S = 5.0
-
-
-@dataclass
-class _Running:
-    """A trial of this worker, with the records of its samples by their places."""
-
-    trial: Trial
-    hyperparameters: Hyperparameters
-    found: dict[int, Record] = field(default_factory=dict)
-    n_cached: int = 0
-    began: float = field(default_factory=time.monotonic)
-
-    @property
-    def is_stalled(self) -> bool:
-        """Whether no sample was done in a fair time."""
-        return len(self.found) == self.n_cached and time.monotonic() - self.began > _FAIR_S
 
 
 @dataclass
@@ -69,20 +62,23 @@ class Loop:
     calculator: Any
     samples: tuple[Start, ...]
     cache: Cache
-    running: dict[int, _Running] = field(default_factory=dict)
+    running: dict[int, Running] = field(default_factory=dict)
     reported: deque[int] = field(default_factory=deque)
     references: Mapping[Key, Record] = field(default_factory=dict)
     drawn: tuple[Hyperparameter, ...] = ()
     objectives: tuple[Objective, ...] = ()
     constraints: tuple[Bound, ...] = ()
+    rungs: tuple[int, ...] = ()
     identity: dict[str, Any] = field(default_factory=dict)
     on_life: Callable[[Life], None] = lambda _: None
 
     def __post_init__(self) -> None:
         self.identity = identity_of(self.settings, without=("starts", "hyperparameters"))
-        self.drawn = space(self.settings.solver, self.settings.ranges)
+        self.drawn = drawn_in(self.settings)
         self.objectives = objectives_in(self.worker.study.user_attrs)
         self.constraints = bounds_of(self.settings.constraints, "constraints")
+        n = len(self.samples)
+        self.rungs = rungs(n) if self.settings.pruning == "halving" else (n,)
 
     def __iter__(self) -> Generator[int, None, None]:
         pause = 0.2
@@ -98,7 +94,7 @@ class Loop:
 
     def _run(self) -> Iterator[int]:
         jobs = run(
-            self._jobs(),
+            _Source(self),
             self.settings.workers,
             on_tick=self._live,
             timeout_s=self.settings.search_timeout_s,
@@ -122,34 +118,39 @@ class Loop:
         self.worker.beat()
         self.worker.recover()
 
-    def _jobs(self) -> Iterator[Job]:
-        while (this := self._claim()) is not None:
-            trial, hyperparameters = this.trial, this.hyperparameters
+    def _next_job(self) -> Job | None:
+        """The next samples of a trial that is under way, else of a new one; None: not now."""
+        size = job_size(self.calculator, self.settings.batch_size)
+        while True:
+            for this in self.running.values():
+                if places := this.next_places(size):
+                    this.given.update(places)
+                    chosen = [self.samples[i] for i in places]
+                    tag = (this.trial.number, places)
+                    return Job.of(
+                        self.settings, chosen, self.calculator, this.hyperparameters, tag=tag
+                    )
+            if (this := self._claim()) is None:
+                return None
             for place in range(len(self.samples)):
-                name = self._key(hyperparameters, place)
+                name = self._key(this.hyperparameters, place)
                 record = self.cache.get(name) or self.cache.get(self._timed(name))
                 if record is not None:
                     this.found[place] = record
                     this.n_cached += 1
             with undisturbed():
-                self._judge(trial.number)
-            missing = [i for i in range(len(self.samples)) if i not in this.found]
-            size = job_size(self.calculator, self.settings.batch_size)
-            for first in range(0, len(missing), size):
-                if trial.number not in self.running:
-                    break
-                places = missing[first : first + size]
-                chosen = [self.samples[i] for i in places]
-                tag = (trial.number, places)
-                yield Job.of(self.settings, chosen, self.calculator, hyperparameters, tag=tag)
+                self._judge(this.trial.number)
 
-    def _claim(self) -> _Running | None:
+    def _claim(self) -> Running | None:
         with undisturbed():
             trial = self.worker.ask()
             if trial is None:
                 return None
             self._seed(trial)
-            this = _Running(trial, suggest(trial, self.settings.solver, self.drawn))
+            hyperparameters = suggest(
+                trial, self.settings.solver, self.drawn, self.settings.hyperparameters
+            )
+            this = Running(trial, hyperparameters, self.rungs[0])
             self.running[trial.number] = this
             return this
 
@@ -186,41 +187,77 @@ class Loop:
         return preferred(self.worker.study)
 
     def _judge(self, number: int) -> None:
-        """End the trial when all its samples are there, or enough to rule it out as the best."""
+        """End the trial when all its samples are there, or enough to rule it out."""
         this = self.running.get(number)
         if this is None or not this.found:
             return
-        records = [self._compared(this.found[i]) for i in sorted(this.found)]
+        places = sorted(this.found)
+        records = {i: compared(this.found[i], self.references) for i in places}
         n, n_steps = len(self.samples), self.settings.n_steps_per_sample
         if len(records) == n:
-            self._tell(number, this, records, is_pruned=False)
-        elif self.settings.pruning == "best_possible":
-            possible = best_possible(records, n, n_steps, self.objectives)
-            study = self.worker.study
-            known = [t.values for t in feasible(study, completed(study))]
-            if is_matched(possible, known, self.objectives):
-                if len(possible) == 1:  # Optuna keeps no such values of several
-                    this.trial.report(possible[0], len(records))
-                self._tell(number, this, records, is_pruned=True)
+            self._tell(number, this, [*records.values()])
+            return
+        if self.settings.pruning == "none":
+            return
+        possible = best_possible([*records.values()], n, n_steps, self.objectives)
+        study = self.worker.study
+        known = [t.values for t in feasible(study, completed(study))]
+        if is_matched(possible, known, self.objectives):
+            self._tell(number, this, [*records.values()], pruned_at=possible)
+        elif self.settings.pruning == "halving":
+            self._climb(number, this, records)
+        elif self.settings.pruning == "wilcoxon":
+            self._compare(number, this, records)
 
-    def _compared(self, record: Record) -> Record:
-        """The record, and in its criteria whether it ended at the reaction's saddle, if known."""
-        found = is_recovered(record, deviation(record, self.references.get(key_of(record))))
-        if found is None:
-            return record
-        return replace(record, criteria={**record.criteria, RECOVERED: found})
+    def _climb(self, number: int, this: Running, records: Mapping[int, Record]) -> None:
+        """The trial at its next rung, or ended at this one."""
+        while this.is_at_rung:
+            size = this.allowed
+            part = [records[i] for i in range(size)]
+            found = values(part, self.settings.n_steps_per_sample, self.objectives)
+            this.trial.set_user_attr(rung_name(size), found)
+            trials = self.worker.trials()
+            if number and is_stopped_at_rung(number, size, trials, self.objectives):
+                self._tell(number, this, [*records.values()], pruned_at=found)
+                return
+            this.allowed = self.rungs[self.rungs.index(size) + 1]
 
-    def _tell(self, number: int, this: _Running, records: list[Record], *, is_pruned: bool) -> None:
-        result = outcome(records, self.settings.n_steps_per_sample, self.objectives)
+    def _compare(self, number: int, this: Running, records: Mapping[int, Record]) -> None:
+        """The trial ended where the best one is better on the samples that it has."""
+        best = self.best()
+        theirs = {} if best is None else best.user_attrs.get("by_sample", {})
+        places = [i for i in records if str(i) in theirs]
+        n_steps, (objective,) = self.settings.n_steps_per_sample, self.objectives
+        mine = [values([records[i]], n_steps, self.objectives)[0] for i in places]
+        if is_worse_in_pairs(mine, [theirs[str(i)] for i in places], is_cost=objective.is_cost):
+            found = values([*records.values()], n_steps, self.objectives)
+            self._tell(number, this, [*records.values()], pruned_at=found)
+
+    def _tell(
+        self,
+        number: int,
+        this: Running,
+        records: list[Record],
+        *,
+        pruned_at: Sequence[float] | None = None,
+    ) -> None:
+        """The trial ended: complete, or early, with what its values could have become."""
+        n_steps = self.settings.n_steps_per_sample
+        result = outcome(records, n_steps, self.objectives)
         attributes = result.attributes() | {
             "elapsed_s": round(sum(r.elapsed_s for r in records), 3),
             "n_cached": this.n_cached,
             "samples": [sample_summary(r) for r in records],
         }
+        if self.settings.pruning == "wilcoxon" and pruned_at is None:
+            own = {i: values([r], n_steps, self.objectives)[0] for i, r in enumerate(records)}
+            attributes["by_sample"] = {str(i): value for i, value in own.items()}
         del self.running[number]
-        values = None if is_pruned else result.values
+        if pruned_at is not None and len(pruned_at) == 1:  # Optuna keeps no such values of several
+            this.trial.report(pruned_at[0], len(records))
         missed = {str(bound): bound.excess(result.scores[bound.name]) for bound in self.constraints}
-        if self.worker.tell(this.trial, values, attributes, missed):
+        ended = None if pruned_at is not None else result.values
+        if self.worker.tell(this.trial, ended, attributes, missed):
             self.reported.append(number)
 
     def end(self) -> None:
@@ -229,3 +266,18 @@ class Loop:
             stalled = [n for n, this in self.running.items() if this.is_stalled]
             self.worker.give_back("interrupted", stalled)
             self.worker.leave()
+
+
+@dataclass
+class _Source:
+    """The jobs of a loop; one that has none now may have some when others have ended."""
+
+    loop: Loop
+
+    def __iter__(self) -> Iterator[Job]:
+        return self
+
+    def __next__(self) -> Job:
+        if (job := self.loop._next_job()) is None:
+            raise StopIteration
+        return job

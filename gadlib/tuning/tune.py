@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,12 @@ from optuna.trial import FrozenTrial
 from gadlib.cluster.retries import RetryingStorage, StorageLostError
 from gadlib.cluster.urls import file_of, without_password
 from gadlib.files.writing import require_writable
+from gadlib.molecules.starting_points import Start
 from gadlib.progress.bar import Bar
 from gadlib.progress.interrupts import heard, undisturbed
 from gadlib.screening.calculator_check import require_working
 from gadlib.screening.chunks import job_size
+from gadlib.screening.records import Record
 from gadlib.screening.setup import calculator_of, hyperparameters_of
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.objectives import (
@@ -32,16 +34,24 @@ from gadlib.settings.objectives import (
 )
 from gadlib.settings.reading import InputError
 from gadlib.settings.studies import TuneSettings
+from gadlib.tuning.content import collect_results
 from gadlib.tuning.front import preferred
+from gadlib.tuning.pruning import WAYS
+from gadlib.tuning.race import hold_race
 from gadlib.tuning.results import Results, require_own, write_results
 from gadlib.tuning.sample_cache import Cache
-from gadlib.tuning.samples import difficult_samples, require_screening, with_references
-from gadlib.tuning.space import SAMPLERS, left_out_defaults, sampler, space
+from gadlib.tuning.samples import (
+    difficult_samples,
+    fresh_samples,
+    require_screening,
+    with_references,
+)
+from gadlib.tuning.space import SAMPLERS, left_out_defaults, sampler
 from gadlib.tuning.status import read_status
 from gadlib.tuning.study import (
     about,
-    collect_results,
     default_storage,
+    drawn_in,
     load,
     names_in,
     open_study,
@@ -70,7 +80,6 @@ __all__ = [
     "write_results",
 ]
 
-PRUNING = ("best_possible", "none")
 _SLOW_WRITING_S = 1.0
 """Writing results that takes longer is slow: a large study on a network disk."""
 
@@ -96,7 +105,7 @@ def tune(
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     require_settings(settings)
-    if note := left_out_defaults(space(settings.solver, settings.ranges)):
+    if note := left_out_defaults(drawn_in(settings)):
         print(note, flush=True)
     is_file = file_of(default_storage(settings)) is not None
     if settings.screening is not None and is_file:  # before one is made for the study
@@ -120,7 +129,25 @@ def tune(
     kept = Results(worker.study, results)
     kept.write()  # whose the file is, before anything is computed
     _run_trials(loop, kept, on_trial)
+    if settings.n_race:
+        _race(worker.study, settings, screened, samples)
+        kept.write()
     return worker.study
+
+
+def _race(
+    study: optuna.Study,
+    settings: TuneSettings,
+    screened: Sequence[Record],
+    samples: Sequence[Start],
+) -> None:
+    """The race of the best trials, told in a sentence."""
+    fresh, references = fresh_samples(settings, screened, samples[: settings.n_samples]), {}
+    out = Path(settings.out_dir)
+    if needs_references(_scored_by(settings)):
+        fresh, references = with_references(settings, fresh, out / "race" / "reference.json")
+    if (race := hold_race(study, settings, fresh, out / "race", references)) is not None:
+        print(race.sentence, flush=True)
 
 
 def _run_trials(loop: Loop, kept: Results, on_trial: Callable[[optuna.Study], Any] | None) -> None:
@@ -168,13 +195,14 @@ def _never_early(settings: TuneSettings, size: int) -> str:
         size: samples of a trial that a process is given at a time.
     """
     n = settings.n_samples
-    if settings.pruning != "best_possible" or n < 2 or size < n:
+    if settings.pruning in ("none", "halving") or n < 2 or size < n:
         return ""
     most = (n - 1) * settings.batch_size // size
     advice = f"--batch-size {most} or less lets them" if most else "more --n-samples would let them"
     return (
-        f"No trial can end early (pruning best_possible): with batch_size {settings.batch_size} its"
-        f" {n} samples are searched at once; {advice}, and takes longer a step."
+        f"No trial can end early (pruning {settings.pruning}): with batch_size"
+        f" {settings.batch_size} its {n} samples are searched at once; {advice}, and takes longer a"
+        " step."
     )
 
 
@@ -198,14 +226,10 @@ def _track(tracking: Tracking, trial: FrozenTrial) -> None:
 def require_settings(settings: TuneSettings) -> None:
     """Raise InputError unless a study can be made as the settings ask."""
     hyperparameters_of(settings)
-    if settings.hyperparameters:
-        raise InputError(
-            f"hyperparameters {settings.hyperparameters}: a study draws them itself; expected none"
-        )
-    space(settings.solver, settings.ranges)
+    drawn_in(settings)
     _require_objectives(settings)
-    if settings.pruning not in PRUNING:
-        raise InputError(f"pruning {settings.pruning!r}: expected one of {', '.join(PRUNING)}")
+    if settings.pruning not in WAYS:
+        raise InputError(f"pruning {settings.pruning!r}: expected one of {', '.join(WAYS)}")
     if settings.sampler not in SAMPLERS:
         raise InputError(f"sampler {settings.sampler!r}: expected one of {', '.join(SAMPLERS)}")
     sampler(settings.sampler, settings.seed, settings.n_startup_trials)
@@ -226,6 +250,10 @@ def _require_objectives(settings: TuneSettings) -> None:
         raise InputError(
             "sampler cmaes: knows one objective and no constraints; expected another of"
             f" {', '.join(SAMPLERS)}"
+        )
+    if settings.pruning == "wilcoxon" and several:
+        raise InputError(
+            f"pruning wilcoxon: knows one objective; expected another of {', '.join(WAYS)}"
         )
 
 

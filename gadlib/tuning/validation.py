@@ -114,4 +114,5 @@ def tuned_values(settings: ValidateSettings) -> tuple[dict[str, float | int | st
             )
         return dict(settings.hyperparameters), set()
     found = read_best(settings.best)
-    return dict(found.best_params) | settings.hyperparameters, set(found.about.reactions)
+    raced = [] if found.race is None else found.race.samples
+    return dict(found.best_params) | settings.hyperparameters, {*found.about.reactions, *raced}

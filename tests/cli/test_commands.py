@@ -102,7 +102,7 @@ TUNE = "tune --h5-path little.h5 --split train --start-from ts --n-samples 1 --w
         ("search flat.xyz", "are 0.000 A apart at flat.xyz; expected at least 0.001 A"),
         (f"{TUNE} --n-samples 4", "n_samples 4: larger than the set, expected at most 3"),
         (f"{TUNE} --n-trials 0", "n_trials = 0: Input should be greater than or equal to 1"),
-        (f"{TUNE} --dt-min 2e-6", "a study draws them itself; expected none"),
+        (f"{TUNE} --dt-min 2e-6 --range dt_min=1e-7:1e-5", "dt_min: has a range and one value"),
         (f"{TUNE} --storage sqlite:///not.db", "not.db: not a usable database (file is not a"),
         (f"{TUNE} --storage study.db", "study.db: not a usable storage URL"),
         (f"{TUNE} --storage sqlite:///file/x.db", "output folder file: can't be written (File ex"),

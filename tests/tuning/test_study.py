@@ -12,10 +12,10 @@ from gadlib.cluster.storage import open_storage
 from gadlib.settings.reading import InputError
 from gadlib.settings.studies import StudySettings, TuneSettings
 from gadlib.tuning import study as studies
+from gadlib.tuning.content import collect_results
 from gadlib.tuning.front import objectives_in
 from gadlib.tuning.study import (
     about,
-    collect_results,
     default_storage,
     load,
     open_study,

@@ -271,9 +271,78 @@ def test_more_samples_than_reactions_are_refused_before_anything_is_computed(set
     assert not (Path(settings.out_dir) / "screening.json").exists()
 
 
-def test_hyperparameters_given_to_a_study_are_refused(settings):
-    with pytest.raises(InputError, match="a study draws them itself; expected none"):
-        tune.tune(settings.model_copy(update={"hyperparameters": {"dt_max": 0.02}}))
+def test_a_hyperparameter_that_is_given_has_that_value_in_all_trials(settings, springs):
+    fixed = settings.model_copy(update={"hyperparameters": {"dt_max": 0.02}})
+    study = tune.tune(fixed)
+    assert all("dt_max" not in t.params for t in study.get_trials())
+    content = json.loads((Path(settings.out_dir) / "hpo_results.json").read_text())
+    assert content["best_params"]["dt_max"] == 0.02 and content["about"]["fixed"]
+    other = again(fixed, hyperparameters={"dt_max": 0.03}, n_trials=4)
+    with pytest.raises(InputError, match="is about something else"):
+        tune.tune(other)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"objective": "best"}, "objective 'best': expected auto, or some of"),
+        ({"objective": "intended"}, "expected --criterion intended, or --check-ends"),
+        ({"constraints": "bound>0.9"}, "constraints 'bound>0.9': expected OBJECTIVE>=NUMBER"),
+        ({"prefer": "best"}, "prefer 'best': expected OBJECTIVE>=NUMBER"),
+        ({"objective": "bound,steps", "sampler": "cmaes"}, "sampler cmaes: knows one objective"),
+        ({"objective": "bound,steps", "pruning": "wilcoxon"}, "pruning wilcoxon: knows one"),
+        ({"pruning": "never"}, "pruning 'never': expected one of best_possible, halving"),
+        (
+            {"hyperparameters": {"dt_max": 0.02}, "ranges": {"dt_max": [0.01, 0.1]}},
+            "dt_max: has a range and one value",
+        ),
+    ],
+)
+def test_objectives_and_choices_that_cannot_be_are_refused_first(settings, changes, reason):
+    pytest.importorskip("cmaes") if changes.get("sampler") == "cmaes" else None
+    with pytest.raises(InputError, match=reason):
+        tune.tune(settings.model_copy(update=changes))
+    assert not Path(settings.out_dir).exists()
+
+
+@pytest.mark.parametrize("pruning", ["halving", "wilcoxon", "best_possible", "none"])
+def test_a_study_ends_with_its_trials_however_they_end(settings, springs, pruning):
+    many = {"pruning": pruning, "n_trials": 6, "batch_size": 1, "n_samples": 3, "workers": 0}
+    study = tune.tune(settings.model_copy(update=many))
+    states = [t.state for t in study.get_trials()]
+    assert len(states) == 6 and set(states) <= {TrialState.COMPLETE, TrialState.PRUNED}
+    assert states[0] is TrialState.COMPLETE
+
+
+def test_a_race_on_reactions_that_no_trial_saw_ends_the_study(settings, springs):
+    raced = settings.model_copy(update={"n_race": 1, "n_candidates": 2})
+    study = tune.tune(raced)
+    content = json.loads((Path(settings.out_dir) / "hpo_results.json").read_text())
+    (name,) = content["race"]["samples"]
+    assert name not in content["about"]["reactions"]
+    assert content["best_trial"] == content["race"]["winner"]
+    assert tune.preferred(study).number == content["race"]["winner"]
+    assert len(list((Path(settings.out_dir) / "race").glob("trial_*.json"))) >= 2
+    values, seen = tune.tuned_values(
+        ValidateSettings(best=str(Path(settings.out_dir) / "hpo_results.json"))
+    )
+    assert name in seen and set(values) == set(content["best_params"])
+
+
+def test_a_race_needs_reactions_that_no_trial_saw(settings, springs):
+    with pytest.raises(InputError, match="n_race 2: the trials have seen all 3 reactions"):
+        tune.tune(settings.model_copy(update={"n_race": 2, "n_samples": 3}))
+
+
+def test_several_objectives_give_a_front_in_the_results(settings, springs):
+    study = tune.tune(settings.model_copy(update={"objective": "converged,gradients"}))
+    content = json.loads((Path(settings.out_dir) / "hpo_results.json").read_text())
+    assert content["objectives"] == {"converged": "maximize", "gradients": "minimize"}
+    assert content["best_trials"] and content["best_score"] is None
+    assert {t["number"] for t in content["best_trials"]} <= {t.number for t in study.get_trials()}
+    assert content["best_trial"] in [t["number"] for t in content["best_trials"]]
+    chosen = tune.write_results(study, Path(settings.out_dir) / "hpo_results.json", "gradients<=0")
+    assert chosen.is_file()
 
 
 def test_results_of_another_study_are_not_overwritten(done):

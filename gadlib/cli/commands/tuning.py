@@ -27,6 +27,10 @@ from gadlib.settings.studies import StudySettings, TuneSettings, ValidateSetting
             "tune --solver trust --criterion bound --range radius_max=0.05:0.3 --sampler gp",
             "the other solver, with a range and a sampler of your own",
         ),
+        (
+            "tune --solver trust --criterion bound --objective bound,gradients --n-race 20",
+            "for two objectives, and a race of the best on other reactions",
+        ),
     ),
 )
 def tune(settings: TuneSettings, options: argparse.Namespace) -> None:
@@ -37,6 +41,8 @@ def tune(settings: TuneSettings, options: argparse.Namespace) -> None:
     with told(quietly=options.quiet):
         study = tune.tune(settings)
     print(report.best_sentence(report.collect_trials(study)))
+    if len(study.directions) > 1:
+        print(report.collect_front(study).sentence)
     best = tune.preferred(study)
     print(json.dumps(best.params if best else {}, indent=1))
     print(f"results: {Path(settings.out_dir) / 'hpo_results.json'}")

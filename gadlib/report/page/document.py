@@ -31,6 +31,7 @@ from gadlib.report.searches.screening import Screened
 from gadlib.report.tuning.front import collect_front, draw_front, front_table
 from gadlib.report.tuning.importances import collect_importances, draw_importances
 from gadlib.report.tuning.landscape import draw_contours, draw_parallel, draw_slices
+from gadlib.report.tuning.race import race_sentence, race_table
 from gadlib.report.tuning.samples import (
     collect_samples,
     draw_kept,
@@ -135,6 +136,9 @@ def _study(material: Material) -> Iterator[str]:
         yield table(front_table(found))
     if trials.best is None:
         return
+    if len(raced := race_table(study)):
+        yield "<h3>The race</h3>" + sentence(race_sentence(study))
+        yield table(raced)
     samples, stability = collect_samples(study), collect_stability(study, importances)
     yield figure(lambda: draw_importances(importances))
     yield figure(lambda: draw_stability(stability))

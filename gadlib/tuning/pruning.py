@@ -1,0 +1,84 @@
+"""Which trials end before all their samples are searched.
+
+References: asynchronous successive halving, Li et al., MLSys 2020 (arXiv:1810.05934); ending trials
+by a paired test on the same samples, as in F-Race, Birattari et al., GECCO 2002, 11, by Wilcoxon's
+test, Biometrics Bull. 1, 80 (1945), doi:10.2307/3001968.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from optuna.trial import FrozenTrial
+from scipy.stats import wilcoxon
+
+from gadlib.settings.objectives import Objective
+from gadlib.tuning.scores import is_matched
+
+WAYS = ("best_possible", "halving", "wilcoxon", "none")
+"""When a trial may end early; the setting says when that is."""
+
+ETA = 3
+"""The share of trials that goes on from a rung is one in this many (Li et al. take 3 or 4)."""
+
+LEAST = 2
+"""Samples of the first rung at least: one alone says little."""
+
+P_MAX = 0.1
+"""Optuna's WilcoxonPruner has the same."""
+
+LEAST_PAIRS = 4
+"""Of samples, below which no exact test could reach 10 %."""
+
+
+def rungs(n_samples: int) -> tuple[int, ...]:
+    """After how many samples trials are compared, the whole number last."""
+    found = [n_samples]
+    while (fewer := -(-found[0] // ETA)) >= LEAST and fewer < found[0]:
+        found.insert(0, fewer)
+    return tuple(found)
+
+
+def rung_name(size: int) -> str:
+    """The attribute of a trial with its values after so many samples."""
+    return f"rung_{size}"
+
+
+def is_stopped_at_rung(
+    number: int,
+    size: int,
+    trials: Sequence[FrozenTrial],
+    objectives: Sequence[Objective],
+) -> bool:
+    """Whether a trial ends at a rung: too many of those that came there are better in all.
+
+    Args:
+        number: of the trial, whose values at the rung are among the trials'.
+        size: of the rung.
+        trials: of the study.
+        objectives: of the study.
+    """
+    name = rung_name(size)
+    known = {t.number: tuple(t.user_attrs[name]) for t in trials if name in t.user_attrs}
+    mine = known[number]
+    n_better = sum(
+        is_matched(mine, [other], objectives) and other != mine for other in known.values()
+    )
+    return n_better >= max(1, len(known) // ETA)
+
+
+def is_worse_in_pairs(mine: Sequence[float], best: Sequence[float], *, is_cost: bool) -> bool:
+    """Whether a trial is worse than the best one on the samples that it has.
+
+    Args:
+        mine: its values by sample.
+        best: those of the best trial, at least as many, of the same samples in the same order.
+        is_cost: whether less is better.
+    """
+    gains = np.array(best[: len(mine)], dtype=float) - np.array(mine, dtype=float)
+    if is_cost:
+        gains = -gains
+    if len(gains) < LEAST_PAIRS or len(best) < len(mine) or gains.mean() <= 0:
+        return False
+    return bool(wilcoxon(gains, zero_method="zsplit", alternative="greater").pvalue < P_MAX)

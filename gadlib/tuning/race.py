@@ -1,0 +1,197 @@
+"""A race of the best trials, the defaults among them, on reactions that no trial has seen.
+
+A study always finds something that is better on its own samples. The race says whether it is on
+others: after each block of samples those leave that are significantly worse than the best one.
+
+References: F-Race, Birattari et al., GECCO 2002, 11; irace, Lopez-Ibanez et al., Oper. Res.
+Perspect. 3, 43 (2016), doi:10.1016/j.orp.2016.09.002: blocks, of which the first is larger, and
+paired tests (here Wilcoxon's) are theirs; Holm, Scand. J. Stat. 6, 65 (1979); Efron, Ann. Stat. 7,
+1 (1979) (the bootstrap).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from scipy.stats import wilcoxon
+
+from gadlib.files.locks import in_turn
+from gadlib.molecules.starting_points import Start
+from gadlib.screening.records import Record
+from gadlib.screening.references import Key
+from gadlib.screening.screen import screen
+from gadlib.settings.objectives import Objective
+from gadlib.settings.searches import SearchSettings
+from gadlib.settings.studies import TuneSettings
+from gadlib.tuning.front import (
+    RACE,
+    completed,
+    feasible,
+    front,
+    objectives_in,
+    pick,
+)
+from gadlib.tuning.raced import Race, race_of
+from gadlib.tuning.scores import compared, values
+
+FIRST, BLOCK = 6, 3
+"""Samples before the first comparison, and between the others: irace takes 5 and 1. One-sided
+Wilcoxon tests of six pairs reach 1.6 %, so that one of three may leave."""
+
+P_MAX = 0.05
+"""Of leaving, corrected for the number of candidates (Holm)."""
+
+_RESAMPLES = 2000
+
+
+@dataclass
+class _Candidate:
+    """A trial in the race, with its values on the samples so far."""
+
+    number: int
+    params: dict[str, Any]
+    found: list[tuple[float, ...]] = field(default_factory=list)
+    has_left: bool = False
+
+
+def hold_race(
+    study: optuna.Study,
+    settings: TuneSettings,
+    fresh: Sequence[Start],
+    folder: Path,
+    references: Mapping[Key, Record],
+) -> Race | None:
+    """The race of the study's best trials, kept in the study; None where none is complete.
+
+    Held before, on the same trials and samples, it is not held again.
+
+    Args:
+        study: with all its trials.
+        settings: of the study, with the number of candidates.
+        fresh: where the searches begin, of reactions that no trial has seen.
+        folder: for the records of each candidate.
+        references: the reactions' own saddles, where the objectives ask for them.
+    """
+    with in_turn(folder.with_name(f".{folder.name}.lock")):  # other workers wait, and find it held
+        names = [start.name for start in fresh]
+        earlier = race_of(study)
+        if earlier is not None and earlier.samples == names:
+            return earlier
+        known = candidates(study, settings.n_candidates)
+        if not known:
+            return None
+        objectives = objectives_in(study.user_attrs)
+        _run(known, settings, fresh, folder, objectives, references)
+        race = _result(study, known, names, objectives)
+        study.set_user_attr(RACE, asdict(race))
+    return race
+
+
+def candidates(study: optuna.Study, n: int) -> list[_Candidate]:
+    """The defaults, if they are complete, and the best trials: the front, then by the first."""
+    trials = completed(study)
+    defaults = [t for t in trials if t.number == 0]
+    sign = 1.0 if study.directions[0].name == "MAXIMIZE" else -1.0
+    ranked = sorted(feasible(study, trials), key=lambda t: -sign * t.values[0])
+    chosen: dict[str, _Candidate] = {}
+    for trial in (*defaults, *reversed(front(study)), *ranked):
+        if len(chosen) < n + len(defaults):
+            chosen.setdefault(str(trial.params), _Candidate(trial.number, trial.params))
+    return list(chosen.values())
+
+
+def _run(
+    known: Sequence[_Candidate],
+    settings: TuneSettings,
+    fresh: Sequence[Start],
+    folder: Path,
+    objectives: Sequence[Objective],
+    references: Mapping[Key, Record],
+) -> None:
+    """Search block by block; with one objective those that are clearly worse leave after each."""
+    n_steps = settings.n_steps_per_sample
+    ends = [*range(FIRST, len(fresh), BLOCK), len(fresh)]
+    for end in ends:
+        for one in known:
+            if not one.has_left:
+                records = _search(one, settings, fresh[:end], folder)
+                records = [compared(record, references) for record in records]
+                one.found = [values([record], n_steps, objectives) for record in records]
+        if len(objectives) == 1:
+            _let_go(known, objectives[0])
+
+
+def _search(
+    one: _Candidate, settings: TuneSettings, starts: Sequence[Start], folder: Path
+) -> list[Record]:
+    shared = {name: getattr(settings, name) for name in SearchSettings.model_fields}
+    fixed = settings.hyperparameters
+    plan = SearchSettings.read(
+        shared | {"hyperparameters": {**fixed, **one.params}, "resume": True}
+    )
+    out = folder / f"trial_{one.number}.json"
+    return screen(plan, starts=starts, out=out, desc=f"race, trial {one.number}")
+
+
+def _let_go(known: Sequence[_Candidate], objective: Objective) -> None:
+    """Those leave that are worse than the best one by a paired test; the defaults never do."""
+    sign = -1.0 if objective.is_cost else 1.0
+    here = [one for one in known if not one.has_left]
+    merits = {one.number: sign * np.array(one.found)[:, 0] for one in here}
+    best = max(here, key=lambda one: float(merits[one.number].mean()))
+    tested = []
+    for one in here:
+        gains = merits[best.number] - merits[one.number]
+        if one is not best and one.number and gains.any():
+            p = wilcoxon(gains, zero_method="zsplit", alternative="greater").pvalue
+            tested.append((float(p), one))
+    tested.sort(key=lambda pair: pair[0])
+    for rank, (p, one) in enumerate(tested):
+        if p >= P_MAX / (len(tested) - rank):
+            return
+        one.has_left = True
+
+
+def _result(
+    study: optuna.Study,
+    known: Sequence[_Candidate],
+    names: list[str],
+    objectives: Sequence[Objective],
+) -> Race:
+    staying = [one for one in known if not one.has_left]
+    found = np.array([one.found for one in staying])  # candidates, samples, objectives
+    signs = np.array([-1.0 if one.is_cost else 1.0 for one in objectives])
+    prefer = study.user_attrs.get("settings", {}).get("prefer")
+    winner = pick(found.mean(axis=1), objectives, prefer)
+    generator = np.random.default_rng(0)
+    drawn = generator.integers(len(names), size=(_RESAMPLES, len(names)))
+    means = found[:, drawn].mean(axis=2)  # candidates, resamples, objectives
+    wins = [pick(means[:, i], objectives, prefer) == winner for i in range(_RESAMPLES)]
+    gain = {}
+    numbers = [one.number for one in staying]
+    if 0 in numbers:
+        apart = signs * (means[winner] - means[numbers.index(0)])
+        mean = signs * (found[winner] - found[numbers.index(0)]).mean(axis=0)
+        low, high = np.quantile(apart, (0.025, 0.975), axis=0)
+        for i, one in enumerate(objectives):
+            gain[one.name] = [float(mean[i]), float(low[i]), float(high[i])]
+    return Race(
+        winner=numbers[winner],
+        samples=names,
+        n_searched={str(one.number): len(one.found) for one in known},
+        scores={
+            str(one.number): {
+                name.name: float(np.array(one.found)[:, i].mean())
+                for i, name in enumerate(objectives)
+            }
+            for one in known
+        },
+        win_share=float(np.mean(wins)),
+        gain=gain,
+        n_completed=len(completed(study)),
+    )

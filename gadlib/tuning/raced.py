@@ -1,0 +1,55 @@
+"""How a race of a study's trials has ended, as the study keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import optuna
+
+from gadlib.tuning.front import race_kept
+
+
+@dataclass(frozen=True)
+class Race:
+    """How a race ended.
+
+    Attributes:
+        winner: the number of the trial that is to be taken.
+        samples: names of the reactions, in the order in which they were searched.
+        n_searched: of each candidate by its number how many of them; those that left have fewer.
+        scores: of each candidate, by objective, its mean over the samples that it has.
+        win_share: how often the winner would be the best one if the samples were drawn again.
+        gain: by objective the difference of the winner to the defaults, positive where the winner
+            is better: mean and 95 % interval.
+        n_completed: completed trials of the study when it was held.
+    """
+
+    winner: int
+    samples: list[str]
+    n_searched: dict[str, int]
+    scores: dict[str, dict[str, float]]
+    win_share: float
+    gain: dict[str, list[float]]
+    n_completed: int = 0
+
+    @property
+    def sentence(self) -> str:
+        """How it ended, in a sentence."""
+        n = len(self.samples)
+        shares = ", ".join(
+            f"{name} {mean:+.3g} ({low:+.3g} to {high:+.3g})"
+            for name, (mean, low, high) in self.gain.items()
+        )
+        told = (
+            f"Of {len(self.scores)} candidates trial {self.winner} wins the race on {n} reactions"
+        )
+        again = f"it would win {100 * self.win_share:.0f} % of races on others like them"
+        if self.winner == 0:
+            return f"{told}: the defaults; {again}."
+        return f"{told}; {again}. Gain over the defaults, 95 % interval: {shares}."
+
+
+def race_of(study: optuna.Study) -> Race | None:
+    """The race on the trials that the study has now; None where none was held."""
+    kept = race_kept(study)
+    return None if kept is None else Race(**kept)
