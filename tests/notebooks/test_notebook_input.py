@@ -52,9 +52,10 @@ def test_results_of_a_strange_study_are_drawn_as_far_as_they_go(
     values = {"storage": url, "study_name": study.study_name, "best": str(tmp_path / "no.json")}
     assert "no.json: can't be read" in run_cells("03_results", values)
     figures = drawn()
-    assert len(figures) == 8
+    assert len(figures) == 9
     assert history in figures[0]
-    assert importances in figures[1]
+    assert "has one objective" in figures[1]
+    assert importances in figures[2]
     assert all(figures)
     assert "tells what became of its samples" in capsys.readouterr().out.replace("\n", " ")
 
