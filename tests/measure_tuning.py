@@ -16,29 +16,35 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from scipy.stats import wilcoxon
+
 import gadlib
 from gadlib.report.statistics import mcnemar
 from gadlib.screening.costs import gradients_of
 from gadlib.screening.records import Record, read_records
 from gadlib.tuning import tune
 
-SHARED = {
-    "start_from": "midpoint_rt_noise0.3A",
-    "n_steps_per_sample": 100,
-    "screening_steps": 100,
-    "split": "train",
-    "max_samples": 40,
-    "n_samples": 9,
-    "batch_size": 1,
-    "n_startup_trials": 8,
-    "resume": True,
+SEARCHED = {
+    "gad": {"solver": "gad", "criterion": "index1", "start_from": "midpoint_rt_noise0.3A"},
+    "trust": {
+        "solver": "trust",
+        "criterion": "bound",
+        "start_from": "idpp_rp",
+        "mode": "reaction",
+    },
 }
-"""As in the demonstration, with more samples and trials."""
+"""What is searched from where, by the solver that is tuned."""
+
+STEPS = 100
+SAMPLE = {"split": "train", "max_samples": 40}
+STUDY = {"n_samples": 9, "batch_size": 1, "n_startup_trials": 8, "resume": True}
 
 
 def main() -> None:
     """Print a row for each study, and the sums."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--solver", default="gad", choices=SEARCHED)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--n-trials", type=int, default=27)
     parser.add_argument("--n-race", type=int, default=12)
@@ -51,15 +57,21 @@ def main() -> None:
         print(json.dumps(row), flush=True)
     for name in dict.fromkeys(row["study"] for row in rows):
         mine = [row for row in rows if row["study"] == name]
-        total = {k: sum(row[k] for row in mine) for k in ("gradients", "gained", "lost")}
-        print(name, total, f"p = {mcnemar(total['gained'], total['lost']):.3g}", flush=True)
+        names = ("gradients", "defaults met", "tuned met", "gained", "lost")
+        total = {k: sum(row[k] for row in mine) for k in names}
+        saved = [value for row in mine for value in row["saved"]]
+        p = f"{mcnemar(total['gained'], total['lost']):.3g}"
+        cost = f"{np.mean(saved):.1f} gradients saved a search, p = {wilcoxon(saved).pvalue:.3g}"
+        print(name, total, f"p = {p}; {cost}", flush=True)
 
 
 def _of_seed(asked: argparse.Namespace, seed: int) -> Iterable[dict[str, Any]]:
     n = asked.n_trials
     yield _study(asked, seed, "plain", pruning="none", n_trials=n)
     yield _study(asked, seed, "halving", pruning="halving", n_trials=n)
-    raced = _study(asked, seed, "race", pruning="halving", n_trials=n, n_race=asked.n_race)
+    race = {"pruning": "halving", "n_trials": n, "n_race": asked.n_race}
+    study, cost = _tuned(asked, seed, "halving", **race)  # which is all there but for the race
+    raced = _row(asked, seed, "race", cost, study)
     yield raced
     per_trial = 0.0
     for n_random in range(1, 4 * n):  # one trial at a time, up to the same cost
@@ -79,7 +91,9 @@ def _tuned(asked: argparse.Namespace, seed: int, name: str, **changes: Any) -> t
     """The study, and the gradients that its trials and its race took, a Hessian as 6N."""
     out = asked.out / f"{name}{seed}"
     settings = gadlib.TuneSettings(
-        **SHARED | changes,
+        **SEARCHED[asked.solver] | SAMPLE | STUDY | changes,
+        n_steps_per_sample=STEPS,
+        screening_steps=STEPS,
         seed=1000 * seed,
         workers=asked.workers,
         study_name=f"{name}{seed}",
@@ -110,11 +124,9 @@ def _screened_in(study: Any) -> str:
 def _screening(asked: argparse.Namespace) -> Path:
     out = asked.out / "screening.json"
     if not out.is_file():
-        names = ("start_from", "split", "max_samples")
-        shared = {name: SHARED[name] for name in names}
         settings = gadlib.ScreenSettings(
-            **shared,
-            n_steps_per_sample=SHARED["screening_steps"],
+            **SEARCHED[asked.solver] | SAMPLE,
+            n_steps_per_sample=STEPS,
             workers=asked.workers,
             out_dir=str(asked.out),
         )
@@ -129,8 +141,8 @@ def _row(
     best = tune.write_results(study, out / "hpo_results.json")
     settings = gadlib.ValidateSettings(
         best=str(best),
-        start_from=SHARED["start_from"],
-        n_steps_per_sample=SHARED["n_steps_per_sample"],
+        **SEARCHED[asked.solver],
+        n_steps_per_sample=STEPS,
         split="val,test",
         max_samples=asked.held_out,
         workers=asked.workers,
@@ -149,6 +161,7 @@ def _row(
         "tuned met": _met(found.tuned),
         "gained": sum(b.converged and not a.converged for a, b in pairs),
         "lost": sum(a.converged and not b.converged for a, b in pairs),
+        "saved": [gradients_of(a) - gradients_of(b) for a, b in pairs],
     }
 
 
