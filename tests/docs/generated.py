@@ -18,6 +18,7 @@ from documents import PAGES, ROOT
 from gadlib.molecules import recipes
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import SOLVERS, markdown_table
+from gadlib.settings.objectives import OBJECTIVES
 from gadlib.solver.trust.phases import Ending, Phase
 
 PART = re.compile(r"<!-- ([\w: ]+) -->\n(.*?)<!-- end -->", re.DOTALL)
@@ -60,11 +61,21 @@ def criteria() -> str:
     return "\n".join(["| criterion | what it asks for |", "|---|---|", *rows])
 
 
+def objectives() -> str:
+    """What each objective of tuning is, and which way is better."""
+    rows = [
+        f"| `{row.name}` | {'less' if row.is_cost else 'more'} | {row.sentence} |"
+        for row in OBJECTIVES.values()
+    ]
+    return "\n".join(["| objective | better is | what it is |", "|---|---|---|", *rows])
+
+
 GENERATED: dict[str, Callable[[], str]] = {
     "wings": wings,
     "floors": floors,
     "contracts": lambda: "\n".join(f"* {contract['name']}" for contract in contracts()),
     "criteria": criteria,
+    "objectives": objectives,
     "starts": recipes.markdown_table,
     "phases": lambda: in_words(Phase, head="phase"),
     "endings": lambda: in_words(Ending, head="ending"),
