@@ -27,6 +27,7 @@ from gadlib.screening.ends import mark_without_ends
 from gadlib.settings.calculators import identity
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
+from gadlib.settings.profiles import path_of
 from gadlib.settings.reading import InputError, explain, shown
 from gadlib.settings.searches import SearchSettings, SetSettings
 from gadlib.solver.mode_following import read_aim, require_mode
@@ -101,11 +102,15 @@ def differences(
 
 
 def read_best(path: str | Path) -> TuningFile:
-    """The tuned values in an `hpo_results.json`, and what they were tuned for.
+    """The tuned values in an `hpo_results.json` or a profile, and what they were tuned for.
+
+    Args:
+        path: of the file, or the name of a shipped profile.
 
     Raises:
         InputError: when it is no such file, or no trial in it is complete.
     """
+    path = path_of(str(path))
     found = fit(TuningFile, read_json(path), path, expected="an hpo_results.json with best_params")
     if not found.best_params:
         raise InputError(f"{path}: no completed trial in it, so there are no best values")

@@ -20,6 +20,7 @@ from gadlib.settings.effects import (
     Seed,
 )
 from gadlib.settings.hyperparameters import SOLVERS
+from gadlib.settings.profiles import with_profile
 from gadlib.settings.topics import SPLITS, shown_as
 
 
@@ -153,6 +154,22 @@ class SearchSettings(SetSettings):
         " `gadlib starts` lists them",
         json_schema_extra=OF_SET | shown_as("starts", form="RECIPE"),
     )
+
+    profile: str | None = Field(
+        None,
+        description="tuned values to search with, under those that are given: the name of a shipped"
+        " profile (`gadlib profiles` lists them), a file of one, or an hpo_results.json; what is"
+        " kept of the run are the values",
+        json_schema_extra=WHERE | shown_as(form="NAME"),
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_profile(cls, values: Any) -> Any:
+        """With the values of the profile, which need no file afterwards."""
+        if not isinstance(values, dict) or values.get("profile") is None:
+            return values
+        return with_profile(values, cls.model_fields["solver"].get_default())
 
     @model_validator(mode="before")
     @classmethod

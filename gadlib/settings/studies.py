@@ -196,3 +196,33 @@ class ValidateSettings(SearchSettings):
         "val,test", description="train, val, test, several with commas between, or all"
     )
     out_dir: str = Field("runs/validate", description="folder for results")
+
+
+class ProfileSettings(Settings):
+    """What a profile is made of."""
+
+    topic: ClassVar[str] = "output"
+
+    name: str = Field(
+        "profile",
+        min_length=1,
+        max_length=100,
+        pattern=r"^[\w.+-]+$",
+        description="name of the profile",
+        json_schema_extra=shown_as(form="NAME"),
+    )
+    best: str | None = Field(
+        None,
+        description="hpo_results.json of the study; none: list the shipped profiles",
+        json_schema_extra=shown_as("values", form="FILE.json"),
+    )
+    validation: str = Field(
+        "runs/validate",
+        description="folder that validate wrote of these values",
+        json_schema_extra=shown_as("values", form="FOLDER"),
+    )
+    out_dir: str = Field(
+        ".",
+        description="folder for the profile",
+        json_schema_extra=shown_as("output", form="FOLDER"),
+    )

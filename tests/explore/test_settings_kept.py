@@ -50,7 +50,7 @@ GIVEN: dict[str, Any] = {
     "keep_calls": "calls.db",
     "start_from": "three_quarter_rt_noise3.1234567A",
 }
-OF_FILES = {"h5_path", "geometries", "best", "study_name", "only"}
+OF_FILES = {"h5_path", "geometries", "best", "study_name", "only", "profile"}
 """Tried by tests of their own."""
 
 

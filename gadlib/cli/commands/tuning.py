@@ -10,7 +10,7 @@ from gadlib.cli.commands.table import QUIET, argument, command
 from gadlib.cli.lines import told
 from gadlib.settings.reading import Settings
 from gadlib.settings.results import DemoSettings, PathSettings
-from gadlib.settings.studies import StudySettings, TuneSettings, ValidateSettings
+from gadlib.settings.studies import ProfileSettings, StudySettings, TuneSettings, ValidateSettings
 
 
 @command(
@@ -137,6 +137,31 @@ def _follow_both(settings: ValidateSettings, out: Path) -> None:
         changed = {"records": str(out / f"{side}.json"), "out_dir": str(out / f"irc_{side}")}
         paths = intended.follow(PathSettings.read(shared | changed))
         print(f"{side}: {report.verdict_sentence(paths)}")
+
+
+@command(
+    "profiles",
+    ProfileSettings,
+    group="tune",
+    examples=(
+        ("profiles", "the tuned values that are shipped, and what they gained"),
+        (
+            "profiles --name mine --best runs/tune/hpo_results.json --validation runs/validate",
+            "write one of your own, mine.json, with its study and its proof",
+        ),
+    ),
+)
+def list_profiles(settings: ProfileSettings, _: argparse.Namespace) -> None:
+    """List the shipped profiles, or write one from a study and its validation."""
+    from gadlib.report.exchange.profile import write_profile
+    from gadlib.settings import profiles
+
+    if settings.best is None:
+        print(profiles.markdown_table())
+        return
+    path = write_profile(settings.name, settings.best, settings.validation, settings.out_dir)
+    print(profiles.read_profile(str(path)).sentence)
+    print(f"profile: {path}; --profile {path} searches with it")
 
 
 @command(
