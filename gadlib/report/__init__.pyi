@@ -19,6 +19,9 @@ from .benchmarks.solvers import draw_profiles as draw_profiles
 from .benchmarks.solvers import draw_rates as draw_rates
 from .export import save_figure as save_figure
 from .page.gather import write_page as write_page
+from .searches.chemistry import chemistry_table as chemistry_table
+from .searches.chemistry import collect_chemistry as collect_chemistry
+from .searches.chemistry import draw_chemistry as draw_chemistry
 from .searches.frequencies import conditions_sentence as conditions_sentence
 from .searches.frequencies import frequencies_table as frequencies_table
 from .searches.frequencies import thermochemistry_table as thermochemistry_table

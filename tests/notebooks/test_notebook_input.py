@@ -25,6 +25,7 @@ from gadlib.solver.state import Status
 @pytest.fixture(autouse=True)
 def drawn_nowhere(monkeypatch):
     matplotlib.use("Agg")
+    plt.close("all")  # what other tests have drawn
     monkeypatch.chdir("/")  # nothing may be found, or left, where the tests run
     yield
     plt.close("all")
