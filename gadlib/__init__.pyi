@@ -35,6 +35,7 @@ from .settings.searches import ScreenSettings as ScreenSettings
 from .settings.searches import SearchSettings as SearchSettings
 from .settings.studies import TuneSettings as TuneSettings
 from .settings.studies import ValidateSettings as ValidateSettings
+from .tuning.seeds import tune_seeds as tune_seeds
 from .tuning.tune import tune as tune
 from .tuning.validation import validate as validate
 

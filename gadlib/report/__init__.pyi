@@ -76,6 +76,7 @@ from .tuning.samples import never_sentence as never_sentence
 from .tuning.samples import samples_table as samples_table
 from .tuning.stability import Seeds as Seeds
 from .tuning.stability import Stability as Stability
+from .tuning.stability import agreement_sentence as agreement_sentence
 from .tuning.stability import collect_seeds as collect_seeds
 from .tuning.stability import collect_stability as collect_stability
 from .tuning.stability import draw_seeds as draw_seeds

@@ -102,6 +102,12 @@ class TuneSettings(ScreenSettings):
         description="seed of the sampler; a worker adds the number of its first trial",
         json_schema_extra=DRAWN,
     )
+    seeds: Count = Field(
+        1,
+        description="studies with different seeds, one after the other, each in a folder and of a"
+        " name of its own",
+        json_schema_extra=DRAWN,
+    )
     study_name: str = Field(
         "gad_hpo",
         min_length=1,

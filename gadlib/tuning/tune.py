@@ -88,7 +88,10 @@ _WRITING_SHARE = 50
 
 
 def tune(
-    settings: TuneSettings, *, on_trial: Callable[[optuna.Study], Any] | None = None
+    settings: TuneSettings,
+    *,
+    on_trial: Callable[[optuna.Study], Any] | None = None,
+    cache: Path | None = None,
 ) -> optuna.Study:
     """The study, when it has its `n_trials` trials, whoever ran them; with a progress bar.
 
@@ -98,6 +101,7 @@ def tune(
     Args:
         settings: what to tune on, and where to keep it.
         on_trial: called with the study after every trial that this worker has finished.
+        cache: folder of samples that were computed; None: `samples` in the output folder.
 
     Raises:
         InputError: when the settings can't be followed; nothing has been computed then.
@@ -124,8 +128,8 @@ def tune(
     if note := _never_early(settings, job_size(calculator, settings.batch_size)):
         print(note, flush=True)
     worker = open_study(settings, chosen, screened, storage=storage)
-    cache = Cache(out / "samples")
-    loop = Loop(worker, settings, calculator, tuple(chosen), cache, references=references)
+    known = Cache(cache or out / "samples")
+    loop = Loop(worker, settings, calculator, tuple(chosen), known, references=references)
     kept = Results(worker.study, results)
     kept.write()  # whose the file is, before anything is computed
     _run_trials(loop, kept, on_trial)

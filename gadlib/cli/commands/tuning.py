@@ -31,6 +31,7 @@ from gadlib.settings.studies import ProfileSettings, StudySettings, TuneSettings
             "tune --solver trust --criterion bound --objective bound,gradients --n-race 20",
             "for two objectives, and a race of the best on other reactions",
         ),
+        ("tune --seeds 3 --n-trials 30", "three studies, and how far they agree"),
     ),
 )
 def tune(settings: TuneSettings, options: argparse.Namespace) -> None:
@@ -38,6 +39,9 @@ def tune(settings: TuneSettings, options: argparse.Namespace) -> None:
     from gadlib import report
     from gadlib.tuning import tune
 
+    if settings.seeds > 1:
+        _tune_seeds(settings, quietly=options.quiet)
+        return
     with told(quietly=options.quiet):
         study = tune.tune(settings)
     print(report.best_sentence(report.collect_trials(study)))
@@ -47,6 +51,19 @@ def tune(settings: TuneSettings, options: argparse.Namespace) -> None:
     print(json.dumps(best.params if best else {}, indent=1))
     print(f"results: {Path(settings.out_dir) / 'hpo_results.json'}")
     print(f"study:   {tune.without_password(tune.default_storage(settings))}")
+
+
+def _tune_seeds(settings: TuneSettings, *, quietly: bool) -> None:
+    """Make the studies of several seeds, and print what they agree on."""
+    from gadlib import report
+    from gadlib.tuning import seeds, tune
+
+    with told(quietly=quietly):
+        found = report.collect_seeds(seeds.tune_seeds(settings))
+    print(report.seeds_table(found).to_string(index=False))
+    print(report.agreement_sentence(found))
+    shown = tune.without_password(seeds.storages_of(settings))
+    print(f"report:  gadlib report --storage {shown}")
 
 
 @command(

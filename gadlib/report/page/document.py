@@ -41,6 +41,7 @@ from gadlib.report.tuning.samples import (
     samples_table,
 )
 from gadlib.report.tuning.stability import (
+    agreement_sentence,
     collect_seeds,
     collect_stability,
     draw_seeds,
@@ -157,6 +158,7 @@ def _seeds(material: Material) -> Iterator[str]:
     if len(material.studies) < 2:
         return
     seeds = collect_seeds(material.studies)
+    yield sentence(agreement_sentence(seeds))
     yield figure(lambda: draw_seeds(seeds))
     upright = seeds_table(seeds).astype(str).set_index("study").T
     yield table(upright.rename_axis(columns=None).reset_index(names=""))

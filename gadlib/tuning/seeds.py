@@ -1,0 +1,57 @@
+"""Studies of one question with different seeds: what they agree on is not luck."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import optuna
+
+from gadlib.settings.studies import TuneSettings
+from gadlib.tuning.samples import difficult_samples
+from gadlib.tuning.study import default_storage
+from gadlib.tuning.tune import require_settings, tune
+
+APART = 1000
+"""Between the seeds of two studies: workers of one add the numbers of their first trials."""
+
+
+def of_seeds(settings: TuneSettings) -> list[TuneSettings]:
+    """The settings of each study: its seed, its name, its folder; in one storage if one is named.
+
+    All take the screening that is named, or the one that is made in the folder of them all.
+    """
+    out = Path(settings.out_dir)
+    screening = settings.screening or str(out / "screening.json")
+    return [
+        settings.model_copy(
+            update={
+                "seed": (settings.seed + APART * i) % 2**32,
+                "study_name": f"{settings.study_name}_seed{i}",
+                "out_dir": str(out / f"seed{i}"),
+                "screening": screening,
+                "seeds": 1,
+            }
+        )
+        for i in range(settings.seeds)
+    ]
+
+
+def tune_seeds(settings: TuneSettings) -> list[optuna.Study]:
+    """The studies of `settings.seeds` seeds, one after the other, with all workers on each.
+
+    They share the samples that were computed: the defaults, trial 0 of each, are searched once.
+
+    Raises:
+        InputError: as `tune`.
+        StorageLostError: as `tune`.
+    """
+    require_settings(settings)
+    if settings.screening is None:
+        difficult_samples(settings)
+    cache = Path(settings.out_dir) / "samples"
+    return [tune(one, cache=cache) for one in of_seeds(settings)]
+
+
+def storages_of(settings: TuneSettings) -> str:
+    """The storages of the studies, with commas between, as `gadlib report` takes them."""
+    return ",".join(dict.fromkeys(default_storage(one) for one in of_seeds(settings)))

@@ -1,0 +1,70 @@
+"""Studies of several seeds: apart in name and folder, the same question, the same samples."""
+
+import json
+from pathlib import Path
+
+import pytest
+from faulty import Springs
+from little_reactions import write_h5
+
+from gadlib import report
+from gadlib.cli.parser import main
+from gadlib.settings.studies import TuneSettings
+from gadlib.tuning import seeds
+from gadlib.tuning.study import load
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    monkeypatch.setattr("gadlib.calculators.build", lambda _: Springs())
+    return TuneSettings(
+        h5_path=str(write_h5(tmp_path / "little.h5")),
+        split="train",
+        start_from="midpoint_rt_noise0.3A",
+        n_steps_per_sample=5,
+        screening_steps=5,
+        n_samples=2,
+        n_trials=2,
+        seeds=2,
+        workers=0,
+        out_dir=str(tmp_path / "out"),
+    )
+
+
+def test_each_seed_has_a_study_of_its_own_about_the_same(settings):
+    studies = seeds.tune_seeds(settings)
+    assert [s.study_name for s in studies] == ["gad_hpo_seed0", "gad_hpo_seed1"]
+    assert studies[0].user_attrs["gadlib"] == studies[1].user_attrs["gadlib"]
+    drawn = [[t.params for t in s.get_trials()] for s in studies]
+    assert drawn[0][0] == drawn[1][0] and drawn[0][1] != drawn[1][1]  # after the defaults
+    assert studies[1].get_trials()[0].user_attrs["n_cached"] == 2
+    for i, study in enumerate(studies):
+        content = json.loads((Path(settings.out_dir) / f"seed{i}/hpo_results.json").read_text())
+        assert content["study_name"] == study.study_name
+    found = report.collect_seeds(studies)
+    assert "of 2 studies agree" in report.agreement_sentence(found)
+    urls = seeds.storages_of(settings).split(",")
+    assert [load(url).study_name for url in urls] == [s.study_name for s in studies]
+
+
+def test_they_share_a_storage_that_is_named(settings, tmp_path):
+    shared = settings.model_copy(update={"storage": f"sqlite:///{tmp_path}/shared.db"})
+    seeds.tune_seeds(shared)
+    assert seeds.storages_of(shared) == shared.storage
+    again = shared.model_copy(update={"resume": True, "n_trials": 3})
+    assert [len(s.get_trials()) for s in seeds.tune_seeds(again)] == [3, 3]
+
+
+def test_one_study_agrees_with_nothing():
+    assert "nothing can agree" in report.agreement_sentence(report.collect_seeds([]))
+
+
+def test_the_command_prints_what_the_studies_agree_on(settings, capsys):
+    flags = [
+        *("--h5-path", settings.h5_path, "--start-from", settings.start_from, "--split", "train"),
+        *("--n-steps", "5", "--screening-steps", "5", "--n-samples", "2", "--n-trials", "2"),
+        *("--workers", "0", "--seeds", "2", "--out-dir", settings.out_dir),
+    ]
+    assert main(["tune", *flags]) == 0
+    told = capsys.readouterr().out
+    assert "gad_hpo_seed1" in told and "gadlib report --storage sqlite:///" in told
