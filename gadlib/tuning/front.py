@@ -74,9 +74,7 @@ def front(study: optuna.Study) -> list[FrozenTrial]:
     merits = _merits(study, trials)
     if merits.shape[1] == 1:
         return [trials[int(merits[:, 0].argmax())]]
-    kept = [i for i in range(len(trials)) if not _is_beaten(merits, i)]
-    kept.sort(key=lambda i: tuple(merits[i]))
-    return [trials[i] for i in kept]
+    return [trials[i] for i in _unbeaten(merits)]
 
 
 def preferred(study: optuna.Study, prefer: str | None = None) -> FrozenTrial | None:
@@ -157,12 +155,18 @@ def _merits(study: optuna.Study, trials: Sequence[FrozenTrial]) -> np.ndarray:
     return _signs(study) * np.array([t.values for t in trials], dtype=float)
 
 
-def _is_beaten(merits: np.ndarray, row: int) -> bool:
-    """Whether another trial is as good by all objectives and better by one, or the same before."""
-    is_as_good = (merits >= merits[row]).all(axis=1)
-    is_better = (merits > merits[row]).any(axis=1)
-    is_twin = (merits == merits[row]).all(axis=1)
-    return bool((is_as_good & is_better).any() or is_twin[:row].any())
+def _unbeaten(merits: np.ndarray) -> list[int]:
+    """The rows that no other is as good as in all, by their merits; of equal ones the first.
+
+    From the best by the first column down a row is unbeaten unless one that was kept is as good in
+    all, so that each is compared with the front alone.
+    """
+    order = np.lexsort((np.arange(len(merits)), *(-merits[:, ::-1].T)))
+    kept: list[int] = []
+    for row in order.tolist():
+        if not (merits[kept] >= merits[row]).all(axis=1).any():
+            kept.append(row)
+    return kept[::-1]
 
 
 def _excess(trial: FrozenTrial, bound: Bound) -> float:

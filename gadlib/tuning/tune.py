@@ -80,8 +80,8 @@ __all__ = [
     "write_results",
 ]
 
-_SLOW_WRITING_S = 1.0
-"""Writing results that takes longer is slow: a large study on a network disk."""
+_SLOW_WRITING_S = 0.1
+"""Writing results that takes longer is slow: a large study, or a network disk."""
 
 _WRITING_SHARE = 50
 """Slow writing is done again after that many times what it took, so that it costs 2 % at most."""
