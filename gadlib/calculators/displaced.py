@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -40,6 +41,13 @@ class Displaced:
         batch = both.moved_to(both.positions + torch.cat([shift, -shift]))
         return cls(source, batch, system, coordinate, displacement)
 
+    def with_source(self) -> Batch:
+        """The systems themselves, and then the displaced ones."""
+        n = len(self.source)
+        rows = torch.cat([torch.arange(n).to(self.system), self.system, self.system])
+        positions = torch.cat([self.source.positions, self.batch.positions])
+        return self.source.take(rows).moved_to(positions)
+
     def hessian(self, forces: Float[Tensor, "L N 3"]) -> Float[Tensor, "B D D"]:
         """-(F(x + h) - F(x - h)) / 2h in eV/A^2, symmetrised; zero where an atom does not move.
 
@@ -54,7 +62,11 @@ class Displaced:
         )
         return (rows + rows.mT) / 2
 
-    def failures(self, of_displaced: dict[int, str]) -> dict[int, str]:
-        """For each system one of the reasons why its displaced ones failed, by its place."""
-        owner = torch.cat([self.system, self.system]).tolist()
-        return {owner[place]: reason for place, reason in of_displaced.items()}
+    def failures(self, of_displaced: Mapping[int, str]) -> dict[int, str]:
+        """For each system the first of the reasons why its displaced ones failed, by its place."""
+        found: dict[int, str] = {}
+        for pair, system in enumerate(self.system.tolist()):
+            for place in (pair, pair + len(self.system)):
+                if place in of_displaced:
+                    found.setdefault(system, of_displaced[place])
+        return found

@@ -197,7 +197,7 @@ class TorchSim:
     def _differences(self, batch: Batch) -> tuple[Tensor, dict[int, str]]:
         displaced = Displaced.of(batch, self.displacement)
         told = self(displaced.batch, hessian=False)
-        return displaced.hessian(told.forces), displaced.failures(dict(told.failures))
+        return displaced.hessian(told.forces), displaced.failures(told.failures)
 
     def _not_finite(self, found: Evaluation) -> dict[int, str]:
         flat = torch.cat([part.flatten(1) for part in _parts(found)[1:] if part is not None], 1)
