@@ -22,7 +22,8 @@ from gadlib.processes.executors import keep, submit
 from gadlib.systems.batch import Batch
 
 PARTS = 8
-"""Of a batch for each process, so that none waits long for the others; a part costs 2 ms more."""
+"""Of a batch for each process, so that none waits long for the others; a part costs
+some milliseconds of its own."""
 
 
 class _Part(NamedTuple):

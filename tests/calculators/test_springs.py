@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 
 import pytest
-import torch
 
 from gadlib.calculators import check, get, pair
 from gadlib.calculators.contract import molecules
