@@ -193,6 +193,8 @@ def test_a_file_is_loaded_only_where_it_is_trusted(tmp_path: Path):
     path.write_bytes(b"1")
     with pytest.raises(InputError, match=r"seed is a file .*torchsim_trust"):
         TorchSim(f"{OTHERS}:made", {"seed": str(path)})
+    with pytest.raises(InputError, match=r"more is a file .*torchsim_trust"):
+        TorchSim(f"{OTHERS}:made", {"more": [{"weights": str(path)}]})
     with pytest.raises(InputError, match="can't be made with them"):  # by the function itself
         TorchSim(f"{OTHERS}:made", {"seed": str(path)}, trust=True)
 

@@ -90,33 +90,43 @@ def built(path: str, options: str, device: str) -> torch.nn.Module:
     return model.eval()
 
 
-def files(options: Mapping[str, Any]) -> dict[str, Path]:
-    """The options that are the name of a file that is there."""
-    found = {}
-    for name, value in options.items():
-        with contextlib.suppress(OSError, ValueError):  # no name that a file could have
-            if isinstance(value, str) and Path(value).is_file():
-                found[name] = Path(value)
-    return found
-
-
 def require_trusted(options: Mapping[str, Any], *, is_trusted: bool) -> None:
-    """Raise InputError where an option is a file and nobody said that it may be loaded."""
-    for name, path in files(options).items():
-        if not is_trusted:
+    """Raise InputError where an option names a file and nobody said that it may be loaded."""
+    for name, value in options.items():
+        found = [] if is_trusted else [text for text in _texts(value) if _is_file(text)]
+        if found:
             raise InputError(
-                f"torchsim_options: {name} is a file ({path}), and what a model loads may run code;"
-                " say torchsim_trust where it is from a source you trust"
+                f"torchsim_options: {name} is a file ({found[0]}), and what a model loads may run"
+                " code; say torchsim_trust where it is from a source you trust"
             )
 
 
-def by_content(options: Mapping[str, Any]) -> dict[str, Any]:
+def by_content(value: Any) -> Any:
     """The options, files by the first half of their content's SHA-256."""
-    found = dict(options)
-    for name, path in files(options).items():
-        with path.open("rb") as file:
-            found[name] = hashlib.file_digest(file, "sha256").hexdigest()[:32]
-    return found
+    if isinstance(value, Mapping):
+        return {name: by_content(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [by_content(item) for item in value]
+    if not isinstance(value, str) or not _is_file(value):
+        return value
+    with Path(value).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The texts in a value, in whatever it is nested."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(item)
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # no name that a file could have
+        return False
 
 
 def _interface() -> type:
