@@ -5,7 +5,7 @@ USABLE = import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3, 
 PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
 	$$python -c '$(USABLE)' >/dev/null 2>&1 && echo $$python && break; done)
 TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
-EXTRAS := test,lint,compare,tblite,pyscf,geodesic,make-data,postgres,grpc,voila,browser
+EXTRAS := test,lint,compare,tblite,pyscf,torchsim,geodesic,make-data,postgres,grpc,voila,browser
 INSTALL := .venv/bin/python -m pip install -q $(PIP_FLAGS) -c constraints.txt
 INSTALLED := .venv/.installed
 

@@ -19,10 +19,13 @@ import ase
 import numpy as np
 
 from gadlib.calculators import electrons
+from gadlib.calculators.displaced import Displaced
 from gadlib.calculators.electrons import NEUTRAL, Electrons, require_told_once
+from gadlib.calculators.failures import blanked
 from gadlib.calculators.import_paths import KNOWN, built, found, made
 from gadlib.calculators.kind import Kind, Options, refusal
 from gadlib.calculators.one_by_one import Computed, central_differences, moving, one_by_one
+from gadlib.calculators.spread import spread
 from gadlib.calculators.unused import Unused
 from gadlib.evaluation import Evaluation
 from gadlib.settings.calculators import CalculatorSettings
@@ -37,6 +40,8 @@ class Ase:
         calculator: its import path, MODULE:NAME.
         options: what it is constructed with.
         displacement: of the central differences, in A, where it has no Hessian of its own.
+        workers: processes that compute the systems of a batch, and the displaced ones of Hessians,
+            at once; 1 computes in this one.
 
     Raises:
         InputError: when it can't be imported or constructed; the message says why.
@@ -48,19 +53,26 @@ class Ase:
         options: Mapping[str, Any] | None = None,
         *,
         displacement: float = 0.01,
+        workers: int = 1,
     ) -> None:
         self.name = self.calculator = calculator
         self.options = dict(options or {})
         self.displacement = displacement
+        self.workers = workers
         self._own: dict[str, Unused] | None = None
         require_told_once(calculator, self.options)
         self._build()
 
     def __reduce__(self) -> tuple:
-        return _again, (self.calculator, self.options, self.displacement)
+        return _again, (self.calculator, self.options, self.displacement, self.workers)
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
-        """Energies, forces and, where asked for, Hessians, one molecule after the other."""
+        """Energies, forces and, where asked for, Hessians, one molecule after the other.
+
+        Or as many at once as there are workers.
+        """
+        if self.workers > 1 and (len(batch) > 1 or (hessian and not self.has_hessian)):
+            return self._at_once(batch, hessian)
         return one_by_one(
             batch, hessian, self.calculator, lambda i: self._compute(batch, i, hessian)
         )
@@ -88,6 +100,25 @@ class Ase:
             atoms.cell = batch.boundary.cell[i].cpu().numpy()
             atoms.pbc = batch.boundary.is_periodic[i].cpu().numpy()
         return _computed(self._build(of), atoms, hessian, self.displacement, moving(batch, i))
+
+    def _at_once(self, batch: Batch, hessian: bool) -> Evaluation:
+        """The evaluation by several processes; displaced systems are a batch with the others."""
+        one = _again(self.calculator, self.options, self.displacement)
+        options = {"workers": self.workers, "name": self.name}
+        if not hessian or self.has_hessian:
+            return spread(one, batch, hessian=hessian, **options)
+        displaced = Displaced.of(batch, self.displacement)
+        told = spread(one, displaced.with_source(), hessian=False, **options)
+        n = len(batch)
+        here = {place: reason for place, reason in told.failures.items() if place < n}
+        beside = {place - n: reason for place, reason in told.failures.items() if place >= n}
+        found = Evaluation(
+            told.energy[:n],
+            told.forces[:n],
+            displaced.hessian(told.forces[n:]),
+            displaced.failures(beside) | here,
+        )
+        return blanked(found, batch)
 
     def fresh(self) -> Ase:
         """The same, of an object of its own that is made when it is asked, and shared with nobody.
@@ -186,8 +217,8 @@ def _forces(source: Any, atoms: ase.Atoms) -> np.ndarray:
     return np.array(source.get_property("forces", atoms), dtype=float)
 
 
-def _again(calculator: str, options: dict[str, Any], displacement: float) -> Ase:
-    return Ase(calculator, options, displacement=displacement)
+def _again(calculator: str, options: dict[str, Any], displacement: float, workers: int = 1) -> Ase:
+    return Ase(calculator, options, displacement=displacement, workers=workers)
 
 
 def _differences(
@@ -215,7 +246,10 @@ def _build(settings: CalculatorSettings) -> Ase:
             f"ase_calculator: not given; expected MODULE:NAME, e.g. {', '.join(KNOWN)}"
         )
     return Ase(
-        settings.ase_calculator, settings.ase_options, displacement=settings.ase_displacement
+        settings.ase_calculator,
+        settings.ase_options,
+        displacement=settings.ase_displacement,
+        workers=settings.ase_workers,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gadlib.calculators import registry
+from gadlib.calculators.springs import WITHOUT_CHEMISTRY
 from gadlib.evaluation import Calculator, Evaluation
 from gadlib.settings.calculators import CalculatorSettings
 from gadlib.settings.reading import InputError
@@ -15,7 +16,10 @@ from gadlib.systems.batch import Batch, Molecule
 USUAL = ("tblite:GFN2-xTB", "scine:DFTB0")
 """What `auto` tries, in this order."""
 
-_FORMS = "auto, scine:METHOD, tblite:METHOD or the import path of an ASE calculator, MODULE:NAME"
+_FORMS = (
+    "auto, scine:METHOD, tblite:METHOD, none, springs or the import path of an ASE calculator,"
+    " MODULE:NAME"
+)
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,8 @@ def pair(
     """
     if hasattr(costly, "cheap"):
         return costly
+    if cheap in WITHOUT_CHEMISTRY:
+        return Paired(costly, WITHOUT_CHEMISTRY[cheap])
     if cheap != "auto":
         return Paired(costly, _build(_settings(cheap)))
     found, reasons = [], []

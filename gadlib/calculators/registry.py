@@ -8,13 +8,14 @@ from typing import Any
 from ase.data import chemical_symbols
 
 from gadlib.calculators import ase, pyscf, sparrow, surfaces
-from gadlib.calculators.hip import potential
+from gadlib.calculators.hip import potential as hip
+from gadlib.calculators.torchsim import potential as torchsim
 from gadlib.evaluation import Calculator
 from gadlib.settings.calculators import CalculatorSettings
 from gadlib.settings.reading import InputError
 from gadlib.systems.batch import Molecule
 
-_KINDS = (sparrow.KIND, potential.KIND, ase.KIND, pyscf.KIND, surfaces.KIND)
+_KINDS = (sparrow.KIND, hip.KIND, ase.KIND, torchsim.KIND, pyscf.KIND, surfaces.KIND)
 KINDS = {kind.name: kind for kind in _KINDS}
 """Every kind of calculator by its name, in the order in which they are listed."""
 
@@ -66,9 +67,9 @@ def table(settings: CalculatorSettings) -> str:
     lines = []
     for name, kind in KINDS.items():
         reasons = kind.missing(settings)
-        lines.append(f"{'✗' if reasons else '✓'} {name:<6} {kind.doc}")
-        lines.append(f"         needs: {kind.needs}")
-        lines.extend(f"         missing: {reason}" for reason in reasons)
+        lines.append(f"{'✗' if reasons else '✓'} {name:<8} {kind.doc}")
+        lines.append(f"           needs: {kind.needs}")
+        lines.extend(f"           missing: {reason}" for reason in reasons)
     return "\n".join(lines)
 
 

@@ -14,7 +14,7 @@ import nbformat
 import papermill
 
 from gadlib.files.writing import write_bytes
-from gadlib.screening.forks import environment
+from gadlib.processes.forks import environment
 from gadlib.settings.reading import InputError
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"

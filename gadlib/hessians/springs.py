@@ -21,12 +21,12 @@ from torch import Tensor
 from gadlib.systems.batch import Batch
 from gadlib.units import EV_PER_HARTREE
 
-_BOND = 30.0  # eV/A^2; a C-C single bond of 4.5 mdyn/A has 28
+BOND = 30.0  # eV/A^2; a C-C single bond of 4.5 mdyn/A has 28
 _METALLIC = 2.0  # of two metals; the seven fcc ones of EMT have 0.9 (Al) to 3.1 (Ni)
 _ANGLE = 0.15 * EV_PER_HARTREE  # eV/rad^2; this and the next from Lindh et al.
 _TORSION = 0.005 * EV_PER_HARTREE
 _EVERYWHERE = 0.05  # eV/A^2 for every coordinate, so that the guess is positive definite
-_FADING = 3.0  # leaves an eighth of a bond at a scaled distance of 1.3, where bonds end
+FADING = 3.0  # leaves an eighth of a bond at a scaled distance of 1.3, where bonds end
 _WEAK = 0.02  # an angle or torsion that fades below this share of its constant is left out
 _METALS = torch.zeros(119, dtype=torch.bool)
 for _first, _last in ((3, 4), (11, 13), (19, 31), (37, 50), (55, 84), (87, 116)):
@@ -64,7 +64,7 @@ def model_hessian(batch: Batch) -> Float[Tensor, "B D D"]:
 @lru_cache(maxsize=4)  # where a step ends the next one begins
 def bond_hessian(batch: Batch) -> Float[Tensor, "B D D"]:
     """The part of the guess that the bonds make, in eV/A^2; not to be changed in place."""
-    stiffness = torch.where(_is_metallic(batch), _METALLIC, _BOND)
+    stiffness = torch.where(_is_metallic(batch), _METALLIC, BOND)
     hessian = pair_hessian(batch, stiffness * _share(batch))
     if batch.boundary is None:
         return hessian
@@ -100,7 +100,7 @@ def _is_metallic(batch: Batch) -> Bool[Tensor, "B N N"]:
 
 def _share(batch: Batch) -> Float[Tensor, "B N N"]:
     """What is left of a full bond between two atoms."""
-    return torch.exp(-_FADING * (batch.scaled_distances.clamp(min=0.8) ** 2 - 1))
+    return torch.exp(-FADING * (batch.scaled_distances.clamp(min=0.8) ** 2 - 1))
 
 
 def _rows(kinds: Sequence[_Springs], batch: Batch) -> Float[Tensor, "B L D"]:

@@ -24,9 +24,9 @@ from tqdm.auto import tqdm
 from gadlib.files.locks import scratch
 from gadlib.files.reading import whole_lines
 from gadlib.files.writing import append_line
+from gadlib.processes.executors import keep, submit
 from gadlib.progress import signs_of_life
 from gadlib.progress.signs_of_life import Life, Pulse, Told, Watch
-from gadlib.screening.executors import keep, submit
 from gadlib.screening.jobs import Job, search_each
 from gadlib.screening.records import Record
 from gadlib.solver.state import Status

@@ -18,6 +18,7 @@ from gadlib.settings.topics import shown_as
 _SCINE: JsonDict = {"of": "scine"}
 _HIP: JsonDict = {"of": "hip"}
 _ASE: JsonDict = {"of": "ase"}
+_TORCHSIM: JsonDict = {"of": "torchsim"}
 _PYSCF: JsonDict = {"of": "pyscf"}
 _SURFACE: JsonDict = {"of": "surface"}
 _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,5})?")
@@ -41,7 +42,7 @@ class CalculatorSettings(Settings):
     calculator: str = Field(
         "scine",
         description="potential; `gadlib calculators` lists them",
-        json_schema_extra=shown_as(words=("scine", "hip", "ase", "pyscf", "surface")),
+        json_schema_extra=shown_as(words=("scine", "hip", "ase", "torchsim", "pyscf", "surface")),
     )
     scine_functional: str = Field(
         "DFTB0",
@@ -86,14 +87,14 @@ class CalculatorSettings(Settings):
     )
     device: str = Field(
         "auto",
-        description="auto, cpu, cuda or cuda:N; where hip computes",
+        description="auto, cpu, cuda or cuda:N; where hip and torchsim compute",
         json_schema_extra=WHERE | shown_as("hip", form="DEVICE"),
     )
     threads: int | None = Field(
         None,
         ge=1,
         le=1024,
-        description="threads of hip and pyscf on the CPU; none: torch's, and one",
+        description="threads of hip, torchsim and pyscf on the CPU; none: torch's, of pyscf one",
         json_schema_extra=WHERE | shown_as("hip"),
     )
     ase_calculator: str | None = Field(
@@ -115,7 +116,46 @@ class CalculatorSettings(Settings):
         json_schema_extra=_ASE | shown_as(unit="A"),
     )
 
-    @field_validator("ase_options", mode="before")
+    ase_workers: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        description="processes of its own that compute the molecules of a batch, and the displaced"
+        " geometries of a Hessian, at once; beside those of --workers, which search",
+        json_schema_extra=_ASE | WHERE,
+    )
+    torchsim_model: str | None = Field(
+        None,
+        description="import path of a model of TorchSim, MODULE:NAME, or of a function that makes"
+        " one, such as torch_sim.models.lennard_jones:LennardJonesModel",
+        json_schema_extra=_TORCHSIM | shown_as(form="MODULE:NAME"),
+    )
+    torchsim_options: dict[str, Any] = Field(
+        {},
+        description="its options, as JSON; dtype is float32 or float64",
+        json_schema_extra=_TORCHSIM | shown_as(form="JSON"),
+    )
+    torchsim_ions: bool = Field(
+        False,
+        description="compute ions and unpaired electrons too, with a model that knows them",
+        json_schema_extra=_TORCHSIM,
+    )
+    torchsim_displacement: float = Field(
+        0.01,
+        gt=0,
+        le=0.1,
+        description="displacement of the differences that give a Hessian where its energy can't be"
+        " differentiated",
+        json_schema_extra=_TORCHSIM | shown_as(unit="A"),
+    )
+    torchsim_trust: bool = Field(
+        False,
+        description="let the model load files that its options name, which may run code of their"
+        " own; only from a source you trust",
+        json_schema_extra=_TORCHSIM | WHERE,
+    )
+
+    @field_validator("ase_options", "torchsim_options", mode="before")
     @classmethod
     def _read_json(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -125,7 +165,7 @@ class CalculatorSettings(Settings):
         except (ValueError, RecursionError) as error:
             raise ValueError(f"not JSON ({error})") from None
 
-    @field_validator("ase_options")
+    @field_validator("ase_options", "torchsim_options")
     @classmethod
     def _require_numbers(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name, one in value.items():

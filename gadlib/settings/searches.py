@@ -64,8 +64,9 @@ class SetSettings(MoleculeSettings):
     cheap: str = Field(
         "auto",
         description="cheap potential below the calculator, for solver delta: scine:METHOD,"
-        " tblite:METHOD or the import path of an ASE calculator; auto: GFN2-xTB, else DFTB0,"
-        " whichever is installed, knows the molecules and is not the calculator",
+        " tblite:METHOD, the import path of an ASE calculator, springs (pairs of atoms as stiff as"
+        " bonds) or none; auto: GFN2-xTB, else DFTB0, whichever is installed, knows the molecules"
+        " and is not the calculator",
         json_schema_extra=shown_as("calculator", form="KIND:METHOD"),
     )
     h5_path: str | None = Field(

@@ -27,6 +27,7 @@ TOPICS = {
     "calculator": "calculator, the potential",
     "scine": "options of --calculator scine",
     "ase": "options of --calculator ase",
+    "torchsim": "options of --calculator torchsim",
     "pyscf": "options of --calculator pyscf",
     "hip": "options of --calculator hip",
     "surface": "options of --calculator surface",

@@ -202,3 +202,28 @@ def called(**kwargs):
     """A function that is no calculator's class."""
     CALLED.append(kwargs)
     return Spring()
+
+
+class Meeting(Differences):
+    """A calculation that ends when another process is at one at the same time."""
+
+    default_parameters = {"stiffness": 1.0, "folder": ""}  # noqa: RUF012
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+        super().calculate(atoms, properties, system_changes)
+        folder = Path(self.parameters["folder"])
+        (folder / str(os.getpid())).touch()
+        until = time.monotonic() + 60
+        while len(list(folder.iterdir())) < 2:
+            if time.monotonic() > until:
+                raise RuntimeError("nobody came")
+            time.sleep(0.01)
+
+
+class Deadly(Differences):
+    """One that ends its process where there is oxygen."""
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+        if 8 in atoms.numbers:
+            os._exit(3)
+        super().calculate(atoms, properties, system_changes)

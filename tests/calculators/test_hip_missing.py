@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from gadlib import calculators
+from gadlib.calculators.device import find_device
 from gadlib.calculators.hip import potential, source
-from gadlib.calculators.hip.device import find_device
 from gadlib.settings.reading import InputError
 
 

@@ -80,7 +80,7 @@ def test_a_named_one_is_taken(molecules):
 @pytest.mark.parametrize(
     ("cheap", "sentence"),
     [
-        ("DFTB0", "cheap 'DFTB0': expected auto, scine:METHOD, tblite:METHOD or "),
+        ("DFTB0", "cheap 'DFTB0': expected auto, scine:METHOD, tblite:METHOD, none, springs or "),
         ("scine:", "cheap 'scine:': expected auto"),
         ("", "cheap '': expected auto"),
         ("scine:pm6", "scine functional 'pm6': expected one of DFTB0"),

@@ -141,11 +141,11 @@ def test_a_kind_is_all_that_a_new_calculator_takes(monkeypatch, capsys):
     settings = CalculatorSettings(calculator="other")
     assert calculators.build(settings) is SURFACES["leps"]
     assert calculators.identity(settings) == {"calculator": "other", "content": "of a file"}
-    assert "✓ other  a line\n         needs: a thing\n" in calculators.table(settings) + "\n"
+    assert "✓ other    a line\n           needs: a thing\n" in calculators.table(settings) + "\n"
     assert kind.missing(CalculatorSettings(threads=2)) == ["needs another machine"]
     capsys.readouterr()
     assert main(["calculators"]) == 0
-    assert "✓ other  a line" in capsys.readouterr().out
+    assert "✓ other    a line" in capsys.readouterr().out
 
 
 def test_list_has_a_tick_or_a_reason_for_each(capsys: pytest.CaptureFixture, monkeypatch):

@@ -173,7 +173,10 @@ def test_every_setting_and_hyperparameter_is_a_flag_that_can_be_given(name):
     kind, parser = COMMANDS[name].kind, build()
     others = {int: 7, float: 0.05, str: "given", bool: True}
     for field, declared in kind.model_fields.items():
-        if field in ("hyperparameters", "ranges", "records", "ase_options", "profile"):
+        if field in (
+            *("hyperparameters", "ranges", "records", "profile"),
+            *("ase_options", "torchsim_options"),
+        ):
             continue
         if (name, field) == ("find", "check_ends"):  # refused: saddles are followed there anyway
             continue

@@ -38,6 +38,7 @@ WORDS = {
     "hyperparameters": {"dt_max": 0.02},
     "ranges": {"dt_max": [0.02, 0.06]},
     "ase_options": {"method": "GFN1-xTB"},
+    "torchsim_options": {"sigma": 2.0},
 }
 """Other values, where not any will do."""
 

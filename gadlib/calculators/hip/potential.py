@@ -16,9 +16,10 @@ from typing import Any
 
 import torch
 
-from gadlib.calculators.failures import blanked, impossible
+from gadlib.calculators.device import find_device, seeded, threads
+from gadlib.calculators.failures import impossible
+from gadlib.calculators.halving import NO_LIMIT, in_halves
 from gadlib.calculators.hip.checkpoint import digest, find_checkpoint, load_model
-from gadlib.calculators.hip.device import find_device, seeded, threads
 from gadlib.calculators.hip.source import find_source, missing_packages, quiet
 from gadlib.calculators.kind import Kind
 from gadlib.evaluation import Evaluation
@@ -71,7 +72,7 @@ class Hip:
         self.threads = threads
         self.seed = seed
         self._arguments = (str(checkpoint), str(folder), str(self.device), trust, mean_atoms)
-        self._capacity = _NO_LIMIT
+        self._capacity = NO_LIMIT
         self._model = _loaded(*self._arguments)
 
     def __reduce__(self) -> tuple:
@@ -79,28 +80,13 @@ class Hip:
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """Energies, forces and, where asked for, Hessians of the batch, in one forward pass."""
-        failures = impossible(batch)
-        failures = self._foreign(batch) | failures
-        size, n_coordinates = len(batch), 3 * batch.positions.shape[1]
-        energy = batch.positions.new_zeros(size)
-        forces = torch.zeros_like(batch.positions)
-        second = energy.new_zeros(size, n_coordinates, n_coordinates) if hessian else None
-        waiting = [i for i in range(size) if i not in failures]
-        capacity = self._capacity
-        while waiting:
-            rows = torch.tensor(waiting[:capacity], device=energy.device)
-            found, reason = self._attempt(batch.take(rows), hessian)
-            if found is None and len(rows) > 1:  # the system at fault is found by halving
-                capacity = len(rows) // 2
-                continue
-            if found is None:
-                failures[int(rows)] = reason
-            else:
-                energy[rows], forces[rows] = found.energy, found.forces
-                if second is not None and found.hessian is not None:
-                    second[rows] = found.hessian
-            waiting = waiting[len(rows) :]
-        return blanked(Evaluation(energy, forces, second, failures), batch)
+        return in_halves(
+            batch,
+            hessian,
+            lambda some: self._attempt(some, hessian),
+            failures=self._foreign(batch) | impossible(batch),
+            capacity=self._capacity,
+        )
 
     def unsupported(self, atomic_numbers: set[int]) -> dict[int, str]:
         """The elements that HIP was not trained on."""
@@ -161,7 +147,6 @@ class Hip:
 
 
 _UNKNOWN_ELEMENT = "HIP was trained on H, C, N and O only"
-_NO_LIMIT = 1_000_000
 
 
 def _again(

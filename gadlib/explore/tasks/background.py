@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 from gadlib.molecules.starting_points import Start
-from gadlib.screening.forks import Forks
+from gadlib.processes.forks import Forks
 from gadlib.screening.jobs import Job, search_starts
 from gadlib.screening.records import Record
 from gadlib.screening.trajectories import point_of

@@ -8,7 +8,7 @@ import types
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from gadlib.screening.forks import Forks
+from gadlib.processes.forks import Forks
 
 
 def tell(pipe: Connection) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from loky import ProcessPoolExecutor
 
-from gadlib.screening.forks import ONE_THREAD, Forks, end_with_parent
+from gadlib.processes.forks import ONE_THREAD, Forks, end_with_parent
 
 _IDLE_S = 600
 """How long a process waits for the next thing to do: longer than people look at a result."""
