@@ -9,12 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.reading import InputError, shown
 
 STEP_WEIGHT = 0.01
 """How much of the convergence rate a search that uses all its steps costs, as published."""
+
+
+Direction = Literal["minimize", "maximize"]
+"""Optuna's words."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Objective:
         return f"{self.name} ({self.unit})" if self.unit else self.name
 
     @property
-    def direction(self) -> str:
+    def direction(self) -> Direction:
         """Optuna's word."""
         return "minimize" if self.is_cost else "maximize"
 

@@ -8,6 +8,7 @@ test, Biometrics Bull. 1, 80 (1945), doi:10.2307/3001968.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from optuna.trial import FrozenTrial
@@ -81,4 +82,15 @@ def is_worse_in_pairs(mine: Sequence[float], best: Sequence[float], *, is_cost: 
         gains = -gains
     if len(gains) < LEAST_PAIRS or len(best) < len(mine) or gains.mean() <= 0:
         return False
-    return bool(wilcoxon(gains, zero_method="zsplit", alternative="greater").pvalue < P_MAX)
+    return p_of_gain(gains) < P_MAX
+
+
+def p_of_gain(gains: np.ndarray) -> float:
+    """The p value of Wilcoxon's one-sided test that these paired gains are above zero; 1 of none.
+
+    Pairs without a difference count half to each side.
+    """
+    if not gains.any():
+        return 1.0
+    found: Any = wilcoxon(gains, zero_method="zsplit", alternative="greater")
+    return float(found.pvalue)

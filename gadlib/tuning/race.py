@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import optuna
-from scipy.stats import wilcoxon
 
 from gadlib.files.locks import in_turn
 from gadlib.molecules.starting_points import Start
@@ -36,6 +35,7 @@ from gadlib.tuning.front import (
     objectives_in,
     pick,
 )
+from gadlib.tuning.pruning import p_of_gain
 from gadlib.tuning.raced import Race, race_of
 from gadlib.tuning.scores import compared, values
 
@@ -146,10 +146,8 @@ def _let_go(known: Sequence[_Candidate], objective: Objective) -> None:
     best = max(here, key=lambda one: float(merits[one.number].mean()))
     tested = []
     for one in here:
-        gains = merits[best.number] - merits[one.number]
-        if one is not best and one.number and gains.any():
-            p = wilcoxon(gains, zero_method="zsplit", alternative="greater").pvalue
-            tested.append((float(p), one))
+        if one is not best and one.number:
+            tested.append((p_of_gain(merits[best.number] - merits[one.number]), one))
     tested.sort(key=lambda pair: pair[0])
     for rank, (p, one) in enumerate(tested):
         if p >= P_MAX / (len(tested) - rank):

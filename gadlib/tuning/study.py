@@ -30,7 +30,7 @@ from gadlib.screening.screen import difficulty
 from gadlib.screening.setup import differences, identity_of
 from gadlib.settings.calculators import identity
 from gadlib.settings.declarations import Hyperparameter
-from gadlib.settings.objectives import PUBLISHED, objectives_of
+from gadlib.settings.objectives import PUBLISHED, Direction, objectives_of
 from gadlib.settings.reading import InputError
 from gadlib.settings.studies import StudySettings, TuneSettings
 from gadlib.tuning.front import ABOUT, ID, objectives_in
@@ -179,7 +179,8 @@ def open_study(
         InputError: when there is one that may not be joined, or the storage can't be used.
     """
     now = about(settings, samples)
-    directions = [one.direction for one in objectives_of(settings.objective, settings.solver)]
+    objectives = objectives_of(settings.objective, settings.solver)
+    directions: list[Direction] = [one.direction for one in objectives]
     storage = require_storage(settings) if storage is None else storage
     try:
         study = optuna.create_study(

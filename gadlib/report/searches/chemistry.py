@@ -7,7 +7,7 @@ References: Fisher, J. R. Stat. Soc. 85, 87 (1922) (the exact test); Holm, Scand
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import networkx as nx
 import numpy as np
@@ -101,9 +101,14 @@ def collect_chemistry(
                 for part in (inside, ~inside)
             ]
             rate = Rate(counts[0][0], len(rows))
-            found.append(Group(what, label, rate, float(fisher_exact(counts).pvalue)))
+            found.append(Group(what, label, rate, _p(counts)))
     found.sort(key=lambda group: (_ORDER.index(group.what), -group.failed.fraction))
     return Chemistry(_corrected(found), Rate.of(failed))
+
+
+def _p(counts: list[list[int]]) -> float:
+    found: Any = fisher_exact(counts)
+    return float(found.pvalue)
 
 
 _MANY = 5

@@ -40,7 +40,8 @@ class Front(NamedTuple):
     def sentence(self) -> str:
         """What the front holds, in a sentence."""
         if len(self.objectives) < 2:
-            return f"Study {self.study_name!r} has one objective, {self.objectives[0].name}."
+            (name,) = (one.name for one in self.objectives)
+            return f"Study {self.study_name!r} has one objective, {name}."
         if self.preferred is None:
             return f"Study {self.study_name!r} has no completed trial that keeps its constraints."
         found = self._told(self.preferred)
