@@ -1,0 +1,289 @@
+"""The way down of a costly potential on a surrogate: a cheap one and what is learned on the way.
+
+Steps along the coordinate and into the minima are made on the surrogate (`descent`, `relaxation`),
+with its Hessian. The costly potential is asked where they lead farther than a radius from all that
+was seen, which learns from how well forces were predicted, and at the ends. Where it surprises, the
+piece since the last answer is walked again. Ends are minima by the costly potential's own forces
+and by the surrogate's Hessian.
+
+References: as in `irc`, and of the surrogate as in `gadlib.solver.delta.rule`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from gadlib.evaluation import Calculator, Evaluation
+from gadlib.hessians.vibrations import vibrations_of
+from gadlib.solver.delta.observations import SAME, Observations
+from gadlib.solver.downhill.descent import depart, lowest_mode, step_down
+from gadlib.solver.downhill.learned import Asking, Learned, answer_all, observed, together
+from gadlib.solver.downhill.path import Leg, Path
+from gadlib.solver.downhill.relaxation import can_go_on, is_calm, relax
+from gadlib.solver.downhill.sharpening import SHARP_FORCE, sharpen
+from gadlib.solver.state import State, displacement
+from gadlib.solver.trust.curvature import is_hessian_costly
+from gadlib.systems.batch import Batch, longest
+
+REACH, REACH_MIN, REACH_MAX = 0.3, 0.15, 0.6
+"""A, how far the farthest atom may go from all that was seen: at first, and its limits."""
+
+GROW, SHRINK = 1.5, 0.6
+"""Factors of it where forces were predicted well, and where they were not."""
+
+RIGHT, RIGHT_FORCE = 0.35, 0.05
+"""Error of the forces over their change, or in eV/A; below either they were predicted well."""
+
+WRONG, WRONG_FORCE = 0.7, 0.15
+"""Beyond both of which they were not, so that the piece is walked again."""
+
+LOOK = 0.1
+"""A by which the atom moves farthest from the saddle, to both sides, to learn its mode."""
+
+_ALIKE = 0.9
+"""Of the mode after a look in the one before; where less, it is looked once more."""
+
+MAX_ASKED = 40
+"""Calls of a leg at most."""
+
+_MAX_AGAIN = 2
+"""Times in a row that a piece is walked again, or nearer where the costly potential fails."""
+
+_SHARPENINGS, _SHARPENED = 2, 0.1
+"""Calls that may be spent on less force at the saddle, and A that it may move for that."""
+
+
+def follow_learned(
+    calculator: Calculator,
+    cheap: Calculator,
+    batch: Batch,
+    known: Sequence[Observations] | None,
+    n_steps: int,
+) -> Iterator[tuple[int, Path]]:
+    """The place of each saddle and its path, as they end.
+
+    Args:
+        calculator: the costly potential.
+        cheap: the one below.
+        batch: the saddles.
+        known: what was seen of each before, as by the search for it.
+        n_steps: steps along the coordinate at most, on each side.
+    """
+    askings = []
+    for i in range(len(batch)):
+        one = batch.take(torch.tensor([i], device=batch.positions.device))
+        seen = Observations.none(int(batch.n_atoms[i])) if known is None else known[i]
+        askings.append(_through(cheap, one, seen, n_steps))
+    return answer_all(calculator, batch, askings)
+
+
+@dataclass(frozen=True)
+class _Top:
+    """A saddle on the surrogate, what was learned until there, and what that has cost."""
+
+    learned: Learned | None
+    state: State | None
+    n_asked: int
+    message: str
+
+
+def _through(cheap: Calculator, batch: Batch, known: Observations, n_steps: int) -> Asking[Path]:
+    """The path of the one saddle."""
+    top = yield from _at_top(cheap, batch, known)
+    n = int(batch.n_atoms[0])
+    if top.learned is None or top.state is None or top.message:
+        still, none = torch.zeros(n, 3, dtype=torch.float64), float("nan")
+        here = batch.positions[0, :n]
+        return Path(none, here, None, still, (), top.n_asked, 0, top.message)
+    state = top.state
+    signs = [torch.full_like(state.energy, sign) for sign in (1.0, -1.0)]
+    legs = yield from together([_descend(top.learned, state, sign, n_steps) for sign in signs])
+    mode = displacement(state, lowest_mode(state)).unflatten(1, (-1, 3))[0, :n]
+    return Path(
+        energy=float(state.energy[0]),
+        positions=state.batch.positions[0, :n],
+        vibrations=vibrations_of(state.batch, state.hessian, state.forces)[0],
+        mode=mode,
+        legs=tuple(legs),
+        n_gradient=top.n_asked,
+        n_hessian=0,
+        message="",
+    )
+
+
+def _at_top(cheap: Calculator, batch: Batch, known: Observations) -> Asking[_Top]:
+    """The saddle with its mode learned by looks to both sides, sharpened."""
+    place, n_asked = batch.positions, 0
+    n = int(batch.n_atoms[0])
+    if not len(known) or float(known.distances(place[0, :n].cpu()).min()) > SAME:
+        answer = yield place
+        n_asked += answer.asked
+        if answer.failures:
+            return _Top(None, None, n_asked, answer.failures[0])
+        known = observed(cheap, batch, place, answer, known)
+        if not len(known):
+            return _Top(None, None, n_asked, "The cheap potential fails at the saddle.")
+    learned = Learned.of(cheap, batch, known)
+    state, is_alike = learned.at(place), False
+    for _ in range(2):
+        if is_alike or not bool(can_go_on(state)[0]):
+            break
+        mode = state.spectrum.mode_at(torch.zeros_like(state.steps))
+        looks = _looks(state, mode)
+        answer = yield looks
+        n_asked += len(looks) * answer.asked
+        learned = learned.told(looks, answer)
+        state = learned.at(place)
+        is_alike = float((mode * state.spectrum.modes[:, :, 0]).sum().abs()) > _ALIKE
+    for _ in range(_SHARPENINGS):
+        if not bool(can_go_on(state)[0]) or float(state.max_force[0]) < SHARP_FORCE:
+            break
+        there, _ = sharpen(learned.surrogate, state, is_exact=True)
+        moved = float(longest((there.batch.positions - place).flatten(1))[0])
+        if not SAME < moved < _SHARPENED:
+            break
+        answer = yield there.batch.positions
+        n_asked += answer.asked
+        learned = learned.told(there.batch.positions, answer)
+        better = learned.at(there.batch.positions)
+        if answer.failures or float(better.max_force[0]) >= float(state.max_force[0]):
+            state = learned.at(state.batch.positions)
+            break
+        state = better
+    why = state.message[0]
+    if not why and not int(state.order[0]):
+        why = "There is no mode with a negative eigenvalue to follow."
+    return _Top(learned, state, n_asked, why)
+
+
+def _looks(state: State, mode: Float[Tensor, "1 D"]) -> Float[Tensor, "2 N 3"]:
+    """The points a little way off along a mode, to both sides."""
+    step = state.batch.inverse_sqrt_masses * mode
+    step = (LOOK * step / longest(step)[:, None]).unflatten(1, (-1, 3))
+    return torch.cat([state.batch.positions + step, state.batch.positions - step])
+
+
+@dataclass(frozen=True)
+class _Course:
+    """A way down as far as it is sure, and where it leads next.
+
+    Attributes:
+        learned: what is known.
+        state: on the surrogate, where the costly potential was asked last; its memory is the walk.
+        trail: arcs and points until there.
+        reach: in A; `share` of it is used, less than 1 after a failure.
+        n_asked: calls.
+        n_again: times in a row that the last piece was walked again.
+        is_over: whether there is nothing more to do; `message` why it leads nowhere.
+    """
+
+    learned: Learned
+    state: State
+    trail: tuple[tuple[float, Tensor], ...]
+    reach: float = REACH
+    share: float = 1.0
+    n_asked: int = 0
+    n_again: int = 0
+    is_over: bool = False
+    message: str = ""
+
+
+def _descend(learned: Learned, top: State, sign: Float[Tensor, " 1"], n_steps: int) -> Asking[Leg]:
+    """The leg to one side of a saddle."""
+    here = replace(top, memory=sign)
+    course = _Course(learned, here, ((0.0, top.batch.positions[0]),))
+    while not course.is_over and course.n_asked < MAX_ASKED:
+        there, trail = _ahead(course, n_steps)
+        answer = yield there.batch.positions
+        course = _judged(
+            replace(course, n_asked=course.n_asked + answer.asked), there, trail, answer
+        )
+    return _leg(course)
+
+
+def _ahead(course: _Course, n_steps: int) -> tuple[State, tuple[tuple[float, Tensor], ...]]:
+    """Where the surrogate leads: to its minimum, or as far as what was seen may be trusted."""
+    learned, state, trail = course.learned, course.state, [*course.trail]
+    surrogate, reach = learned.tilted(), course.reach * course.share
+    every = None if is_hessian_costly(learned.cheap) else 1
+
+    def is_far(here: State) -> Bool[Tensor, " B"]:
+        is_beyond = [learned.distance(place[None]) > reach for place in here.batch.positions]
+        return torch.tensor(is_beyond, device=here.energy.device)
+
+    if isinstance(state.memory, Tensor):
+        state = _noted(depart(surrogate, state, state.memory), trail)
+    while len(trail) <= n_steps and not bool(state.memory.is_down | is_far(state)):
+        if not bool(can_go_on(state)[0]):
+            return state, tuple(trail)
+        state = _noted(step_down(surrogate, state, every), trail)
+    if bool(state.memory.is_down):
+        state = relax(surrogate, state, is_enough=is_far)
+    return state, tuple(trail)
+
+
+def _noted(state: State, trail: list[tuple[float, Tensor]]) -> State:
+    """The state, whose point is appended where it is a new one."""
+    if float(state.memory.travelled[0]) > trail[-1][0]:
+        trail.append((float(state.memory.travelled[0]), state.batch.positions[0]))
+    return state
+
+
+def _judged(
+    course: _Course, there: State, trail: tuple[tuple[float, Tensor], ...], answer: Evaluation
+) -> _Course:
+    """The course after an answer: at the point asked for, or back with what it has taught."""
+    if answer.failures:
+        again = replace(course, share=course.share / 2, n_again=course.n_again + 1)
+        is_over = again.n_again > _MAX_AGAIN
+        return replace(again, is_over=is_over, message=answer.failures[0] if is_over else "")
+    learned = course.learned.told(there.batch.positions, answer)
+    error = float(longest((answer.forces - there.forces).flatten(1))[0])
+    change = float(longest((answer.forces - course.state.forces).flatten(1))[0])
+    is_wrong = error > WRONG * change and error > WRONG_FORCE
+    reach = course.reach
+    if error < RIGHT * change or error < RIGHT_FORCE:
+        reach = min(reach * GROW, REACH_MAX)
+    elif is_wrong:
+        reach = max(reach * SHRINK, REACH_MIN)
+    course = replace(course, learned=learned, reach=reach, share=1.0)
+    if is_wrong and course.n_again < _MAX_AGAIN:
+        back = learned.at(course.state.batch.positions)
+        back = replace(back, memory=course.state.memory)
+        return replace(course, state=back, n_again=course.n_again + 1)
+    here = learned.at(there.batch.positions)
+    here = replace(here, memory=there.memory)
+    is_over = bool(is_calm(here)[0]) and not int(here.order[0])
+    course = replace(course, state=here, trail=trail, n_again=0, is_over=is_over)
+    return replace(course, message=here.message[0], is_over=is_over or bool(here.message[0]))
+
+
+def _leg(course: _Course) -> Leg:
+    """The leg, its points' energies by all that was learned."""
+    learned, ends = course.learned, course.state
+    n, here = int(ends.batch.n_atoms[0]), ends.batch.positions[0]
+    places = torch.stack([place for _, place in course.trail] + [here])
+    many = learned.batch.take(torch.zeros(len(places), dtype=torch.int64)).moved_to(places)
+    surrogate = replace(learned.surrogate, processes=(learned.process,) * len(places))
+    energy = surrogate(many, hessian=False).energy.cpu()
+    energy[-1] = ends.energy[0]
+    rest = ends.batch.masses[0].sqrt()[:, None] * (here - places[-2])
+    arcs = [arc for arc, _ in course.trail]
+    force, message = float(ends.max_force[0]), course.message
+    if not message and not course.is_over:
+        message = f"forces of {force:.3f} eV/A are left where the calls ran out"
+    return Leg(
+        travelled=torch.tensor([*arcs, arcs[-1] + float(rest.norm())], dtype=torch.float64),
+        energy=energy,
+        positions=places[:, :n],
+        max_force=force,
+        vibrations=None,
+        n_gradient=course.n_asked,
+        n_hessian=0,
+        message=message,
+    )
