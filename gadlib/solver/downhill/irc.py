@@ -43,8 +43,8 @@ def follow(
     """The paths through the given saddles, in their order; what fails says so in its message.
 
     A saddle is first sharpened by Newton steps, since what is left of its forces would bend a path
-    that begins flat. Of a calculator with a cheap one beside it (attribute `cheap`) all this is done
-    on a surrogate (`on_surrogate`), and no Hessian of its own is computed.
+    that begins flat. Of a calculator with a cheap one beside it (attribute `cheap`) all this is
+    done on a surrogate (`on_surrogate`), and no Hessian of the costly one is computed.
 
     Args:
         calculator: the potential.

@@ -29,6 +29,11 @@ Asking = Generator[Float[Tensor, "K N 3"], Evaluation, T]
 """Points of one system in A that want to be computed, for what is made of them in the end."""
 
 
+NEAREST = 12
+"""Observations that a process learns of on the way. Of nine ways with PM6 on DFTB0 it took 32 calls
+on average, with all observations 33, with 8, 6, 4 of them 34, 36, 44, some without an end."""
+
+
 @dataclass(frozen=True)
 class Tilted:
     """A surrogate with what it misses at the last point added, there and along a plane.
@@ -107,7 +112,8 @@ class Learned:
         if known is self.observations:
             return self
         last = len(positions) - 1
-        taught = replace(self, observations=known, process=learn(known, self.process))
+        near = _near(known, positions[last, : int(self.batch.n_atoms[0])].cpu())
+        taught = replace(self, observations=known, process=learn(near, self.process))
         if last in answer.failures:
             return taught
         there = Evaluation(answer.energy[last:], answer.forces[last:])
@@ -117,6 +123,12 @@ class Learned:
         """How far the farthest atom is from where it was in the nearest point seen, in A."""
         n = self.observations.positions.shape[1]
         return float(farthest_moves(self.observations.positions, positions[0, :n].cpu()).min())
+
+
+def _near(known: Observations, place: Float[Tensor, "n 3"]) -> Observations:
+    """Those nearest to a place, in their order."""
+    kept = known.distances(place).argsort(stable=True)[:NEAREST].sort().values
+    return Observations(known.positions[kept], known.energies[kept], known.gradients[kept])
 
 
 def observed(

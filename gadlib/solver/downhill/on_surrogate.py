@@ -22,10 +22,10 @@ from gadlib.evaluation import Calculator, Evaluation
 from gadlib.hessians.vibrations import vibrations_of
 from gadlib.solver.delta.observations import SAME, Observations
 from gadlib.solver.downhill.descent import depart, lowest_mode, step_down
-from gadlib.solver.downhill.learned import Asking, Learned, answer_all, observed, together
+from gadlib.solver.downhill.learned import Asking, Learned, answer_all, together
+from gadlib.solver.downhill.learned_saddle import learn_saddle
 from gadlib.solver.downhill.path import Leg, Path
 from gadlib.solver.downhill.relaxation import can_go_on, is_calm, relax
-from gadlib.solver.downhill.sharpening import SHARP_FORCE, sharpen
 from gadlib.solver.state import State, displacement
 from gadlib.solver.trust.curvature import is_hessian_costly
 from gadlib.systems.batch import Batch, longest
@@ -37,25 +37,18 @@ GROW, SHRINK = 1.5, 0.6
 """Factors of it where forces were predicted well, and where they were not."""
 
 RIGHT, RIGHT_FORCE = 0.35, 0.05
-"""Error of the forces over their change, or in eV/A; below either they were predicted well."""
+"""Error of the forces over their change, or in eV/A; below either they were predicted well. Where
+they were not, the piece since the last answer is walked again, with what it has taught. Accepting
+errors up to WRONG one of nine ways led to another minimum, for two calls less."""
 
 WRONG, WRONG_FORCE = 0.7, 0.15
-"""Beyond both of which they were not, so that the piece is walked again."""
-
-LOOK = 0.1
-"""A by which the atom moves farthest from the saddle, to both sides, to learn its mode."""
-
-_ALIKE = 0.9
-"""Of the mode after a look in the one before; where less, it is looked once more."""
+"""Beyond both of which the reach shrinks, and a step of the relaxation is taken back."""
 
 MAX_ASKED = 40
 """Calls of a leg at most."""
 
 _MAX_AGAIN = 2
 """Times in a row that a piece is walked again, or nearer where the costly potential fails."""
-
-_SHARPENINGS, _SHARPENED = 2, 0.1
-"""Calls that may be spent on less force at the saddle, and A that it may move for that."""
 
 
 def follow_learned(
@@ -82,19 +75,9 @@ def follow_learned(
     return answer_all(calculator, batch, askings)
 
 
-@dataclass(frozen=True)
-class _Top:
-    """A saddle on the surrogate, what was learned until there, and what that has cost."""
-
-    learned: Learned | None
-    state: State | None
-    n_asked: int
-    message: str
-
-
 def _through(cheap: Calculator, batch: Batch, known: Observations, n_steps: int) -> Asking[Path]:
     """The path of the one saddle."""
-    top = yield from _at_top(cheap, batch, known)
+    top = yield from learn_saddle(cheap, batch, known)
     n = int(batch.n_atoms[0])
     if top.learned is None or top.state is None or top.message:
         still, none = torch.zeros(n, 3, dtype=torch.float64), float("nan")
@@ -114,58 +97,6 @@ def _through(cheap: Calculator, batch: Batch, known: Observations, n_steps: int)
         n_hessian=0,
         message="",
     )
-
-
-def _at_top(cheap: Calculator, batch: Batch, known: Observations) -> Asking[_Top]:
-    """The saddle with its mode learned by looks to both sides, sharpened."""
-    place, n_asked = batch.positions, 0
-    n = int(batch.n_atoms[0])
-    if not len(known) or float(known.distances(place[0, :n].cpu()).min()) > SAME:
-        answer = yield place
-        n_asked += answer.asked
-        if answer.failures:
-            return _Top(None, None, n_asked, answer.failures[0])
-        known = observed(cheap, batch, place, answer, known)
-        if not len(known):
-            return _Top(None, None, n_asked, "The cheap potential fails at the saddle.")
-    learned = Learned.of(cheap, batch, known)
-    state, is_alike = learned.at(place), False
-    for _ in range(2):
-        if is_alike or not bool(can_go_on(state)[0]):
-            break
-        mode = state.spectrum.mode_at(torch.zeros_like(state.steps))
-        looks = _looks(state, mode)
-        answer = yield looks
-        n_asked += len(looks) * answer.asked
-        learned = learned.told(looks, answer)
-        state = learned.at(place)
-        is_alike = float((mode * state.spectrum.modes[:, :, 0]).sum().abs()) > _ALIKE
-    for _ in range(_SHARPENINGS):
-        if not bool(can_go_on(state)[0]) or float(state.max_force[0]) < SHARP_FORCE:
-            break
-        there, _ = sharpen(learned.surrogate, state, is_exact=True)
-        moved = float(longest((there.batch.positions - place).flatten(1))[0])
-        if not SAME < moved < _SHARPENED:
-            break
-        answer = yield there.batch.positions
-        n_asked += answer.asked
-        learned = learned.told(there.batch.positions, answer)
-        better = learned.at(there.batch.positions)
-        if answer.failures or float(better.max_force[0]) >= float(state.max_force[0]):
-            state = learned.at(state.batch.positions)
-            break
-        state = better
-    why = state.message[0]
-    if not why and not int(state.order[0]):
-        why = "There is no mode with a negative eigenvalue to follow."
-    return _Top(learned, state, n_asked, why)
-
-
-def _looks(state: State, mode: Float[Tensor, "1 D"]) -> Float[Tensor, "2 N 3"]:
-    """The points a little way off along a mode, to both sides."""
-    step = state.batch.inverse_sqrt_masses * mode
-    step = (LOOK * step / longest(step)[:, None]).unflatten(1, (-1, 3))
-    return torch.cat([state.batch.positions + step, state.batch.positions - step])
 
 
 @dataclass(frozen=True)
@@ -199,6 +130,8 @@ def _descend(learned: Learned, top: State, sign: Float[Tensor, " 1"], n_steps: i
     course = _Course(learned, here, ((0.0, top.batch.positions[0]),))
     while not course.is_over and course.n_asked < MAX_ASKED:
         there, trail = _ahead(course, n_steps)
+        if course.learned.distance(there.batch.positions) < SAME:
+            break
         answer = yield there.batch.positions
         course = _judged(
             replace(course, n_asked=course.n_asked + answer.asked), there, trail, answer
@@ -216,13 +149,13 @@ def _ahead(course: _Course, n_steps: int) -> tuple[State, tuple[tuple[float, Ten
         is_beyond = [learned.distance(place[None]) > reach for place in here.batch.positions]
         return torch.tensor(is_beyond, device=here.energy.device)
 
-    if isinstance(state.memory, Tensor):
+    if isinstance(state.memory, Tensor):  # at the saddle
         state = _noted(depart(surrogate, state, state.memory), trail)
     while len(trail) <= n_steps and not bool(state.memory.is_down | is_far(state)):
         if not bool(can_go_on(state)[0]):
             return state, tuple(trail)
         state = _noted(step_down(surrogate, state, every), trail)
-    if bool(state.memory.is_down):
+    if bool(state.memory.is_down) or len(trail) > n_steps:
         state = relax(surrogate, state, is_enough=is_far)
     return state, tuple(trail)
 
@@ -246,13 +179,16 @@ def _judged(
     error = float(longest((answer.forces - there.forces).flatten(1))[0])
     change = float(longest((answer.forces - course.state.forces).flatten(1))[0])
     is_wrong = error > WRONG * change and error > WRONG_FORCE
+    is_right = error < RIGHT * change or error < RIGHT_FORCE
     reach = course.reach
-    if error < RIGHT * change or error < RIGHT_FORCE:
+    if is_right:
         reach = min(reach * GROW, REACH_MAX)
     elif is_wrong:
         reach = max(reach * SHRINK, REACH_MIN)
     course = replace(course, learned=learned, reach=reach, share=1.0)
-    if is_wrong and course.n_again < _MAX_AGAIN:
+    is_down = bool(there.memory.is_down)
+    is_back = is_wrong if is_down else not is_right
+    if is_back and course.n_again < _MAX_AGAIN:
         back = learned.at(course.state.batch.positions)
         back = replace(back, memory=course.state.memory)
         return replace(course, state=back, n_again=course.n_again + 1)
@@ -276,7 +212,7 @@ def _leg(course: _Course) -> Leg:
     arcs = [arc for arc, _ in course.trail]
     force, message = float(ends.max_force[0]), course.message
     if not message and not course.is_over:
-        message = f"forces of {force:.3f} eV/A are left where the calls ran out"
+        message = f"forces of {force:.3f} eV/A are left after {course.n_asked} calls"
     return Leg(
         travelled=torch.tensor([*arcs, arcs[-1] + float(rest.norm())], dtype=torch.float64),
         energy=energy,
