@@ -19,8 +19,11 @@ from gadlib.systems.batch import Batch, longest
 LOOK = 0.1
 """A by which the atom moves farthest from the saddle, to both sides, to learn its mode."""
 
-_ALIKE = 0.9
-"""Of the mode after a look in the one before; where less, it is looked once more."""
+ALIKE = 0.9
+"""Of a mode after a look in the one before; where less, it is looked again."""
+
+_LOOKS = 4
+"""At the saddle at most; one is enough nearly always."""
 
 _SHARPENINGS, _SHARPENED = 2, 0.1
 """Calls that may be spent on less force at the saddle, and A that it may move for that."""
@@ -60,19 +63,22 @@ def learn_saddle(cheap: Calculator, batch: Batch, known: Observations) -> Asking
 
 
 def _with_mode(top: Top) -> Asking[Top]:
-    """The saddle after looks to both sides along its mode, two at most."""
-    for _ in range(2):
+    """The saddle after looks along what curves down, until one mode does and stays what it is."""
+    for _ in range(_LOOKS):
         learned, state = top.learned, top.state
         assert learned is not None and state is not None
         if not bool(can_go_on(state)[0]):
             break
-        mode = state.spectrum.modes[:, :, 0]
-        looks = _looks(state, mode)
+        modes = state.spectrum.modes[:, :, : 2 if int(state.order[0]) > 1 else 1]
+        steps = [look(state, modes[:, :, i]) for i in range(modes.shape[2])]
+        here = state.batch.positions
+        looks = torch.cat([*steps, *(2 * here - there for there in steps)])
         answer = yield looks
         learned = learned.told(looks, answer)
-        state = learned.at(state.batch.positions)
+        state = learned.at(here)
         top = Top(learned, state, top.n_asked + len(looks) * answer.asked, "")
-        if float((mode * state.spectrum.modes[:, :, 0]).sum().abs()) > _ALIKE:
+        alike = (modes[:, :, 0] * state.spectrum.modes[:, :, 0]).sum().abs()
+        if float(alike) > ALIKE and int(state.order[0]) <= 1:
             break
     return top
 
@@ -98,8 +104,8 @@ def _sharpened(top: Top) -> Asking[Top]:
     return top
 
 
-def _looks(state: State, mode: Float[Tensor, "1 D"]) -> Float[Tensor, "2 N 3"]:
-    """The points a little way off along a mode, to both sides."""
+def look(state: State, mode: Float[Tensor, "1 D"]) -> Float[Tensor, "1 N 3"]:
+    """The point a little way off along a mode."""
     step = state.batch.inverse_sqrt_masses * mode
     step = (LOOK * step / longest(step)[:, None]).unflatten(1, (-1, 3))
-    return torch.cat([state.batch.positions + step, state.batch.positions - step])
+    return state.batch.positions + step

@@ -23,7 +23,7 @@ from gadlib.hessians.vibrations import vibrations_of
 from gadlib.solver.delta.observations import SAME, Observations
 from gadlib.solver.downhill.descent import depart, lowest_mode, step_down
 from gadlib.solver.downhill.learned import Asking, Learned, answer_all, together
-from gadlib.solver.downhill.learned_saddle import learn_saddle
+from gadlib.solver.downhill.learned_saddle import ALIKE, learn_saddle, look
 from gadlib.solver.downhill.path import Leg, Path
 from gadlib.solver.downhill.relaxation import can_go_on, is_calm, relax
 from gadlib.solver.state import State, displacement
@@ -43,6 +43,12 @@ errors up to WRONG one of nine ways led to another minimum, for two calls less."
 
 WRONG, WRONG_FORCE = 0.7, 0.15
 """Beyond both of which the reach shrinks, and a step of the relaxation is taken back."""
+
+SHALLOW = 0.1
+"""eV below the saddle, where it is looked about an end."""
+
+_CHECKS = 4
+"""Looks about an end at most."""
 
 MAX_ASKED = 40
 """Calls of a leg at most."""
@@ -133,10 +139,40 @@ def _descend(learned: Learned, top: State, sign: Float[Tensor, " 1"], n_steps: i
         if course.learned.distance(there.batch.positions) < SAME:
             break
         answer = yield there.batch.positions
-        course = _judged(
-            replace(course, n_asked=course.n_asked + answer.asked), there, trail, answer
-        )
+        course = replace(course, n_asked=course.n_asked + answer.asked)
+        course = _judged(course, there, trail, answer)
+        if course.is_over and not course.message:
+            course = yield from _checked(course, top)
     return _leg(course)
+
+
+def _checked(course: _Course, top: State) -> Asking[_Course]:
+    """The course, over or not after looks about an end that is hardly lower than the saddle.
+
+    Where a path begins flat, forces are as small as at a minimum, and what was learned farther
+    down may have made one there of the surrogate: one of 18 ended so, 6 eV too high. So it is
+    looked along the softest mode until the surrogate has another end, or the same mode again.
+    """
+    for _ in range(_CHECKS):
+        state = course.state
+        if not _is_end(state) or float(top.energy[0] - state.energy[0]) > SHALLOW:
+            break
+        mode = state.spectrum.modes[:, :, 0]
+        beyond = look(state, mode)
+        answer = yield beyond
+        learned = course.learned.told(beyond, answer)
+        here = replace(learned.at(state.batch.positions), memory=state.memory)
+        n_asked = course.n_asked + answer.asked
+        course = replace(course, learned=learned, state=here, n_asked=n_asked)
+        course = replace(course, is_over=_is_end(here))
+        if float((mode * here.spectrum.modes[:, :, 0]).sum().abs()) > ALIKE:
+            break
+    return course
+
+
+def _is_end(here: State) -> bool:
+    """Whether no force is left, and the surrogate curves up in all directions."""
+    return bool(is_calm(here)[0]) and not int(here.order[0])
 
 
 def _ahead(course: _Course, n_steps: int) -> tuple[State, tuple[tuple[float, Tensor], ...]]:
@@ -194,7 +230,7 @@ def _judged(
         return replace(course, state=back, n_again=course.n_again + 1)
     here = learned.at(there.batch.positions)
     here = replace(here, memory=there.memory)
-    is_over = bool(is_calm(here)[0]) and not int(here.order[0])
+    is_over = _is_end(here)
     course = replace(course, state=here, trail=trail, n_again=0, is_over=is_over)
     return replace(course, message=here.message[0], is_over=is_over or bool(here.message[0]))
 
