@@ -103,9 +103,9 @@ def test_saddles_that_join_other_ends_are_declined_and_each_is_followed_once(mon
     strange = replace(first, ends=(first.ends[0], first.ends[0]))  # which nothing joins
     followed, follow = [], irc.follow
 
-    def noted(calculator, batch):
+    def noted(calculator, batch, **known):
         followed.extend(batch.system(i)[1] for i in range(len(batch)))
-        return follow(calculator, batch)
+        return follow(calculator, batch, **known)
 
     monkeypatch.setattr(irc, "follow", noted)
     [record] = records_of([strange], n_steps_per_sample=60)

@@ -21,6 +21,7 @@ from torch import Tensor
 from gadlib.evaluation import Calculator, Evaluation
 from gadlib.hessians.vibrations import vibrations_of
 from gadlib.solver.delta.observations import SAME, Observations
+from gadlib.solver.delta.process import learn
 from gadlib.solver.downhill.descent import depart, lowest_mode, step_down
 from gadlib.solver.downhill.learned import Asking, Learned, answer_all, together
 from gadlib.solver.downhill.learned_saddle import ALIKE, learn_saddle, look
@@ -241,7 +242,8 @@ def _leg(course: _Course) -> Leg:
     n, here = int(ends.batch.n_atoms[0]), ends.batch.positions[0]
     places = torch.stack([place for _, place in course.trail] + [here])
     many = learned.batch.take(torch.zeros(len(places), dtype=torch.int64)).moved_to(places)
-    surrogate = replace(learned.surrogate, processes=(learned.process,) * len(places))
+    processes = (learn(learned.observations),) * len(places)  # of all, not of the nearest
+    surrogate = replace(learned.surrogate, processes=processes)
     energy = surrogate(many, hessian=False).energy.cpu()
     energy[-1] = ends.energy[0]
     rest = ends.batch.masses[0].sqrt()[:, None] * (here - places[-2])
