@@ -110,12 +110,14 @@ def measure_reference(calculator: Calculator, record: Record, known: Known) -> d
     """Barrier, reaction energy and imaginary frequency of the reference geometries as they are.
 
     As far as they are known; nothing where the potential can't compute them. Their electrons are
-    those of the record.
+    those of the record. Of a costly potential, with a cheap one beside it, nothing is computed.
     """
     found: dict[str, Any] = {}
     if known.reactant is not None and known.product is not None and known.is_mapped:
         graphs = (bond_graph_of(np.array(record.atomic_numbers), p) for p in known.ends.values())
         found["reference_change"] = change_in_words(*graphs)
+    if hasattr(calculator, "cheap"):
+        return found
     minima = _evaluated(calculator, record, [*known.ends.values()], hessian=False)
     energies = dict(zip(known.ends, [] if minima is None else minima.energy.tolist(), strict=False))
     if len(energies) == 2:

@@ -32,11 +32,13 @@ class Guess:
         start: there; its ends are those between which the bonds change that are to be climbed.
         n_gradient: that it took to know, after the guess before.
         failure: why images could not be computed, in words; empty where all could.
+        is_below: whether it is a saddle of a cheap potential.
     """
 
     start: Start
     n_gradient: int
     failure: str = ""
+    is_below: bool = False
 
 
 def guesses(

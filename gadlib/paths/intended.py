@@ -87,6 +87,8 @@ def _run(
         calculator = remembered.build(settings)
     except (ValueError, ImportError) as error:
         raise InputError(str(error)) from None
+    if settings.cheap != "none":
+        calculator = calculators.pair(calculator, settings.cheap, todo, settings)
     todo, lost = _usable(calculator, todo)
     for n, path in enumerate(lost, start=1):
         tell(Ended(path, "left out", n, len(lost)))

@@ -20,6 +20,7 @@ from gadlib.molecules.starting_points import Start
 from gadlib.screening.records import Record
 from gadlib.settings.criteria import CRITERIA, SAME_SADDLE
 from gadlib.solver.criteria import Verdict
+from gadlib.solver.delta.memory import seen_by
 from gadlib.solver.downhill import irc
 from gadlib.solver.state import State
 from gadlib.systems.rows import take
@@ -123,9 +124,9 @@ class Downhill:
         """The path of each row, or why there is none; what fails with one costs no other."""
         if not rows:
             return []
-        batch = state.batch.take(torch.tensor(rows, device=state.index.device))
+        part = take(state, torch.tensor(rows, device=state.index.device))
         try:
-            return [*irc.follow(self.calculator, batch)]
+            return [*irc.follow(self.calculator, part.batch, known=seen_by(part))]
         except Exception as error:  # whatever fails is a sentence about one saddle
             if len(rows) == 1:
                 return [f"{type(error).__name__}: {error}"]

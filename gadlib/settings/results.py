@@ -108,6 +108,14 @@ class PathSettings(ConditionSettings):
         " predicts them",
     )
     n_steps: Count = Field(400, description="steps at most on each side of a saddle")
+    cheap: str = Field(
+        "none",
+        description="cheap potential that is followed with what is learned of the calculator, as"
+        " solver delta has it: scine:METHOD, tblite:METHOD, the import path of an ASE calculator or"
+        " auto; the calculator is asked some thirty times, no Hessian of it is computed, and there"
+        " is no thermochemistry; none: the calculator itself is followed",
+        json_schema_extra=shown_as("calculator", form="KIND:METHOD"),
+    )
     resume: bool = Field(
         False,
         description="keep what is there and go on; without it nothing there is touched",

@@ -13,7 +13,7 @@ from gadlib.evaluation import Evaluation
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver import points
 from gadlib.solver.criteria import judge
-from gadlib.solver.downhill import descent, irc, relaxation
+from gadlib.solver.downhill import descent, irc, relaxation, sharpening
 from gadlib.solver.points import begin
 from gadlib.solver.trust import curvature, rule
 from gadlib.systems.batch import Batch
@@ -57,7 +57,7 @@ WITH_NOBODY = {
     "relaxation.relax_step": lambda s: relaxation.relax_step(POTENTIAL, s, s.energy)[0],
     "compute": lambda s: points.compute(POTENTIAL, s, NONE_CHOSEN),
     "add_hessian": lambda s: points.add_hessian(POTENTIAL, s),
-    "_sharpen": lambda s: irc._sharpen(POTENTIAL, s, is_exact=False)[0],
+    "sharpen": lambda s: sharpening.sharpen(POTENTIAL, s, is_exact=False)[0],
     "depart": lambda s: descent.depart(POTENTIAL, s, s.energy),
     "step_down": lambda s: descent.step_down(POTENTIAL, descent.depart(POTENTIAL, s, s.energy), 5),
 }

@@ -103,9 +103,9 @@ def test_saddles_that_join_other_ends_are_declined_and_each_is_followed_once(mon
     strange = replace(first, ends=(first.ends[0], first.ends[0]))  # which nothing joins
     followed, follow = [], irc.follow
 
-    def noted(calculator, batch):
+    def noted(calculator, batch, **known):
         followed.extend(batch.system(i)[1] for i in range(len(batch)))
-        return follow(calculator, batch)
+        return follow(calculator, batch, **known)
 
     monkeypatch.setattr(irc, "follow", noted)
     [record] = records_of([strange], n_steps_per_sample=60)
@@ -180,3 +180,14 @@ def test_find_follows_its_saddles_itself_and_takes_no_other_judge():
     for given in ({"criterion": "intended"}, {"check_ends": True}):
         with pytest.raises(InputError, match="followed and judged here anyway"):
             FindSettings.read(given)
+
+
+def test_saddles_of_a_costly_potential_are_followed_for_few_calls_and_no_hessian():
+    [start] = [s for s in starting_points.starts(reactions.read(), "ts") if s.name == "rxn0062"]
+    costly = {"solver": "delta", "scine_functional": "PM6", "cheap": "scine:DFTB0"}
+    settings = SearchSettings.read(
+        {"criterion": "bound", "check_ends": True, "n_steps_per_sample": 40} | costly
+    )
+    [record] = search_starts(Job.of(settings, [start]))
+    assert (record.verdict, record.n_path_hessian) == ("intended", 0)
+    assert 5 < record.n_path_gradient <= 25

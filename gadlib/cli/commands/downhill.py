@@ -34,6 +34,10 @@ _MOST_TOLD = 5
             "irc --split test --max-samples 5 --out-dir runs/references",
             "five reference saddles of the embedded set on this potential",
         ),
+        (
+            "irc saddle.json --cheap tblite:GFN2-xTB --out-dir runs/few",
+            "with few calls of a potential that costs much, on a cheap one that learns",
+        ),
     ),
 )
 def follow(settings: PathSettings, options: argparse.Namespace) -> None:

@@ -62,3 +62,8 @@ def is_lost(state: State) -> Bool[Tensor, " B"]:
     memory: DeltaMemory = state.memory
     is_nowhere = (state.order == 0) | memory.is_stuck
     return is_nowhere & ~memory.is_first & (memory.n_returns < MAX_RETURNS)
+
+
+def seen_by(state: State) -> tuple[Observations, ...] | None:
+    """What searches on a surrogate have seen; None of others."""
+    return state.memory.observations if isinstance(state.memory, DeltaMemory) else None

@@ -9,6 +9,7 @@ procedure 18.2 (the damping).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -46,13 +47,20 @@ RADIUS, _RADIUS_MAX, _RADIUS_MIN = 0.2, 0.5, 1e-4  # amu^1/2 A
 _HOPELESS = 0.02  # a failure so near to a point that could be computed ends the descent
 
 
-def relax(calculator: Calculator, state: State, *, n_steps: int = 300) -> State:
+def relax(
+    calculator: Calculator,
+    state: State,
+    *,
+    n_steps: int = 300,
+    is_enough: Callable[[State], Bool[Tensor, " B"]] | None = None,
+) -> State:
     """The state at minima, each certified by its exact Hessian, or where the steps ran out.
 
     Args:
         calculator: the potential.
         state: where to begin, with exact Hessians or models of them.
         n_steps: moves at most, those taken back included.
+        is_enough: who stops earlier.
     """
     radius = torch.full_like(state.energy, RADIUS)
     proofs = torch.zeros_like(state.steps)
@@ -60,6 +68,8 @@ def relax(calculator: Calculator, state: State, *, n_steps: int = 300) -> State:
     for _ in range(n_steps):
         here = take(state, active)
         active = active[~_is_minimum(here, proofs[active]) & can_go_on(here)]
+        if is_enough is not None and len(active):
+            active = active[~is_enough(take(state, active))]
         if not len(active):
             break
         signs_of_life.stepped(len(active), len(active))
