@@ -64,12 +64,16 @@ def model_hessian(batch: Batch) -> Float[Tensor, "B D D"]:
 @lru_cache(maxsize=4)  # where a step ends the next one begins
 def bond_hessian(batch: Batch) -> Float[Tensor, "B D D"]:
     """The part of the guess that the bonds make, in eV/A^2; not to be changed in place."""
-    stiffness = torch.where(_is_metallic(batch), _METALLIC, _BOND)
-    hessian = pair_hessian(batch, stiffness * _share(batch))
+    hessian = pair_hessian(batch, stretching(batch))
     if batch.boundary is None:
         return hessian
     moves = batch.moves.repeat_interleave(3, -1)
     return torch.where(moves[:, :, None] & moves[:, None, :], hessian, 0.0)
+
+
+def stretching(batch: Batch) -> Float[Tensor, "B N N"]:
+    """The constants of the springs between pairs of atoms in eV/A^2."""
+    return torch.where(_is_metallic(batch), _METALLIC, _BOND) * _share(batch)
 
 
 def pair_hessian(

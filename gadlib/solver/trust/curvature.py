@@ -11,6 +11,7 @@ from torch import Tensor
 from gadlib.evaluation import Calculator
 from gadlib.hessians.normal_modes import spectrum
 from gadlib.hessians.springs import bond_hessian, model_hessian
+from gadlib.hessians.trust_region import matvec
 from gadlib.hessians.updates import bfgs
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.image_step import updated_uphill
@@ -34,6 +35,7 @@ from gadlib.solver.trust.half_made import (
 )
 from gadlib.solver.trust.memory import TrustMemory
 from gadlib.solver.trust.probing import Curvature, close_in, probe_modes
+from gadlib.solver.trust.strain import tension
 from gadlib.systems.batch import Batch
 from gadlib.systems.rows import put, take
 
@@ -164,6 +166,7 @@ def update_hessian(state: State, moved: State) -> Float[Tensor, "B D D"]:
     is_down = state.memory.is_settling
     step = (moved.batch.positions - state.batch.positions).flatten(1)
     change = (state.forces - moved.forces).flatten(1)
+    change = change - matvec((tension(state) + tension(moved)) / 2, step)
     hessian = _follow_bonds(state, moved.batch)
     if is_down.all():
         return bfgs(hessian, step, change)

@@ -16,6 +16,7 @@ from torch.linalg import vector_norm
 from gadlib.evaluation import Calculator
 from gadlib.hessians.davidson import find_independent
 from gadlib.hessians.normal_modes import Spectrum, spectrum
+from gadlib.hessians.trust_region import matvec
 from gadlib.hessians.updates import probe
 from gadlib.solver.aim import Aim
 from gadlib.solver.differences import differ, downhill
@@ -29,6 +30,7 @@ from gadlib.solver.trust.constants import (
     PROBES_AT_ONCE,
 )
 from gadlib.solver.trust.memory import is_aiming, most_aimed
+from gadlib.solver.trust.strain import tension
 from gadlib.systems.batch import Batch
 
 _NEVER_LOWEST = 1e6  # eV/(A^2 amu); in the place of a vector that is none
@@ -49,6 +51,7 @@ class Curvature:
     is_aimed: Bool[Tensor, " B"]
     forces: Float[Tensor, "B D"]
     wall_hessian: Float[Tensor, "B D D"]
+    tension: Float[Tensor, "B D D"]
     hessian: Float[Tensor, "B D D"]
     spectrum: Spectrum
     n_probes: Int[Tensor, " B"]
@@ -63,6 +66,7 @@ class Curvature:
             is_aiming(state),
             state.forces.flatten(1),
             state.memory.current.wall.hessian,
+            tension(state),
             state.hessian,
             state.spectrum,
             torch.zeros_like(state.steps),
@@ -215,6 +219,7 @@ def map_vectors(
     steps = downhill(curvature.forces[system], directions, PROBE_LENGTH)
     made = differ(calculator, curvature.batch, curvature.forces, system, directions, steps)
     given, evaluation = made.changes, made.evaluation
+    given = given - matvec(curvature.tension[system], directions)
     for lost in evaluation.failures:
         given[lost] = changes[system[lost], :, column[lost]]
     changes[system, :, column] = given

@@ -43,6 +43,7 @@ from gadlib.solver.trust.half_made import half_made_bonds
 from gadlib.solver.trust.memory import Origin, TrustMemory, Try, is_aiming, most_aimed
 from gadlib.solver.trust.phases import Phase
 from gadlib.solver.trust.settling import beside_aim, keeps_aim, move_beside_aim
+from gadlib.solver.trust.strain import tension
 from gadlib.solver.trust.tries import next_try
 from gadlib.solver.trust.wall import wall
 from gadlib.systems.batch import Batch, longest
@@ -100,7 +101,7 @@ def move(state: State) -> tuple[Batch, Float[Tensor, " B"]]:
     step = torch.where(memory.is_rebuilt[:, None], 0.0, step)
     there = move_above(state.batch, step.unflatten(1, (-1, 3)))
     step = (there.positions - state.batch.positions).flatten(1)
-    curved = matvec(state.hessian, step)
+    curved = matvec(state.hessian + tension(state), step)
     if barrier.is_active.any():
         curved = curved + matvec(barrier.hessian, step)
     return there, (step * (gradient + curved / 2)).sum(-1)
