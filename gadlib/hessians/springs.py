@@ -54,7 +54,7 @@ def model_hessian(batch: Batch) -> Float[Tensor, "B D D"]:
     hessian = bond_hessian(batch) + torch.diag_embed(everywhere)
     if batch.positions.shape[1] < 3:
         return hessian
-    share = torch.where(_is_metallic(batch), 0.0, _share(batch))
+    share = torch.where(_is_metallic(batch), 0.0, bond_share(batch))
     angles = _joined(share)
     kinds = [*_bends(batch.apart, share, angles), _torsions(batch.apart, share, angles)]
     rows = _rows(kinds, batch) * batch.moves.repeat_interleave(3, -1)[:, None]
@@ -73,7 +73,7 @@ def bond_hessian(batch: Batch) -> Float[Tensor, "B D D"]:
 
 def stretching(batch: Batch) -> Float[Tensor, "B N N"]:
     """The constants of the springs between pairs of atoms in eV/A^2."""
-    return torch.where(_is_metallic(batch), _METALLIC, _BOND) * _share(batch)
+    return torch.where(_is_metallic(batch), _METALLIC, _BOND) * bond_share(batch)
 
 
 def pair_hessian(
@@ -102,7 +102,7 @@ def _is_metallic(batch: Batch) -> Bool[Tensor, "B N N"]:
     return is_metal[:, :, None] & is_metal[:, None, :]
 
 
-def _share(batch: Batch) -> Float[Tensor, "B N N"]:
+def bond_share(batch: Batch) -> Float[Tensor, "B N N"]:
     """What is left of a full bond between two atoms."""
     return torch.exp(-_FADING * (batch.scaled_distances.clamp(min=0.8) ** 2 - 1))
 

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from gadlib.evaluation import Calculator
 from gadlib.hessians.normal_modes import spectrum
-from gadlib.hessians.springs import bond_hessian, model_hessian
+from gadlib.hessians.frames import Carried
+from gadlib.hessians.springs import bond_hessian, model_hessian, pair_hessian, stretching
 from gadlib.hessians.trust_region import matvec
-from gadlib.hessians.updates import bfgs
+from gadlib.hessians.updates import bfgs, ts_bfgs
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.image_step import updated_uphill
 from gadlib.solver.points import try_hessian
@@ -164,17 +165,38 @@ def update_hessian(state: State, moved: State) -> Float[Tensor, "B D D"]:
     Math. Softw. 7, 348 (1981), doi:10.1145/355958.355965.
     """
     is_down = state.memory.is_settling
-    step = (moved.batch.positions - state.batch.positions).flatten(1)
-    change = (state.forces - moved.forces).flatten(1)
-    change = change - matvec((tension(state) + tension(moved)) / 2, step)
-    hessian = _follow_bonds(state, moved.batch)
+    if FRAMES:
+        carried = Carried.between(state.batch, moved.batch)
+        step = carried.step
+        change = carried.covector(state.forces.flatten(1)) - moved.forces.flatten(1)
+        hessian = carried.form(state.hessian)
+        hessian = hessian + pair_hessian(
+            moved.batch, stretching(moved.batch) - stretching(state.batch)
+        )
+        uphill_of = lambda: ts_bfgs(hessian, step, change, carried.covector(_mapped(state, matvec(carried.back, step))))
+    else:
+        step = (moved.batch.positions - state.batch.positions).flatten(1)
+        change = (state.forces - moved.forces).flatten(1)
+        change = change - matvec((tension(state) + tension(moved)) / 2, step)
+        hessian = _follow_bonds(state, moved.batch)
+        uphill_of = lambda: updated_uphill(state, hessian, step, change)
     if is_down.all():
         return bfgs(hessian, step, change)
-    up = updated_uphill(state, hessian, step, change)
+    up = uphill_of()
     rows = is_down.nonzero().flatten()
     if not len(rows):
         return up
     return up.index_copy(0, rows, bfgs(hessian[rows], step[rows], change[rows]))
+
+
+FRAMES = 1
+
+
+def _mapped(state, step):
+    root, modes = state.batch.sqrt_masses, state.spectrum.modes
+    eigenvalues = state.spectrum.eigenvalues
+    positive = torch.where(eigenvalues.isfinite(), eigenvalues.abs(), 0.0)
+    return root * matvec(modes, positive * matvec(modes.mT, root * step))
 
 
 def _follow_bonds(state: State, there: Batch) -> Float[Tensor, "B D D"]:

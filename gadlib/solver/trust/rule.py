@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gadlib.evaluation import Calculator
+from gadlib.hessians.frames import bent
 from gadlib.hessians.normal_modes import FORCE_TOL, spectrum
 from gadlib.hessians.springs import model_hessian
 from gadlib.hessians.trust_region import matvec
@@ -50,6 +51,7 @@ from gadlib.systems.batch import Batch, longest
 from gadlib.systems.rows import pick, put
 
 REACHES = CRITERIA
+CURVED = 1
 
 LEAVES_SADDLES = True
 """It begins another try."""
@@ -99,9 +101,16 @@ def move(state: State) -> tuple[Batch, Float[Tensor, " B"]]:
     if held.any():
         step = pick(held, move_beside_aim(state, step), step)
     step = torch.where(memory.is_rebuilt[:, None], 0.0, step)
-    there = move_above(state.batch, step.unflatten(1, (-1, 3)))
-    step = (there.positions - state.batch.positions).flatten(1)
-    curved = matvec(state.hessian + tension(state), step)
+    if CURVED:
+        whole = bent(state.batch, step)
+        there = move_above(state.batch, whole.unflatten(1, (-1, 3)))
+        done = (there.positions - state.batch.positions).flatten(1)
+        step = step * (longest(done) / longest(whole).clamp(min=1e-12))[:, None]
+        curved = matvec(state.hessian, step)
+    else:
+        there = move_above(state.batch, step.unflatten(1, (-1, 3)))
+        step = (there.positions - state.batch.positions).flatten(1)
+        curved = matvec(state.hessian + tension(state), step)
     if barrier.is_active.any():
         curved = curved + matvec(barrier.hessian, step)
     return there, (step * (gradient + curved / 2)).sum(-1)
