@@ -75,6 +75,10 @@ def sharpen(calculator: Calculator, state: State, h: TrustHyperparameters) -> St
     guided = is_guided(state)
     is_closing = guided & (is_first | is_stalled)
     is_due = is_due & (~guided | is_doubtful(state))
+    if DOUBT == 1:
+        is_due = is_due & (state.order != 1)
+    if DOUBT == 2:
+        is_due = is_due & (state.order == 0)
     curvature = _close_in(calculator, state, is_closing.nonzero().flatten())
     is_lost = is_closing & (curvature.spectrum.eigenvalues[:, 0] > 0)
     is_usual = ~is_closing | is_lost
@@ -190,6 +194,7 @@ def update_hessian(state: State, moved: State) -> Float[Tensor, "B D D"]:
 
 
 FRAMES = 1
+DOUBT = 2
 
 
 def _mapped(state, step):
