@@ -31,11 +31,12 @@ from gadlib.solver.trust.constants import (
 )
 from gadlib.solver.trust.half_made import (
     half_made_directions,
+    hinted_directions,
     is_guided,
     without_half_made,
 )
 from gadlib.solver.trust.memory import TrustMemory
-from gadlib.solver.trust.probing import Curvature, close_in, probe_modes
+from gadlib.solver.trust.probing import Curvature, approach, close_in, probe_modes
 from gadlib.solver.trust.strain import tension
 from gadlib.systems.batch import Batch
 from gadlib.systems.rows import put, take
@@ -82,13 +83,22 @@ def sharpen(calculator: Calculator, state: State, h: TrustHyperparameters) -> St
     curvature = _close_in(calculator, state, is_closing.nonzero().flatten())
     is_lost = is_closing & (curvature.spectrum.eigenvalues[:, 0] > 0)
     is_usual = ~is_closing | is_lost
-    asked = _beginnings(state, is_first & is_usual, is_stalled & is_usual)
+    asked = _beginnings(state, is_first & is_usual & (not DAVIDSON), is_stalled & is_usual)
     for rows, n in ((is_due, 1), *asked):
         curvature = put(
             curvature,
             rows.nonzero().flatten(),
             lambda part, n=n: probe_modes(calculator, part, n),
         )
+    if DAVIDSON:
+        rows = (is_first & is_usual).nonzero().flatten()
+        if len(rows):
+            hints = hinted_directions(take(state, rows))
+            if not HINTS:
+                hints = torch.zeros_like(hints)
+            soft = take(state, rows).spectrum.modes[:, :, :SOFT]
+            hints = torch.cat([hints, soft], -1)
+            curvature = put(curvature, rows, lambda part: approach(calculator, part, hints, ROUNDS))
     state = put(state, is_lost.nonzero().flatten(), without_half_made)
     return replace(
         state,
@@ -194,6 +204,7 @@ def update_hessian(state: State, moved: State) -> Float[Tensor, "B D D"]:
 
 
 FRAMES = 1
+DAVIDSON, HINTS, SOFT, ROUNDS = 1, 1, 3, 6
 DOUBT = 2
 
 

@@ -27,7 +27,9 @@ from gadlib.solver.trust.constants import (
 from gadlib.systems.batch import Batch
 
 
-def half_made_bonds(batch: Batch, forces: Float[Tensor, "B N 3"]) -> Bool[Tensor, "B N N"]:
+def half_made_bonds(
+    batch: Batch, forces: Float[Tensor, "B N 3"], least: int = LARGE
+) -> Bool[Tensor, "B N N"]:
     """Which pairs of atoms of large, free molecules are half bonded; the closest of several.
 
     A bond that noise has stretched pulls its atoms back as a spring does, neighbours that are too
@@ -37,7 +39,7 @@ def half_made_bonds(batch: Batch, forces: Float[Tensor, "B N 3"]) -> Bool[Tensor
         batch: the molecules.
         forces: on their atoms, in eV/A.
     """
-    is_large = (batch.n_atoms >= LARGE) & batch.is_free & ~batch.is_held
+    is_large = (batch.n_atoms >= least) & batch.is_free & ~batch.is_held
     scaled = batch.scaled_distances
     if not is_large.any():
         return torch.zeros_like(scaled, dtype=torch.bool)
@@ -64,7 +66,17 @@ def guidance(state: State) -> Aim:
     guided = is_guided(state)
     if not guided.any():
         return state.wanted
-    chosen = (state.memory.half_made & guided[:, None, None]).triu()
+    return _stretches(state, state.memory.half_made & guided[:, None, None])
+
+
+def hinted_directions(state: State) -> Float[Tensor, "B D K"]:
+    """The mass-weighted directions of what is half bonded where searches are now."""
+    free = replace(state, wanted=Aim.none(state.batch))
+    return _stretches(free, half_made_bonds(state.batch, state.forces, 0)).directions(state.batch)
+
+
+def _stretches(state: State, half_made: Bool[Tensor, "B N N"]) -> Aim:
+    chosen = half_made.triu()
     size, width = chosen.shape[:2]
     stretches = state.batch.positions.new_zeros(size, MAX_HALF_MADE, width, width)
     system, i, j = chosen.nonzero().unbind(-1)

@@ -117,6 +117,28 @@ def close_in(
     return _corrected(curvature, begun.hessian, known @ lowest / size, found @ lowest / size)
 
 
+def approach(
+    calculator: Calculator, curvature: Curvature, directions: Float[Tensor, "B D K"], rounds: int
+) -> Curvature:
+    """The Hessians corrected along what closes in on the lowest mode; directions come first."""
+    before = curvature.spectrum
+    inverse = curvature.batch.inverse_sqrt_masses[:, :, None]
+    known = torch.zeros_like(inverse)[:, :, :0]
+    found, is_open = known, directions.any(1)
+    wanted = _divided(directions, before, torch.full_like(directions[:, 0], GIVING))
+    for _ in range(rounds + 1):
+        vectors, is_new = find_independent(inverse * wanted, is_open, known)
+        if not is_new.any():
+            break
+        curvature, known, found = _learn(calculator, curvature, (known, found), vectors, is_new)
+        value, residual, _ = _lowest_within(curvature, known, found)
+        is_open = (vector_norm(residual, dim=1) > CLOSED * value.abs()) | (value > 0)
+        is_open = is_open[:, None] & is_new.any(-1, keepdim=True)
+        shift = (-value).clamp(min=GIVING / 3)[:, None]
+        wanted = _divided(residual[:, :, None], before, shift)
+    return curvature
+
+
 def _divided(
     vectors: Float[Tensor, "B D K"], spectrum: Spectrum, shift: Float[Tensor, "B K"]
 ) -> Float[Tensor, "B D K"]:
