@@ -1,8 +1,8 @@
 """What forces along bonds add to a Hessian: a curvature across them that is gone once they relax.
 
-The Hessian of a bond's energy E(r) is E'' along it and E'/r across it, so that each bond that is
-too short curves down across itself, by as much as the force on it. Near a distorted geometry such
-curvature makes many modes negative that belong to no reaction. In internal coordinates it does not
+The Hessian of a bond's energy E(r) is E'' along it and E'/r across it, so that a bond which is too
+short curves down across itself, by as much as the force on it. Near a distorted geometry such
+curvature makes modes negative that belong to no reaction. In internal coordinates it does not
 appear: Pulay, Fogarasi, J. Chem. Phys. 96, 2856 (1992), doi:10.1063/1.462844.
 """
 
@@ -17,11 +17,17 @@ from gadlib.systems.batch import Batch
 
 
 def tension_hessian(batch: Batch, forces: Float[Tensor, "B N 3"]) -> Float[Tensor, "B D D"]:
-    """The part of the Hessian in eV/A^2 that forces along bonds make, zero where there are none."""
+    """The part of the Hessian that forces along bonds make, in eV/A^2; zero where there are none.
+
+    How the forces are shared among bonds, angles and torsions, which overlap, is told by the model
+    of their springs: each pulls by what it would stretch if the molecule relaxed.
+    """
     model = model_hessian(batch)
-    fixed = model.diagonal(dim1=1, dim2=2) == 0
-    relaxed = torch.linalg.solve(model + torch.diag_embed(fixed.to(model.dtype)), forces.flatten(1))
-    moved = relaxed.unflatten(1, (-1, 3))
-    apart = (moved[:, :, None] - moved[:, None, :]).permute(0, 3, 1, 2)
-    pull = -stretching(batch) * (apart * batch.units).sum(1)
-    return pair_hessian(batch, torch.zeros_like(pull), pull / batch.distances.clamp(min=0.1))
+    still = torch.diag_embed((model.diagonal(dim1=1, dim2=2) == 0).to(model.dtype))
+    relaxed = torch.linalg.solve(model + still, forces.flatten(1)).unflatten(1, (-1, 3)).mT
+    stretched = ((relaxed[:, :, :, None] - relaxed[:, :, None, :]) * batch.units).sum(1)
+    slope = -stretching(batch) * stretched
+    across = slope / batch.distances.clamp(min=0.1)  # no force is told of atoms upon each other
+    moves = batch.moves.repeat_interleave(3, -1)
+    hessian = pair_hessian(batch, torch.zeros_like(across), across)
+    return torch.where(moves[:, :, None] & moves[:, None, :], hessian, 0.0)

@@ -208,7 +208,9 @@ class _Search:
             return active
         new, self.waiting = self.waiting[:room], self.waiting[room:]
         entered = self.rule.init(self.calculator, self.batch.take(new), self.hyperparameters)
-        entered = replace(entered, index=new, max_fragments=self.goal.max_fragments[new] + self.goal.n_more)
+        entered = replace(
+            entered, index=new, max_fragments=self.goal.max_fragments[new] + self.goal.n_more
+        )
         if self.wanted is not None:
             entered = replace(entered, wanted=take(self.wanted, new))
         return entered if active is None else concatenate([active, entered])
