@@ -25,7 +25,12 @@ _ROUNDS = 4  # of Newton's method, by which methyl groups turn by 0.3 A with bon
 
 
 def internal_weights(batch: Batch) -> Float[Tensor, "B N N"]:
-    """How much the distances between atoms count: of bonds 1, fading as these do."""
+    """How much the distances between atoms count: of bonds 1, fading as these do.
+
+    Nothing where particles are on an external surface, and do not feel each other.
+    """
+    if not batch.is_free:
+        return torch.zeros_like(batch.distances)
     share = bond_share(batch)
     common = (share @ share).clamp(max=1.0) * batch.is_pair
     return torch.maximum(share, _OVER_AN_ANGLE * common)

@@ -23,6 +23,8 @@ def tension_hessian(batch: Batch, forces: Float[Tensor, "B N 3"]) -> Float[Tenso
     of their springs: each pulls by what it would stretch if the molecule relaxed.
     """
     model = model_hessian(batch)
+    if not batch.is_free:  # particles on an external surface have no bonds
+        return torch.zeros_like(model)
     still = torch.diag_embed((model.diagonal(dim1=1, dim2=2) == 0).to(model.dtype))
     relaxed = torch.linalg.solve(model + still, forces.flatten(1)).unflatten(1, (-1, 3)).mT
     stretched = ((relaxed[:, :, :, None] - relaxed[:, :, None, :]) * batch.units).sum(1)

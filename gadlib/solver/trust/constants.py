@@ -105,8 +105,9 @@ SOFTEST = 1e-3
 
 FIRST_PROBES, ROUGH_PROBES = 11, 14
 """Modes probed as a climb towards an aim begins, and where its forces are large, the lowest mode
-being harder to find there. An exact Hessian of 12 atoms costs 72 gradients. Measured: 5 of them 102 and 95
-gradients, 20 of them 112 and 122."""
+being harder to find there. An exact Hessian of 12 atoms costs 72 gradients. Measured before climbs
+without an aim closed in on the lowest mode: 5 of them 102 and 95 gradients, 20 of them 112 and
+122."""
 
 ROUGH_FORCE = 8.0
 """eV/A on any atom, beyond which forces are large: those of a C-H bond that is 0.2 A off."""
