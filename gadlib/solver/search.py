@@ -116,8 +116,12 @@ class Goal:
 
     @property
     def n_more(self) -> int:
-        """How many pieces more a search may be in, where the criterion counts none."""
-        return int(self.criterion in ("strict", "index1"))
+        """How many pieces more than its reference a search may be in.
+
+        None where the criterion counts them. Else one: where a bond breaks to make two radicals the
+        saddle is beyond the length at which bonds end, while a guess of it may not be.
+        """
+        return int(self.criterion not in ("bound", "intended"))
 
     def frame(self, state: State, *, is_left: bool) -> Frame:
         """How the active systems stand.
