@@ -139,8 +139,8 @@ class TrustHyperparameters(Hyperparameters):
         2,
         1,
         20,
-        "where exact Hessians are spared: steps from one probe of the climbed mode to the next, as long"
-        " as there is an aim or no mode curves down",
+        "where exact Hessians are spared: steps from one probe of the climbed mode to the next, as"
+        " long as there is an aim or no mode curves down",
         limits=(1, 10_000),
     )
     try_steps: int = declare(
