@@ -54,7 +54,7 @@ def model_hessian(batch: Batch) -> Float[Tensor, "B D D"]:
     hessian = bond_hessian(batch) + torch.diag_embed(everywhere)
     if batch.positions.shape[1] < 3:
         return hessian
-    share = torch.where(_is_metallic(batch), 0.0, _share(batch))
+    share = torch.where(_is_metallic(batch), 0.0, bond_share(batch))
     angles = _joined(share)
     kinds = [*_bends(batch.apart, share, angles), _torsions(batch.apart, share, angles)]
     rows = _rows(kinds, batch) * batch.moves.repeat_interleave(3, -1)[:, None]
@@ -64,12 +64,16 @@ def model_hessian(batch: Batch) -> Float[Tensor, "B D D"]:
 @lru_cache(maxsize=4)  # where a step ends the next one begins
 def bond_hessian(batch: Batch) -> Float[Tensor, "B D D"]:
     """The part of the guess that the bonds make, in eV/A^2; not to be changed in place."""
-    stiffness = torch.where(_is_metallic(batch), _METALLIC, BOND)
-    hessian = pair_hessian(batch, stiffness * _share(batch))
+    hessian = pair_hessian(batch, stretching(batch))
     if batch.boundary is None:
         return hessian
     moves = batch.moves.repeat_interleave(3, -1)
     return torch.where(moves[:, :, None] & moves[:, None, :], hessian, 0.0)
+
+
+def stretching(batch: Batch) -> Float[Tensor, "B N N"]:
+    """The constants of the springs between pairs of atoms in eV/A^2."""
+    return torch.where(_is_metallic(batch), _METALLIC, BOND) * bond_share(batch)
 
 
 def pair_hessian(
@@ -98,7 +102,7 @@ def _is_metallic(batch: Batch) -> Bool[Tensor, "B N N"]:
     return is_metal[:, :, None] & is_metal[:, None, :]
 
 
-def _share(batch: Batch) -> Float[Tensor, "B N N"]:
+def bond_share(batch: Batch) -> Float[Tensor, "B N N"]:
     """What is left of a full bond between two atoms."""
     return torch.exp(-FADING * (batch.scaled_distances.clamp(min=0.8) ** 2 - 1))
 

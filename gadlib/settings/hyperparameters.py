@@ -100,7 +100,7 @@ class TrustHyperparameters(Hyperparameters):
     )
 
     radius_start: float = declare(
-        0.05,
+        0.1,
         0.02,
         0.5,
         "trust radius at the start: largest displacement of one atom",
@@ -111,7 +111,7 @@ class TrustHyperparameters(Hyperparameters):
         0.01, 0.001, 0.05, "smallest trust radius", unit="A", log=True, limits=(1e-5, 0.5)
     )
     radius_max: float = declare(
-        0.1, 0.05, 0.8, "largest trust radius of a climb", unit="A", limits=(1e-3, 2.0)
+        0.2, 0.05, 0.8, "largest trust radius of a climb", unit="A", limits=(1e-3, 2.0)
     )
     radius_grow: float = declare(
         1.25,
@@ -139,7 +139,8 @@ class TrustHyperparameters(Hyperparameters):
         2,
         1,
         20,
-        "where exact Hessians are spared: steps from one probe of the climbed mode to the next",
+        "where exact Hessians are spared: steps from one probe of the climbed mode to the next, as"
+        " long as there is an aim or no mode curves down",
         limits=(1, 10_000),
     )
     try_steps: int = declare(

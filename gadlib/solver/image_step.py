@@ -103,11 +103,15 @@ def updated_uphill(
 
     The step is weighted by the state's own Hessian with its negative eigenvalues turned round.
     """
+    return ts_bfgs(hessian, step, change, turned_round(state, step))
+
+
+def turned_round(state: State, step: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
+    """A step (A) mapped by the state's Hessian, its negative eigenvalues turned round, in eV/A."""
     root, modes = state.batch.sqrt_masses, state.spectrum.modes
     eigenvalues = state.spectrum.eigenvalues
     positive = torch.where(eigenvalues.isfinite(), eigenvalues.abs(), 0.0)
-    mapped = root * matvec(modes, positive * matvec(modes.mT, root * step))
-    return ts_bfgs(hessian, step, change, mapped)
+    return root * matvec(modes, positive * matvec(modes.mT, root * step))
 
 
 def move_above(batch: Batch, move: Float[Tensor, "B N 3"], floor: float = FLOOR) -> Batch:

@@ -114,6 +114,15 @@ class Goal:
     max_fragments: Int[Tensor, " S"]
     asked: Asked
 
+    @property
+    def n_more(self) -> int:
+        """How many pieces more than its reference a search may be in.
+
+        None where the criterion counts them. Else one: where a bond breaks to make two radicals the
+        saddle is beyond the length at which bonds end, while a guess of it may not be.
+        """
+        return int(self.criterion not in ("bound", "intended"))
+
     def frame(self, state: State, *, is_left: bool) -> Frame:
         """How the active systems stand.
 
@@ -203,7 +212,9 @@ class _Search:
             return active
         new, self.waiting = self.waiting[:room], self.waiting[room:]
         entered = self.rule.init(self.calculator, self.batch.take(new), self.hyperparameters)
-        entered = replace(entered, index=new, max_fragments=self.goal.max_fragments[new])
+        entered = replace(
+            entered, index=new, max_fragments=self.goal.max_fragments[new] + self.goal.n_more
+        )
         if self.wanted is not None:
             entered = replace(entered, wanted=take(self.wanted, new))
         return entered if active is None else concatenate([active, entered])

@@ -5,8 +5,9 @@ from dataclasses import replace
 import torch
 from hand_made import RING, search_state
 
-from gadlib.hessians.springs import bond_hessian
-from gadlib.solver.trust.curvature import _follow_bonds
+from gadlib.hessians.frames import Carried
+from gadlib.hessians.springs import pair_hessian, stretching
+from gadlib.solver.trust.curvature import _carry
 from gadlib.solver.trust.phases import Phase
 from gadlib.solver.trust.wall import wall
 from gadlib.systems.batch import Batch
@@ -39,7 +40,8 @@ def test_on_the_way_down_a_padded_molecule_follows_its_bonds_as_alone():
     stiff = 50 * torch.diag_embed((state.batch.sqrt_masses > 0).double())
     state = replace(state, hessian=stiff)
     there = batch.moved_to(batch.positions * 1.01)
-    found = _follow_bonds(state, there)
-    torch.testing.assert_close(found, stiff + bond_hessian(there) - bond_hessian(batch))
+    carried = Carried.between(batch, there)
+    fading = pair_hessian(there, stretching(there) - stretching(batch))
+    torch.testing.assert_close(_carry(state, there, carried), carried.form(stiff) + fading)
     state = replace(state, hessian=stiff / 1000)  # too soft to stay positive
-    assert torch.equal(_follow_bonds(state, there), stiff / 1000)
+    assert torch.equal(_carry(state, there, carried), carried.form(stiff / 1000))

@@ -7,16 +7,20 @@ import torch
 from hand_made import flat, pulled, search_state
 
 from gadlib.evaluation import Evaluation
+from gadlib.hessians.frames import Carried
 from gadlib.hessians.springs import model_hessian
+from gadlib.hessians.tension import tension_hessian
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.aim import Aim
 from gadlib.solver.state import State
+from gadlib.solver.trust.constants import APPROACH_ROUNDS, FEW_SOFT
 from gadlib.solver.trust.curvature import (
     has_stalled,
     sharpen,
     spares_hessians,
     update_hessian,
 )
+from gadlib.solver.trust.half_made import likely_directions
 from gadlib.solver.trust.memory import is_aiming, most_aimed
 from gadlib.solver.trust.phases import Phase
 from gadlib.solver.trust.probing import Curvature, _choose_modes, _rounds, map_vectors
@@ -72,9 +76,17 @@ def n_asked(state: State, h=H) -> int:
 
 
 @pytest.mark.parametrize(("force", "number"), [(8.0, 11), (8.01, 14)])
-def test_a_climb_begins_with_eleven_probes_or_fourteen_where_forces_are_large(force, number):
-    state = sparing(steps=0)
+def test_a_climb_towards_an_aim_begins_with_eleven_probes_or_fourteen_where_forces_are_large(
+    force, number
+):
+    state = aimed(sparing(steps=0))
     assert n_asked(replace(state, forces=pulled(state, force))) == number
+
+
+def test_a_climb_begins_at_half_made_bonds_and_soft_modes():
+    state = sparing(steps=0)
+    n_bonds = likely_directions(state).any(1).sum().item() - FEW_SOFT
+    assert n_bonds + FEW_SOFT <= n_asked(state) <= n_bonds + FEW_SOFT + APPROACH_ROUNDS
 
 
 @pytest.mark.parametrize(("steps", "every", "number"), [(4, 2, 1), (5, 2, 0), (6, 3, 1), (7, 3, 0)])
@@ -116,7 +128,7 @@ def test_rounds_of_probes():
 def test_a_probed_hessian_has_the_curvature_of_the_potential_along_what_was_probed():
     state = sparing(steps=0)
     calculator = Springs(state)
-    modes = state.spectrum.modes[:, :, :8]
+    modes = state.spectrum.modes[:, :, :FEW_SOFT]
     found = sharpen(calculator, state, H)
     probed = state.batch.inverse_sqrt_masses[0, :, None] * modes[0]
     probed = torch.nn.functional.normalize(probed, dim=0)
@@ -141,7 +153,8 @@ def test_differences_go_downhill_by_a_hundredth_of_an_angstrom():
     assert asked.tolist() == [2]
     assert seen[0][0, 0, 0].item() == pytest.approx(-0.01)  # downhill: the force is negative
     assert seen[0][1, 0, 1].item() == pytest.approx(0.01)
-    assert changes[0, 0, 0].item() == pytest.approx((-3.0 - 0.0) / -0.01)
+    tension = tension_hessian(state.batch, state.forces)[0, 0, 0].item()
+    assert changes[0, 0, 0].item() == pytest.approx((-3.0 - 0.0) / -0.01 - tension)
 
 
 def test_a_difference_that_fails_leaves_the_hessian_as_it_is_along_it():
@@ -226,8 +239,9 @@ def test_an_updated_hessian_maps_the_step_to_the_change_of_the_gradient(phases):
     told = [calculator(batch, hessian=False) for batch in (state.batch, there)]
     state = replace(state, forces=told[0].forces)
     moved = replace(state, batch=there, forces=told[1].forces)
-    mapped = (update_hessian(state, moved) @ step.flatten(1)[..., None])[..., 0]
-    change = (told[0].forces - told[1].forces).flatten(1)
+    carried = Carried.between(state.batch, there)
+    mapped = (update_hessian(state, moved) @ carried.step[..., None])[..., 0]
+    change = carried.covector(told[0].forces.flatten(1)) - told[1].forces.flatten(1)
     torch.testing.assert_close(mapped, change, atol=1e-9, rtol=1e-9)
 
 

@@ -9,15 +9,19 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gadlib.evaluation import Calculator
+from gadlib.hessians.frames import Carried
 from gadlib.hessians.normal_modes import spectrum
-from gadlib.hessians.springs import bond_hessian, model_hessian
-from gadlib.hessians.updates import bfgs
+from gadlib.hessians.springs import model_hessian, pair_hessian, stretching
+from gadlib.hessians.trust_region import matvec
+from gadlib.hessians.updates import bfgs, ts_bfgs
 from gadlib.settings.hyperparameters import TrustHyperparameters
-from gadlib.solver.image_step import updated_uphill
+from gadlib.solver.image_step import turned_round
 from gadlib.solver.points import try_hessian
 from gadlib.solver.state import State
 from gadlib.solver.trust.constants import (
+    APPROACH_ROUNDS,
     ARRIVED_FORCE,
+    CLOSING_ROUNDS,
     DOUBT_EVERY,
     FIRST_PROBES,
     LARGE,
@@ -30,10 +34,11 @@ from gadlib.solver.trust.constants import (
 from gadlib.solver.trust.half_made import (
     half_made_directions,
     is_guided,
+    likely_directions,
     without_half_made,
 )
-from gadlib.solver.trust.memory import TrustMemory
-from gadlib.solver.trust.probing import Curvature, close_in, probe_modes
+from gadlib.solver.trust.memory import TrustMemory, is_aiming
+from gadlib.solver.trust.probing import Curvature, approach, close_in, probe_modes
 from gadlib.systems.batch import Batch
 from gadlib.systems.rows import put, take
 
@@ -67,14 +72,14 @@ def sharpen(calculator: Calculator, state: State, h: TrustHyperparameters) -> St
     is_stalled = has_stalled(state, h)
     is_first = memory.spares_hessians & is_begun
     is_due = memory.spares_hessians & memory.is_climbing & (state.steps % h.probe_every == 0)
-    is_due = is_due & ~is_first & ~is_stalled
+    is_due = is_due & ~is_first & ~is_stalled & is_doubtful(state)
     state = put(state, is_stalled.nonzero().flatten(), lambda part: _remodel(part, h))
-    guided = is_guided(state)
-    is_closing = guided & (is_first | is_stalled)
-    is_due = is_due & (~guided | is_doubtful(state))
+    is_closing = is_guided(state) & (is_first | is_stalled)
     curvature = _close_in(calculator, state, is_closing.nonzero().flatten())
     is_lost = is_closing & (curvature.spectrum.eigenvalues[:, 0] > 0)
-    is_usual = ~is_closing | is_lost
+    is_near = is_first & (~is_closing | is_lost) & ~is_aiming(state)
+    curvature = _approach(calculator, state, curvature, is_near.nonzero().flatten())
+    is_usual = (~is_closing | is_lost) & ~is_near
     asked = _beginnings(state, is_first & is_usual, is_stalled & is_usual)
     for rows, n in ((is_due, 1), *asked):
         curvature = put(
@@ -95,7 +100,7 @@ def sharpen(calculator: Calculator, state: State, h: TrustHyperparameters) -> St
 def _beginnings(
     state: State, is_first: Bool[Tensor, " B"], is_stalled: Bool[Tensor, " B"]
 ) -> list[tuple[Bool[Tensor, " B"], int]]:
-    """Which climbs begin, or begin again, and how many modes are probed as they do."""
+    """Which climbs begin towards an aim, or begin again, and how many modes are probed then."""
     is_rough = state.max_force > ROUGH_FORCE
     few = is_first & ~is_rough
     solid = few & state.batch.is_held
@@ -112,12 +117,31 @@ def _close_in(calculator: Calculator, state: State, rows: Int[Tensor, " R"]) -> 
     if not len(rows):
         return curvature
     directions = half_made_directions(take(state, rows))
-    return put(curvature, rows, lambda part: close_in(calculator, part, directions))
+    return put(curvature, rows, lambda part: close_in(calculator, part, directions, CLOSING_ROUNDS))
+
+
+def _approach(
+    calculator: Calculator, state: State, curvature: Curvature, rows: Int[Tensor, " R"]
+) -> Curvature:
+    """The curvature, in these rows, of climbs that begin, with the lowest mode closed in on."""
+    if not len(rows):
+        return curvature
+    directions = likely_directions(take(state, rows))
+    return put(
+        curvature, rows, lambda part: approach(calculator, part, directions, APPROACH_ROUNDS)
+    )
 
 
 def is_doubtful(state: State) -> Bool[Tensor, " B"]:
-    """Whether a climb's Hessian is not that of one climbed mode, or not probed for a while."""
-    return (state.order != 1) | (state.memory.current.age % DOUBT_EVERY == 0)
+    """Whether a climbed mode is to be probed again.
+
+    That is where none curves down, and on the way to an aim. Else steps tell enough of it. A climb
+    that is guided was probed along half-made bonds alone: there, whenever its Hessian is not that
+    of one climbed mode, or was not probed for a while.
+    """
+    is_flat = (state.order == 0) | is_aiming(state)
+    is_old = (state.order != 1) | (state.memory.current.age % DOUBT_EVERY == 0)
+    return torch.where(is_guided(state), is_old, is_flat)
 
 
 def has_stalled(state: State, h: TrustHyperparameters) -> Bool[Tensor, " B"]:
@@ -155,32 +179,34 @@ def _remodel(state: State, h: TrustHyperparameters) -> State:
 def update_hessian(state: State, moved: State) -> Float[Tensor, "B D D"]:
     """The Hessian updated from a step to the moved state, downhill by BFGS, uphill by TS-BFGS.
 
-    First it follows the springs of the bonds from point to point, so that a step need not show what
-    these know: that bonds turn as atoms move, and fade as they stretch. On the way down it does so
-    where it stays positive. To follow angles and torsions, too, takes eight times as long, gains
-    nothing, and loses saddles near the start. Structured updates: Dennis, Gay, Welsch, ACM Trans.
-    Math. Softw. 7, 348 (1981), doi:10.1145/355958.355965.
+    First it is carried there in internal coordinates (`hessians.frames`), so that a step need not
+    show that bonds and angles turn as atoms move, and the springs of bonds fade as these stretch;
+    on the way down where the Hessian stays positive. Structured updates: Dennis, Gay, Welsch, ACM
+    Trans. Math. Softw. 7, 348 (1981), doi:10.1145/355958.355965.
     """
     is_down = state.memory.is_settling
-    step = (moved.batch.positions - state.batch.positions).flatten(1)
-    change = (state.forces - moved.forces).flatten(1)
-    hessian = _follow_bonds(state, moved.batch)
+    carried = Carried.between(state.batch, moved.batch)
+    step = carried.step
+    change = carried.covector(state.forces.flatten(1)) - moved.forces.flatten(1)
+    hessian = _carry(state, moved.batch, carried)
     if is_down.all():
         return bfgs(hessian, step, change)
-    up = updated_uphill(state, hessian, step, change)
+    mapped = carried.covector(turned_round(state, matvec(carried.back, step)))
+    up = ts_bfgs(hessian, step, change, mapped)
     rows = is_down.nonzero().flatten()
     if not len(rows):
         return up
     return up.index_copy(0, rows, bfgs(hessian[rows], step[rows], change[rows]))
 
 
-def _follow_bonds(state: State, there: Batch) -> Float[Tensor, "B D D"]:
-    """The Hessian plus what the bonds' springs gain, where one on the way down stays positive."""
-    followed = state.hessian + (bond_hessian(there) - bond_hessian(state.batch))
+def _carry(state: State, there: Batch, carried: Carried) -> Float[Tensor, "B D D"]:
+    """The Hessian carried there, with what bonds gain, where one on the way down stays positive."""
+    hessian = carried.form(state.hessian)
+    faded = hessian + pair_hessian(there, stretching(there) - stretching(state.batch))
     rows = state.memory.is_settling.nonzero().flatten()
     if not len(rows):
-        return followed
-    padding = torch.diag_embed((state.batch.sqrt_masses[rows] == 0).to(followed.dtype))
-    is_positive = torch.linalg.cholesky_ex(followed[rows] + padding).info == 0
+        return faded
+    padding = torch.diag_embed((state.batch.sqrt_masses[rows] == 0).to(faded.dtype))
+    is_positive = torch.linalg.cholesky_ex(faded[rows] + padding).info == 0
     rows = rows[~is_positive]
-    return followed.index_copy(0, rows, state.hessian[rows]) if len(rows) else followed
+    return faded.index_copy(0, rows, hessian[rows]) if len(rows) else faded

@@ -17,6 +17,7 @@ from gadlib.solver.aim import Aim
 from gadlib.solver.state import State
 from gadlib.solver.trust.constants import (
     BOND_SPRING,
+    FEW_SOFT,
     HALF_MADE,
     LARGE,
     MANY_HALF_MADE,
@@ -27,8 +28,10 @@ from gadlib.solver.trust.constants import (
 from gadlib.systems.batch import Batch
 
 
-def half_made_bonds(batch: Batch, forces: Float[Tensor, "B N 3"]) -> Bool[Tensor, "B N N"]:
-    """Which pairs of atoms of large, free molecules are half bonded; the closest of several.
+def half_made_bonds(
+    batch: Batch, forces: Float[Tensor, "B N 3"], *, least_atoms: int = LARGE
+) -> Bool[Tensor, "B N N"]:
+    """Which pairs of atoms of free molecules are half bonded; the closest of several.
 
     A bond that noise has stretched pulls its atoms back as a spring does, neighbours that are too
     near push each other off; along what is half made there is little force at a saddle.
@@ -36,8 +39,9 @@ def half_made_bonds(batch: Batch, forces: Float[Tensor, "B N 3"]) -> Bool[Tensor
     Args:
         batch: the molecules.
         forces: on their atoms, in eV/A.
+        least_atoms: of the molecules that are asked about, by default large ones.
     """
-    is_large = (batch.n_atoms >= LARGE) & batch.is_free & ~batch.is_held
+    is_large = (batch.n_atoms >= least_atoms) & batch.is_free & ~batch.is_held
     scaled = batch.scaled_distances
     if not is_large.any():
         return torch.zeros_like(scaled, dtype=torch.bool)
@@ -64,13 +68,30 @@ def guidance(state: State) -> Aim:
     guided = is_guided(state)
     if not guided.any():
         return state.wanted
-    chosen = (state.memory.half_made & guided[:, None, None]).triu()
+    bonds = state.memory.half_made & guided[:, None, None]
+    return _stretching(state.wanted, state.batch, bonds)
+
+
+def likely_directions(state: State) -> Float[Tensor, "B D K"]:
+    """Mass-weighted directions near which the lowest mode may be, zero where there are fewer.
+
+    Those of bonds that are half made here, in molecules of any size, and the softest modes.
+    """
+    bonds = half_made_bonds(state.batch, state.forces, least_atoms=0)
+    bent = state.spectrum.eigenvalues[:, None, :FEW_SOFT].isfinite()
+    soft = torch.where(bent, state.spectrum.modes[:, :, :FEW_SOFT], 0.0)
+    stretches = _stretching(Aim.none(state.batch), state.batch, bonds).directions(state.batch)
+    return torch.cat([stretches, soft], -1)
+
+
+def _stretching(own: Aim, batch: Batch, bonds: Bool[Tensor, "B N N"]) -> Aim:
+    """Aims, and the stretching of so many bonds besides."""
+    chosen = bonds.triu()
     size, width = chosen.shape[:2]
-    stretches = state.batch.positions.new_zeros(size, MAX_HALF_MADE, width, width)
+    stretches = batch.positions.new_zeros(size, MAX_HALF_MADE, width, width)
     system, i, j = chosen.nonzero().unbind(-1)
     place = chosen.flatten(1).cumsum(-1).view_as(chosen)[system, i, j] - 1
     stretches[system, place, i, j] = stretches[system, place, j, i] = 1.0
-    own = state.wanted
     moves = torch.cat([own.moves, own.moves.new_zeros(size, 3 * width, MAX_HALF_MADE)], -1)
     return Aim(moves, torch.cat([own.stretches, stretches], 1))
 

@@ -16,6 +16,8 @@ from torch.linalg import vector_norm
 from gadlib.evaluation import Calculator
 from gadlib.hessians.davidson import find_independent
 from gadlib.hessians.normal_modes import Spectrum, spectrum
+from gadlib.hessians.tension import tension_hessian
+from gadlib.hessians.trust_region import matvec
 from gadlib.hessians.updates import probe
 from gadlib.solver.aim import Aim
 from gadlib.solver.differences import differ, downhill
@@ -23,7 +25,6 @@ from gadlib.solver.state import State
 from gadlib.solver.trust.constants import (
     CLOSED,
     GIVING,
-    MAX_CLOSING,
     PROBE_LENGTH,
     PROBES_AFTER,
     PROBES_AT_ONCE,
@@ -84,22 +85,40 @@ def probe_modes(calculator: Calculator, curvature: Curvature, number: int) -> Cu
     return curvature
 
 
-def close_in(
-    calculator: Calculator, curvature: Curvature, directions: Float[Tensor, "B D K"]
+def approach(
+    calculator: Calculator, curvature: Curvature, directions: Float[Tensor, "B D K"], rounds: int
 ) -> Curvature:
-    """The Hessians corrected along what closes in on the lowest mode near some directions.
+    """The Hessians corrected along all that closes in on the lowest mode near some directions.
 
-    The directions are followed as a molecule gives way that is pulled along them; then come the
-    residuals of what is lowest so far, each divided by the Hessian that was known, until that is a
-    mode of the potential. Davidson, as above. Along that alone the Hessian is corrected: what is
-    left was positive and stays so, since other vectors would bring the half of a coupling.
+    The directions are followed as a molecule gives way that is pulled along them; then come, for
+    so many rounds at most, the residuals of what is lowest so far, each divided by the Hessian that
+    was known, until that is a mode of the potential. Davidson, as above.
     """
-    begun, before = curvature, curvature.spectrum
+    return _closed_in(calculator, curvature, directions, rounds)[0]
+
+
+def close_in(
+    calculator: Calculator, curvature: Curvature, directions: Float[Tensor, "B D K"], rounds: int
+) -> Curvature:
+    """As `approach`, but corrected along the lowest mode alone, as for large molecules.
+
+    What is left was positive and stays so, since other vectors would bring the half of a coupling.
+    """
+    closed, known, found, lowest = _closed_in(calculator, curvature, directions, rounds)
+    size = vector_norm(known @ lowest, dim=1, keepdim=True).clamp(min=1e-12)
+    return _corrected(closed, curvature.hessian, known @ lowest / size, found @ lowest / size)
+
+
+def _closed_in(
+    calculator: Calculator, curvature: Curvature, directions: Float[Tensor, "B D K"], rounds: int
+) -> tuple[Curvature, Float[Tensor, "B D L"], Float[Tensor, "B D L"], Float[Tensor, "B L 1"]]:
+    """The corrected curvature, vectors, what they are mapped to, what of them the lowest is."""
+    before = curvature.spectrum
     inverse = curvature.batch.inverse_sqrt_masses[:, :, None]
     known = torch.zeros_like(inverse)[:, :, :0]
-    found, is_open = known, directions.any(1)
+    found, is_open, lowest = known, directions.any(1), known.mT
     wanted = _divided(directions, before, torch.full_like(directions[:, 0], GIVING))
-    while known.shape[-1] < MAX_CLOSING:
+    for _ in range(rounds + 1):
         vectors, is_new = find_independent(inverse * wanted, is_open, known)
         if not is_new.any():
             break
@@ -109,8 +128,7 @@ def close_in(
         is_open = is_open[:, None] & is_new.any(-1, keepdim=True)
         shift = (-value).clamp(min=GIVING / 3)[:, None]
         wanted = _divided(residual[:, :, None], before, shift)
-    size = vector_norm(known @ lowest, dim=1, keepdim=True).clamp(min=1e-12)
-    return _corrected(curvature, begun.hessian, known @ lowest / size, found @ lowest / size)
+    return curvature, known, found, lowest
 
 
 def _divided(
@@ -206,8 +224,8 @@ def map_vectors(
 ) -> tuple[Float[Tensor, "B D K"], Int[Tensor, " B"], float]:
     """The Hessian times unit vectors, by differences to one side; the calls, the seconds.
 
-    Only what is new is asked for. Where the calculator fails, the Hessian is left as it is along
-    that vector.
+    Without what the forces on bonds make of it (`hessians.tension`). Only what is new is asked
+    for. Where the calculator fails, the Hessian is left as it is along that vector.
     """
     changes = torch.bmm(curvature.hessian, vectors)
     system, column = is_new.nonzero(as_tuple=True)
@@ -215,6 +233,11 @@ def map_vectors(
     steps = downhill(curvature.forces[system], directions, PROBE_LENGTH)
     made = differ(calculator, curvature.batch, curvature.forces, system, directions, steps)
     given, evaluation = made.changes, made.evaluation
+    strained, place = system.unique(return_inverse=True)
+    tension = tension_hessian(
+        curvature.batch.take(strained), curvature.forces[strained].unflatten(1, (-1, 3))
+    )
+    given = given - matvec(tension[place], directions)
     for lost in evaluation.failures:
         given[lost] = changes[system[lost], :, column[lost]]
     changes[system, :, column] = given

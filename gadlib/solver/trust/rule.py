@@ -18,8 +18,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gadlib.evaluation import Calculator
+from gadlib.hessians.frames import bent
 from gadlib.hessians.normal_modes import FORCE_TOL, spectrum
 from gadlib.hessians.springs import model_hessian
+from gadlib.hessians.tension import tension_hessian
 from gadlib.hessians.trust_region import matvec
 from gadlib.molecules.bonds import n_fragments
 from gadlib.molecules.contacts import gap, is_adrift, push_apart
@@ -98,12 +100,35 @@ def move(state: State) -> tuple[Batch, Float[Tensor, " B"]]:
     if held.any():
         step = pick(held, move_beside_aim(state, step), step)
     step = torch.where(memory.is_rebuilt[:, None], 0.0, step)
-    there = move_above(state.batch, step.unflatten(1, (-1, 3)))
-    step = (there.positions - state.batch.positions).flatten(1)
-    curved = matvec(state.hessian, step)
+    there, share = _move_bent(state.batch, step)
+    step = step * share[:, None]
+    curved = matvec(_relaxed(state), step)
     if barrier.is_active.any():
         curved = curved + matvec(barrier.hessian, step)
     return there, (step * (gradient + curved / 2)).sum(-1)
+
+
+def _move_bent(batch: Batch, step: Float[Tensor, "B D"]) -> tuple[Batch, Float[Tensor, " B"]]:
+    """Where steps lead along bent coordinates, and what share of them was made.
+
+    They are shorter where atoms would come too near.
+    """
+    whole = bent(batch, step)
+    there = move_above(batch, whole.unflatten(1, (-1, 3)))
+    made = longest((there.positions - batch.positions).flatten(1))
+    return there, made / longest(whole).clamp(min=1e-12)
+
+
+def _relaxed(state: State) -> Float[Tensor, "B D D"]:
+    """The Hessians that tell the energy along bent coordinates: without the tension of bonds.
+
+    Modelled ones are without it already.
+    """
+    rows = (~state.memory.spares_hessians).nonzero().flatten()
+    if not len(rows):
+        return state.hessian
+    tension = tension_hessian(state.batch.take(rows), state.forces[rows])
+    return state.hessian.index_add(0, rows, tension, alpha=-1)
 
 
 def climbed_mode(state: State) -> Float[Tensor, "B D"]:
