@@ -134,7 +134,8 @@ def require_own(study: optuna.Study) -> None:
     found = [d.name.lower() for d in directions]
     if ABOUT not in attributes:
         if len(trials) > 1 or any(t.state is not TrialState.WAITING for t in trials):
-            raise InputError(f"{where} was not made by gadlib; choose another --study-name")
+            other = "" if found == ["maximize"] else f" (its directions are {', '.join(found)})"
+            raise InputError(f"{where} was not made by gadlib{other}; choose another --study-name")
         return
     expected = [one.direction for one in objectives_in(attributes)]
     if found != expected:

@@ -2,7 +2,7 @@
 
 Each line of its standard input is a task, `{"n": 8, "settings": {...}, ...}`, for a fork of its
 own, the nest. That says in lines of JSON its process number, those of its workers, and when all
-have ended their exit statuses, and how many were killed. Trials search two atoms on a quadratic
+have ended their exit statuses, and how many were killed. Trials search three atoms on a quadratic
 saddle, for milliseconds.
 
     n: workers.
@@ -47,12 +47,10 @@ def saddle(batch, *, hessian=True):
 
 
 def samples(n):
-    """Starting points of two atoms."""
-    drawn = np.random.default_rng(0).normal(size=(n, 2, 3))
-    return [
-        Start(f"pair{i}", "H2", "train", "ts", None, np.array([1, 1]), drawn[i] + [[0], [2]], 2)
-        for i in range(n)
-    ]
+    """Starting points of three atoms: fewer have no saddle, and nothing of them is computed."""
+    drawn = 0.1 * np.random.default_rng(0).normal(size=(n, 3, 3)) + [[0], [2], [4]]
+    numbers = np.array([1, 8, 1])
+    return [Start(f"three{i}", "H2O", "train", "ts", None, numbers, drawn[i], 3) for i in range(n)]
 
 
 def work(settings):

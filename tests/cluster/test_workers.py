@@ -76,7 +76,7 @@ def test_sixteen_starting_at_once_run_exactly_the_total(url, nest, tmp_path):
 @pytest.mark.parametrize("url", STORAGES[:3], indirect=True)
 def test_killed_workers_lose_nothing(url, nest, tmp_path):
     settings = settings_of(url, 16, resume=True)  # who makes the study may be killed at once
-    workers = nest(4, settings=settings, kill_every_s=0.5, kills=4, sample_s=0.5)
+    workers = nest(4, settings=settings, kill_every_s=0.5, kills=4, sample_s=0.2)
     statuses, kills = workers.wait()
     assert statuses == [0] * 4, workers.told()
     assert kills > 0

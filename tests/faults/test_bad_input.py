@@ -280,7 +280,7 @@ CASES += [
 
 STUDIES: list[tuple[Callable[[], None], tuple[str, ...]]] = [
     (study(foreign), ("'s' was not made by gadlib", "choose another --study-name")),
-    (study(foreign, direction="minimize"), ("was not made by gadlib", "minimize", "maximize")),
+    (study(foreign, direction="minimize"), ("was not made by gadlib", "minimize")),
     (
         study(foreign, direction=None, directions=["maximize", "minimize"]),
         ("was not made by gadlib", "maximize, minimize"),

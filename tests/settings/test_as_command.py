@@ -26,7 +26,7 @@ def read(command: str):
     [
         {},
         OF_REACTIONS,
-        {"solver": "trust", "criterion": "bound", "hyperparameters": {"radius_max": 0.2}},
+        {"solver": "trust", "criterion": "bound", "hyperparameters": {"radius_max": 0.3}},
         {"solver": "trust", "hyperparameters": {"exact_hessians": "often", "hessian_every": 4}},
         {"calculator": "ase", "ase_calculator": "a.b:C", "ase_options": {"method": "it's"}},
         {"resume": True, "out_dir": "here and there", "mode": "bonds:0-3"},
@@ -41,7 +41,7 @@ def test_a_command_is_read_as_the_settings_it_was_made_of(given):
 def test_what_has_its_default_and_what_is_of_another_calculator_is_left_out():
     settings = SearchSettings.read(
         {"scine_functional": "PM6", "calculator": "ase", "ase_calculator": "a.b:C"}
-        | {"solver": "trust", "hyperparameters": {"radius_max": 0.1, "hessian_every": 2}}
+        | {"solver": "trust", "hyperparameters": {"radius_max": 0.2, "hessian_every": 2}}
     )
     assert search_command(settings) == (
         "gadlib search --calculator ase --ase-calculator a.b:C --criterion index1 --solver trust"

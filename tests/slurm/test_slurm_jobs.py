@@ -176,7 +176,7 @@ def test_screening_with_given_values_runs_to_its_end(calculator, slurm, warm_pyt
     settings = read_json(tmp_path / "o" / "screening.json")["settings"]
     assert settings["hyperparameters"] == {"escape_delta": 0.15}
     executed = (tmp_path / "o" / f"01_screen-{job}.ipynb").read_text()
-    assert executed.count('"image/png"') == 3
+    assert executed.count('"image/png"') == 4
 
 
 def test_an_array_is_so_many_workers_on_one_study(slurm, warm_python, tmp_path):

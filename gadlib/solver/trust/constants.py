@@ -156,6 +156,12 @@ PROBE_LENGTH = 0.01
 """A; a difference of gradients so far apart is well above rounding (0.01 eV/A at 1 eV/A^2).
 Measured: with 0.03 A 112 and 100 gradients."""
 
+AIMED = 0.5
+"""The largest radius of a climb towards an aim, in that of others: in long steps the aim is lost.
+Measured on the 100 embedded reactions, mode `reaction`: with 1 and 0.5 91 and 95 of them end at
+their own saddle from `ts_noise0.1A`, 40 and 45 from `midpoint_rt_noise0.3A`, 53 and 54 from
+`reactant`, for 26 and 25, 67 and 78, 62 and 82 gradients in the median."""
+
 MAX_POOR = 3
 """Poorly predicted steps in a row after which an exact Hessian is due, where none are spared: one
 may be a matter of the radius, which shrinks first, two halve it to a quarter."""

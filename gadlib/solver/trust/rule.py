@@ -32,6 +32,7 @@ from gadlib.solver.points import begin, compute, take_spectrum
 from gadlib.solver.products import prove_orders, takes_products
 from gadlib.solver.state import State, along_modes
 from gadlib.solver.trust.constants import (
+    AIMED,
     ARRIVED_FORCE,
     CIRCLE_EVERY,
     CIRCLE_NEAR,
@@ -270,6 +271,7 @@ def _adapt(
     """
     is_rebuilt = state.memory.is_rebuilt
     max_radius = torch.where(state.memory.n_tries > 0, STRIDE, 1.0) * h.radius_max
+    max_radius = torch.where(state.wanted.is_set, AIMED, 1.0) * max_radius
     radius, is_poor = adapt_radius(current.radius, ratio, length, h, max_radius)
     is_model_poor = is_poor & (current.age > 0) & ~is_rebuilt
     return replace(
