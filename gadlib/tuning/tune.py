@@ -23,7 +23,6 @@ from gadlib.progress.bar import Bar
 from gadlib.progress.interrupts import heard, undisturbed
 from gadlib.screening.calculator_check import require_working
 from gadlib.screening.chunks import job_size
-from gadlib.screening.records import Record
 from gadlib.screening.setup import calculator_of, hyperparameters_of
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.objectives import (
@@ -120,6 +119,7 @@ def tune(
     _require_own_results(results, settings, storage)
     screened, samples = difficult_samples(settings)
     chosen = samples[: settings.n_samples]
+    fresh = fresh_samples(settings, screened, chosen) if settings.n_race else []
     references = {}
     if needs_references(_scored_by(settings)):
         chosen, references = with_references(settings, chosen, out / "reference.json")
@@ -134,23 +134,17 @@ def tune(
     kept.write()  # whose the file is, before anything is computed
     _run_trials(loop, kept, on_trial)
     if settings.n_race:
-        _race(worker.study, settings, screened, samples)
+        _race(worker.study, settings, fresh)
         kept.write()
     return worker.study
 
 
-def _race(
-    study: optuna.Study,
-    settings: TuneSettings,
-    screened: Sequence[Record],
-    samples: Sequence[Start],
-) -> None:
+def _race(study: optuna.Study, settings: TuneSettings, fresh: Sequence[Start]) -> None:
     """The race of the best trials, told in a sentence."""
-    fresh, references = fresh_samples(settings, screened, samples[: settings.n_samples]), {}
-    out = Path(settings.out_dir)
+    folder, references = Path(settings.out_dir) / "race", {}
     if needs_references(_scored_by(settings)):
-        fresh, references = with_references(settings, fresh, out / "race" / "reference.json")
-    if (race := hold_race(study, settings, fresh, out / "race", references)) is not None:
+        fresh, references = with_references(settings, fresh, folder / "reference.json")
+    if (race := hold_race(study, settings, fresh, folder, references)) is not None:
         print(race.sentence, flush=True)
 
 

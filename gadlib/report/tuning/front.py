@@ -16,7 +16,7 @@ from gadlib.tuning.front import completed, front, preferred
 
 
 class Front(NamedTuple):
-    """The completed trials of a study by two of its objectives, and its best ones.
+    """The completed trials of a study by its objectives, and its best ones.
 
     Attributes:
         study_name: of the study.
