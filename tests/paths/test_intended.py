@@ -13,6 +13,7 @@ from clusters import spoiled
 
 from gadlib import calculators, report
 from gadlib.cli.parser import main
+from gadlib.files.reading import read_json
 from gadlib.files.writing import write_json
 from gadlib.molecules import reactions, starting_points
 from gadlib.molecules.endpoints import Connection
@@ -266,3 +267,5 @@ def test_validate_follows_the_strict_saddles_of_both_sides(tmp_path, capsys):
         assert [p.name for p in followed] == strict
         assert f"{side}: Of {len(strict)} saddles followed: " in told
         assert Connection.INTENDED in {p.verdict for p in followed}
+        kept = read_json(out / f"irc_{side}" / "paths.json")["settings"]
+        assert kept["cheap"] == "none"  # nobody asked for a way down on another potential

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gadlib.cli.commands.table import QUIET, argument, command
 from gadlib.cli.lines import told
+from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import Settings
 from gadlib.settings.results import DemoSettings, PathSettings
 from gadlib.settings.studies import ProfileSettings, StudySettings, TuneSettings, ValidateSettings
@@ -150,6 +151,8 @@ def _follow_both(settings: ValidateSettings, out: Path) -> None:
     from gadlib.paths import intended
 
     shared = {n: getattr(settings, n) for n in PathSettings.model_fields if hasattr(settings, n)}
+    if not SOLVERS[settings.solver].needs_cheap:  # whose `cheap` is a default that nobody asked for
+        del shared["cheap"]
     for side in ("default", "tuned"):
         changed = {"records": str(out / f"{side}.json"), "out_dir": str(out / f"irc_{side}")}
         paths = intended.follow(PathSettings.read(shared | changed))
