@@ -66,26 +66,40 @@ def found() -> list[str]:
 
 def _imported(path: str) -> Any:
     """The class, or one of the known functions, at the import path; nothing has been called."""
-    module, colon, name = path.partition(":")
-    if not (module and colon and name):
-        raise InputError(f"ase_calculator {path!r}: expected MODULE:NAME, e.g. {', '.join(KNOWN)}")
-    try:
-        with outlived():
-            kind = getattr(importlib.import_module(module), name)
-    except AttributeError:
-        raise InputError(f"ase_calculator {path!r}: {module} has no {name}") from None
-    except Exception as error:  # a package that is there may still fail to load
-        package = (KNOWN | FACTORIES).get(path)
-        hint = f"; pip install {package}" if package else ""
-        raise InputError(
-            f"ase_calculator {path!r}: can't be imported ({in_a_line(error)}){hint}"
-        ) from None
+    package = (KNOWN | FACTORIES).get(path)
+    hint = f"; pip install {package}" if package else ""
+    kind = at_path(path, "ase_calculator", example=", ".join(KNOWN), hint=hint)
     if path not in FACTORIES and not is_calculator_class(kind):
         raise InputError(
             f"ase_calculator {path!r}: not an ASE calculator but {kind!r}; expected a class"
             f" derived from ASE's Calculator, or one of {', '.join(FACTORIES)}"
         )
     return kind
+
+
+def at_path(path: str, setting: str, *, example: str, hint: str = "") -> Any:
+    """What stands at an import path; nothing has been called.
+
+    Args:
+        path: as in MODULE:NAME.
+        setting: that names it, for messages.
+        example: what one looks like.
+        hint: what is said besides where it can't be imported.
+
+    Raises:
+        InputError: when it is no such path, or there is nothing.
+    """
+    module, colon, name = path.partition(":")
+    if not (module and colon and name):
+        raise InputError(f"{setting} {path!r}: expected MODULE:NAME, e.g. {example}")
+    try:
+        with outlived():
+            return getattr(importlib.import_module(module), name)
+    except AttributeError:
+        raise InputError(f"{setting} {path!r}: {module} has no {name}") from None
+    except Exception as error:  # a package that is there may still fail to load
+        reason = f"can't be imported ({in_a_line(error)}){hint}"
+        raise InputError(f"{setting} {path!r}: {reason}") from None
 
 
 def in_a_line(error: Exception) -> str:

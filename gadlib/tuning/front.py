@@ -54,7 +54,8 @@ def completed(study: optuna.Study) -> list[FrozenTrial]:
 def feasible(study: optuna.Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """Those that keep the study's constraints."""
     asked = study.user_attrs.get("settings", {}).get("constraints")
-    return [t for t in trials if keeps(t, bounds_of(asked, "constraints"))]
+    bounds = bounds_of(asked, "constraints")
+    return [t for t in trials if keeps(t, bounds)] if bounds else [*trials]
 
 
 def keeps(trial: FrozenTrial, bounds: Sequence[Bound]) -> bool:

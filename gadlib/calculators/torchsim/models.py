@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 
-from gadlib.calculators.import_paths import in_a_line
+from gadlib.calculators.import_paths import at_path, in_a_line
 from gadlib.progress.interrupts import outlived
 from gadlib.settings.reading import InputError
 
@@ -135,18 +135,7 @@ def _interface() -> type:
 
 def _imported(path: str) -> Any:
     """The class of models, or the function that says it returns one; nothing has been called."""
-    module, colon, name = path.partition(":")
-    if not (module and colon and name):
-        raise InputError(f"torchsim_model {path!r}: expected MODULE:NAME, e.g. {EXAMPLE}")
-    try:
-        with outlived():
-            found = getattr(importlib.import_module(module), name)
-    except AttributeError:
-        raise InputError(f"torchsim_model {path!r}: {module} has no {name}") from None
-    except Exception as error:  # a package that is there may still fail to load
-        raise InputError(
-            f"torchsim_model {path!r}: can't be imported ({in_a_line(error)})"
-        ) from None
+    found = at_path(path, "torchsim_model", example=EXAMPLE)
     if not _is_model(found) and not _is_model(_returned(found)):
         raise InputError(
             f"torchsim_model {path!r}: not a model of TorchSim but {found!r}; expected a class"
