@@ -11,7 +11,7 @@ paired tests (here Wilcoxon's) are theirs; Holm, Scand. J. Stat. 6, 65 (1979); E
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from gadlib.tuning.front import (
     pick,
 )
 from gadlib.tuning.pruning import p_of_gain
-from gadlib.tuning.raced import Race, race_of
+from gadlib.tuning.raced import RACING, Race, UnderWay, race_of
 from gadlib.tuning.scores import compared, values
 
 FIRST, BLOCK = 6, 3
@@ -65,6 +65,7 @@ def hold_race(
     fresh: Sequence[Start],
     folder: Path,
     references: Mapping[Key, Record],
+    beat: Callable[[], object] = lambda: None,
 ) -> Race | None:
     """The race of the study's best trials, kept in the study; None where none is complete.
 
@@ -76,6 +77,7 @@ def hold_race(
         fresh: where the searches begin, of reactions that no trial has seen.
         folder: for the records of each candidate.
         references: the reactions' own saddles, where the objectives ask for them.
+        beat: called after the searches of each candidate in each block.
     """
     with in_turn(folder.with_name(f".{folder.name}.lock")):  # other workers wait, and find it held
         names = [start.name for start in fresh]
@@ -86,7 +88,12 @@ def hold_race(
         if not known:
             return None
         objectives = objectives_in(study.user_attrs)
-        _run(known, settings, fresh, folder, objectives, references)
+
+        def told() -> None:
+            beat()
+            study.set_user_attr(RACING, asdict(_under_way(known, fresh, len(completed(study)))))
+
+        _run(known, settings, fresh, folder, objectives, references, told)
         race = _result(study, known, names, objectives)
         study.set_user_attr(RACE, asdict(race))
     return race
@@ -112,18 +119,30 @@ def _run(
     folder: Path,
     objectives: Sequence[Objective],
     references: Mapping[Key, Record],
+    told: Callable[[], None],
 ) -> None:
     """Search block by block; with one objective those that are clearly worse leave after each."""
     n_steps = settings.n_steps_per_sample
     ends = [*range(FIRST, len(fresh), BLOCK), len(fresh)]
+    told()
     for end in ends:
         for one in known:
             if not one.has_left:
                 records = _search(one, settings, fresh[:end], folder)
                 records = [compared(record, references) for record in records]
                 one.found = [values([record], n_steps, objectives) for record in records]
+                told()
         if len(objectives) == 1:
             _let_go(known, objectives[0])
+
+
+def _under_way(known: Sequence[_Candidate], fresh: Sequence[Start], n_completed: int) -> UnderWay:
+    return UnderWay(
+        n_samples=len(fresh),
+        n_searched={str(one.number): len(one.found) for one in known},
+        left=[one.number for one in known if one.has_left],
+        n_completed=n_completed,
+    )
 
 
 def _search(

@@ -249,6 +249,11 @@ class Loop:
             "n_cached": this.n_cached,
             "samples": [sample_summary(r) for r in records],
         }
+        if pruned_at is None:  # of samples that were there already it was not asked at each rung
+            attributes |= {
+                rung_name(size): values(records[:size], n_steps, self.objectives)
+                for size in self.rungs[:-1]
+            }
         if self.settings.pruning == "wilcoxon" and pruned_at is None:
             own = {i: values([r], n_steps, self.objectives)[0] for i, r in enumerate(records)}
             attributes["by_sample"] = {str(i): value for i, value in own.items()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial
 
 from gadlib.cluster.retries import RetryingStorage, StorageLostError
 from gadlib.cluster.urls import file_of, without_password
+from gadlib.cluster.workers import Worker
 from gadlib.files.writing import require_writable
 from gadlib.molecules.starting_points import Start
 from gadlib.progress.bar import Bar
@@ -134,18 +135,40 @@ def tune(
     kept.write()  # whose the file is, before anything is computed
     _run_trials(loop, kept, on_trial)
     if settings.n_race:
-        _race(worker.study, settings, fresh)
-        kept.write()
+        with _rescued(kept):
+            _race(worker, settings, fresh)
+            kept.write()
     return worker.study
 
 
-def _race(study: optuna.Study, settings: TuneSettings, fresh: Sequence[Start]) -> None:
-    """The race of the best trials, told in a sentence."""
+@contextlib.contextmanager
+def _rescued(kept: Results) -> Iterator[None]:
+    """Inside, a storage that is lost costs no results: what is known of them is in their file.
+
+    Raises:
+        StorageLostError: that says so.
+    """
+    try:
+        yield
+    except StorageLostError as error:
+        with undisturbed():
+            saved = kept.rescue()
+        raise StorageLostError(f"{error}; {saved}" if saved else str(error)) from None
+
+
+def _race(worker: Worker, settings: TuneSettings, fresh: Sequence[Start]) -> None:
+    """The race of the best trials, told in a sentence; others may join the study meanwhile."""
     folder, references = Path(settings.out_dir) / "race", {}
-    if needs_references(_scored_by(settings)):
-        fresh, references = with_references(settings, fresh, folder / "reference.json")
-    if (race := hold_race(study, settings, fresh, folder, references)) is not None:
-        print(race.sentence, flush=True)
+    worker.beat(force=True, ended=None)
+    try:
+        if needs_references(_scored_by(settings)):
+            fresh, references = with_references(settings, fresh, folder / "reference.json")
+        race = hold_race(worker.study, settings, fresh, folder, references, worker.beat)
+        if race is not None:
+            print(race.sentence, flush=True)
+    finally:
+        with contextlib.suppress(StorageLostError):
+            worker.leave()
 
 
 def _run_trials(loop: Loop, kept: Results, on_trial: Callable[[optuna.Study], Any] | None) -> None:
@@ -160,7 +183,7 @@ def _run_trials(loop: Loop, kept: Results, on_trial: Callable[[optuna.Study], An
     ):
         loop.on_life = bar.live
         try:
-            with contextlib.closing(iter(loop)) as ended:
+            with _rescued(kept), contextlib.closing(iter(loop)) as ended:
                 for number in ended:
                     with undisturbed():
                         _track(tracking, worker.trials()[number])
@@ -171,10 +194,6 @@ def _run_trials(loop: Loop, kept: Results, on_trial: Callable[[optuna.Study], An
                             pause = _write_in_time(kept)
                     if on_trial is not None:
                         on_trial(worker.study)
-        except StorageLostError as error:
-            with undisturbed():
-                saved = kept.rescue()
-            raise StorageLostError(f"{error}; {saved}" if saved else str(error)) from None
         finally:
             with undisturbed():
                 loop.end()

@@ -29,6 +29,7 @@ from gadlib.cluster.retries import StorageLostError
 from gadlib.cluster.storage import open_storage
 from gadlib.evaluation import Evaluation
 from gadlib.molecules.starting_points import Start
+from gadlib.screening import screen
 from gadlib.settings.reading import InputError
 from gadlib.settings.studies import TuneSettings
 from gadlib.tuning import tune
@@ -51,6 +52,11 @@ def samples(n):
     drawn = 0.1 * np.random.default_rng(0).normal(size=(n, 3, 3)) + [[0], [2], [4]]
     numbers = np.array([1, 8, 1])
     return [Start(f"three{i}", "H2O", "train", "ts", None, numbers, drawn[i], 3) for i in range(n)]
+
+
+def fresh(n_seen, n):
+    """Starting points of a race, after those that the trials have seen."""
+    return samples(n_seen + n)[n_seen:]
 
 
 def work(settings):
@@ -97,7 +103,8 @@ def nest(task):
     settings = {"workers": 0, "out_dir": task["out_dir"], "n_samples": 2, "n_steps_per_sample": 3}
     settings |= task["settings"]
     tune.difficult_samples = lambda s: ([], samples(s.n_samples))
-    tune.calculator_of = lambda *_: saddle
+    tune.fresh_samples = lambda s, *_: fresh(s.n_samples, s.n_race)
+    tune.calculator_of = screen.calculator_of = lambda *_: saddle
     living = {start(settings) for _ in range(task["n"])}
     print(json.dumps({"pids": sorted(living)}), flush=True)
     statuses, kills, every = [], 0, task.get("kill_every_s")

@@ -22,6 +22,7 @@ from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.objectives import OBJECTIVES, Objective
 from gadlib.settings.reading import InputError
 from gadlib.tuning.front import completed, objectives_in, preferred
+from gadlib.tuning.status import read_rungs
 from gadlib.tuning.study import load
 
 EDGE = 0.05
@@ -222,7 +223,9 @@ def live_history() -> Callable[[optuna.Study], None]:
 
     def redraw(study: optuna.Study) -> None:
         figure, axes = panels()
-        draw_history(collect_trials(study), ax=axes[0, 0])
+        ax = draw_history(collect_trials(study), ax=axes[0, 0])
+        if shown := "; ".join(map(str, read_rungs(study))):
+            ax.set_title(f"{ax.get_title()}\n{shown}", fontsize="small")
         if handle is not None:
             handle.update(figure)
         plt.close(figure)
