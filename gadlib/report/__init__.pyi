@@ -57,6 +57,9 @@ from .searches.trajectory import draw_trajectory as draw_trajectory
 from .searches.tries import tries_sentence as tries_sentence
 from .searches.tries import tries_table as tries_table
 from .style import wrapped as wrapped
+from .tuning.best import best_sentence as best_sentence
+from .tuning.best import best_table as best_table
+from .tuning.best import choices_sentence as choices_sentence
 from .tuning.front import collect_front as collect_front
 from .tuning.front import draw_front as draw_front
 from .tuning.front import front_table as front_table
@@ -82,8 +85,6 @@ from .tuning.stability import collect_stability as collect_stability
 from .tuning.stability import draw_seeds as draw_seeds
 from .tuning.stability import draw_stability as draw_stability
 from .tuning.stability import seeds_table as seeds_table
-from .tuning.study import best_sentence as best_sentence
-from .tuning.study import best_table as best_table
 from .tuning.study import collect_trials as collect_trials
 from .tuning.study import draw_history as draw_history
 from .tuning.study import live_history as live_history

@@ -89,6 +89,12 @@ class TuneSettings(ScreenSettings):
         " declared ones",
         json_schema_extra=HYPERPARAMETERS,
     )
+    choices: dict[str, list[str]] = Field(
+        {},
+        description="words to choose from, by name: of mode, start_from, and of the solver's words"
+        " as exact_hessians; the word that is set must be among them, trial 0 runs with it",
+        json_schema_extra=HYPERPARAMETERS,
+    )
     pruning: str = Field(
         "best_possible",
         description="when a trial ends early: best_possible (when another is at least as good by"

@@ -28,6 +28,7 @@ from gadlib.screening.setup import describe_sample, reactions_of, starts_of
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import ScreenSettings
 from gadlib.settings.studies import TuneSettings
+from gadlib.tuning.choices import STARTS, choices_in
 
 
 def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]]:
@@ -96,6 +97,27 @@ def fresh_samples(
     if n < settings.n_race:
         print(f"The race has {n} reactions: no others were screened and not seen.", flush=True)
     return [by_key[key(free[row])] for row in generator.permutation(rows)]
+
+
+def from_other_recipes(settings: TuneSettings, samples: Sequence[Start]) -> dict[str, list[Start]]:
+    """By each other recipe that trials may choose where searches of the same reactions begin.
+
+    They come in the order of the samples, so that trials are compared reaction by reaction.
+
+    Raises:
+        InputError: when a recipe can't be used with the set.
+    """
+    found = {}
+    for recipe in choices_in(settings).get(STARTS, ()):
+        if recipe != settings.start_from:
+            plan = _widest(settings).model_copy(update={STARTS: recipe})
+            known = {_reaction(start): start for start in starts_of(plan)}
+            found[recipe] = [known[_reaction(sample)] for sample in samples]
+    return found
+
+
+def _reaction(start: Start) -> tuple[Any, ...]:
+    return start.name, start.formula, start.split, start.charge, start.multiplicity
 
 
 def _widest(settings: TuneSettings) -> ScreenSettings:

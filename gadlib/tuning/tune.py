@@ -34,6 +34,7 @@ from gadlib.settings.objectives import (
 )
 from gadlib.settings.reading import InputError
 from gadlib.settings.studies import TuneSettings
+from gadlib.tuning.choices import choices_in
 from gadlib.tuning.content import collect_results
 from gadlib.tuning.front import preferred
 from gadlib.tuning.pruning import WAYS
@@ -43,15 +44,15 @@ from gadlib.tuning.sample_cache import Cache
 from gadlib.tuning.samples import (
     difficult_samples,
     fresh_samples,
+    from_other_recipes,
     require_screening,
     with_references,
 )
-from gadlib.tuning.space import SAMPLERS, left_out_defaults, sampler
+from gadlib.tuning.space import SAMPLERS, drawn_in, left_out_defaults, sampler
 from gadlib.tuning.status import read_status
 from gadlib.tuning.study import (
     about,
     default_storage,
-    drawn_in,
     load,
     names_in,
     open_study,
@@ -124,13 +125,18 @@ def tune(
     references = {}
     if needs_references(_scored_by(settings)):
         chosen, references = with_references(settings, chosen, out / "reference.json")
+    others = from_other_recipes(settings, chosen)
+    for mode in choices_in(settings).get("mode", ()):  # refused before anything is computed
+        calculator_of(settings.model_copy(update={"mode": mode}), chosen)
     calculator = calculator_of(settings, chosen)
     require_working(calculator, chosen)
     if note := _never_early(settings, job_size(calculator, settings.batch_size)):
         print(note, flush=True)
-    worker = open_study(settings, chosen, screened, storage=storage)
-    known = Cache(cache or out / "samples")
-    loop = Loop(worker, settings, calculator, tuple(chosen), known, references=references)
+    elsewhere = [start for found in others.values() for start in found]
+    made = {"storage": storage, "others": elsewhere, "calculator": calculator}
+    worker = open_study(settings, chosen, screened, **made)
+    known, more = Cache(cache or out / "samples"), {"references": references, "others": others}
+    loop = Loop(worker, settings, calculator, tuple(chosen), known, **more)
     kept = Results(worker.study, results)
     kept.write()  # whose the file is, before anything is computed
     _run_trials(loop, kept, on_trial)
@@ -163,7 +169,8 @@ def _race(worker: Worker, settings: TuneSettings, fresh: Sequence[Start]) -> Non
     try:
         if needs_references(_scored_by(settings)):
             fresh, references = with_references(settings, fresh, folder / "reference.json")
-        race = hold_race(worker.study, settings, fresh, folder, references, worker.beat)
+        others = from_other_recipes(settings, fresh)
+        race = hold_race(worker.study, settings, fresh, folder, references, others, worker.beat)
         if race is not None:
             print(race.sentence, flush=True)
     finally:

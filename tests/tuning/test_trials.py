@@ -224,7 +224,8 @@ def test_a_record_is_compared_with_the_reactions_own_saddle(tmp_path):
 
 def test_a_trial_whose_samples_are_all_there_stands_at_its_rungs_too(tmp_path):
     loop = loop_of(tmp_path, pruning="halving", objective="steps")
-    loop.samples, loop.rungs = tuple(STARTS[:4]), (2, 4)
+    loop.samples = loop.ways.samples = tuple(STARTS[:4])
+    loop.rungs = (2, 4)
     first = loop._claim()
     for place, start in enumerate(loop.samples):
         record = found(start, converged=True, steps=place + 1)

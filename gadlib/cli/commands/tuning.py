@@ -32,6 +32,10 @@ from gadlib.settings.studies import ProfileSettings, StudySettings, TuneSettings
             "tune --solver trust --criterion bound --objective bound,gradients --n-race 20",
             "for two objectives, and a race of the best on other reactions",
         ),
+        (
+            "tune --solver trust --criterion bound --choice mode=lowest,reaction",
+            "with a choice of the mode that is climbed first beside the numbers",
+        ),
         ("tune --seeds 3 --n-trials 30", "three studies, and how far they agree"),
     ),
 )

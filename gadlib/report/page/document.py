@@ -28,6 +28,7 @@ from gadlib.report.searches.paths import (
     verdict_sentence,
 )
 from gadlib.report.searches.screening import Screened
+from gadlib.report.tuning.best import best_table, choices_sentence
 from gadlib.report.tuning.front import collect_front, draw_front, front_table
 from gadlib.report.tuning.importances import collect_importances, draw_importances
 from gadlib.report.tuning.landscape import draw_contours, draw_parallel, draw_slices
@@ -48,7 +49,7 @@ from gadlib.report.tuning.stability import (
     draw_stability,
     seeds_table,
 )
-from gadlib.report.tuning.study import best_table, collect_trials, draw_history
+from gadlib.report.tuning.study import collect_trials, draw_history
 from gadlib.report.validation.comparison import comparison_table
 from gadlib.report.validation.gain import collect_gain, draw_gain, gain_table
 from gadlib.screening.records import Record, versions
@@ -147,6 +148,8 @@ def _study(material: Material) -> Iterator[str]:
     yield figure(lambda: draw_slices(trials))
     yield figure(lambda: draw_contours(trials, importances))
     yield "<h3>Best values, and ranges to widen</h3>" + table(best_table(trials))
+    if trials.words:
+        yield sentence(choices_sentence(study))
     yield "<h3>Samples</h3>" + sentence(never_sentence(samples))
     yield figure(lambda: draw_samples(samples))
     yield sentence(kept_sentence(samples))
