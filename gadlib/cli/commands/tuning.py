@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 from pathlib import Path
 
 from gadlib.cli.commands.table import QUIET, argument, command
 from gadlib.cli.lines import told
 from gadlib.settings.hyperparameters import SOLVERS
-from gadlib.settings.reading import Settings
+from gadlib.settings.reading import InputError, Settings
 from gadlib.settings.results import DemoSettings, PathSettings
 from gadlib.settings.studies import ProfileSettings, StudySettings, TuneSettings, ValidateSettings
 
@@ -54,7 +55,10 @@ def tune(settings: TuneSettings, options: argparse.Namespace) -> None:
         print(report.collect_front(study).sentence)
     best = tune.preferred(study)
     print(json.dumps(best.params if best else {}, indent=1))
-    print(f"results: {Path(settings.out_dir) / 'hpo_results.json'}")
+    out = Path(settings.out_dir) / "hpo_results.json"
+    with contextlib.suppress(InputError):  # it was said that it can't be written
+        report.write_results_with_shares(study, out)
+    print(f"results: {out}")
     print(f"study:   {tune.without_password(tune.default_storage(settings))}")
 
 
@@ -85,11 +89,12 @@ def _tune_seeds(settings: TuneSettings, *, quietly: bool) -> None:
 )
 def write_results(settings: StudySettings, _: argparse.Namespace) -> None:
     """Write hpo_results.json of a study from its storage alone."""
+    from gadlib import report
     from gadlib.tuning import tune
 
     study = tune.load(tune.default_storage(settings), settings.study_name)
     out = Path(settings.out_dir) / "hpo_results.json"
-    print(f"results: {tune.write_results(study, out, settings.prefer)}")
+    print(f"results: {report.write_results_with_shares(study, out, settings.prefer)}")
 
 
 @command(

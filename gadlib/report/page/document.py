@@ -30,7 +30,7 @@ from gadlib.report.searches.paths import (
 from gadlib.report.searches.screening import Screened
 from gadlib.report.tuning.best import best_table, choices_sentence
 from gadlib.report.tuning.front import collect_front, draw_front, front_table
-from gadlib.report.tuning.importances import collect_importances, draw_importances
+from gadlib.report.tuning.interactions import collect_shares, draw_shares, pairs_sentence
 from gadlib.report.tuning.landscape import draw_contours, draw_parallel, draw_slices
 from gadlib.report.tuning.race import race_sentence, race_table
 from gadlib.report.tuning.samples import (
@@ -129,7 +129,8 @@ def _study(material: Material) -> Iterator[str]:
     if not material.studies:
         return
     study = material.studies[0]
-    trials, importances = collect_trials(study), collect_importances(study)
+    trials, shares = collect_trials(study), collect_shares(study)
+    importances = shares.importances[0]
     yield figure(lambda: draw_history(trials))
     if len(study.directions) > 1:
         found = collect_front(study)
@@ -142,7 +143,8 @@ def _study(material: Material) -> Iterator[str]:
         yield "<h3>The race</h3>" + sentence(race_sentence(study))
         yield table(raced)
     samples, stability = collect_samples(study), collect_stability(study, importances)
-    yield figure(lambda: draw_importances(importances))
+    yield sentence(pairs_sentence(shares))
+    yield figure(lambda: draw_shares(shares))
     yield figure(lambda: draw_stability(stability))
     yield figure(lambda: draw_parallel(trials))
     yield figure(lambda: draw_slices(trials))
