@@ -29,8 +29,8 @@ from gadlib.settings.reading import (
 )
 from gadlib.settings.searches import ScreenSettings, SearchSettings
 from gadlib.settings.studies import TuneSettings, ValidateSettings
+from gadlib.tuning.asked import require_settings
 from gadlib.tuning.samples import require_screening
-from gadlib.tuning.tune import require_settings
 from gadlib.tuning.validation import require_values, transfer_of, tuned_values
 
 KINDS: dict[str, type[SearchSettings]] = {

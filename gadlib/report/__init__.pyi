@@ -63,6 +63,9 @@ from .tuning.best import choices_sentence as choices_sentence
 from .tuning.front import collect_front as collect_front
 from .tuning.front import draw_front as draw_front
 from .tuning.front import front_table as front_table
+from .tuning.held_out import collect_held_out as collect_held_out
+from .tuning.held_out import held_out_sentence as held_out_sentence
+from .tuning.held_out import held_out_table as held_out_table
 from .tuning.importances import collect_importances as collect_importances
 from .tuning.importances import draw_importances as draw_importances
 from .tuning.interactions import collect_pairs as collect_pairs
@@ -70,6 +73,7 @@ from .tuning.interactions import collect_shares as collect_shares
 from .tuning.interactions import draw_pairs as draw_pairs
 from .tuning.interactions import draw_shares as draw_shares
 from .tuning.interactions import pairs_sentence as pairs_sentence
+from .tuning.interactions import write_results_of_seeds as write_results_of_seeds
 from .tuning.interactions import write_results_with_shares as write_results_with_shares
 from .tuning.landscape import draw_contours as draw_contours
 from .tuning.landscape import draw_parallel as draw_parallel

@@ -24,20 +24,13 @@ from gadlib.progress.bar import Bar
 from gadlib.progress.interrupts import heard, undisturbed
 from gadlib.screening.calculator_check import require_working
 from gadlib.screening.chunks import job_size
-from gadlib.screening.setup import calculator_of, hyperparameters_of
-from gadlib.settings.criteria import CRITERIA
-from gadlib.settings.objectives import (
-    bounds_of,
-    needs_references,
-    objectives_of,
-    require_prefer,
-)
-from gadlib.settings.reading import InputError
+from gadlib.screening.setup import calculator_of
+from gadlib.settings.objectives import needs_references
 from gadlib.settings.studies import TuneSettings
+from gadlib.tuning.asked import require_settings, scored_by
 from gadlib.tuning.choices import choices_in
 from gadlib.tuning.content import collect_results
 from gadlib.tuning.front import preferred
-from gadlib.tuning.pruning import WAYS
 from gadlib.tuning.race import hold_race
 from gadlib.tuning.results import Results, require_own, write_results
 from gadlib.tuning.sample_cache import Cache
@@ -48,7 +41,7 @@ from gadlib.tuning.samples import (
     require_screening,
     with_references,
 )
-from gadlib.tuning.space import SAMPLERS, drawn_in, left_out_defaults, sampler
+from gadlib.tuning.space import drawn_in, left_out_defaults
 from gadlib.tuning.status import read_status
 from gadlib.tuning.study import (
     about,
@@ -59,9 +52,10 @@ from gadlib.tuning.study import (
     require_storage,
     settings_shown,
 )
+from gadlib.tuning.tracked import follow, tracked
 from gadlib.tuning.trials import Loop
 from gadlib.tuning.validation import Validation, tuned_values, validate
-from gadlib.tuning.wandb_log import Tracking, summary_of
+from gadlib.tuning.wandb_log import Tracking
 
 __all__ = [
     "Validation",
@@ -123,7 +117,7 @@ def tune(
     chosen = samples[: settings.n_samples]
     fresh = fresh_samples(settings, screened, chosen) if settings.n_race else []
     references = {}
-    if needs_references(_scored_by(settings)):
+    if needs_references(scored_by(settings)):
         chosen, references = with_references(settings, chosen, out / "reference.json")
     others = from_other_recipes(settings, chosen)
     for mode in choices_in(settings).get("mode", ()):  # refused before anything is computed
@@ -139,11 +133,13 @@ def tune(
     loop = Loop(worker, settings, calculator, tuple(chosen), known, **more)
     kept = Results(worker.study, results)
     kept.write()  # whose the file is, before anything is computed
-    _run_trials(loop, kept, on_trial)
-    if settings.n_race:
-        with _rescued(kept):
-            _race(worker, settings, fresh)
-            kept.write()
+    shown = settings_shown(settings)
+    with tracked(worker.study, settings.study_name, worker.name, shown, str(out)) as tracking:
+        _run_trials(loop, kept, on_trial, tracking)
+        if settings.n_race:
+            with _rescued(kept):
+                _race(worker, settings, fresh)
+                kept.write()
     return worker.study
 
 
@@ -167,7 +163,7 @@ def _race(worker: Worker, settings: TuneSettings, fresh: Sequence[Start]) -> Non
     folder, references = Path(settings.out_dir) / "race", {}
     worker.beat(force=True, ended=None)
     try:
-        if needs_references(_scored_by(settings)):
+        if needs_references(scored_by(settings)):
             fresh, references = with_references(settings, fresh, folder / "reference.json")
         others = from_other_recipes(settings, fresh)
         race = hold_race(worker.study, settings, fresh, folder, references, others, worker.beat)
@@ -178,11 +174,14 @@ def _race(worker: Worker, settings: TuneSettings, fresh: Sequence[Start]) -> Non
             worker.leave()
 
 
-def _run_trials(loop: Loop, kept: Results, on_trial: Callable[[optuna.Study], Any] | None) -> None:
+def _run_trials(
+    loop: Loop,
+    kept: Results,
+    on_trial: Callable[[optuna.Study], Any] | None,
+    tracking: Tracking,
+) -> None:
     """Run this worker's trials until the study has all, each reported as it ends."""
     settings, worker = loop.settings, loop.worker
-    folder = str(kept.path.parent)
-    tracking = Tracking(settings.study_name, worker.name, settings_shown(settings), folder)
     pause = 0.0
     with (
         heard(),
@@ -193,7 +192,7 @@ def _run_trials(loop: Loop, kept: Results, on_trial: Callable[[optuna.Study], An
             with _rescued(kept), contextlib.closing(iter(loop)) as ended:
                 for number in ended:
                     with undisturbed():
-                        _track(tracking, worker.trials()[number])
+                        follow(tracking, worker.study, worker.trials()[number])
                         best = loop.best()
                         shown = {} if best is None else {"best": _shown(best)}
                         bar.done(worker.n_done - bar.n, **shown)
@@ -206,9 +205,6 @@ def _run_trials(loop: Loop, kept: Results, on_trial: Callable[[optuna.Study], An
                 loop.end()
                 with contextlib.suppress(StorageLostError):
                     kept.write()
-                    now = read_status(worker.study)
-                    best = None if now.best_trial is None else worker.trials()[now.best_trial]
-                    tracking.end(summary_of(now.states, best))
 
 
 def _never_early(settings: TuneSettings, size: int) -> str:
@@ -241,51 +237,6 @@ def _write_in_time(kept: Results) -> float:
 def _shown(trial: FrozenTrial) -> str:
     """The values of a trial, short."""
     return "/".join(f"{value:.3f}" for value in trial.values or ())
-
-
-def _track(tracking: Tracking, trial: FrozenTrial) -> None:
-    tracking.trial(trial.number, trial.state.name.lower(), trial.params, trial.user_attrs)
-
-
-def require_settings(settings: TuneSettings) -> None:
-    """Raise InputError unless a study can be made as the settings ask."""
-    hyperparameters_of(settings)
-    drawn_in(settings)
-    _require_objectives(settings)
-    if settings.pruning not in WAYS:
-        raise InputError(f"pruning {settings.pruning!r}: expected one of {', '.join(WAYS)}")
-    if settings.sampler not in SAMPLERS:
-        raise InputError(f"sampler {settings.sampler!r}: expected one of {', '.join(SAMPLERS)}")
-    sampler(settings.sampler, settings.seed, settings.n_startup_trials)
-
-
-def _require_objectives(settings: TuneSettings) -> None:
-    names = _scored_by(settings)
-    require_prefer(settings.prefer)
-    for name in names:
-        is_asked = name in CRITERIA and CRITERIA[name].is_asked
-        if is_asked and settings.criterion != name and not settings.check_ends:
-            raise InputError(
-                f"objective {name}: nobody asks where saddles lead; expected --criterion {name},"
-                " or --check-ends"
-            )
-    several = len(objectives_of(settings.objective, settings.solver)) > 1
-    if settings.sampler == "cmaes" and (several or settings.constraints):
-        raise InputError(
-            "sampler cmaes: knows one objective and no constraints; expected another of"
-            f" {', '.join(SAMPLERS)}"
-        )
-    if settings.pruning == "wilcoxon" and several:
-        raise InputError(
-            f"pruning wilcoxon: knows one objective; expected another of {', '.join(WAYS)}"
-        )
-
-
-def _scored_by(settings: TuneSettings) -> set[str]:
-    """The objectives that trials are scored by, or have to keep bounds of."""
-    asked = objectives_of(settings.objective, settings.solver)
-    bounds = bounds_of(settings.constraints, "constraints")
-    return {one.name for one in asked} | {bound.name for bound in bounds}
 
 
 def _require_own_results(results: Path, settings: TuneSettings, storage: RetryingStorage) -> None:

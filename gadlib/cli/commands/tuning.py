@@ -68,9 +68,12 @@ def _tune_seeds(settings: TuneSettings, *, quietly: bool) -> None:
     from gadlib.tuning import seeds, tune
 
     with told(quietly=quietly):
-        found = report.collect_seeds(seeds.tune_seeds(settings))
+        studies = seeds.tune_seeds(settings)
+    found = report.collect_seeds(studies)
+    report.write_results_of_seeds(studies, settings)
     print(report.seeds_table(found).to_string(index=False))
     print(report.agreement_sentence(found))
+    print(report.held_out_sentence(report.collect_held_out(studies)))
     shown = tune.without_password(seeds.storages_of(settings))
     print(f"report:  gadlib report --storage {shown}")
 

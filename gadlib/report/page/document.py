@@ -30,6 +30,12 @@ from gadlib.report.searches.paths import (
 from gadlib.report.searches.screening import Screened
 from gadlib.report.tuning.best import best_table, choices_sentence
 from gadlib.report.tuning.front import collect_front, draw_front, front_table
+from gadlib.report.tuning.held_out import (
+    Sides,
+    collect_held_out,
+    held_out_sentence,
+    held_out_table,
+)
 from gadlib.report.tuning.interactions import collect_shares, draw_shares, pairs_sentence
 from gadlib.report.tuning.landscape import draw_contours, draw_parallel, draw_slices
 from gadlib.report.tuning.race import race_sentence, race_table
@@ -87,6 +93,7 @@ class Material(NamedTuple):
         settings: what all of it was done with, by source.
         command: the one that writes this page.
         notes: what could not be read, a sentence each.
+        validations: of the studies, in their order, where there is one for each.
     """
 
     studies: Sequence[optuna.Study]
@@ -97,6 +104,7 @@ class Material(NamedTuple):
     settings: Mapping[str, Any]
     command: str
     notes: Sequence[str] = ()
+    validations: Sequence[Sides] = ()
 
 
 def page(material: Material) -> str:
@@ -165,6 +173,9 @@ def _seeds(material: Material) -> Iterator[str]:
     seeds = collect_seeds(material.studies)
     yield sentence(agreement_sentence(seeds))
     yield figure(lambda: draw_seeds(seeds))
+    held_out = collect_held_out(material.studies, material.validations)
+    yield sentence(held_out_sentence(held_out))
+    yield table(held_out_table(held_out))
     upright = seeds_table(seeds).astype(str).set_index("study").T
     yield table(upright.rename_axis(columns=None).reset_index(names=""))
 

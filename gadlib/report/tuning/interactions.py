@@ -28,8 +28,10 @@ from gadlib.report.tuning.importances import (
 )
 from gadlib.report.tuning.study import objectives_shown, place_of
 from gadlib.settings.objectives import Objective
+from gadlib.settings.studies import TuneSettings
 from gadlib.tuning.front import completed
 from gadlib.tuning.results import write_results
+from gadlib.tuning.seeds import of_seeds
 
 LEAST_TRIALS = 10
 """Below which pairs are not told: a tree of fewer has a leaf or two for each hyperparameter."""
@@ -246,3 +248,19 @@ def write_results_with_shares(
         InputError: as `write_results`.
     """
     return write_results(study, path, prefer, importances=shares_kept(collect_shares(study)))
+
+
+def write_results_of_seeds(studies: Sequence[optuna.Study], settings: TuneSettings) -> list[Path]:
+    """The paths of the results, with importances, of the studies of some seeds.
+
+    Args:
+        studies: in their order.
+        settings: that they were made with.
+
+    Raises:
+        InputError: as `write_results`.
+    """
+    return [
+        write_results_with_shares(study, Path(own.out_dir) / "hpo_results.json")
+        for study, own in zip(studies, of_seeds(settings), strict=True)
+    ]
