@@ -98,6 +98,7 @@ class About(Shape):
     model_config = Shape.model_config | ConfigDict(extra="allow")
 
     reactions: list[str] = []
+    easy: list[str] = []
 
 
 class RaceKept(Shape):

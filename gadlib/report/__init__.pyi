@@ -60,6 +60,7 @@ from .style import wrapped as wrapped
 from .tuning.best import best_sentence as best_sentence
 from .tuning.best import best_table as best_table
 from .tuning.best import choices_sentence as choices_sentence
+from .tuning.best import easy_sentence as easy_sentence
 from .tuning.front import collect_front as collect_front
 from .tuning.front import draw_front as draw_front
 from .tuning.front import front_table as front_table
@@ -99,6 +100,7 @@ from .tuning.study import collect_trials as collect_trials
 from .tuning.study import draw_history as draw_history
 from .tuning.study import live_history as live_history
 from .tuning.study import read_study as read_study
+from .tuning.summary import study_summary as study_summary
 from .validation.comparison import Comparison as Comparison
 from .validation.comparison import collect_comparison as collect_comparison
 from .validation.comparison import comparison_table as comparison_table

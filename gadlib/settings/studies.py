@@ -35,6 +35,15 @@ class TuneSettings(ScreenSettings):
         description="reactions in a trial, the hardest ones",
         json_schema_extra=CHOICE | shown_as("sample"),
     )
+    easy_share: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description="easy reactions, which the screening solved, that each trial which is not ended"
+        " early searches besides, as a share of n_samples; how many of them converge is told beside"
+        " the score, of which it is no part (a study that is there keeps its own)",
+        json_schema_extra=CHOICE | shown_as("sample", form="FRACTION"),
+    )
     n_trials: Count = Field(
         100,
         description="trials in the study when it is done, those already there included",

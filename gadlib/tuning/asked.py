@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from gadlib.screening.setup import hyperparameters_of
 from gadlib.settings.criteria import CRITERIA
-from gadlib.settings.objectives import bounds_of, objectives_of, require_prefer
+from gadlib.settings.objectives import EASY, bounds_of, objectives_of, require_prefer
 from gadlib.settings.reading import InputError
 from gadlib.settings.studies import TuneSettings
 from gadlib.tuning.pruning import WAYS
+from gadlib.tuning.samples import n_easy
 from gadlib.tuning.space import SAMPLERS, drawn_in, sampler
 
 
@@ -33,6 +34,11 @@ def _require_objectives(settings: TuneSettings) -> None:
                 f"objective {name}: nobody asks where saddles lead; expected --criterion {name},"
                 " or --check-ends"
             )
+    if EASY in names and not n_easy(settings):
+        raise InputError(
+            f"constraints on easy: easy_share {settings.easy_share:g} of n_samples"
+            f" {settings.n_samples} is no reaction; expected one at least"
+        )
     several = len(objectives_of(settings.objective, settings.solver)) > 1
     if settings.sampler == "cmaes" and (several or settings.constraints):
         raise InputError(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from optuna.trial import Trial
 
 from gadlib.molecules.starting_points import Start
+from gadlib.screening.jobs import Job
 from gadlib.screening.records import Record
 from gadlib.screening.setup import identity_of
 from gadlib.settings.hyperparameters import Hyperparameters
@@ -93,3 +94,22 @@ class Running:
         """The places of samples to search next, the hardest first."""
         missing = [i for i in range(self.allowed) if i not in self.found and i not in self.given]
         return missing[:size]
+
+
+@dataclass
+class Waiting:
+    """The jobs that a function gives; one that has none now may have some when others have ended.
+
+    Attributes:
+        next_job: the next one, None where there is none now.
+    """
+
+    next_job: Callable[[], Job | None]
+
+    def __iter__(self) -> Iterator[Job]:
+        return self
+
+    def __next__(self) -> Job:
+        if (job := self.next_job()) is None:
+            raise StopIteration
+        return job

@@ -71,6 +71,41 @@ def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]
     return records, [by_key[key(r)] for r in hardest]
 
 
+def easy_samples(
+    settings: TuneSettings,
+    screened: Sequence[Record],
+    used: Sequence[Start],
+    names: Sequence[str] | None = None,
+) -> list[Start]:
+    """Where searches of easy reactions begin, which trials are watched by and not scored.
+
+    They are of those that the screening solved and the trials are not scored by, evenly over their
+    difficulty, so that they are the same whatever is drawn. With few of them there are fewer.
+
+    Args:
+        settings: of the study.
+        screened: what the screening found.
+        used: what trials are scored by.
+        names: of those that a study has already; None: to be chosen.
+    """
+    n = n_easy(settings) if names is None else len(names)
+    if not n or not screened:
+        return []
+    seen = {key(start) for start in used}
+    by_key = {key(start): start for start in starts_of(_widest(settings))}
+    free = [r for r in screened if key(r) in by_key and key(r) not in seen and r.converged]
+    free.sort(key=lambda record: (difficulty(record), record.name))
+    if names is not None:
+        return [by_key[key(r)] for name in names for r in free if r.name == name]
+    edges = np.linspace(0, len(free), min(n, len(free)) + 1)
+    return [by_key[key(free[int((low + high) / 2)])] for low, high in pairwise(edges)]
+
+
+def n_easy(settings: TuneSettings) -> int:
+    """How many easy samples a trial has."""
+    return int(settings.easy_share * settings.n_samples + 1e-9)
+
+
 def fresh_samples(
     settings: TuneSettings, screened: Sequence[Record], used: Sequence[Start]
 ) -> list[Start]:

@@ -55,6 +55,7 @@ def about(
     samples: Sequence[Start],
     *,
     others: Sequence[Start] = (),
+    easy: Sequence[Start] = (),
     calculator: Calculator | None = None,
 ) -> dict[str, Any]:
     """What a study is about: two runs may share a study only where this is the same.
@@ -63,6 +64,7 @@ def about(
         settings: of the study.
         samples: where the searches of the defaults begin.
         others: where those of trials begin that choose another recipe.
+        easy: where those begin that trials are not scored by.
         calculator: which says what of the solver acts.
     """
     positions: list[Any] = [s.positions.round(6).tolist() for s in (*samples, *others)]
@@ -76,6 +78,7 @@ def about(
         **({"choices": settings.choices} if settings.choices else {}),
         **({"fixed": settings.hyperparameters} if settings.hyperparameters else {}),
         "reactions": [s.name for s in samples],
+        **({"easy": [s.name for s in easy]} if easy else {}),
         "starting_points": hashlib.sha256(json.dumps(positions).encode()).hexdigest()[:16],
     }
 
@@ -171,6 +174,14 @@ def require_storage(settings: TuneSettings) -> RetryingStorage:
     return storage
 
 
+def easy_in(storage: RetryingStorage, study_name: str) -> list[str] | None:
+    """The names of the easy reactions of a study that is there; None where there is none yet."""
+    if study_name not in names_in(storage):
+        return None
+    kept = optuna.load_study(study_name=study_name, storage=storage).user_attrs.get(ABOUT)
+    return None if kept is None else kept.get("easy", [])
+
+
 def open_study(
     settings: TuneSettings,
     samples: Sequence[Start],
@@ -178,6 +189,7 @@ def open_study(
     *,
     storage: RetryingStorage | None = None,
     others: Sequence[Start] = (),
+    easy: Sequence[Start] = (),
     calculator: Calculator | None = None,
 ) -> Worker:
     """This process as a worker of the study to tune in: a new one, or one that it may join.
@@ -187,7 +199,7 @@ def open_study(
     Raises:
         InputError: when there is one that may not be joined, or the storage can't be used.
     """
-    now = about(settings, samples, others=others, calculator=calculator)
+    now = about(settings, samples, others=others, easy=easy, calculator=calculator)
     objectives = objectives_of(settings.objective, settings.solver)
     directions: list[Direction] = [one.direction for one in objectives]
     storage = require_storage(settings) if storage is None else storage

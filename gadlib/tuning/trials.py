@@ -25,17 +25,18 @@ from gadlib.screening.records import Record
 from gadlib.screening.references import Key
 from gadlib.settings.declarations import Hyperparameter
 from gadlib.settings.hyperparameters import Hyperparameters
-from gadlib.settings.objectives import Bound, Objective, bounds_of
+from gadlib.settings.objectives import EASY, Bound, Objective, bounds_of
 from gadlib.settings.studies import TuneSettings
 from gadlib.solver.state import Status
 from gadlib.tuning.choices import choices_in, choose, of_settings, of_solver, words_in_force
 from gadlib.tuning.front import ABOUT, completed, feasible, objectives_in, preferred
 from gadlib.tuning.pruning import is_stopped_at_rung, is_worse_in_pairs, rung_name, rungs
-from gadlib.tuning.running import Running, Way, Ways
+from gadlib.tuning.running import Running, Waiting, Way, Ways
 from gadlib.tuning.sample_cache import Cache, digest
 from gadlib.tuning.scores import (
     best_possible,
     compared,
+    convergence_rate,
     is_matched,
     outcome,
     sample_summary,
@@ -54,6 +55,7 @@ class Loop:
 
     Attributes:
         references: the reactions' own saddles, where the objectives ask for them.
+        n_scored: how many of the samples trials are scored by, the first ones; None: all.
         others: where searches begin from other recipes that a trial may choose, in the same order.
     """
 
@@ -69,6 +71,7 @@ class Loop:
     objectives: tuple[Objective, ...] = ()
     constraints: tuple[Bound, ...] = ()
     rungs: tuple[int, ...] = ()
+    n_scored: int | None = None
     others: Mapping[str, Sequence[Start]] = field(default_factory=dict)
     way_of: dict[int, Way] = field(default_factory=dict)
     on_life: Callable[[Life], None] = lambda _: None
@@ -80,8 +83,9 @@ class Loop:
         self.ways = Ways(self.settings, self.samples, self.others)
         self.objectives = objectives_in(attributes)
         self.constraints = bounds_of(self.settings.constraints, "constraints")
-        n = len(self.samples)
-        self.rungs = rungs(n) if self.settings.pruning == "halving" else (n,)
+        self.n = len(self.samples) if self.n_scored is None else self.n_scored
+        below = rungs(self.n)[:-1] if self.settings.pruning == "halving" else ()
+        self.rungs = (*below, len(self.samples))
 
     def __iter__(self) -> Generator[int, None, None]:
         pause = 0.2
@@ -97,7 +101,7 @@ class Loop:
 
     def _run(self) -> Iterator[int]:
         jobs = run(
-            _Source(self),
+            Waiting(self._next_job),
             self.settings.workers,
             on_tick=self._live,
             timeout_s=self.settings.search_timeout_s,
@@ -200,12 +204,12 @@ class Loop:
         if this is None or not this.found:
             return
         places = sorted(this.found)
-        records = {i: compared(this.found[i], self.references) for i in places}
-        n, n_steps = len(self.samples), self.settings.n_steps_per_sample
-        if len(records) == n:
+        records = {i: compared(this.found[i], self.references) for i in places if i < self.n}
+        n, n_steps = self.n, self.settings.n_steps_per_sample
+        if len(places) == len(self.samples):
             self._tell(number, this, [*records.values()])
             return
-        if self.settings.pruning == "none":
+        if self.settings.pruning == "none" or len(records) in (0, n):
             return
         possible = best_possible([*records.values()], n, n_steps, self.objectives)
         study = self.worker.study
@@ -252,8 +256,14 @@ class Loop:
         """The trial ended: complete, or early, with what its values could have become."""
         n_steps = self.settings.n_steps_per_sample
         result = outcome(records, n_steps, self.objectives)
+        easy = [this.found[i] for i in range(self.n, len(self.samples)) if i in this.found]
+        scores = dict(result.scores)
+        if easy and pruned_at is None:
+            scores[EASY] = convergence_rate(easy)
         attributes = result.attributes() | {
-            "elapsed_s": round(sum(r.elapsed_s for r in records), 3),
+            "scores": scores,
+            "easy": [sample_summary(r) for r in easy],
+            "elapsed_s": round(sum(r.elapsed_s for r in (*records, *easy)), 3),
             "n_cached": this.n_cached,
             "samples": [sample_summary(r) for r in records],
         }
@@ -268,7 +278,7 @@ class Loop:
         del self.running[number]
         if pruned_at is not None and len(pruned_at) == 1:  # Optuna keeps no such values of several
             this.trial.report(pruned_at[0], len(records))
-        missed = {str(bound): bound.excess(result.scores[bound.name]) for bound in self.constraints}
+        missed = {str(b): b.excess(scores[b.name]) for b in self.constraints if b.name in scores}
         ended = None if pruned_at is not None else result.values
         if self.worker.tell(this.trial, ended, attributes, missed):
             self.reported.append(number)
@@ -279,18 +289,3 @@ class Loop:
             stalled = [n for n, this in self.running.items() if this.is_stalled]
             self.worker.give_back("interrupted", stalled)
             self.worker.leave()
-
-
-@dataclass
-class _Source:
-    """The jobs of a loop; one that has none now may have some when others have ended."""
-
-    loop: Loop
-
-    def __iter__(self) -> Iterator[Job]:
-        return self
-
-    def __next__(self) -> Job:
-        if (job := self.loop._next_job()) is None:
-            raise StopIteration
-        return job

@@ -36,6 +36,7 @@ from gadlib.tuning.results import Results, require_own, write_results
 from gadlib.tuning.sample_cache import Cache
 from gadlib.tuning.samples import (
     difficult_samples,
+    easy_samples,
     fresh_samples,
     from_other_recipes,
     require_screening,
@@ -46,6 +47,7 @@ from gadlib.tuning.status import read_status
 from gadlib.tuning.study import (
     about,
     default_storage,
+    easy_in,
     load,
     names_in,
     open_study,
@@ -115,22 +117,25 @@ def tune(
     _require_own_results(results, settings, storage)
     screened, samples = difficult_samples(settings)
     chosen = samples[: settings.n_samples]
-    fresh = fresh_samples(settings, screened, chosen) if settings.n_race else []
+    kept_easy = easy_in(storage, settings.study_name)
+    easy = easy_samples(settings, screened, chosen, kept_easy)
+    fresh = fresh_samples(settings, screened, [*chosen, *easy]) if settings.n_race else []
     references = {}
     if needs_references(scored_by(settings)):
         chosen, references = with_references(settings, chosen, out / "reference.json")
-    others = from_other_recipes(settings, chosen)
+    others = from_other_recipes(settings, [*chosen, *easy])
     for mode in choices_in(settings).get("mode", ()):  # refused before anything is computed
-        calculator_of(settings.model_copy(update={"mode": mode}), chosen)
+        calculator_of(settings.model_copy(update={"mode": mode}), [*chosen, *easy])
     calculator = calculator_of(settings, chosen)
     require_working(calculator, chosen)
     if note := _never_early(settings, job_size(calculator, settings.batch_size)):
         print(note, flush=True)
-    elsewhere = [start for found in others.values() for start in found]
-    made = {"storage": storage, "others": elsewhere, "calculator": calculator}
+    elsewhere = [start for found in others.values() for start in found[: len(chosen)]]
+    made = {"storage": storage, "others": elsewhere, "easy": easy, "calculator": calculator}
     worker = open_study(settings, chosen, screened, **made)
     known, more = Cache(cache or out / "samples"), {"references": references, "others": others}
-    loop = Loop(worker, settings, calculator, tuple(chosen), known, **more)
+    everything = (*chosen, *easy)
+    loop = Loop(worker, settings, calculator, everything, known, n_scored=len(chosen), **more)
     kept = Results(worker.study, results)
     kept.write()  # whose the file is, before anything is computed
     shown = settings_shown(settings)

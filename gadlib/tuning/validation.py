@@ -147,4 +147,8 @@ def tuned_values(settings: ValidateSettings) -> tuple[dict[str, float | int | st
         return dict(settings.hyperparameters), set()
     found = read_best(settings.best)
     raced = [] if found.race is None else found.race.samples
-    return dict(found.best_params) | settings.hyperparameters, {*found.about.reactions, *raced}
+    return dict(found.best_params) | settings.hyperparameters, {
+        *found.about.reactions,
+        *found.about.easy,
+        *raced,
+    }

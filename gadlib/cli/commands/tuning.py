@@ -53,6 +53,7 @@ def tune(settings: TuneSettings, options: argparse.Namespace) -> None:
     print(report.best_sentence(report.collect_trials(study)))
     if len(study.directions) > 1:
         print(report.collect_front(study).sentence)
+    print(report.easy_sentence(study))
     best = tune.preferred(study)
     print(json.dumps(best.params if best else {}, indent=1))
     out = Path(settings.out_dir) / "hpo_results.json"

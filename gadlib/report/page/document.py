@@ -28,7 +28,7 @@ from gadlib.report.searches.paths import (
     verdict_sentence,
 )
 from gadlib.report.searches.screening import Screened
-from gadlib.report.tuning.best import best_table, choices_sentence
+from gadlib.report.tuning.best import best_table, choices_sentence, easy_sentence
 from gadlib.report.tuning.front import collect_front, draw_front, front_table
 from gadlib.report.tuning.held_out import (
     Sides,
@@ -158,6 +158,7 @@ def _study(material: Material) -> Iterator[str]:
     yield figure(lambda: draw_slices(trials))
     yield figure(lambda: draw_contours(trials, importances))
     yield "<h3>Best values, and ranges to widen</h3>" + table(best_table(trials))
+    yield sentence(easy_sentence(study))
     if trials.words:
         yield sentence(choices_sentence(study))
     yield "<h3>Samples</h3>" + sentence(never_sentence(samples))

@@ -12,8 +12,8 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial
 
 from gadlib.report.tuning.study import DECLARED, Range, Trials, objectives_shown
-from gadlib.settings.objectives import Objective
-from gadlib.tuning.front import completed
+from gadlib.settings.objectives import EASY, Objective
+from gadlib.tuning.front import completed, preferred
 
 EDGE = 0.05
 """A best value within this fraction of the range from an end lies at the edge."""
@@ -69,6 +69,23 @@ def best_table(trials: Trials) -> pd.DataFrame:
         if trials.best is not None
     ]
     return pd.DataFrame(rows)
+
+
+def easy_sentence(study: optuna.Study) -> str:
+    """How the trials did on the easy reactions, which are no part of their score, in a sentence."""
+    trials = [t for t in completed(study) if t.user_attrs.get("easy")]
+    if not trials:
+        return "Trials were not watched on easy reactions (easy_share)."
+    rates = {t.number: t.user_attrs["scores"].get(EASY) for t in trials}
+    n = len(trials[0].user_attrs["easy"])
+    best = preferred(study)
+    told = [f"{n} easy reactions were searched in {len(trials)} trials, beside the score"]
+    if best is not None and best.number in rates:
+        told.append(f"with the best values {rates[best.number]:.0%} of them converge")
+    if 0 in rates:
+        fewer = sum(rate < rates[0] for rate in rates.values())
+        told.append(f"with the defaults {rates[0]:.0%}, and in {fewer} trials fewer than these")
+    return f"{'; '.join(told)}."
 
 
 def choices_sentence(study: optuna.Study) -> str:
