@@ -92,5 +92,6 @@ class UnderWay:
 def race_under_way(study: optuna.Study) -> UnderWay | None:
     """How far the race on the trials that the study has now has come; None where none began."""
     kept = study.user_attrs.get(RACING)
-    is_of_now = isinstance(kept, Mapping) and kept.get("n_completed") == len(completed(study))
-    return UnderWay(**kept) if is_of_now else None
+    if not isinstance(kept, Mapping) or kept.get("n_completed") != len(completed(study)):
+        return None
+    return UnderWay(**kept)
