@@ -1,4 +1,4 @@
-"""Workers that are killed in studies with rungs, two objectives and a race: all is counted once."""
+"""Workers killed in studies of two seeds with rungs, two objectives, a race: all counts once."""
 
 import json
 from dataclasses import asdict
@@ -17,7 +17,7 @@ from gadlib.tuning.race import hold_race
 from gadlib.tuning.raced import race_of, race_under_way
 from gadlib.tuning.tune import load, read_status
 
-N_TRIALS, N_SAMPLES, N_RACE = 8, 6, 6
+N_TRIALS, N_SAMPLES, N_RACE, N_SEEDS = 4, 6, 4, 2
 OBJECTIVES = "converged,gradients"
 
 
@@ -26,45 +26,56 @@ def test_killed_workers_lose_and_double_nothing_at_rungs_and_in_the_race(
 ):
     url = f"sqlite:///{tmp_path}/study.db"
     given = {"objective": OBJECTIVES, "pruning": "halving", "n_samples": N_SAMPLES}
+    given["seeds"] = N_SEEDS
     more = {"n_steps_per_sample": 6, "n_candidates": 2, "batch_size": 1, "resume": True}
     settings = settings_of(url, N_TRIALS, **given, **more)
     workers = nest(3, settings=settings, kill_every_s=0.5, kills=3, sample_s=0.02)
     statuses, kills = workers.wait()
     assert statuses == [0] * 3 and kills, workers.told()
-    study = load(url, settings["study_name"])
-    done = require_whole(study, N_TRIALS)
-    require_counted_once(study, done, tmp_path)
+    done = []
+    for i in range(N_SEEDS):
+        study = load(url, f"{settings['study_name']}_seed{i}")
+        done.append(require_whole(study, N_TRIALS))
+        require_counted_once(study, done[i], tmp_path / f"seed{i}")
+    require_paid_once(done, tmp_path)
     raced = settings | {"n_race": N_RACE}
     workers = nest(1, settings=raced, kill_every_s=0.8, kills=2, sample_s=0.02)
     statuses, kills = workers.wait()
     assert statuses == [0] and kills, workers.told()
-    study = load(url, settings["study_name"])
-    assert require_whole(study, N_TRIALS) == done
-    require_same_as_undisturbed(study, raced, tmp_path, monkeypatch)
+    for i in range(N_SEEDS):
+        study = load(url, f"{settings['study_name']}_seed{i}")
+        assert require_whole(study, N_TRIALS) == done[i]
+        require_same_as_undisturbed(study, raced, tmp_path / f"seed{i}", monkeypatch)
 
 
 def require_counted_once(study, done, folder):
-    """Each decided trial at its rung, each sample on the disk once, each trial in the results."""
+    """Each decided trial at its rung, and in the results."""
     (rung,) = read_status(study).rungs
     n_ended = sum(t.state is TrialState.PRUNED for t in done)
     assert (rung.size, rung.n_came, rung.n_ended, rung.n_above) == (2, N_TRIALS, n_ended, 0)
     assert all(rungs_of(t) == [2] for t in done)
+    written = read_json(folder / "hpo_results.json")["trials"]
+    decided = {t["number"] for t in written if t["state"] in ("complete", "pruned")}
+    assert decided == {t.number for t in done}
+
+
+def require_paid_once(done, folder):
+    """Each sample on the disk once; those of the defaults serve the studies of all seeds."""
     keys = [
         json.loads(line)["key"]
         for path in (folder / "samples").glob("*.jsonl")
         for line in path.read_text().splitlines()
         if line.endswith("}")
     ]
-    assert len(keys) == len(set(keys)) >= sum(t.user_attrs["n_samples"] for t in done)
-    written = read_json(folder / "hpo_results.json")["trials"]
-    decided = {t["number"] for t in written if t["state"] in ("complete", "pruned")}
-    assert decided == {t.number for t in done}
+    n_used = sum(t.user_attrs["n_samples"] for trials in done for t in trials)
+    assert len(keys) == len(set(keys)) >= n_used - (N_SEEDS - 1) * N_SAMPLES
 
 
 def require_same_as_undisturbed(study, settings, folder, monkeypatch):
     """The race as it is when it is held anew, with each search in its records once."""
     race = race_of(study)
-    assert race is not None and race_under_way(study).sentence.startswith(f"{3 * N_RACE} of at")
+    n = len(race.scores) * N_RACE
+    assert race_under_way(study).sentence.startswith(f"{n} of at most {n}")
     for number, n in race.n_searched.items():
         names = [r["name"] for r in read_json(folder / f"race/trial_{number}.json")["records"]]
         assert sorted(names) == sorted(race.samples) and len(names) == n == N_RACE
