@@ -93,6 +93,7 @@ def test_of_several_objectives_each_has_its_own():
     assert [one.name for one in shares.objectives] == ["bound", "near"]
     assert shares.pairs[0].names[0] == ("x", "y") and shares.pairs[1].shares[0] < 0.1
     assert set(shares.importances[1].names[:3]) == {"x", "y", "z"}
+    assert set(shares.importances[0].shares) == {"PED-ANOVA", "fANOVA"}
     told = report.pairs_sentence(shares)
     assert "bound: the pair that does most beyond each alone is x with y" in told
     figure = report.draw_shares(shares)
