@@ -6,6 +6,10 @@ as many gradients as the third took (`random`). The tuned values of each are com
 defaults on reactions of other splits. As a table:
 
     python tests/measure_tuning.py --seeds 3 --out runs/measure_tuning
+
+and what the easy reactions of a trial cost beside its fifteen hardest ones, both in the screening:
+
+    python tests/measure_tuning.py --solver gad --easy
 """
 
 from __future__ import annotations
@@ -23,7 +27,9 @@ import gadlib
 from gadlib.report.statistics import mcnemar
 from gadlib.screening.costs import gradients_of
 from gadlib.screening.records import Record, read_records
+from gadlib.screening.screen import key
 from gadlib.tuning import tune
+from gadlib.tuning.samples import easy_samples
 
 SEARCHED = {
     "gad": {"solver": "gad", "criterion": "index1", "start_from": "midpoint_rt_noise0.3A"},
@@ -38,7 +44,13 @@ SEARCHED = {
 
 STEPS = 100
 SAMPLE = {"split": "train", "max_samples": 40}
-STUDY = {"n_samples": 9, "batch_size": 1, "n_startup_trials": 8, "resume": True}
+STUDY = {
+    "n_samples": 9,
+    "easy_share": 0.0,  # so that trials cost what they are scored by
+    "batch_size": 1,
+    "n_startup_trials": 8,
+    "resume": True,
+}
 
 
 def main() -> None:
@@ -51,7 +63,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--held-out", type=int, default=40)
     parser.add_argument("--out", type=Path, default=Path("runs/measure_tuning"))
+    parser.add_argument("--easy", action="store_true", help="the cost of easy reactions alone")
     asked = parser.parse_args()
+    if asked.easy:
+        print(json.dumps(_easy_cost(asked)), flush=True)
+        return
     rows = [row for seed in range(asked.seeds) for row in _of_seed(asked, seed)]
     for row in rows:
         print(json.dumps(row), flush=True)
@@ -63,6 +79,23 @@ def main() -> None:
         p = f"{mcnemar(total['gained'], total['lost']):.3g}"
         cost = f"{np.mean(saved):.1f} gradients saved a search, p = {wilcoxon(saved).pvalue:.3g}"
         print(name, total, f"p = {p}; {cost}", flush=True)
+
+
+def _easy_cost(asked: argparse.Namespace) -> dict[str, Any]:
+    """Gradients of the hardest reactions of the whole train split, and of easy ones beside them."""
+    settings = gadlib.TuneSettings(
+        **SEARCHED[asked.solver],
+        split="train",
+        screening_steps=200,
+        workers=asked.workers,
+        out_dir=str(asked.out / f"easy_{asked.solver}"),
+    )
+    screened, samples = tune.difficult_samples(settings)
+    chosen = samples[: settings.n_samples]
+    cost = {key(record): gradients_of(record) for record in screened}
+    hard = [cost[key(start)] for start in chosen]
+    easy = [cost[key(start)] for start in easy_samples(settings, screened, chosen)]
+    return {"hard": sum(hard), "easy": easy, "share": round(sum(easy) / sum(hard), 3)}
 
 
 def _of_seed(asked: argparse.Namespace, seed: int) -> Iterable[dict[str, Any]]:

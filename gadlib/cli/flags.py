@@ -17,7 +17,7 @@ from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import Settings
 from gadlib.settings.topics import TOPICS
 
-_WITHOUT_FLAG = ("hyperparameters", "ranges", "records")
+_WITHOUT_FLAG = ("hyperparameters", "ranges", "choices", "records")
 _SHORT = {"n_steps_per_sample": "--n-steps"}
 
 Add = Callable[[Any], None]
@@ -56,7 +56,9 @@ def _settings(command: Command) -> Iterator[tuple[str, Add]]:
             of_file = default if default != field.default else None
             yield kind.topic_of(name), _setting(kind, name, of_file)
     if "ranges" in kind.model_fields:
-        yield kind.topic_of("ranges"), _ranges(kind)
+        yield kind.topic_of("ranges"), _repeated(kind, "ranges", "--range", _range, "LOW:HIGH")
+    if "choices" in kind.model_fields:
+        yield kind.topic_of("choices"), _repeated(kind, "choices", "--choice", _words, "A,B,...")
 
 
 def _setting(kind: type[Settings], name: str, of_file: Any) -> Add:
@@ -90,14 +92,17 @@ def _form(of: type, words: Sequence[str]) -> str:
     return {int: "N", float: "X"}.get(of, "TEXT")
 
 
-def _ranges(kind: type[Settings]) -> Add:
+def _repeated(
+    kind: type[Settings], name: str, flag: str, read: Callable[[str], Any], form: str
+) -> Add:
+    """What adds the flag of a setting that has something by name, and is given once for each."""
     return lambda group: group.add_argument(
-        "--range",
-        dest="ranges",
+        flag,
+        dest=name,
         action="append",
-        type=_range,
-        metavar="NAME=LOW:HIGH",
-        help=f"{kind.model_fields['ranges'].description}; may be repeated",
+        type=read,
+        metavar=f"NAME={form}",
+        help=f"{kind.model_fields[name].description}; may be repeated",
     )
 
 
@@ -177,6 +182,16 @@ def _range(text: str) -> tuple[str, list[float]]:
     return name.replace("-", "_"), [low, high]
 
 
+def _words(text: str) -> tuple[str, list[str]]:
+    name, _, words = text.partition("=")
+    found = [word.strip() for word in words.split(",")]
+    if not name or not all(found):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected NAME=A,B,..., as in mode=lowest,reaction"
+        )
+    return name.replace("-", "_"), found
+
+
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
@@ -195,8 +210,7 @@ def settings_of(kind: type[Settings], options: argparse.Namespace) -> Any:
         InputError: when a value can't be used.
     """
     given = {name: value for name, value in vars(options).items() if value is not None}
-    if "ranges" in given:
-        given["ranges"] = dict(given["ranges"])
+    given |= {name: dict(given[name]) for name in ("ranges", "choices") if name in given}
     values = {name: given[name] for name in kind.model_fields if name in given}
     if "hyperparameters" in kind.model_fields:
         numbers, choices = _declared()

@@ -29,8 +29,8 @@ from gadlib.settings.reading import (
 )
 from gadlib.settings.searches import ScreenSettings, SearchSettings
 from gadlib.settings.studies import TuneSettings, ValidateSettings
+from gadlib.tuning.asked import require_settings
 from gadlib.tuning.samples import require_screening
-from gadlib.tuning.tune import require_settings
 from gadlib.tuning.validation import require_values, transfer_of, tuned_values
 
 KINDS: dict[str, type[SearchSettings]] = {
@@ -122,6 +122,7 @@ def parameters_of(
     _require_numbers(variables)
     if "hyperparameters" in known:
         values["hyperparameters"] = _hyperparameters(kind, values, variables)
+        values |= _best_choices(kind, known, variables)
     if "workers" in known and "WORKERS" not in variables and "workers" not in given:
         values["workers"] = int(variables.get("SLURM_CPUS_PER_TASK") or 1)
     if "resume" in known:
@@ -218,6 +219,17 @@ def _best(
     elif differences := transfers(best, settings):
         print(f"BEST={path} was tuned for something else: {'; '.join(differences)}", flush=True)
     return dict(best.best_params)
+
+
+def _best_choices(
+    kind: type[Settings], known: Mapping[str, Any], variables: Mapping[str, str]
+) -> dict[str, str]:
+    """The tuned words in the file that `BEST` names, but those that the environment has."""
+    path = variables.get("BEST")
+    if not path or "best" in kind.model_fields:
+        return {}
+    words = read_best(path).best_choices.items()
+    return {name: word for name, word in words if name in known and not variables.get(name.upper())}
 
 
 def _read(kind: type[Settings], field: str, text: str) -> Any:

@@ -98,6 +98,7 @@ class About(Shape):
     model_config = Shape.model_config | ConfigDict(extra="allow")
 
     reactions: list[str] = []
+    easy: list[str] = []
 
 
 class RaceKept(Shape):
@@ -107,9 +108,10 @@ class RaceKept(Shape):
 
 
 class TuningFile(Shape):
-    """An `hpo_results.json`: the tuned values, and what they were tuned for."""
+    """An `hpo_results.json`: the tuned values and words, and what they were tuned for."""
 
     best_params: dict[str, int | float | str]
+    best_choices: dict[str, str] = {}
     about: About = About()
     race: RaceKept | None = None
     study_name: str | None = None

@@ -126,7 +126,7 @@ def transfers(best: TuningFile, settings: SetSettings) -> list[str]:
 
     A file that does not say what it is about tells nothing.
     """
-    about = best.about.model_dump()
+    about = best.about.model_dump(exclude={"easy"})
     if len(about) < 2:  # `reactions` alone: written by hand, or by another program
         return []
     return differences(

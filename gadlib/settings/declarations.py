@@ -27,6 +27,8 @@ class Hyperparameter(NamedTuple):
         unit: empty for a plain number.
         doc: what it is.
         aliases: its names in published scripts, each with what it means as a flag without a value.
+        acts: under which words of the solver it changes anything, by the name of the choice; empty
+            where it always does.
     """
 
     name: str
@@ -40,6 +42,11 @@ class Hyperparameter(NamedTuple):
     unit: str
     doc: str
     aliases: Mapping[str, float | None] = {}
+    acts: Mapping[str, tuple[str, ...]] = {}
+
+    def is_acting(self, words: Mapping[str, str]) -> bool:
+        """Whether it changes anything under these words of the solver."""
+        return all(words.get(name) in of for name, of in self.acts.items() if name in words)
 
     @property
     def range_text(self) -> str:
@@ -62,11 +69,12 @@ def declare(
     log: bool = False,
     limits: tuple[float, float],
     aliases: Mapping[str, float | None] | None = None,
+    acts: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Any:
     """The field of a hyperparameter: arguments as the attributes of `Hyperparameter`."""
     least, most = limits
     extra: dict[str, Any] = {"low": low, "high": high, "least": least, "most": most, "log": log}
-    extra |= {"unit": unit, "aliases": aliases or {}}
+    extra |= {"unit": unit, "aliases": aliases or {}, "acts": acts or {}}
     return Field(default, description=doc, json_schema_extra=extra)
 
 

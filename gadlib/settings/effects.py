@@ -25,6 +25,9 @@ OF_SET: JsonDict = {"of_set": True}
 HYPERPARAMETERS: JsonDict = {"by": "hyperparameters"}
 """What changes results by the values of hyperparameters, or those that they are drawn from."""
 
+DRAWABLE: JsonDict = {"is_drawable": True}
+"""A word that a study may choose, trial by trial."""
+
 SEED_MAX = 2**32 - 1  # what generators of random numbers take
 
 N_MAX = 10**7

@@ -134,6 +134,7 @@ class TrustHyperparameters(Hyperparameters):
         "steps from one exact Hessian to the next within a try",
         log=True,
         limits=(1, 1_000_000),
+        acts={"exact_hessians": ("auto", "often")},
     )
     probe_every: int = declare(
         2,
@@ -142,6 +143,7 @@ class TrustHyperparameters(Hyperparameters):
         "where exact Hessians are spared: steps from one probe of the climbed mode to the next, as"
         " long as there is an aim or no mode curves down",
         limits=(1, 10_000),
+        acts={"exact_hessians": ("auto", "proof")},
     )
     try_steps: int = declare(
         100, 20, 400, "steps after which a try is given up", log=True, limits=(1, 1_000_000)

@@ -93,6 +93,10 @@ OBJECTIVES = {
 }
 """The objectives by their names."""
 
+EASY = "easy"
+"""What may be bounded besides, and is no objective: the share of a trial's easy samples that
+converge, of which there are too few to tune for."""
+
 NAMES = ", ".join(OBJECTIVES)
 """Their names, for a sentence."""
 
@@ -164,9 +168,9 @@ def bounds_of(asked: str | None, what: str) -> tuple[Bound, ...]:
 
 
 def _bound(text: str, what: str) -> Bound:
-    expected = f"expected OBJECTIVE>=NUMBER or OBJECTIVE<=NUMBER, of {NAMES}"
+    expected = f"expected OBJECTIVE>=NUMBER or OBJECTIVE<=NUMBER, of {NAMES}, {EASY}"
     found = _BOUND.fullmatch(text)
-    if found is None or found[1] not in OBJECTIVES:
+    if found is None or found[1] not in (*OBJECTIVES, EASY):
         raise InputError(f"{what} {shown(text.strip())}: {expected}")
     try:
         value = float(found[3])

@@ -24,6 +24,7 @@ class Profile(BaseModel):
     Attributes:
         name: of a profile; an `hpo_results.json` has none.
         best_params: the tuned values, by hyperparameter.
+        best_choices: the tuned words of settings, as of mode; empty where none were chosen.
         about: what they were tuned for, its solver among it.
         sentence: what they gained on reactions that tuning never saw.
     """
@@ -32,6 +33,7 @@ class Profile(BaseModel):
 
     name: str = ""
     best_params: dict[str, int | float | str]
+    best_choices: dict[str, str] = {}
     about: dict[str, Any] = {}
     sentence: str = ""
 
@@ -78,6 +80,8 @@ def read_profile(name: str) -> Profile:
 def with_profile(values: Mapping[str, Any], solver: str) -> dict[str, Any]:
     """The values of settings with those of the profile that they name under the given ones.
 
+    So are words of settings that were tuned, as of mode, for settings that have them.
+
     The name is taken out: what is kept of a run are the values, which need no file. Without a
     solver that of the profile is taken.
 
@@ -96,7 +100,8 @@ def with_profile(values: Mapping[str, Any], solver: str) -> dict[str, Any]:
             " expected one of that solver"
         )
     own = {**profile.best_params, **values.get("hyperparameters", {})}
-    return {**values, "solver": asked, "hyperparameters": own, "profile": None}
+    chosen = {**profile.best_choices, **values}
+    return {**chosen, "solver": asked, "hyperparameters": own, "profile": None}
 
 
 def markdown_table() -> str:

@@ -149,7 +149,8 @@ class ReportSettings(Settings):
     )
     validation: str | None = Field(
         "runs/validate",
-        description="folder with default.json and tuned.json of `validate`",
+        description="folder with default.json and tuned.json of `validate`; several with commas"
+        " between are of the studies, in their order, and the first is shown in full",
         json_schema_extra=shown_as(form="FOLDER"),
     )
     screening: str | None = Field(

@@ -11,6 +11,7 @@ from gadlib.settings.calculators import MoleculeSettings
 from gadlib.settings.costs import solver_for
 from gadlib.settings.effects import (
     CHOICE,
+    DRAWABLE,
     HYPERPARAMETERS,
     N_MAX,
     OF_SET,
@@ -39,7 +40,7 @@ class SetSettings(MoleculeSettings):
         description="which mode is climbed first: lowest, reaction (the one that most breaks and"
         " makes the bonds that change from reactant to product), atoms:I,J,... or bonds:I-J,..."
         " (the one that moves or stretches these most; atoms count from 0)",
-        json_schema_extra=shown_as(form="MODE"),
+        json_schema_extra=DRAWABLE | shown_as(form="MODE"),
     )
     criterion: str = Field(
         "index1",
@@ -153,7 +154,7 @@ class SearchSettings(SetSettings):
         "midpoint_rt_noise1.0A",
         description="recipe of the starting points, as in ts or midpoint_rt_noise1.0A;"
         " `gadlib starts` lists them",
-        json_schema_extra=OF_SET | shown_as("starts", form="RECIPE"),
+        json_schema_extra=OF_SET | DRAWABLE | shown_as("starts", form="RECIPE"),
     )
 
     profile: str | None = Field(

@@ -35,6 +35,15 @@ class TuneSettings(ScreenSettings):
         description="reactions in a trial, the hardest ones",
         json_schema_extra=CHOICE | shown_as("sample"),
     )
+    easy_share: float = Field(  # a fifth of the samples costs 6 % of the gradients for gad, and
+        0.2,  # 13 % for trust (docs/measurements); one alone of five says little of a trial
+        ge=0,
+        le=1,
+        description="easy reactions, which the screening solved, that each trial which is not ended"
+        " early searches besides, as a share of n_samples; how many of them converge is told beside"
+        " the score, of which it is no part (a study that is there keeps its own)",
+        json_schema_extra=CHOICE | shown_as("sample", form="FRACTION"),
+    )
     n_trials: Count = Field(
         100,
         description="trials in the study when it is done, those already there included",
@@ -87,6 +96,12 @@ class TuneSettings(ScreenSettings):
         {},
         description="ranges to draw from, [low, high] by hyperparameter, that differ from the"
         " declared ones",
+        json_schema_extra=HYPERPARAMETERS,
+    )
+    choices: dict[str, list[str]] = Field(
+        {},
+        description="words to choose from, by name: of mode, start_from, and of the solver's words"
+        " as exact_hessians; the word that is set must be among them, trial 0 runs with it",
         json_schema_extra=HYPERPARAMETERS,
     )
     pruning: str = Field(

@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from gadlib.cluster.heartbeats import read_workers
 from gadlib.settings.objectives import Objective
+from gadlib.tuning.choices import of_settings, of_solver
 from gadlib.tuning.front import ABOUT, ID, front, objectives_in, preferred, race_kept
 
 
@@ -34,7 +35,10 @@ def collect_results(study: optuna.Study, prefer: str | None = None) -> dict[str,
         "objectives": {one.name: one.direction for one in objectives},
         "best_trials": [_best(t, objectives) for t in front(study)],
         "race": race_kept(study),
-        "best_params": {**settings.get("hyperparameters", {}), **best.params} if best else {},
+        "best_params": {**settings.get("hyperparameters", {}), **of_solver(best.params)}
+        if best
+        else {},
+        "best_choices": of_settings(best.params) if best else {},
         "best_convergence_rate": best and best.user_attrs.get("convergence_rate"),
         "best_mean_steps": best and best.user_attrs.get("mean_steps"),
         "n_trials": {

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import wilcoxon
 
 from gadlib.settings.objectives import Objective
@@ -19,6 +19,8 @@ from gadlib.tuning.scores import is_matched
 
 WAYS = ("best_possible", "halving", "wilcoxon", "none")
 """When a trial may end early; the setting says when that is."""
+
+_RUNG = "rung_"
 
 ETA = 3
 """The share of trials that goes on from a rung is one in this many (Li et al. take 3 or 4)."""
@@ -43,7 +45,13 @@ def rungs(n_samples: int) -> tuple[int, ...]:
 
 def rung_name(size: int) -> str:
     """The attribute of a trial with its values after so many samples."""
-    return f"rung_{size}"
+    return f"{_RUNG}{size}"
+
+
+def rungs_of(trial: FrozenTrial) -> list[int]:
+    """The rungs that a trial has come to, the first one first."""
+    names = (name.removeprefix(_RUNG) for name in trial.user_attrs if name.startswith(_RUNG))
+    return sorted(int(name) for name in names if name.isdecimal())
 
 
 def is_stopped_at_rung(
@@ -54,6 +62,8 @@ def is_stopped_at_rung(
 ) -> bool:
     """Whether a trial ends at a rung: too many of those that came there are better in all.
 
+    A trial that failed is not counted, as the one that tries it again will be.
+
     Args:
         number: of the trial, whose values at the rung are among the trials'.
         size: of the rung.
@@ -61,7 +71,11 @@ def is_stopped_at_rung(
         objectives: of the study.
     """
     name = rung_name(size)
-    known = {t.number: tuple(t.user_attrs[name]) for t in trials if name in t.user_attrs}
+    known = {
+        t.number: tuple(t.user_attrs[name])
+        for t in trials
+        if name in t.user_attrs and t.state is not TrialState.FAIL
+    }
     mine = known[number]
     n_better = sum(
         is_matched(mine, [other], objectives) and other != mine for other in known.values()

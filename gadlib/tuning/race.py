@@ -11,7 +11,7 @@ paired tests (here Wilcoxon's) are theirs; Holm, Scand. J. Stat. 6, 65 (1979); E
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from gadlib.screening.screen import screen
 from gadlib.settings.objectives import Objective
 from gadlib.settings.searches import SearchSettings
 from gadlib.settings.studies import TuneSettings
+from gadlib.tuning.choices import STARTS, of_settings, of_solver
 from gadlib.tuning.front import (
     RACE,
     completed,
@@ -36,7 +37,7 @@ from gadlib.tuning.front import (
     pick,
 )
 from gadlib.tuning.pruning import p_of_gain
-from gadlib.tuning.raced import Race, race_of
+from gadlib.tuning.raced import RACING, Race, UnderWay, race_of
 from gadlib.tuning.scores import compared, values
 
 FIRST, BLOCK = 6, 3
@@ -65,6 +66,8 @@ def hold_race(
     fresh: Sequence[Start],
     folder: Path,
     references: Mapping[Key, Record],
+    others: Mapping[str, Sequence[Start]] | None = None,
+    beat: Callable[[], object] = lambda: None,
 ) -> Race | None:
     """The race of the study's best trials, kept in the study; None where none is complete.
 
@@ -76,6 +79,8 @@ def hold_race(
         fresh: where the searches begin, of reactions that no trial has seen.
         folder: for the records of each candidate.
         references: the reactions' own saddles, where the objectives ask for them.
+        others: where searches of the same reactions begin from other recipes that trials chose.
+        beat: called after the searches of each candidate in each block.
     """
     with in_turn(folder.with_name(f".{folder.name}.lock")):  # other workers wait, and find it held
         names = [start.name for start in fresh]
@@ -86,7 +91,13 @@ def hold_race(
         if not known:
             return None
         objectives = objectives_in(study.user_attrs)
-        _run(known, settings, fresh, folder, objectives, references)
+
+        def told() -> None:
+            beat()
+            study.set_user_attr(RACING, asdict(_under_way(known, fresh, len(completed(study)))))
+
+        plans = [_plan(one, settings, others or {}, fresh) for one in known]
+        _run(known, plans, folder, objectives, references, told)
         race = _result(study, known, names, objectives)
         study.set_user_attr(RACE, asdict(race))
     return race
@@ -107,35 +118,50 @@ def candidates(study: optuna.Study, n: int) -> list[_Candidate]:
 
 def _run(
     known: Sequence[_Candidate],
-    settings: TuneSettings,
-    fresh: Sequence[Start],
+    plans: Sequence[tuple[SearchSettings, Sequence[Start]]],
     folder: Path,
     objectives: Sequence[Objective],
     references: Mapping[Key, Record],
+    told: Callable[[], None],
 ) -> None:
     """Search block by block; with one objective those that are clearly worse leave after each."""
-    n_steps = settings.n_steps_per_sample
-    ends = [*range(FIRST, len(fresh), BLOCK), len(fresh)]
+    n = len(plans[0][1])
+    ends = [*range(FIRST, n, BLOCK), n]
+    told()
     for end in ends:
-        for one in known:
+        for one, (plan, starts) in zip(known, plans, strict=True):
             if not one.has_left:
-                records = _search(one, settings, fresh[:end], folder)
+                out, desc = folder / f"trial_{one.number}.json", f"race, trial {one.number}"
+                records = screen(plan, starts=starts[:end], out=out, desc=desc)
                 records = [compared(record, references) for record in records]
+                n_steps = plan.n_steps_per_sample
                 one.found = [values([record], n_steps, objectives) for record in records]
+                told()
         if len(objectives) == 1:
             _let_go(known, objectives[0])
 
 
-def _search(
-    one: _Candidate, settings: TuneSettings, starts: Sequence[Start], folder: Path
-) -> list[Record]:
-    shared = {name: getattr(settings, name) for name in SearchSettings.model_fields}
-    fixed = settings.hyperparameters
-    plan = SearchSettings.read(
-        shared | {"hyperparameters": {**fixed, **one.params}, "resume": True}
+def _under_way(known: Sequence[_Candidate], fresh: Sequence[Start], n_completed: int) -> UnderWay:
+    return UnderWay(
+        n_samples=len(fresh),
+        n_searched={str(one.number): len(one.found) for one in known},
+        left=[one.number for one in known if one.has_left],
+        n_completed=n_completed,
     )
-    out = folder / f"trial_{one.number}.json"
-    return screen(plan, starts=starts, out=out, desc=f"race, trial {one.number}")
+
+
+def _plan(
+    one: _Candidate,
+    settings: TuneSettings,
+    others: Mapping[str, Sequence[Start]],
+    fresh: Sequence[Start],
+) -> tuple[SearchSettings, Sequence[Start]]:
+    """How a candidate searches, and from where: in the order of the reactions, as all others."""
+    chosen = of_settings(one.params)
+    shared = {name: getattr(settings, name) for name in SearchSettings.model_fields}
+    own = {**settings.hyperparameters, **of_solver(one.params)}
+    plan = SearchSettings.read({**shared, **chosen, "hyperparameters": own, "resume": True})
+    return plan, others.get(chosen.get(STARTS, ""), fresh)
 
 
 def _let_go(known: Sequence[_Candidate], objective: Objective) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import optuna
 
-from gadlib.tuning.front import race_kept
+from gadlib.tuning.front import completed, race_kept
+
+RACING = "racing"
+"""The attribute of a study that says how far its race has come."""
 
 
 @dataclass(frozen=True)
@@ -53,3 +57,41 @@ def race_of(study: optuna.Study) -> Race | None:
     """The race on the trials that the study has now; None where none was held."""
     kept = race_kept(study)
     return None if kept is None else Race(**kept)
+
+
+@dataclass(frozen=True)
+class UnderWay:
+    """How far a race has come.
+
+    Attributes:
+        n_samples: reactions of the race.
+        n_searched: of each candidate by its number how many of them.
+        left: the numbers of those that have left.
+        n_completed: completed trials of the study when it began.
+    """
+
+    n_samples: int
+    n_searched: dict[str, int]
+    left: list[int]
+    n_completed: int
+
+    @property
+    def sentence(self) -> str:
+        """How far it has come, in a few words."""
+        n = sum(self.n_searched.values())
+        staying = len(self.n_searched) - len(self.left)
+        most = n + sum(
+            self.n_samples - done
+            for number, done in self.n_searched.items()
+            if int(number) not in self.left
+        )
+        still = f"{staying} of {len(self.n_searched)} candidates"
+        return f"{n} of at most {most} searches done, {still} still in it"
+
+
+def race_under_way(study: optuna.Study) -> UnderWay | None:
+    """How far the race on the trials that the study has now has come; None where none began."""
+    kept = study.user_attrs.get(RACING)
+    if not isinstance(kept, Mapping) or kept.get("n_completed") != len(completed(study)):
+        return None
+    return UnderWay(**kept)

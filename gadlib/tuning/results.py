@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,9 @@ class AnothersError(InputError):
     """The file holds what this study does not, so that it is not replaced."""
 
 
-def write_results(study: optuna.Study, path: str | Path, prefer: str | None = None) -> Path:
+def write_results(
+    study: optuna.Study, path: str | Path, prefer: str | None = None, **more: Any
+) -> Path:
     """The path, with what the storage holds of the study written there.
 
     A file that is damaged is set aside.
@@ -38,20 +40,23 @@ def write_results(study: optuna.Study, path: str | Path, prefer: str | None = No
         study: as its storage has it.
         path: of the file.
         prefer: which of several best trials gives the tuned values; None: as the study was asked.
+        more: what else the file is to say, by name.
 
     Raises:
         InputError: when the file holds the results of another study, or can't be written.
     """
     path = Path(path)
-    _write(study, path, prefer)
+    _write(study, path, prefer, more)
     return path
 
 
-def _write(study: optuna.Study, path: Path, prefer: str | None = None) -> dict[str, Any]:
+def _write(
+    study: optuna.Study, path: Path, prefer: str | None = None, more: Mapping[str, Any] = {}
+) -> dict[str, Any]:
     # One process at a time, else an older state may be written over a newer one.
     with in_turn(path.with_name(f".{path.name}.lock")):
         earlier = _read(path)
-        content = collect_results(study, prefer)
+        content = {**collect_results(study, prefer), **more}
         if earlier is not None:
             _require_within(path, earlier, content)
         elif path.is_file() and path.stat().st_size:

@@ -3,15 +3,63 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from optuna.trial import Trial
 
+from gadlib.molecules.starting_points import Start
+from gadlib.screening.jobs import Job
 from gadlib.screening.records import Record
+from gadlib.screening.setup import identity_of
 from gadlib.settings.hyperparameters import Hyperparameters
+from gadlib.settings.studies import TuneSettings
+from gadlib.tuning.choices import STARTS
 
 FAIR_S = 5.0
 """In which a sample is done or, where none is, the trial counts as stalled."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the samples of a trial are searched, by the words that it chose.
+
+    Attributes:
+        settings: the study's, with these words.
+        identity: what they say that results depend on.
+        samples: where the searches begin.
+    """
+
+    settings: TuneSettings
+    identity: dict[str, Any]
+    samples: tuple[Start, ...]
+
+
+@dataclass
+class Ways:
+    """The ways in which the trials of a study may be searched.
+
+    Attributes:
+        settings: of the study.
+        samples: where the searches begin.
+        others: where they begin from other recipes that a trial may choose, in the same order.
+    """
+
+    settings: TuneSettings
+    samples: Sequence[Start]
+    others: Mapping[str, Sequence[Start]]
+    _known: dict[str, Way] = field(default_factory=dict)
+
+    def of(self, chosen: Mapping[str, str]) -> Way:
+        """That of a trial that chose these words of settings."""
+        name = str(sorted(chosen.items()))
+        if name not in self._known:
+            settings = self.settings.model_copy(update=dict(chosen))
+            identity = identity_of(settings, without=("starts", "hyperparameters"))
+            samples = self.others.get(chosen.get(STARTS, ""), self.samples)
+            self._known[name] = Way(settings, identity, tuple(samples))
+        return self._known[name]
 
 
 @dataclass
@@ -25,6 +73,7 @@ class Running:
 
     trial: Trial
     hyperparameters: Hyperparameters
+    way: Way
     allowed: int
     found: dict[int, Record] = field(default_factory=dict)
     given: set[int] = field(default_factory=set)
@@ -45,3 +94,22 @@ class Running:
         """The places of samples to search next, the hardest first."""
         missing = [i for i in range(self.allowed) if i not in self.found and i not in self.given]
         return missing[:size]
+
+
+@dataclass
+class Waiting:
+    """The jobs that a function gives; one that has none now may have some when others have ended.
+
+    Attributes:
+        next_job: the next one, None where there is none now.
+    """
+
+    next_job: Callable[[], Job | None]
+
+    def __iter__(self) -> Iterator[Job]:
+        return self
+
+    def __next__(self) -> Job:
+        if (job := self.next_job()) is None:
+            raise StopIteration
+        return job

@@ -28,6 +28,7 @@ from gadlib.screening.setup import describe_sample, reactions_of, starts_of
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import ScreenSettings
 from gadlib.settings.studies import TuneSettings
+from gadlib.tuning.choices import STARTS, choices_in
 
 
 def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]]:
@@ -70,6 +71,41 @@ def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]
     return records, [by_key[key(r)] for r in hardest]
 
 
+def easy_samples(
+    settings: TuneSettings,
+    screened: Sequence[Record],
+    used: Sequence[Start],
+    names: Sequence[str] | None = None,
+) -> list[Start]:
+    """Where searches of easy reactions begin, which trials are watched by and not scored.
+
+    They are of those that the screening solved and the trials are not scored by, evenly over their
+    difficulty, so that they are the same whatever is drawn. With few of them there are fewer.
+
+    Args:
+        settings: of the study.
+        screened: what the screening found.
+        used: what trials are scored by.
+        names: of those that a study has already; None: to be chosen.
+    """
+    n = n_easy(settings) if names is None else len(names)
+    if not n or not screened:
+        return []
+    seen = {key(start) for start in used}
+    by_key = {key(start): start for start in starts_of(_widest(settings))}
+    free = [r for r in screened if key(r) in by_key and key(r) not in seen and r.converged]
+    free.sort(key=lambda record: (difficulty(record), record.name))
+    if names is not None:
+        return [by_key[key(r)] for name in names for r in free if r.name == name]
+    edges = np.linspace(0, len(free), min(n, len(free)) + 1)
+    return [by_key[key(free[int((low + high) / 2)])] for low, high in pairwise(edges)]
+
+
+def n_easy(settings: TuneSettings) -> int:
+    """How many easy samples a trial has."""
+    return int(settings.easy_share * settings.n_samples + 1e-9)
+
+
 def fresh_samples(
     settings: TuneSettings, screened: Sequence[Record], used: Sequence[Start]
 ) -> list[Start]:
@@ -96,6 +132,27 @@ def fresh_samples(
     if n < settings.n_race:
         print(f"The race has {n} reactions: no others were screened and not seen.", flush=True)
     return [by_key[key(free[row])] for row in generator.permutation(rows)]
+
+
+def from_other_recipes(settings: TuneSettings, samples: Sequence[Start]) -> dict[str, list[Start]]:
+    """By each other recipe that trials may choose where searches of the same reactions begin.
+
+    They come in the order of the samples, so that trials are compared reaction by reaction.
+
+    Raises:
+        InputError: when a recipe can't be used with the set.
+    """
+    found = {}
+    for recipe in choices_in(settings).get(STARTS, ()):
+        if recipe != settings.start_from:
+            plan = _widest(settings).model_copy(update={STARTS: recipe})
+            known = {_reaction(start): start for start in starts_of(plan)}
+            found[recipe] = [known[_reaction(sample)] for sample in samples]
+    return found
+
+
+def _reaction(start: Start) -> tuple[Any, ...]:
+    return start.name, start.formula, start.split, start.charge, start.multiplicity
 
 
 def _widest(settings: TuneSettings) -> ScreenSettings:

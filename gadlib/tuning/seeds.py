@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import optuna
 
 from gadlib.settings.studies import TuneSettings
+from gadlib.tuning.asked import require_settings
 from gadlib.tuning.samples import difficult_samples
 from gadlib.tuning.study import default_storage
-from gadlib.tuning.tune import require_settings, tune
+from gadlib.tuning.tune import tune
 
 APART = 1000
 """Between the seeds of two studies: workers of one add the numbers of their first trials."""
@@ -18,8 +21,11 @@ APART = 1000
 def of_seeds(settings: TuneSettings) -> list[TuneSettings]:
     """The settings of each study: its seed, its name, its folder; in one storage if one is named.
 
-    All take the screening that is named, or the one that is made in the folder of them all.
+    Those of one study are as they are. Several take the screening that is named, or the one that is
+    made in the folder of them all.
     """
+    if settings.seeds == 1:
+        return [settings]
     out = Path(settings.out_dir)
     screening = settings.screening or str(out / "screening.json")
     return [
@@ -36,20 +42,26 @@ def of_seeds(settings: TuneSettings) -> list[TuneSettings]:
     ]
 
 
-def tune_seeds(settings: TuneSettings) -> list[optuna.Study]:
+def tune_seeds(
+    settings: TuneSettings, *, on_trial: Callable[[optuna.Study], Any] | None = None
+) -> list[optuna.Study]:
     """The studies of `settings.seeds` seeds, one after the other, with all workers on each.
 
     They share the samples that were computed: the defaults, trial 0 of each, are searched once.
+
+    Args:
+        settings: of the studies.
+        on_trial: called with the study after every trial that this worker has finished.
 
     Raises:
         InputError: as `tune`.
         StorageLostError: as `tune`.
     """
     require_settings(settings)
-    if settings.screening is None:
+    if settings.screening is None and settings.seeds > 1:
         difficult_samples(settings)
     cache = Path(settings.out_dir) / "samples"
-    return [tune(one, cache=cache) for one in of_seeds(settings)]
+    return [tune(one, on_trial=on_trial, cache=cache) for one in of_seeds(settings)]
 
 
 def storages_of(settings: TuneSettings) -> str:

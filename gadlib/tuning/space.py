@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 import warnings
 from collections.abc import Collection, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import optuna
@@ -18,9 +19,12 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.trial import Trial
 
+from gadlib.evaluation import Calculator
 from gadlib.settings.declarations import Hyperparameter
 from gadlib.settings.hyperparameters import SOLVERS, Hyperparameters
 from gadlib.settings.reading import InputError, shown
+from gadlib.settings.studies import TuneSettings
+from gadlib.tuning.choices import choices_in, words_in_force
 
 SAMPLERS = ("tpe", "gp", "cmaes", "nsgaii", "random", "qmc")
 _PACKAGES = {"cmaes": ("cmaes",), "gp": ("scipy", "torch"), "qmc": ("scipy",)}
@@ -69,6 +73,49 @@ def space(
     if not left:
         raise InputError(f"hyperparameters: all of solver {solver!r} are fixed; expected some free")
     return left
+
+
+def drawn_in(
+    settings: TuneSettings, calculator: Calculator | None = None
+) -> tuple[Hyperparameter, ...]:
+    """The numbers that trials draw, those left out that act under no word that may be chosen.
+
+    Args:
+        settings: of the study.
+        calculator: which says what some words stand for; None leaves that open.
+
+    Raises:
+        InputError: as `space` and `choices_in`.
+    """
+    choices = choices_in(settings)
+    ways = [dict(zip(choices, words, strict=True)) for words in product(*choices.values())]
+    words = [words_in_force(settings, way, calculator) for way in ways]
+    drawn = space(settings.solver, settings.ranges, settings.hyperparameters)
+    acting = tuple(one for one in drawn if any(map(one.is_acting, words)))
+    if idle := [one.name for one in drawn if one not in acting and one.name in settings.ranges]:
+        raise InputError(
+            f"ranges: {idle[0]}: acts under none of the words that the solver has"
+            f" ({', '.join(f'{k} {v}' for k, v in words[0].items())}); expected no range of it"
+        )
+    return acting
+
+
+def drawn_of(about: Mapping[str, Any], settings: TuneSettings) -> tuple[Hyperparameter, ...]:
+    """The numbers that the trials of a study draw, which says what it is about.
+
+    One of before goes on as it was made.
+    """
+    if (kept := about.get("space")) is None:
+        return drawn_in(settings)
+    drawn = space(settings.solver, settings.ranges, settings.hyperparameters)
+    return tuple(one for one in drawn if one.name in kept)
+
+
+def idle_in(
+    about: Mapping[str, Any], acting: Collection[str], settings: TuneSettings
+) -> tuple[Hyperparameter, ...]:
+    """The numbers without effect that a study of before draws all the same."""
+    return tuple(one for one in drawn_of(about, settings) if one.name not in acting)
 
 
 def left_out_defaults(drawn: Sequence[Hyperparameter]) -> str:

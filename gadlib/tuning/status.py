@@ -1,9 +1,9 @@
-"""How a study stands: trials by state, best, rate, time left, workers, from its storage alone."""
+"""How a study stands: trials, rungs, race, best, rate, workers, from its storage alone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import optuna
 from optuna.trial import TrialState
@@ -11,6 +11,30 @@ from optuna.trial import TrialState
 from gadlib.cluster.heartbeats import is_alive, read_workers
 from gadlib.cluster.slots import DONE
 from gadlib.tuning.front import front, objectives_in, preferred
+from gadlib.tuning.pruning import rungs_of
+from gadlib.tuning.raced import race_of, race_under_way
+
+
+@dataclass(frozen=True)
+class RungStatus:
+    """How trials stand at a rung.
+
+    Attributes:
+        size: samples after which trials are compared there.
+        n_came: trials that came there, those that have gone on included.
+        n_ended: that ended there, or before the next one.
+        n_above: that are under way to the next one now.
+    """
+
+    size: int
+    n_came: int
+    n_ended: int
+    n_above: int
+
+    def __str__(self) -> str:
+        """In a few words."""
+        on = f", {self.n_above} on the way up" if self.n_above else ""
+        return f"of {self.n_came} at {self.size} samples {self.n_ended} ended{on}"
 
 
 @dataclass(frozen=True)
@@ -26,6 +50,8 @@ class StudyStatus:
         hours_left: at that rate; None while no worker is alive.
         alive: names of the workers that are at work.
         stale: numbers of running trials whose worker has died.
+        rungs: how trials stand at each, the first one first; none where trials have no rungs.
+        race: how far the race of the best trials has come, or how it ended; empty without one.
     """
 
     study_name: str
@@ -39,6 +65,8 @@ class StudyStatus:
     hours_left: float | None
     alive: tuple[str, ...]
     stale: tuple[int, ...]
+    rungs: tuple[RungStatus, ...] = field(default=())
+    race: str = ""
 
     def __str__(self) -> str:
         """Some lines for a terminal or a notebook."""
@@ -61,7 +89,39 @@ class StudyStatus:
             + (f" ({', '.join(self.alive)})" if self.alive else ""),
             "stale trials": ", ".join(map(str, self.stale)) or "none",
         }
+        if self.rungs:
+            lines["rungs"] = self.rungs_shown
+        if self.race:
+            lines["race"] = self.race
         return "\n".join(f"{name + ':':<17}{value}" for name, value in lines.items())
+
+    @property
+    def rungs_shown(self) -> str:
+        """How trials stand at the rungs, in a line; empty where there are none."""
+        return "; ".join(map(str, self.rungs))
+
+
+def read_rungs(study: optuna.Study) -> tuple[RungStatus, ...]:
+    """How the trials of a study stand at its rungs; those that failed are tried again elsewhere."""
+    trials = [t for t in study.get_trials(deepcopy=False) if t.state is not TrialState.FAIL]
+    come = [(rungs_of(t), t.state) for t in trials]
+    return tuple(
+        RungStatus(
+            size=size,
+            n_came=sum(size in sizes for sizes, _ in come),
+            n_ended=sum(sizes[-1:] == [size] and s is TrialState.PRUNED for sizes, s in come),
+            n_above=sum(sizes[-1:] == [size] and s is TrialState.RUNNING for sizes, s in come),
+        )
+        for size in sorted({size for sizes, _ in come for size in sizes})
+    )
+
+
+def _read_race(study: optuna.Study) -> str:
+    if (race := race_of(study)) is not None:
+        n = sum(race.n_searched.values())
+        return f"trial {race.winner} wins, {n} searches on {len(race.samples)} reactions"
+    under_way = race_under_way(study)
+    return "" if under_way is None else under_way.sentence
 
 
 def read_status(study: optuna.Study) -> StudyStatus:
@@ -91,4 +151,6 @@ def read_status(study: optuna.Study) -> StudyStatus:
         hours_left=0.0 if left == 0 else left / rate if left and rate and alive else None,
         alive=alive,
         stale=tuple(t.number for t in running if t.user_attrs.get("worker") not in alive),
+        rungs=read_rungs(study),
+        race=_read_race(study),
     )

@@ -23,18 +23,19 @@ from gadlib.cluster.retries import RetryingStorage
 from gadlib.cluster.storage import open_storage
 from gadlib.cluster.urls import network_filesystem
 from gadlib.cluster.workers import Worker
+from gadlib.evaluation import Calculator
 from gadlib.files.shapes import StudyAttributes, TrialAttributes, fit
 from gadlib.molecules.starting_points import Start
 from gadlib.screening.records import Record, versions
 from gadlib.screening.screen import difficulty
 from gadlib.screening.setup import differences, identity_of
 from gadlib.settings.calculators import identity
-from gadlib.settings.declarations import Hyperparameter
 from gadlib.settings.objectives import PUBLISHED, Direction, objectives_of
 from gadlib.settings.reading import InputError
 from gadlib.settings.studies import StudySettings, TuneSettings
+from gadlib.tuning.choices import own_choices
 from gadlib.tuning.front import ABOUT, ID, objectives_in
-from gadlib.tuning.space import space
+from gadlib.tuning.space import drawn_in, idle_in
 
 _MADE_S = 30.0
 
@@ -49,29 +50,37 @@ def default_storage(settings: TuneSettings | StudySettings) -> str:
     return f"sqlite:///{stem}.db"
 
 
-def about(settings: TuneSettings, samples: Sequence[Start]) -> dict[str, Any]:
-    """What a study is about: two runs may share a study only where this is the same."""
-    positions: list[Any] = [s.positions.round(6).tolist() for s in samples]
+def about(
+    settings: TuneSettings,
+    samples: Sequence[Start],
+    *,
+    others: Sequence[Start] = (),
+    easy: Sequence[Start] = (),
+    calculator: Calculator | None = None,
+) -> dict[str, Any]:
+    """What a study is about: two runs may share a study only where this is the same.
+
+    Args:
+        settings: of the study.
+        samples: where the searches of the defaults begin.
+        others: where those of trials begin that choose another recipe.
+        easy: where those begin that trials are not scored by.
+        calculator: which says what of the solver acts.
+    """
+    positions: list[Any] = [s.positions.round(6).tolist() for s in (*samples, *others)]
     electrons = [[s.charge, s.multiplicity] for s in samples]
     if any(of != [0, 1] for of in electrons):  # a study of before is about neutral closed shells
         positions.append(electrons)
     return {
         **identity_of(settings, without=("starts", "hyperparameters")),
         "objectives": [one.name for one in objectives_of(settings.objective, settings.solver)],
-        "space": {k.name: [k.low, k.high, k.log] for k in drawn_in(settings)},
+        "space": {k.name: [k.low, k.high, k.log] for k in drawn_in(settings, calculator)},
+        **({"choices": settings.choices} if settings.choices else {}),
         **({"fixed": settings.hyperparameters} if settings.hyperparameters else {}),
         "reactions": [s.name for s in samples],
+        **({"easy": [s.name for s in easy]} if easy else {}),
         "starting_points": hashlib.sha256(json.dumps(positions).encode()).hexdigest()[:16],
     }
-
-
-def drawn_in(settings: TuneSettings) -> tuple[Hyperparameter, ...]:
-    """What the trials draw, by the settings of a study.
-
-    Raises:
-        InputError: as `space`.
-    """
-    return space(settings.solver, settings.ranges, settings.hyperparameters)
 
 
 def settings_shown(settings: TuneSettings) -> dict[str, Any]:
@@ -165,12 +174,23 @@ def require_storage(settings: TuneSettings) -> RetryingStorage:
     return storage
 
 
+def easy_in(storage: RetryingStorage, study_name: str) -> list[str] | None:
+    """The names of the easy reactions of a study that is there; None where there is none yet."""
+    if study_name not in names_in(storage):
+        return None
+    kept = optuna.load_study(study_name=study_name, storage=storage).user_attrs.get(ABOUT)
+    return None if kept is None else kept.get("easy", [])
+
+
 def open_study(
     settings: TuneSettings,
     samples: Sequence[Start],
     screened: Sequence[Record] = (),
     *,
     storage: RetryingStorage | None = None,
+    others: Sequence[Start] = (),
+    easy: Sequence[Start] = (),
+    calculator: Calculator | None = None,
 ) -> Worker:
     """This process as a worker of the study to tune in: a new one, or one that it may join.
 
@@ -179,7 +199,7 @@ def open_study(
     Raises:
         InputError: when there is one that may not be joined, or the storage can't be used.
     """
-    now = about(settings, samples)
+    now = about(settings, samples, others=others, easy=easy, calculator=calculator)
     objectives = objectives_of(settings.objective, settings.solver)
     directions: list[Direction] = [one.direction for one in objectives]
     storage = require_storage(settings) if storage is None else storage
@@ -199,8 +219,8 @@ def open_study(
     else:
         worker = Worker(study, settings.n_trials, settings.grace_s)
         if not study.get_trials(deepcopy=False):  # who made it may have died having queued them
-            defaults = {k.name: k.default for k in drawn_in(settings)}
-            study.enqueue_trial(defaults)
+            defaults = {k.name: k.default for k in drawn_in(settings, calculator)}
+            study.enqueue_trial(defaults | own_choices(settings))
         if ID not in study.user_attrs:
             study.set_user_attr(ID, uuid.uuid4().hex)
         study.set_user_attr("settings", settings_shown(settings))
@@ -250,6 +270,8 @@ def _require_same_study(
 ) -> None:
     if settings.objective == "auto":  # a study goes on with the objectives that it has
         now = {**now, "objectives": before.get("objectives", [*PUBLISHED])}
+    idle = {k.name: [k.low, k.high, k.log] for k in idle_in(before, now["space"], settings)}
+    now = {**now, "space": {**idle, **now["space"]}, "choices": settings.choices}
     differing = differences({"objectives": [*PUBLISHED], **before}, now, settings)
     if before.get("starting_points") != now["starting_points"]:  # say why, where settings tell
         kept = study.user_attrs.get("settings", {})

@@ -23,26 +23,26 @@ from gadlib.screening.jobs import Job
 from gadlib.screening.processes import run
 from gadlib.screening.records import Record
 from gadlib.screening.references import Key
-from gadlib.screening.setup import identity_of
 from gadlib.settings.declarations import Hyperparameter
 from gadlib.settings.hyperparameters import Hyperparameters
-from gadlib.settings.objectives import Bound, Objective, bounds_of
+from gadlib.settings.objectives import EASY, Bound, Objective, bounds_of
 from gadlib.settings.studies import TuneSettings
 from gadlib.solver.state import Status
-from gadlib.tuning.front import completed, feasible, objectives_in, preferred
+from gadlib.tuning.choices import choices_in, choose, of_settings, of_solver, words_in_force
+from gadlib.tuning.front import ABOUT, completed, feasible, objectives_in, preferred
 from gadlib.tuning.pruning import is_stopped_at_rung, is_worse_in_pairs, rung_name, rungs
-from gadlib.tuning.running import Running
+from gadlib.tuning.running import Running, Waiting, Way, Ways
 from gadlib.tuning.sample_cache import Cache, digest
 from gadlib.tuning.scores import (
     best_possible,
     compared,
+    convergence_rate,
     is_matched,
     outcome,
     sample_summary,
     values,
 )
-from gadlib.tuning.space import sampler, suggest
-from gadlib.tuning.study import drawn_in
+from gadlib.tuning.space import drawn_of, sampler, suggest
 
 _POLL_S = 5.0
 
@@ -55,6 +55,8 @@ class Loop:
 
     Attributes:
         references: the reactions' own saddles, where the objectives ask for them.
+        n_scored: how many of the samples trials are scored by, the first ones; None: all.
+        others: where searches begin from other recipes that a trial may choose, in the same order.
     """
 
     worker: Worker
@@ -69,16 +71,21 @@ class Loop:
     objectives: tuple[Objective, ...] = ()
     constraints: tuple[Bound, ...] = ()
     rungs: tuple[int, ...] = ()
-    identity: dict[str, Any] = field(default_factory=dict)
+    n_scored: int | None = None
+    others: Mapping[str, Sequence[Start]] = field(default_factory=dict)
+    way_of: dict[int, Way] = field(default_factory=dict)
     on_life: Callable[[Life], None] = lambda _: None
 
     def __post_init__(self) -> None:
-        self.identity = identity_of(self.settings, without=("starts", "hyperparameters"))
-        self.drawn = drawn_in(self.settings)
-        self.objectives = objectives_in(self.worker.study.user_attrs)
+        attributes = self.worker.study.user_attrs
+        self.drawn = drawn_of(attributes.get(ABOUT, {}), self.settings)
+        self.choices = choices_in(self.settings)
+        self.ways = Ways(self.settings, self.samples, self.others)
+        self.objectives = objectives_in(attributes)
         self.constraints = bounds_of(self.settings.constraints, "constraints")
-        n = len(self.samples)
-        self.rungs = rungs(n) if self.settings.pruning == "halving" else (n,)
+        self.n = len(self.samples) if self.n_scored is None else self.n_scored
+        below = rungs(self.n)[:-1] if self.settings.pruning == "halving" else ()
+        self.rungs = (*below, len(self.samples))
 
     def __iter__(self) -> Generator[int, None, None]:
         pause = 0.2
@@ -94,7 +101,7 @@ class Loop:
 
     def _run(self) -> Iterator[int]:
         jobs = run(
-            _Source(self),
+            Waiting(self._next_job),
             self.settings.workers,
             on_tick=self._live,
             timeout_s=self.settings.search_timeout_s,
@@ -125,15 +132,15 @@ class Loop:
             for this in self.running.values():
                 if places := this.next_places(size):
                     this.given.update(places)
-                    chosen = [self.samples[i] for i in places]
+                    chosen = [this.way.samples[i] for i in places]
                     tag = (this.trial.number, places)
                     return Job.of(
-                        self.settings, chosen, self.calculator, this.hyperparameters, tag=tag
+                        this.way.settings, chosen, self.calculator, this.hyperparameters, tag=tag
                     )
             if (this := self._claim()) is None:
                 return None
             for place in range(len(self.samples)):
-                name = self._key(this.hyperparameters, place)
+                name = self._key(this.hyperparameters, place, this.way)
                 record = self.cache.get(name) or self.cache.get(self._timed(name))
                 if record is not None:
                     this.found[place] = record
@@ -147,11 +154,15 @@ class Loop:
             if trial is None:
                 return None
             self._seed(trial)
-            hyperparameters = suggest(
-                trial, self.settings.solver, self.drawn, self.settings.hyperparameters
-            )
-            this = Running(trial, hyperparameters, self.rungs[0])
-            self.running[trial.number] = this
+            chosen = choose(trial, self.choices)
+            drawn = self.drawn
+            if chosen:  # without choices what a study draws acts in all its trials
+                words = words_in_force(self.settings, chosen, self.calculator)
+                drawn = tuple(one for one in drawn if one.is_acting(words))
+            fixed = {**self.settings.hyperparameters, **of_solver(chosen)}
+            hyperparameters = suggest(trial, self.settings.solver, drawn, fixed)
+            way = self.way_of[trial.number] = self.ways.of(of_settings(chosen))
+            this = self.running[trial.number] = Running(trial, hyperparameters, way, self.rungs[0])
             return this
 
     def _seed(self, trial: Trial) -> None:
@@ -167,8 +178,9 @@ class Loop:
             self.worker.beat(force=True)
         trial.set_user_attr("seed", self.worker.seed)
 
-    def _key(self, hyperparameters: Hyperparameters, place: int) -> str:
-        return digest(self.identity, self.samples[place], hyperparameters)
+    def _key(self, hyperparameters: Hyperparameters, place: int, way: Way | None = None) -> str:
+        way = self.ways.of({}) if way is None else way
+        return digest(way.identity, way.samples[place], hyperparameters)
 
     def _timed(self, name: str) -> str:
         """The key of a record that the limit of time has ended: with another it may be another."""
@@ -177,7 +189,7 @@ class Loop:
     def _keep(self, job: Job, place: int, record: Record) -> None:
         """The record in the cache, and in its trial unless that has ended meanwhile."""
         number, places = job.tag
-        name = self._key(job.hyperparameters, places[place])
+        name = self._key(job.hyperparameters, places[place], self.way_of.get(number))
         self.cache.put(self._timed(name) if record.status == Status.TIMED_OUT else name, record)
         if (this := self.running.get(number)) is not None:
             this.found[places[place]] = record
@@ -192,12 +204,12 @@ class Loop:
         if this is None or not this.found:
             return
         places = sorted(this.found)
-        records = {i: compared(this.found[i], self.references) for i in places}
-        n, n_steps = len(self.samples), self.settings.n_steps_per_sample
-        if len(records) == n:
+        records = {i: compared(this.found[i], self.references) for i in places if i < self.n}
+        n, n_steps = self.n, self.settings.n_steps_per_sample
+        if len(places) == len(self.samples):
             self._tell(number, this, [*records.values()])
             return
-        if self.settings.pruning == "none":
+        if self.settings.pruning == "none" or len(records) in (0, n):
             return
         possible = best_possible([*records.values()], n, n_steps, self.objectives)
         study = self.worker.study
@@ -244,18 +256,29 @@ class Loop:
         """The trial ended: complete, or early, with what its values could have become."""
         n_steps = self.settings.n_steps_per_sample
         result = outcome(records, n_steps, self.objectives)
+        easy = [this.found[i] for i in range(self.n, len(self.samples)) if i in this.found]
+        scores = dict(result.scores)
+        if easy and pruned_at is None:
+            scores[EASY] = convergence_rate(easy)
         attributes = result.attributes() | {
-            "elapsed_s": round(sum(r.elapsed_s for r in records), 3),
+            "scores": scores,
+            "easy": [sample_summary(r) for r in easy],
+            "elapsed_s": round(sum(r.elapsed_s for r in (*records, *easy)), 3),
             "n_cached": this.n_cached,
             "samples": [sample_summary(r) for r in records],
         }
+        if pruned_at is None:  # of samples that were there already it was not asked at each rung
+            attributes |= {
+                rung_name(size): values(records[:size], n_steps, self.objectives)
+                for size in self.rungs[:-1]
+            }
         if self.settings.pruning == "wilcoxon" and pruned_at is None:
             own = {i: values([r], n_steps, self.objectives)[0] for i, r in enumerate(records)}
             attributes["by_sample"] = {str(i): value for i, value in own.items()}
         del self.running[number]
         if pruned_at is not None and len(pruned_at) == 1:  # Optuna keeps no such values of several
             this.trial.report(pruned_at[0], len(records))
-        missed = {str(bound): bound.excess(result.scores[bound.name]) for bound in self.constraints}
+        missed = {str(b): b.excess(scores[b.name]) for b in self.constraints if b.name in scores}
         ended = None if pruned_at is not None else result.values
         if self.worker.tell(this.trial, ended, attributes, missed):
             self.reported.append(number)
@@ -266,18 +289,3 @@ class Loop:
             stalled = [n for n, this in self.running.items() if this.is_stalled]
             self.worker.give_back("interrupted", stalled)
             self.worker.leave()
-
-
-@dataclass
-class _Source:
-    """The jobs of a loop; one that has none now may have some when others have ended."""
-
-    loop: Loop
-
-    def __iter__(self) -> Iterator[Job]:
-        return self
-
-    def __next__(self) -> Job:
-        if (job := self.loop._next_job()) is None:
-            raise StopIteration
-        return job

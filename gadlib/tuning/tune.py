@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,49 +17,47 @@ from optuna.trial import FrozenTrial
 
 from gadlib.cluster.retries import RetryingStorage, StorageLostError
 from gadlib.cluster.urls import file_of, without_password
+from gadlib.cluster.workers import Worker
 from gadlib.files.writing import require_writable
 from gadlib.molecules.starting_points import Start
 from gadlib.progress.bar import Bar
 from gadlib.progress.interrupts import heard, undisturbed
 from gadlib.screening.calculator_check import require_working
 from gadlib.screening.chunks import job_size
-from gadlib.screening.setup import calculator_of, hyperparameters_of
-from gadlib.settings.criteria import CRITERIA
-from gadlib.settings.objectives import (
-    bounds_of,
-    needs_references,
-    objectives_of,
-    require_prefer,
-)
-from gadlib.settings.reading import InputError
+from gadlib.screening.setup import calculator_of
+from gadlib.settings.objectives import needs_references
 from gadlib.settings.studies import TuneSettings
+from gadlib.tuning.asked import require_settings, scored_by
+from gadlib.tuning.choices import choices_in
 from gadlib.tuning.content import collect_results
 from gadlib.tuning.front import preferred
-from gadlib.tuning.pruning import WAYS
 from gadlib.tuning.race import hold_race
 from gadlib.tuning.results import Results, require_own, write_results
 from gadlib.tuning.sample_cache import Cache
 from gadlib.tuning.samples import (
     difficult_samples,
+    easy_samples,
     fresh_samples,
+    from_other_recipes,
     require_screening,
     with_references,
 )
-from gadlib.tuning.space import SAMPLERS, left_out_defaults, sampler
+from gadlib.tuning.space import drawn_in, left_out_defaults
 from gadlib.tuning.status import read_status
 from gadlib.tuning.study import (
     about,
     default_storage,
-    drawn_in,
+    easy_in,
     load,
     names_in,
     open_study,
     require_storage,
     settings_shown,
 )
+from gadlib.tuning.tracked import follow, tracked
 from gadlib.tuning.trials import Loop
 from gadlib.tuning.validation import Validation, tuned_values, validate
-from gadlib.tuning.wandb_log import Tracking, summary_of
+from gadlib.tuning.wandb_log import Tracking
 
 __all__ = [
     "Validation",
@@ -119,40 +117,76 @@ def tune(
     _require_own_results(results, settings, storage)
     screened, samples = difficult_samples(settings)
     chosen = samples[: settings.n_samples]
-    fresh = fresh_samples(settings, screened, chosen) if settings.n_race else []
+    kept_easy = easy_in(storage, settings.study_name)
+    easy = easy_samples(settings, screened, chosen, kept_easy)
+    fresh = fresh_samples(settings, screened, [*chosen, *easy]) if settings.n_race else []
     references = {}
-    if needs_references(_scored_by(settings)):
+    if needs_references(scored_by(settings)):
         chosen, references = with_references(settings, chosen, out / "reference.json")
+    others = from_other_recipes(settings, [*chosen, *easy])
+    for mode in choices_in(settings).get("mode", ()):  # refused before anything is computed
+        calculator_of(settings.model_copy(update={"mode": mode}), [*chosen, *easy])
     calculator = calculator_of(settings, chosen)
     require_working(calculator, chosen)
     if note := _never_early(settings, job_size(calculator, settings.batch_size)):
         print(note, flush=True)
-    worker = open_study(settings, chosen, screened, storage=storage)
-    known = Cache(cache or out / "samples")
-    loop = Loop(worker, settings, calculator, tuple(chosen), known, references=references)
+    elsewhere = [start for found in others.values() for start in found[: len(chosen)]]
+    made = {"storage": storage, "others": elsewhere, "easy": easy, "calculator": calculator}
+    worker = open_study(settings, chosen, screened, **made)
+    known, more = Cache(cache or out / "samples"), {"references": references, "others": others}
+    everything = (*chosen, *easy)
+    loop = Loop(worker, settings, calculator, everything, known, n_scored=len(chosen), **more)
     kept = Results(worker.study, results)
     kept.write()  # whose the file is, before anything is computed
-    _run_trials(loop, kept, on_trial)
-    if settings.n_race:
-        _race(worker.study, settings, fresh)
-        kept.write()
+    shown = settings_shown(settings)
+    with tracked(worker.study, settings.study_name, worker.name, shown, str(out)) as tracking:
+        _run_trials(loop, kept, on_trial, tracking)
+        if settings.n_race:
+            with _rescued(kept):
+                _race(worker, settings, fresh)
+                kept.write()
     return worker.study
 
 
-def _race(study: optuna.Study, settings: TuneSettings, fresh: Sequence[Start]) -> None:
-    """The race of the best trials, told in a sentence."""
+@contextlib.contextmanager
+def _rescued(kept: Results) -> Iterator[None]:
+    """Inside, a storage that is lost costs no results: what is known of them is in their file.
+
+    Raises:
+        StorageLostError: that says so.
+    """
+    try:
+        yield
+    except StorageLostError as error:
+        with undisturbed():
+            saved = kept.rescue()
+        raise StorageLostError(f"{error}; {saved}" if saved else str(error)) from None
+
+
+def _race(worker: Worker, settings: TuneSettings, fresh: Sequence[Start]) -> None:
+    """The race of the best trials, told in a sentence; others may join the study meanwhile."""
     folder, references = Path(settings.out_dir) / "race", {}
-    if needs_references(_scored_by(settings)):
-        fresh, references = with_references(settings, fresh, folder / "reference.json")
-    if (race := hold_race(study, settings, fresh, folder, references)) is not None:
-        print(race.sentence, flush=True)
+    worker.beat(force=True, ended=None)
+    try:
+        if needs_references(scored_by(settings)):
+            fresh, references = with_references(settings, fresh, folder / "reference.json")
+        others = from_other_recipes(settings, fresh)
+        race = hold_race(worker.study, settings, fresh, folder, references, others, worker.beat)
+        if race is not None:
+            print(race.sentence, flush=True)
+    finally:
+        with contextlib.suppress(StorageLostError):
+            worker.leave()
 
 
-def _run_trials(loop: Loop, kept: Results, on_trial: Callable[[optuna.Study], Any] | None) -> None:
+def _run_trials(
+    loop: Loop,
+    kept: Results,
+    on_trial: Callable[[optuna.Study], Any] | None,
+    tracking: Tracking,
+) -> None:
     """Run this worker's trials until the study has all, each reported as it ends."""
     settings, worker = loop.settings, loop.worker
-    folder = str(kept.path.parent)
-    tracking = Tracking(settings.study_name, worker.name, settings_shown(settings), folder)
     pause = 0.0
     with (
         heard(),
@@ -160,10 +194,10 @@ def _run_trials(loop: Loop, kept: Results, on_trial: Callable[[optuna.Study], An
     ):
         loop.on_life = bar.live
         try:
-            with contextlib.closing(iter(loop)) as ended:
+            with _rescued(kept), contextlib.closing(iter(loop)) as ended:
                 for number in ended:
                     with undisturbed():
-                        _track(tracking, worker.trials()[number])
+                        follow(tracking, worker.study, worker.trials()[number])
                         best = loop.best()
                         shown = {} if best is None else {"best": _shown(best)}
                         bar.done(worker.n_done - bar.n, **shown)
@@ -171,18 +205,11 @@ def _run_trials(loop: Loop, kept: Results, on_trial: Callable[[optuna.Study], An
                             pause = _write_in_time(kept)
                     if on_trial is not None:
                         on_trial(worker.study)
-        except StorageLostError as error:
-            with undisturbed():
-                saved = kept.rescue()
-            raise StorageLostError(f"{error}; {saved}" if saved else str(error)) from None
         finally:
             with undisturbed():
                 loop.end()
                 with contextlib.suppress(StorageLostError):
                     kept.write()
-                    now = read_status(worker.study)
-                    best = None if now.best_trial is None else worker.trials()[now.best_trial]
-                    tracking.end(summary_of(now.states, best))
 
 
 def _never_early(settings: TuneSettings, size: int) -> str:
@@ -215,51 +242,6 @@ def _write_in_time(kept: Results) -> float:
 def _shown(trial: FrozenTrial) -> str:
     """The values of a trial, short."""
     return "/".join(f"{value:.3f}" for value in trial.values or ())
-
-
-def _track(tracking: Tracking, trial: FrozenTrial) -> None:
-    tracking.trial(trial.number, trial.state.name.lower(), trial.params, trial.user_attrs)
-
-
-def require_settings(settings: TuneSettings) -> None:
-    """Raise InputError unless a study can be made as the settings ask."""
-    hyperparameters_of(settings)
-    drawn_in(settings)
-    _require_objectives(settings)
-    if settings.pruning not in WAYS:
-        raise InputError(f"pruning {settings.pruning!r}: expected one of {', '.join(WAYS)}")
-    if settings.sampler not in SAMPLERS:
-        raise InputError(f"sampler {settings.sampler!r}: expected one of {', '.join(SAMPLERS)}")
-    sampler(settings.sampler, settings.seed, settings.n_startup_trials)
-
-
-def _require_objectives(settings: TuneSettings) -> None:
-    names = _scored_by(settings)
-    require_prefer(settings.prefer)
-    for name in names:
-        is_asked = name in CRITERIA and CRITERIA[name].is_asked
-        if is_asked and settings.criterion != name and not settings.check_ends:
-            raise InputError(
-                f"objective {name}: nobody asks where saddles lead; expected --criterion {name},"
-                " or --check-ends"
-            )
-    several = len(objectives_of(settings.objective, settings.solver)) > 1
-    if settings.sampler == "cmaes" and (several or settings.constraints):
-        raise InputError(
-            "sampler cmaes: knows one objective and no constraints; expected another of"
-            f" {', '.join(SAMPLERS)}"
-        )
-    if settings.pruning == "wilcoxon" and several:
-        raise InputError(
-            f"pruning wilcoxon: knows one objective; expected another of {', '.join(WAYS)}"
-        )
-
-
-def _scored_by(settings: TuneSettings) -> set[str]:
-    """The objectives that trials are scored by, or have to keep bounds of."""
-    asked = objectives_of(settings.objective, settings.solver)
-    bounds = bounds_of(settings.constraints, "constraints")
-    return {one.name for one in asked} | {bound.name for bound in bounds}
 
 
 def _require_own_results(results: Path, settings: TuneSettings, storage: RetryingStorage) -> None:

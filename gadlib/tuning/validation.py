@@ -5,10 +5,12 @@ What is made of the records is `report`'s.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from gadlib.files.writing import require_writable
+from gadlib.molecules.starting_points import Start
 from gadlib.screening.records import Record
 from gadlib.screening.screen import intended_starts, screen
 from gadlib.screening.setup import (
@@ -22,6 +24,7 @@ from gadlib.screening.setup import (
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
 from gadlib.settings.studies import ValidateSettings
+from gadlib.tuning.choices import drawable
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,14 @@ class Validation:
 
     Attributes:
         transfer: in what the values were tuned for something else, a part for each.
+        choices: the tuned words of settings, as of mode, with which the defaults are not searched.
     """
 
     hyperparameters: dict[str, float | int | str]
     default: list[Record]
     tuned: list[Record]
     transfer: tuple[str, ...] = ()
+    choices: Mapping[str, str] = field(default_factory=dict)
 
 
 def validate(settings: ValidateSettings) -> Validation:
@@ -46,6 +51,7 @@ def validate(settings: ValidateSettings) -> Validation:
             `allow_transfer` is not set, or the reactions are among those that tuning saw.
     """
     tuned, seen = tuned_values(settings)
+    choices = tuned_choices(settings)
     require_values(settings, tuned)
     transfer = transfer_of(settings)
     starts = starts_of(settings)
@@ -64,10 +70,11 @@ def validate(settings: ValidateSettings) -> Validation:
     )
     starts = intended_starts(plain, starts, out / "default.json")
 
-    def search(values: dict[str, float | int | str], name: str) -> list[Record]:
+    def search(name: str, values: dict[str, Any], words: Mapping[str, str]) -> list[Record]:
+        asked = plain.model_copy(update={"hyperparameters": values, **words})
         return screen(
-            plain.model_copy(update={"hyperparameters": values}),
-            starts=starts,
+            asked,
+            starts=_from_there(asked, starts),
             out=out / f"{name}.json",
             notes={"transfer": transfer},
             desc=f"searching, {name}",
@@ -75,7 +82,32 @@ def validate(settings: ValidateSettings) -> Validation:
 
     if transfer:
         print(f"these values were tuned for something else: {'; '.join(transfer)}", flush=True)
-    return Validation(tuned, search({}, "default"), search(tuned, "tuned"), tuple(transfer))
+    default, best = search("default", {}, {}), search("tuned", tuned, choices)
+    return Validation(tuned, default, best, tuple(transfer), choices)
+
+
+def _from_there(asked: SearchSettings, starts: Sequence[Start]) -> list[Start]:
+    """The starting points of the same reactions by the recipe that is asked for."""
+    wanted = {(start.name, start.formula, start.split) for start in starts}
+    if {start.start for start in starts} == {asked.start_from}:
+        return [*starts]
+    return [s for s in starts_of(asked) if (s.name, s.formula, s.split) in wanted]
+
+
+def tuned_choices(settings: ValidateSettings) -> dict[str, str]:
+    """The tuned words of settings, as of mode, by name.
+
+    Raises:
+        InputError: when `best` is not a results file, or a word can't be used.
+    """
+    if settings.best is None:
+        return {}
+    found = dict(read_best(settings.best).best_choices)
+    for name in found:
+        if name not in drawable():
+            known = ", ".join(drawable())
+            raise InputError(f"{settings.best}: best_choices.{name}: expected some of {known}")
+    return found
 
 
 def require_values(settings: ValidateSettings, tuned: Mapping[str, float | int | str]) -> None:
@@ -115,4 +147,8 @@ def tuned_values(settings: ValidateSettings) -> tuple[dict[str, float | int | st
         return dict(settings.hyperparameters), set()
     found = read_best(settings.best)
     raced = [] if found.race is None else found.race.samples
-    return dict(found.best_params) | settings.hyperparameters, {*found.about.reactions, *raced}
+    return dict(found.best_params) | settings.hyperparameters, {
+        *found.about.reactions,
+        *found.about.easy,
+        *raced,
+    }

@@ -78,9 +78,10 @@ class Tracking:
     def trial(
         self, number: int, state: str, params: Mapping[str, Any], found: Mapping[str, Any]
     ) -> None:
-        """A trial that has ended, with what it found."""
+        """A trial that has ended, with what it found; `more` of that goes as it is."""
         values = {f"hparams/{name}": value for name, value in params.items()}
         values |= {f"metrics/{name}": found[name] for name in _METRICS if name in found}
+        values |= found.get("more", {})
         if state != "complete":
             values.pop("metrics/score", None)
         else:

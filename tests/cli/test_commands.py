@@ -174,7 +174,7 @@ def test_every_setting_and_hyperparameter_is_a_flag_that_can_be_given(name):
     others = {int: 7, float: 0.05, str: "given", bool: True}
     for field, declared in kind.model_fields.items():
         if field in (
-            *("hyperparameters", "ranges", "records", "profile"),
+            *("hyperparameters", "ranges", "choices", "records", "profile"),
             *("ase_options", "torchsim_options"),
         ):
             continue

@@ -84,7 +84,7 @@ def test_every_flag_stands_under_the_heading_of_its_topic(name, helped):
     headings = [heading for heading in shown if heading in TOPICS.values()]
     assert headings == [title for title in TOPICS.values() if title in headings]
     for field in kind.model_fields:
-        if field not in ("hyperparameters", "ranges", "records"):
+        if field not in ("hyperparameters", "ranges", "choices", "records"):
             assert f"--{field.replace('_', '-')}" in flags(shown[TOPICS[kind.topic_of(field)]])
     if "hyperparameters" in kind.model_fields:
         for solver, declared in SOLVERS.items():

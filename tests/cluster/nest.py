@@ -29,9 +29,10 @@ from gadlib.cluster.retries import StorageLostError
 from gadlib.cluster.storage import open_storage
 from gadlib.evaluation import Evaluation
 from gadlib.molecules.starting_points import Start
+from gadlib.screening import screen
 from gadlib.settings.reading import InputError
 from gadlib.settings.studies import TuneSettings
-from gadlib.tuning import tune
+from gadlib.tuning import seeds, tune
 
 
 def saddle(batch, *, hessian=True):
@@ -53,11 +54,16 @@ def samples(n):
     return [Start(f"three{i}", "H2O", "train", "ts", None, numbers, drawn[i], 3) for i in range(n)]
 
 
+def fresh(n_seen, n):
+    """Starting points of a race, after those that the trials have seen."""
+    return samples(n_seen + n)[n_seen:]
+
+
 def work(settings):
     """The exit status of a worker, as the command line would give it."""
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        tune.tune(TuneSettings(**settings))
+        seeds.tune_seeds(TuneSettings(**settings))
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
@@ -96,8 +102,10 @@ def nest(task):
     print(json.dumps({"pid": os.getpid()}), flush=True)
     settings = {"workers": 0, "out_dir": task["out_dir"], "n_samples": 2, "n_steps_per_sample": 3}
     settings |= task["settings"]
-    tune.difficult_samples = lambda s: ([], samples(s.n_samples))
-    tune.calculator_of = lambda *_: saddle
+    tune.difficult_samples = seeds.difficult_samples = lambda s: ([], samples(s.n_samples))
+    tune.require_screening = lambda _: None
+    tune.fresh_samples = lambda s, *_: fresh(s.n_samples, s.n_race)
+    tune.calculator_of = screen.calculator_of = lambda *_: saddle
     living = {start(settings) for _ in range(task["n"])}
     print(json.dumps({"pids": sorted(living)}), flush=True)
     statuses, kills, every = [], 0, task.get("kill_every_s")

@@ -11,7 +11,7 @@ from clusters import POTENTIAL, clusters
 from little_studies import DEFAULTS, MIXED, make_study, random_study, record, texts
 
 from gadlib import report
-from gadlib.report.tuning import study as studies
+from gadlib.report.tuning.best import edge
 from gadlib.screening.trajectories import Trajectory, column, trace
 from gadlib.settings.criteria import AT_POINTS
 from gadlib.settings.declarations import Hyperparameters
@@ -170,7 +170,7 @@ def test_best_table_has_log_positions_and_edges():
     ("position", "expected"), [(0.05, "lower"), (0.051, ""), (0.949, ""), (0.95, "upper")]
 )
 def test_edge_is_within_five_percent_of_an_end(position, expected):
-    assert studies.edge(position) == (f"at {expected} edge: widen it" if expected else "")
+    assert edge(position) == (f"at {expected} edge: widen it" if expected else "")
 
 
 def test_importances_find_what_the_score_depends_on():

@@ -32,8 +32,9 @@ from gadlib import report
 from gadlib.cli.parser import main
 from gadlib.files.writing import write_json
 from gadlib.report.style import VERMILLION
+from gadlib.report.tuning.best import suggested_range
 from gadlib.report.tuning.stability import _Drawn
-from gadlib.report.tuning.study import Range, suggested_range
+from gadlib.report.tuning.study import Range
 from gadlib.screening.records import payload
 from gadlib.settings.hyperparameters import GadHyperparameters
 from gadlib.settings.reading import InputError

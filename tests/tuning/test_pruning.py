@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from optuna.trial import TrialState, create_trial
 
 from gadlib.settings.objectives import objectives_of
-from gadlib.tuning.pruning import is_stopped_at_rung, is_worse_in_pairs, rung_name, rungs
+from gadlib.tuning.pruning import is_stopped_at_rung, is_worse_in_pairs, rung_name, rungs, rungs_of
 
 GRADIENTS = objectives_of("gradients", "trust")
 BOTH = objectives_of("bound,gradients", "trust")
@@ -80,3 +80,17 @@ def test_trials_elsewhere_do_not_count_at_a_rung():
 )
 def test_a_trial_is_worse_where_the_best_one_is_better_in_pairs(mine, best, is_cost, is_worse):
     assert is_worse_in_pairs(mine, best, is_cost=is_cost) is is_worse
+
+
+def test_a_trial_that_failed_and_is_tried_again_counts_once_at_its_rung():
+    trials = at_rung((20.0,), (20.0,), (50.0,), (30.0,), (60.0,), (70.0,))
+    assert stopped(trials, GRADIENTS) == [2, 3, 4, 5]
+    trials[0].state = TrialState.FAIL  # whose retry is the second
+    numbered = dict(enumerate(trials))
+    assert not is_stopped_at_rung(1, 3, [*numbered.values()], GRADIENTS)
+    assert is_stopped_at_rung(3, 3, [*numbered.values()], GRADIENTS)
+
+
+def test_the_rungs_of_a_trial_are_those_that_it_has_come_to():
+    kept = {rung_name(15): [1.0], rung_name(5): [2.0], "rung_x": 1, "score": 0.5}
+    assert rungs_of(create_trial(value=1.0, user_attrs=kept)) == [5, 15]

@@ -55,6 +55,14 @@ def test_they_share_a_storage_that_is_named(settings, tmp_path):
     assert [len(s.get_trials()) for s in seeds.tune_seeds(again)] == [3, 3]
 
 
+def test_one_seed_is_one_study_as_ever(settings):
+    one = settings.model_copy(update={"seeds": 1})
+    (study,) = seeds.tune_seeds(one)
+    assert seeds.of_seeds(one) == [one] and study.study_name == "gad_hpo"
+    assert (Path(one.out_dir) / "hpo_results.json").is_file()
+    assert load(seeds.storages_of(one)).study_name == "gad_hpo"
+
+
 def test_one_study_agrees_with_nothing():
     assert "nothing can agree" in report.agreement_sentence(report.collect_seeds([]))
 
@@ -67,4 +75,7 @@ def test_the_command_prints_what_the_studies_agree_on(settings, capsys):
     ]
     assert main(["tune", *flags]) == 0
     told = capsys.readouterr().out
+    assert "Of no study is a gain known on reactions that no trial has seen" in told
+    content = json.loads((Path(settings.out_dir) / "seed1/hpo_results.json").read_text())
+    assert set(content["importances"]) == {"converged"}
     assert "gad_hpo_seed1" in told and "gadlib report --storage sqlite:///" in told

@@ -1,5 +1,6 @@
 """How a study stands, from trials and workers made by hand."""
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
 
 import optuna
@@ -7,7 +8,9 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from gadlib.cluster.workers import Worker
-from gadlib.tuning.status import read_status
+from gadlib.tuning.pruning import rung_name
+from gadlib.tuning.raced import Race, UnderWay
+from gadlib.tuning.status import RungStatus, read_status
 
 BEGAN = datetime(2026, 1, 1)
 
@@ -24,6 +27,7 @@ def study_of(*ended, n_trials=10):
 
 
 COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
+RUNNING = TrialState.RUNNING
 
 
 def test_counts_best_and_rate_are_of_what_is_decided():
@@ -94,3 +98,33 @@ def test_of_several_objectives_it_tells_the_preferred_trial_of_the_front():
     told = read_status(study)
     assert (told.best_trial, told.n_best) == (2, 3)
     assert "0.9000 bound, 50.0000 gradients (trial 2, one of 3)" in str(told)
+
+
+def test_it_says_at_which_rung_trials_stand_and_ended():
+    study = study_of()
+    COME = (
+        (COMPLETE, (2, 5)), (PRUNED, (2,)), (PRUNED, (2, 5)), (RUNNING, (2,)), (FAIL, (2, 5)),
+        (RUNNING, ()),
+    )  # fmt: skip
+    for state, sizes in COME:
+        attributes = {rung_name(size): [1.0] for size in sizes}
+        value = 0.5 if state is COMPLETE else None
+        study.add_trial(create_trial(state=state, value=value, user_attrs=attributes))
+    told = read_status(study)
+    assert told.rungs == (RungStatus(2, 4, 1, 1), RungStatus(5, 2, 1, 0))
+    shown = "of 4 at 2 samples 1 ended, 1 on the way up; of 2 at 5 samples 1 ended"
+    assert f"rungs:           {shown}" in str(told)
+    assert read_status(study_of((COMPLETE, 0.5, 0))).rungs == ()
+
+
+def test_it_says_how_far_the_race_has_come_until_there_is_another_trial():
+    study = study_of((COMPLETE, 0.5, 0), (COMPLETE, 0.7, 10))
+    under_way = UnderWay(12, {"0": 9, "1": 6, "2": 6}, [2], n_completed=2)
+    study.set_user_attr("racing", asdict(under_way))
+    shown = "21 of at most 30 searches done, 2 of 3 candidates still in it"
+    assert f"race:            {shown}" in str(read_status(study))
+    race = Race(1, ["a", "b"], {"0": 2, "1": 2}, {"0": {}, "1": {}}, 0.9, {}, n_completed=2)
+    study.set_user_attr("race", asdict(race))
+    assert read_status(study).race == "trial 1 wins, 4 searches on 2 reactions"
+    study.add_trial(create_trial(value=0.1))
+    assert read_status(study).race == ""

@@ -4,10 +4,15 @@ import signal
 import socket
 import sys
 import time
+from dataclasses import asdict
 
+import optuna
 import pytest
+from optuna.trial import create_trial
 
+from gadlib.tuning import tracked as tracking
 from gadlib.tuning import wandb_log
+from gadlib.tuning.raced import Race
 from gadlib.tuning.wandb_log import Tracking
 
 
@@ -99,3 +104,45 @@ def test_a_network_that_does_not_answer_costs_a_second_at_the_end(
     assert run._n_lost == 0
     os.killpg(run._process.pid, signal.SIGKILL)
     run._process.wait()
+
+
+class Heard:
+    """What would have been sent."""
+
+    def __init__(self):
+        self.trials, self.summary = [], None
+
+    def trial(self, number, state, params, found):
+        self.trials.append(found["more"])
+
+    def end(self, summary):
+        self.summary = summary
+
+
+def test_each_trial_tells_its_objectives_and_the_front_and_the_end_the_race(monkeypatch):
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    study.set_user_attr("gadlib", {"objectives": ["bound", "gradients"]})
+    monkeypatch.setattr(tracking, "Tracking", lambda *_: heard)
+    heard = Heard()
+    with tracking.tracked(study, "s", "w", {}, ".") as told:
+        for values in ((0.5, 40.0), (1.0, 200.0), (0.4, 90.0)):
+            study.add_trial(create_trial(values=values))
+            tracking.follow(told, study, study.get_trials()[-1])
+        gain = {"bound": [0.1, -0.1, 0.3]}
+        race = Race(1, ["a"], {"0": 1, "1": 1}, {"0": {}, "1": {}}, 0.9, gain, n_completed=3)
+        study.set_user_attr("race", asdict(race))
+    assert [t["objectives/gradients"] for t in heard.trials] == [40.0, 200.0, 90.0]
+    assert [t["front/size"] for t in heard.trials] == [1, 2, 2]
+    assert [t["front/is_on_it"] for t in heard.trials] == [True, True, False]
+    assert [row["trial"] for row in heard.summary["front"]] == [0, 1]
+    assert heard.summary["race/winner"] == 1 == heard.summary["best/trial"]
+    assert heard.summary["race/gain/bound/interval"] == [-0.1, 0.3]
+
+
+def test_a_study_that_is_interrupted_tells_what_it_has(monkeypatch):
+    study, heard = optuna.create_study(direction="maximize"), Heard()
+    monkeypatch.setattr(tracking, "Tracking", lambda *_: heard)
+    study.add_trial(create_trial(value=0.7))
+    with pytest.raises(KeyboardInterrupt), tracking.tracked(study, "s", "w", {}, "."):
+        raise KeyboardInterrupt
+    assert heard.summary["best/score"] == 0.7

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 from pathlib import Path
 
 from gadlib.cli.commands.table import QUIET, argument, command
 from gadlib.cli.lines import told
 from gadlib.settings.hyperparameters import SOLVERS
-from gadlib.settings.reading import Settings
+from gadlib.settings.reading import InputError, Settings
 from gadlib.settings.results import DemoSettings, PathSettings
 from gadlib.settings.studies import ProfileSettings, StudySettings, TuneSettings, ValidateSettings
 
@@ -32,6 +33,10 @@ from gadlib.settings.studies import ProfileSettings, StudySettings, TuneSettings
             "tune --solver trust --criterion bound --objective bound,gradients --n-race 20",
             "for two objectives, and a race of the best on other reactions",
         ),
+        (
+            "tune --solver trust --criterion bound --choice mode=lowest,reaction",
+            "with a choice of the mode that is climbed first beside the numbers",
+        ),
         ("tune --seeds 3 --n-trials 30", "three studies, and how far they agree"),
     ),
 )
@@ -48,9 +53,13 @@ def tune(settings: TuneSettings, options: argparse.Namespace) -> None:
     print(report.best_sentence(report.collect_trials(study)))
     if len(study.directions) > 1:
         print(report.collect_front(study).sentence)
+    print(report.easy_sentence(study))
     best = tune.preferred(study)
     print(json.dumps(best.params if best else {}, indent=1))
-    print(f"results: {Path(settings.out_dir) / 'hpo_results.json'}")
+    out = Path(settings.out_dir) / "hpo_results.json"
+    with contextlib.suppress(InputError):  # it was said that it can't be written
+        report.write_results_with_shares(study, out)
+    print(f"results: {out}")
     print(f"study:   {tune.without_password(tune.default_storage(settings))}")
 
 
@@ -60,9 +69,12 @@ def _tune_seeds(settings: TuneSettings, *, quietly: bool) -> None:
     from gadlib.tuning import seeds, tune
 
     with told(quietly=quietly):
-        found = report.collect_seeds(seeds.tune_seeds(settings))
+        studies = seeds.tune_seeds(settings)
+    found = report.collect_seeds(studies)
+    report.write_results_of_seeds(studies, settings)
     print(report.seeds_table(found).to_string(index=False))
     print(report.agreement_sentence(found))
+    print(report.held_out_sentence(report.collect_held_out(studies)))
     shown = tune.without_password(seeds.storages_of(settings))
     print(f"report:  gadlib report --storage {shown}")
 
@@ -81,11 +93,12 @@ def _tune_seeds(settings: TuneSettings, *, quietly: bool) -> None:
 )
 def write_results(settings: StudySettings, _: argparse.Namespace) -> None:
     """Write hpo_results.json of a study from its storage alone."""
+    from gadlib import report
     from gadlib.tuning import tune
 
     study = tune.load(tune.default_storage(settings), settings.study_name)
     out = Path(settings.out_dir) / "hpo_results.json"
-    print(f"results: {tune.write_results(study, out, settings.prefer)}")
+    print(f"results: {report.write_results_with_shares(study, out, settings.prefer)}")
 
 
 @command(

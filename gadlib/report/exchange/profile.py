@@ -35,7 +35,8 @@ def write_profile(name: str, best: str | Path, validation: str | Path, out: str 
     for side in ("default", "tuned"):
         found, sides[side] = read_results(Path(validation) / f"{side}.json")
     used = found.settings.get("hyperparameters", {})
-    if used != tuned.best_params:
+    words = {name: found.settings.get(name) for name in tuned.best_choices}
+    if used != tuned.best_params or words != tuned.best_choices:
         raise InputError(
             f"{validation}: made with other values than those of {best}; expected its validation"
         )
@@ -48,6 +49,7 @@ def write_profile(name: str, best: str | Path, validation: str | Path, out: str 
         "name": name,
         "sentence": _sentence(comparison, costs),
         "best_params": dict(tuned.best_params),
+        "best_choices": dict(tuned.best_choices),
         "about": content["about"],
         "held_out": {
             "settings": {k: v for k, v in found.settings.items() if k != "hyperparameters"},

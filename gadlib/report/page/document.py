@@ -28,8 +28,15 @@ from gadlib.report.searches.paths import (
     verdict_sentence,
 )
 from gadlib.report.searches.screening import Screened
+from gadlib.report.tuning.best import best_table, choices_sentence, easy_sentence
 from gadlib.report.tuning.front import collect_front, draw_front, front_table
-from gadlib.report.tuning.importances import collect_importances, draw_importances
+from gadlib.report.tuning.held_out import (
+    Sides,
+    collect_held_out,
+    held_out_sentence,
+    held_out_table,
+)
+from gadlib.report.tuning.interactions import collect_shares, draw_shares, pairs_sentence
 from gadlib.report.tuning.landscape import draw_contours, draw_parallel, draw_slices
 from gadlib.report.tuning.race import race_sentence, race_table
 from gadlib.report.tuning.samples import (
@@ -48,7 +55,7 @@ from gadlib.report.tuning.stability import (
     draw_stability,
     seeds_table,
 )
-from gadlib.report.tuning.study import best_table, collect_trials, draw_history
+from gadlib.report.tuning.study import collect_trials, draw_history
 from gadlib.report.validation.comparison import comparison_table
 from gadlib.report.validation.gain import collect_gain, draw_gain, gain_table
 from gadlib.screening.records import Record, versions
@@ -86,6 +93,7 @@ class Material(NamedTuple):
         settings: what all of it was done with, by source.
         command: the one that writes this page.
         notes: what could not be read, a sentence each.
+        validations: of the studies, in their order, where there is one for each.
     """
 
     studies: Sequence[optuna.Study]
@@ -96,6 +104,7 @@ class Material(NamedTuple):
     settings: Mapping[str, Any]
     command: str
     notes: Sequence[str] = ()
+    validations: Sequence[Sides] = ()
 
 
 def page(material: Material) -> str:
@@ -128,7 +137,8 @@ def _study(material: Material) -> Iterator[str]:
     if not material.studies:
         return
     study = material.studies[0]
-    trials, importances = collect_trials(study), collect_importances(study)
+    trials, shares = collect_trials(study), collect_shares(study)
+    importances = shares.importances[0]
     yield figure(lambda: draw_history(trials))
     if len(study.directions) > 1:
         found = collect_front(study)
@@ -141,12 +151,16 @@ def _study(material: Material) -> Iterator[str]:
         yield "<h3>The race</h3>" + sentence(race_sentence(study))
         yield table(raced)
     samples, stability = collect_samples(study), collect_stability(study, importances)
-    yield figure(lambda: draw_importances(importances))
+    yield sentence(pairs_sentence(shares))
+    yield figure(lambda: draw_shares(shares))
     yield figure(lambda: draw_stability(stability))
     yield figure(lambda: draw_parallel(trials))
     yield figure(lambda: draw_slices(trials))
     yield figure(lambda: draw_contours(trials, importances))
     yield "<h3>Best values, and ranges to widen</h3>" + table(best_table(trials))
+    yield sentence(easy_sentence(study))
+    if trials.words:
+        yield sentence(choices_sentence(study))
     yield "<h3>Samples</h3>" + sentence(never_sentence(samples))
     yield figure(lambda: draw_samples(samples))
     yield sentence(kept_sentence(samples))
@@ -160,6 +174,9 @@ def _seeds(material: Material) -> Iterator[str]:
     seeds = collect_seeds(material.studies)
     yield sentence(agreement_sentence(seeds))
     yield figure(lambda: draw_seeds(seeds))
+    held_out = collect_held_out(material.studies, material.validations)
+    yield sentence(held_out_sentence(held_out))
+    yield table(held_out_table(held_out))
     upright = seeds_table(seeds).astype(str).set_index("study").T
     yield table(upright.rename_axis(columns=None).reset_index(names=""))
 

@@ -70,12 +70,13 @@ def gather(settings: ReportSettings, command: str) -> Material:
             notes.append(str(error))
     for number, study in enumerate(studies, start=1):
         settings_of[f"study {number}: {study.study_name}"] = study.user_attrs
-    folder = settings.validation
-    files = [None if folder is None else str(Path(folder) / f"{n}.json") for n in _SIDES]
-    default, tuned = (read(path, records, []) for path in files)
+    folders = settings.validation.split(",") if settings.validation else []
+    of_each = [[str(Path(folder.strip()) / f"{n}.json") for n in _SIDES] for folder in folders]
+    sides = [tuple(read(path, records, []) for path in files) for files in of_each]
+    default, tuned = sides[0] if sides else ([], [])
     screened = read(
         settings.screening if default else None,
-        lambda path: _screened_for(default, path, settings_of[str(files[0])]),
+        lambda path: _screened_for(default, path, settings_of[of_each[0][0]]),
         None,
     )
     material = Material(
@@ -87,6 +88,7 @@ def gather(settings: ReportSettings, command: str) -> Material:
         settings=settings_of,
         command=command,
         notes=notes,
+        validations=[(one, other) for one, other in sides] if len(sides) > 1 else [],
     )
     if not (studies or material.default or material.paths):
         raise InputError(f"there is nothing to show: {'; '.join(notes)}")

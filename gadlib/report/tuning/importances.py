@@ -63,6 +63,8 @@ def collect_importances(
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
+                # That less is taken for better is what the target is made for.
+                warnings.filterwarnings("ignore", ".*to achieve low `target`.*", UserWarning)
                 # Equal shares say nothing: too few trials, or all of them alike.
                 warnings.filterwarnings("error", ".*will be equal.*", UserWarning)
                 found[method] = optuna.importance.get_param_importances(

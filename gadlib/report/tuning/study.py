@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
 import optuna
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
-from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
@@ -22,12 +25,11 @@ from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.objectives import OBJECTIVES, Objective
 from gadlib.settings.reading import InputError
 from gadlib.tuning.front import completed, objectives_in, preferred
+from gadlib.tuning.status import read_rungs
 from gadlib.tuning.study import load
 
-EDGE = 0.05
-"""A best value within this fraction of the range from an end lies at the edge."""
-
-_DECLARED = {each.name: each for kind in SOLVERS.values() for each in kind.tunable()}
+DECLARED = {each.name: each for kind in SOLVERS.values() for each in kind.tunable()}
+"""The hyperparameters of all solvers, by their names."""
 
 
 class Range(NamedTuple):
@@ -41,7 +43,7 @@ class Range(NamedTuple):
     @property
     def label(self) -> str:
         """The name, with the unit where there is one."""
-        unit = _DECLARED[self.name].unit if self.name in _DECLARED else ""
+        unit = DECLARED[self.name].unit if self.name in DECLARED else ""
         unit = unit.replace("^2", "²").replace("A", "Å")
         return f"{self.name} ({unit})" if unit else self.name
 
@@ -51,6 +53,22 @@ class Range(NamedTuple):
             return 0.5 + 0.0 * np.asarray(value)
         scale = np.log10 if self.log else np.asarray
         return (scale(value) - scale(self.low)) / (scale(self.high) - scale(self.low))
+
+
+class Word(NamedTuple):
+    """What not all trials draw as a number from one range: a choice of words, or a number.
+
+    Attributes:
+        name: of it.
+        default: what trial 0 has, None where that does not draw it or did not complete.
+        best: what the best trial has, None where that does not draw it.
+        among: what it is drawn from, in words.
+    """
+
+    name: str
+    default: str | None
+    best: str | None
+    among: str
 
 
 class Trials(NamedTuple):
@@ -67,6 +85,7 @@ class Trials(NamedTuple):
             (`tuning.front.preferred`); None where no trial completed.
         default: the row of trial 0, which runs the defaults; None where it did not complete.
         objective: which one the scores are by.
+        words: what is drawn besides: choices, and numbers that act under some of them only.
     """
 
     study_name: str
@@ -78,6 +97,7 @@ class Trials(NamedTuple):
     best: int | None
     default: int | None
     objective: Objective = OBJECTIVES["converged"]
+    words: tuple[Word, ...] = ()
 
     @property
     def merits(self) -> np.ndarray:
@@ -154,7 +174,34 @@ def collect_trials(study: optuna.Study, objective: str | None = None) -> Trials:
         best=row,
         default=0 if found and numbers[0] == 0 else None,
         objective=chosen,
+        words=_words(found, {r.name for r in ranges}, None if row is None else found[row]),
     )
+
+
+def _words(
+    found: Sequence[FrozenTrial], numbers: Collection[str], best: FrozenTrial | None
+) -> tuple[Word, ...]:
+    drawn = {name: kind for t in found for name, kind in t.distributions.items()}
+    first = found[0] if found and found[0].number == 0 else None
+
+    def of(trial: FrozenTrial | None, name: str) -> str | None:
+        value = None if trial is None else trial.params.get(name)
+        return f"{value:.3g}" if isinstance(value, float) else value and str(value)
+
+    return tuple(
+        Word(name, of(first, name), of(best, name), among(kind))
+        for name, kind in drawn.items()
+        if name not in numbers
+    )
+
+
+def among(kind: BaseDistribution) -> str:
+    """What a value is drawn from, in words."""
+    if isinstance(kind, CategoricalDistribution):
+        return ", ".join(map(str, kind.choices))
+    if isinstance(kind, FloatDistribution | IntDistribution):
+        return f"{kind.low:g} .. {kind.high:g}, in some trials"
+    return str(kind)
 
 
 def objectives_shown(study: optuna.Study) -> tuple[Objective, ...]:
@@ -222,75 +269,11 @@ def live_history() -> Callable[[optuna.Study], None]:
 
     def redraw(study: optuna.Study) -> None:
         figure, axes = panels()
-        draw_history(collect_trials(study), ax=axes[0, 0])
+        ax = draw_history(collect_trials(study), ax=axes[0, 0])
+        if shown := "; ".join(map(str, read_rungs(study))):
+            ax.set_title(f"{ax.get_title()}\n{shown}", fontsize="small")
         if handle is not None:
             handle.update(figure)
         plt.close(figure)
 
     return redraw
-
-
-def best_sentence(trials: Trials) -> str:
-    """The best trial, its score and that of the defaults, in a sentence."""
-    if trials.best is None:
-        return trials.nothing_yet
-    score, name = trials.scores[trials.best], trials.label
-    sentence = f"best trial {trials.numbers[trials.best]}: {name} {score:.4f}"
-    if score <= 0 and name == "score":  # one sample that converges is worth more than all steps
-        return f"{sentence}; no trial converged on any sample, and each sample's record says why"
-    if trials.default is None:
-        return sentence
-    return f"{sentence}, defaults: {trials.scores[trials.default]:.4f}"
-
-
-def best_table(trials: Trials) -> pd.DataFrame:
-    """Best values against defaults, their positions in the range (0 low end, 1 high end), edges."""
-    rows = []
-    for i, r in enumerate(trials.ranges):
-        best = trials.values[trials.best, i]
-        default = math.nan if trials.default is None else trials.values[trials.default, i]
-        position = float(r.position(best))
-        wider = suggested_range(r, position)
-        rows.append(
-            {
-                "hyperparameter": r.label,
-                "default": f"{default:.3g}",
-                "best": f"{best:.3g}",
-                "low": f"{r.low:g}",
-                "high": f"{r.high:g}",
-                "scale": "log" if r.log else "linear",
-                "position": round(position, 3),
-                "edge": edge(position) if wider or not edge(position) else "at its limit",
-                "suggested range": wider,
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def edge(position: float) -> str:
-    """What a position in the range asks for; empty where it lies well inside."""
-    if position <= EDGE:
-        return "at lower edge: widen it"
-    return "at upper edge: widen it" if position >= 1 - EDGE else ""
-
-
-def suggested_range(r: Range, position: float) -> str:
-    """A wider range where the best value lies at an edge: half of its width more on that side.
-
-    Within the limits of the hyperparameter; empty where it may not be wider.
-    """
-    if not edge(position) or r.low == r.high:
-        return ""
-    is_low = position <= EDGE
-    if r.log:
-        half = (r.high / r.low) ** 0.5
-        low, high = (r.low / half, r.high) if is_low else (r.low, r.high * half)
-    else:
-        half = 0.5 * (r.high - r.low)
-        low = max(r.low - half, 0.0) if r.low >= 0 else r.low - half
-        low, high = (low, r.high) if is_low else (r.low, r.high + half)
-    if r.name in _DECLARED:
-        low, high = max(low, _DECLARED[r.name].least), min(high, _DECLARED[r.name].most)
-    if low >= r.low and high <= r.high:
-        return ""
-    return f"{low:.3g} .. {high:.3g}"

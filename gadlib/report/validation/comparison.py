@@ -5,7 +5,7 @@ References: as in `statistics`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,26 +75,46 @@ def collect_comparison(default: Sequence[Record], tuned: Sequence[Record]) -> Co
         converged=converged,
         steps=steps,
         both_converged=both,
-        verdict=_verdict(converged, steps[both]),
+        verdict=_verdict(converged, steps[both]) + _starts_said(default, tuned),
     )
 
 
 def _pairs(default: Sequence[Record], tuned: Sequence[Record]) -> list[tuple[Record, Record]]:
-    sides = []
+    sides, key = [], key_of_pairs(default, tuned)
     for label, records in (("default", default), ("tuned", tuned)):
-        side = {(r.name, r.start, r.noise_seed): r for r in records}
+        side = {key(r): r for r in records}
         if len(side) < len(records):
             raise InputError(f"the {label} records have a starting point twice; expected each once")
         sides.append(side)
     if alone := set(sides[0]) ^ set(sides[1]):
-        name, start, seed = min(alone, key=str)
+        name, of, seed = min(alone, key=str)
         raise InputError(
-            f"{len(alone)} starting points are on one side only, as {name} ({start}, noise_seed"
+            f"{len(alone)} starting points are on one side only, as {name} ({of}, noise_seed"
             f" {seed}); expected the same ones on both"
         )
     if not sides[0]:
         raise InputError("there is no record to compare; expected the same starting points twice")
     return [(record, sides[1][key]) for key, record in sides[0].items()]
+
+
+def key_of_pairs(
+    default: Sequence[Record], tuned: Sequence[Record]
+) -> Callable[[Record], tuple[str, str, int | None]]:
+    """By what the records of both sides are paired: by their starting point.
+
+    Where all of one side begin from another recipe than all of the other, which a study may have
+    chosen, by their reaction.
+    """
+    if _recipes_apart(default, tuned):
+        return lambda record: (record.name, record.formula, None)
+    return lambda record: (record.name, record.start, record.noise_seed)
+
+
+def _recipes_apart(default: Sequence[Record], tuned: Sequence[Record]) -> tuple[str, ...]:
+    """The recipe of either side, where each has one and they differ; else nothing."""
+    recipes = [{record.start for record in side} for side in (default, tuned)]
+    is_apart = all(len(of) == 1 for of in recipes) and recipes[0] != recipes[1]
+    return tuple(of.pop() for of in recipes) if is_apart else ()
 
 
 def _is_met(record: Record, criterion: str) -> bool:
@@ -117,6 +137,14 @@ def _paired(criterion: str, pairs: Sequence[tuple[Record, Record]]) -> Paired:
 
 def _mean(steps: np.ndarray) -> float | None:
     return float(steps.mean()) if len(steps) else None
+
+
+def _starts_said(default: Sequence[Record], tuned: Sequence[Record]) -> str:
+    """A sentence on where searches begin, if it is not the same on both sides."""
+    apart = _recipes_apart(default, tuned)
+    if not apart:
+        return ""
+    return f" Searches with the tuned values begin from {apart[1]}, the others from {apart[0]}."
 
 
 def _verdict(converged: Paired, steps: np.ndarray) -> str:

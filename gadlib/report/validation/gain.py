@@ -19,7 +19,12 @@ from matplotlib.ticker import MaxNLocator
 from gadlib.report.searches.screening import Screened
 from gadlib.report.statistics import error_bars
 from gadlib.report.style import BLUE, GREY, LEGEND, VERMILLION, panels, say
-from gadlib.report.validation.comparison import Comparison, Paired, collect_comparison
+from gadlib.report.validation.comparison import (
+    Comparison,
+    Paired,
+    collect_comparison,
+    key_of_pairs,
+)
 from gadlib.screening.costs import gradients_of
 from gadlib.screening.records import Record
 
@@ -72,8 +77,9 @@ def collect_gain(
             if own[0]:
                 groups[name] = collect_comparison(*own)
     easy = groups["easy"].converged if "easy" in groups else None
-    other = {_key(r): r for r in tuned}
-    pairs = [(a, other[_key(a)]) for a in default]
+    key = key_of_pairs(default, tuned)
+    other = {key(r): r for r in tuned}
+    pairs = [(a, other[key(a)]) for a in default]
     both = [(a, b) for a, b in pairs if a.converged and b.converged]
     return Gain(
         groups=groups,
@@ -85,10 +91,6 @@ def collect_gain(
             "gradients": np.array([gradients_of(b) - gradients_of(a) for a, b in both]),
         },
     )
-
-
-def _key(record: Record) -> tuple[str, str, int | None]:
-    return record.name, record.start, record.noise_seed
 
 
 def _sentence(easy: Paired | None, default: Sequence[Record], screened: Screened | None) -> str:
