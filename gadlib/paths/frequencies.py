@@ -23,7 +23,7 @@ from gadlib.hessians.normal_modes import FORCE_TOL
 from gadlib.hessians.vibrations import vibrations_of
 from gadlib.molecules import starting_points
 from gadlib.molecules.starting_points import Start, too_close
-from gadlib.paths.inherited import inherit_calculator
+from gadlib.paths.inherited import inherit_calculator, is_result_file
 from gadlib.paths.records import read_paths
 from gadlib.paths.thermochemistry import Conditions, Thermochemistry, gas_of
 from gadlib.progress.bar import Bar
@@ -144,7 +144,7 @@ def _read(points: Points, settings: FrequencySettings) -> tuple[list[Start], Fre
         if not all(isinstance(each, Atoms) for each in atoms) or not atoms:
             raise InputError("points: expected a file, or one or several of ASE's Atoms")
         return starting_points.from_atoms(atoms, **settings.electrons), settings
-    if Path(points).suffix != ".json":
+    if not is_result_file(points):
         return starting_points.read_geometries(points, **settings.electrons), settings
     content = read_json(points)
     if isinstance(content, dict) and "paths" in content:

@@ -14,6 +14,11 @@ from gadlib.settings.reading import shown
 S = TypeVar("S", bound=CalculatorSettings)
 
 
+def is_result_file(path: str | Path) -> bool:
+    """Whether a file is one that gadlib has written, by its suffix; others hold geometries."""
+    return Path(path).suffix == ".json"
+
+
 def inherit_calculator(settings: S, earlier: Mapping[str, Any], path: str | Path) -> S:
     """The settings, with the calculator that a file of results was made with where none is given.
 

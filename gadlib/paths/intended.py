@@ -21,7 +21,7 @@ from gadlib.molecules.endpoints import Connection
 from gadlib.molecules.reactions import Reaction
 from gadlib.paths.atoms import ENDS, write_paths
 from gadlib.paths.comparison import compare_path, measure_reference
-from gadlib.paths.inherited import inherit_calculator
+from gadlib.paths.inherited import inherit_calculator, is_result_file
 from gadlib.paths.records import FORMAT, SHARED, PathRecord, read_paths
 from gadlib.paths.references import Known, OwnEnds
 from gadlib.paths.thermochemistry import Conditions
@@ -53,7 +53,7 @@ def follow(settings: PathSettings) -> list[PathRecord]:
         InputError: when the settings can't be followed, or there are results and `resume` is not
             set.
     """
-    if settings.records is not None:
+    if settings.records is not None and is_result_file(settings.records):
         earlier, _ = read_records(settings.records)
         settings = inherit_calculator(settings, earlier, settings.records)
     own = OwnEnds.read(settings.reactant, settings.product)
@@ -150,15 +150,19 @@ def _usable(
 
 
 def _saddles(settings: PathSettings, known: Sequence[Reaction]) -> list[Record]:
-    """The strict saddles of the result file, or the reference saddles of the set as records."""
-    if settings.records is not None:
-        return [record for record in read_records(settings.records)[1] if record.strict]
+    """The strict saddles of the result file, else as records those of the file or of the set."""
+    path = settings.records
+    if path is not None and is_result_file(path):
+        return [record for record in read_records(path)[1] if record.strict]
+    if path is None:
+        starts, what = starting_points.starts(known, "ts"), "The reference."
+    else:
+        starts, what = starting_points.read_geometries(path, **settings.electrons), "As given."
     return [
         replace(
-            Record.blank(start, Status.SADDLE, start.problem or "The reference."),
-            criteria={"strict": True},
+            Record.blank(start, Status.SADDLE, start.problem or what), criteria={"strict": True}
         )
-        for start in starting_points.starts(known, "ts")
+        for start in starts
     ]
 
 

@@ -57,8 +57,9 @@ class PathSettings(ConditionSettings):
 
     records: str | None = Field(
         None,
-        description="result file of searches; none: the reference saddles of the set",
-        json_schema_extra=shown_as("sample", form="FILE.json"),
+        description="result file of searches (JSON), or geometries of saddles (xyz, extxyz, what"
+        " else ASE reads); none: the reference saddles of the set",
+        json_schema_extra=shown_as("sample", form="FILE"),
     )
     h5_path: str | None = Field(
         None,

@@ -222,6 +222,22 @@ def test_result_file_of_searches_is_followed(tmp_path, known, capsys):
     assert "Of 1 saddles followed: 1 intended." in capsys.readouterr().out
 
 
+def test_saddle_in_a_file_of_geometries_is_followed_between_the_ends_beside_it(
+    tmp_path, known, capsys
+):
+    reaction = known[0]
+    for name in ("reactant", "product", "transition_state"):
+        geometry = xyz(reaction.atomic_numbers, getattr(reaction, name))
+        (tmp_path / f"{name}.xyz").write_text(geometry)
+    command = ["irc", str(tmp_path / "transition_state.xyz"), "--out-dir", str(tmp_path / "out")]
+    ends = [f"--{end}={tmp_path / end}.xyz" for end in ("reactant", "product")]
+    assert main([*command, *ends]) == 0
+    assert "Of 1 saddles followed: 1 intended." in capsys.readouterr().out
+    (path,) = read_paths(tmp_path / "out" / "paths.json")
+    assert path.name == "transition_state-0"
+    assert path.barrier > 0
+
+
 @pytest.mark.parametrize("content", ["{}", "[]", '{"paths": [{"name": "x"}]}'])
 def test_other_files_are_refused_in_a_sentence(tmp_path, content):
     (tmp_path / "paths.json").write_text(content)

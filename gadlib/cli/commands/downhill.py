@@ -19,13 +19,14 @@ _MOST_TOLD = 5
     argument(
         "records",
         nargs="?",
-        metavar="FILE.json",
+        metavar="FILE",
         help=PathSettings.model_fields["records"].description,
     ),
     QUIET,
     group="follow",
     examples=(
         ("irc saddle.json", "what the saddles of a search join"),
+        ("irc saddle.xyz --scine-functional PM6", "what a saddle of your own joins on PM6"),
         (
             "irc saddle.json --reactant reactant.xyz --product product.xyz --temperature 350",
             "whether that is what was meant, and the barriers at 350 K",
