@@ -26,6 +26,7 @@ from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.searches import SearchSettings
 from gadlib.solver.asking import Accept
 from gadlib.solver.criteria import Verdict
+from gadlib.solver.delta.memory import told_below
 from gadlib.solver.mode_following import read_aim, stack
 from gadlib.solver.search import Frame, search
 from gadlib.solver.state import State, Status, lowest_displacement
@@ -170,7 +171,8 @@ def _record(start: Start, frame: Frame, row: int, criterion: str) -> Record:
     reasons = (
         () if status.is_met else (state.message[row], state.doubt[row], _drifted(start, state, row))
     )
-    message = " ".join(text for text in (status.sentence, *reasons) if text)
+    reasons = (status.sentence, *reasons, told_below(state, row))
+    message = " ".join(text for text in reasons if text)
     return replace(
         Record.blank(start, status, message),
         converged=bool(frame.verdict.meets(criterion)[row]),

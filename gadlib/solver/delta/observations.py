@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -27,11 +27,13 @@ class Observations:
         positions: in A.
         energies: differences in eV.
         gradients: differences in eV/A.
+        which: of the calculator's cheap potentials they are differences to, from 0.
     """
 
     positions: Float[Tensor, "M n 3"]
     energies: Float[Tensor, " M"]
     gradients: Float[Tensor, "M n 3"]
+    which: int = 0
 
     def __len__(self) -> int:
         """How many geometries there are."""
@@ -66,13 +68,23 @@ class Observations:
             torch.cat([self.positions, positions]),
             torch.cat([self.energies, energies]),
             torch.cat([self.gradients, gradients]),
+            self.which,
         )
         most = max(2, MAX_VALUES // (1 + positions[0].numel()))
         if len(found) <= most:
             return found
         distances = found.distances(positions[-1] if centre is None else centre)
+        return found.nearest(distances, most)
+
+    def nearest(self, distances: Float[Tensor, " M"], most: int) -> Observations:
+        """Those of the smallest distances, in their order."""
         kept = distances.argsort(stable=True)[:most].sort().values
-        return Observations(found.positions[kept], found.energies[kept], found.gradients[kept])
+        return replace(
+            self,
+            positions=self.positions[kept],
+            energies=self.energies[kept],
+            gradients=self.gradients[kept],
+        )
 
     def distances(self, positions: Float[Tensor, "n 3"]) -> Float[Tensor, " M"]:
         """How far the atom that moved farthest is from where it was in each of them, in A."""

@@ -93,7 +93,7 @@ class Learned:
     @property
     def surrogate(self) -> Surrogate:
         """The cheap potential with what was learned; a calculator of batches of this system."""
-        return Surrogate(self.cheap, (self.process,))
+        return Surrogate((self.cheap,), (self.process,))
 
     def tilted(self) -> Calculator:
         """The same, exact at the last point."""
@@ -127,8 +127,7 @@ class Learned:
 
 def _near(known: Observations, place: Float[Tensor, "n 3"]) -> Observations:
     """Those nearest to a place, in their order."""
-    kept = known.distances(place).argsort(stable=True)[:NEAREST].sort().values
-    return Observations(known.positions[kept], known.energies[kept], known.gradients[kept])
+    return known.nearest(known.distances(place), NEAREST)
 
 
 def observed(
