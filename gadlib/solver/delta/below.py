@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from gadlib.evaluation import Calculator, Evaluation, evaluate, name_of
@@ -60,6 +61,33 @@ def evaluate_below(calculators: Sequence[Calculator], batch: Batch, *, hessian: 
             second[rows] = part.hessian
         failures |= {rows[place]: why for place, why in part.failures.items()}
     return Evaluation(energy, forces, second, failures)
+
+
+def observed(
+    cheap: Calculator,
+    batch: Batch,
+    positions: Float[Tensor, "K N 3"],
+    answer: Evaluation,
+    known: Observations,
+) -> Observations:
+    """The observations with those at points where both potentials could be computed.
+
+    Args:
+        cheap: the potential that the observations are against.
+        batch: the one system.
+        positions: the points.
+        answer: what the costly potential says there.
+        known: seen before.
+    """
+    many = batch.take(torch.zeros(len(positions), dtype=torch.int64)).moved_to(positions)
+    below, _ = evaluate(cheap, many, hessian=False)
+    energy = answer.energy - below.energy
+    gradient = below.forces - answer.forces
+    n = int(batch.n_atoms[0])
+    for row in energy.isfinite().nonzero().flatten().tolist():
+        place, slope = positions[row, :n].cpu(), gradient[row, :n].cpu()
+        known = known.plus(place[None], energy[row, None].cpu(), slope[None])
+    return known
 
 
 def take_over(

@@ -10,8 +10,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gadlib.evaluation import Calculator, Evaluation
+from gadlib.hessians.inquiry import Order
 from gadlib.hessians.normal_modes import spectrum
-from gadlib.solver.delta.below import cheaps_of, take_over
+from gadlib.solver.delta.below import cheaps_of, observed, take_over
 from gadlib.solver.delta.climb import Climb
 from gadlib.solver.delta.memory import DeltaMemory
 from gadlib.solver.delta.observations import Observations
@@ -98,6 +99,29 @@ def _on_next(state: State, known: Observations, below: Evaluation, told: str) ->
         is_stuck=torch.zeros_like(memory.is_stuck),
         told=(f"{memory.told[0]} {told}".strip(),),
     )
+    return replace(state, memory=memory)
+
+
+def with_products(calculator: Calculator, state: State) -> State:
+    """The state with the gradients of proofs among what was seen; learned where searches go on.
+
+    The Hessian there is the one that the products have corrected.
+    """
+    memory: DeltaMemory = state.memory
+    cheaps = below_of(calculator, memory.observations)
+    seen, processes = list(memory.observations), list(memory.processes)
+    for place, proof in enumerate(state.proof):
+        if proof is None:
+            continue
+        system = state.batch.take(torch.tensor([place], device=state.index.device))
+        width, n = state.batch.positions.shape[1], proof.beside.positions.shape[1]
+        points = torch.nn.functional.pad(proof.beside.positions, (0, 0, 0, width - n))
+        forces = torch.nn.functional.pad(proof.beside.forces, (0, 0, 0, width - n))
+        told = Evaluation(proof.beside.energies, forces)
+        seen[place] = observed(cheaps[place], system, points, told, seen[place])
+        if proof.order != Order.ONE:
+            processes[place] = learn(seen[place], processes[place])
+    memory = replace(memory, observations=tuple(seen), processes=tuple(processes))
     return replace(state, memory=memory)
 
 

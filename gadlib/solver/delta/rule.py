@@ -30,6 +30,7 @@ from gadlib.solver.delta.learning import (
     seen_there,
     surrogate_of,
     turned_below,
+    with_products,
     with_surrogate,
 )
 from gadlib.solver.delta.memory import MAX_REFUSED, MAX_RETURNS, DeltaMemory, is_lost
@@ -117,7 +118,7 @@ def _advance(calculator: Calculator, state: State, h: DeltaHyperparameters) -> S
     is_nowhere = way < _MOVED
     moved = _ask(calculator, state, led, is_nowhere)
     below = evaluate_below(surrogate.cheap, moved.batch, hessian=False)
-    is_poor = is_wrong(state, moved, led)
+    is_poor = is_wrong(state, moved, led) & ~is_nowhere
     is_worse = is_poor & (moved.max_force > state.max_force)
     is_refused = is_worse & (state.memory.n_refused < MAX_REFUSED)
     memory = replace(
@@ -142,7 +143,8 @@ def _advance(calculator: Calculator, state: State, h: DeltaHyperparameters) -> S
     moved = put(moved, rows, lambda part: _refuse(before, part))
     moved = with_surrogate(calculator, moved)
     moved = replace(moved, is_exact=torch.zeros_like(state.is_exact))
-    return certify(calculator, moved, by_products=takes_products(calculator, h.proof))
+    proved = certify(calculator, moved, by_products=takes_products(calculator, h.proof))
+    return with_products(calculator, proved)
 
 
 def _ask(calculator: Calculator, state: State, led: Climb, is_nowhere: Bool[Tensor, " B"]) -> State:
