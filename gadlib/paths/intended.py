@@ -21,7 +21,7 @@ from gadlib.molecules.endpoints import Connection
 from gadlib.molecules.reactions import Reaction
 from gadlib.paths.atoms import ENDS, write_paths
 from gadlib.paths.comparison import compare_path, measure_reference
-from gadlib.paths.inherited import inherit_calculator
+from gadlib.paths.inherited import inherit_calculator, inherit_cheap
 from gadlib.paths.records import FORMAT, SHARED, PathRecord, read_paths
 from gadlib.paths.references import Known, OwnEnds
 from gadlib.paths.thermochemistry import Conditions
@@ -56,6 +56,7 @@ def follow(settings: PathSettings) -> list[PathRecord]:
     if settings.records is not None:
         earlier, _ = read_records(settings.records)
         settings = inherit_calculator(settings, earlier, settings.records)
+        settings = inherit_cheap(settings, earlier, settings.records)
     own = OwnEnds.read(settings.reactant, settings.product)
     known = reactions.read(
         settings.h5_path,

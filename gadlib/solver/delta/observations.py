@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 MAX_VALUES = 1800
@@ -39,6 +39,11 @@ class Observations:
         """How many geometries there are."""
         return len(self.energies)
 
+    @property
+    def n_most(self) -> int:
+        """How many geometries are kept."""
+        return max(2, MAX_VALUES // (1 + 3 * self.positions.shape[1]))
+
     @classmethod
     def none(cls, n_atoms: int) -> Observations:
         """Of a system of which nothing has been seen."""
@@ -70,15 +75,26 @@ class Observations:
             torch.cat([self.gradients, gradients]),
             self.which,
         )
-        most = max(2, MAX_VALUES // (1 + positions[0].numel()))
+        most = self.n_most
         if len(found) <= most:
             return found
         distances = found.distances(positions[-1] if centre is None else centre)
         return found.nearest(distances, most)
 
+    def apart(self, positions: Float[Tensor, "n 3"], least: float) -> Observations:
+        """Those that lie so far from one another (A), of closer ones the nearest to a place."""
+        kept: list[int] = []
+        for i in self.distances(positions).argsort(stable=True).tolist():
+            ways = farthest_moves(self.positions[kept], self.positions[i])
+            if bool((ways > least).all()):
+                kept.append(i)
+        return self._only(torch.tensor(sorted(kept), dtype=torch.int64))
+
     def nearest(self, distances: Float[Tensor, " M"], most: int) -> Observations:
         """Those of the smallest distances, in their order."""
-        kept = distances.argsort(stable=True)[:most].sort().values
+        return self._only(distances.argsort(stable=True)[:most].sort().values)
+
+    def _only(self, kept: Int[Tensor, " K"]) -> Observations:
         return replace(
             self,
             positions=self.positions[kept],

@@ -46,6 +46,11 @@ WRONG, WRONG_FORCE = 0.7, 0.15
 SHALLOW = 0.1
 """eV below the saddle, where it is looked about an end."""
 
+APART = 0.005
+"""A by which an atom has moved at least between points that a way down begins with. Closer ones, as
+those of a proof's products, tell of one place alone, and a process learns on the way of the nearest
+points only (`learned.NEAREST`)."""
+
 _CHECKS = 4
 """Looks about an end at most."""
 
@@ -73,7 +78,10 @@ def follow_learned(
     askings = []
     for i in range(len(batch)):
         one = batch.take(torch.tensor([i], device=batch.positions.device))
-        seen = Observations.none(int(batch.n_atoms[i])) if known is None else known[i]
+        n = int(batch.n_atoms[i])
+        seen = Observations.none(n)
+        if known is not None:
+            seen = known[i].apart(batch.positions[i, :n].cpu(), APART)
         askings.append(_through(calculator, one, seen, n_steps))
     return answer_all(calculator, batch, askings)
 
