@@ -14,7 +14,8 @@ from functools import partial
 
 import numpy as np
 
-from gadlib.evaluation import evaluate
+from gadlib.calculators.springs import WITHOUT_CHEMISTRY
+from gadlib.evaluation import Calculator, evaluate
 from gadlib.molecules.alignment import aligned
 from gadlib.molecules.bonds import n_fragments
 from gadlib.molecules.endpoints import Connection
@@ -31,7 +32,7 @@ from gadlib.paths.spending import Spent
 from gadlib.screening.jobs import Job, search_starts
 from gadlib.screening.records import Record
 from gadlib.settings.hyperparameters import TrustHyperparameters
-from gadlib.solver.delta.below import cheap_of
+from gadlib.solver.delta.below import cheaps_of
 from gadlib.solver.delta.memory import seen_by
 from gadlib.solver.delta.observations import Observations
 from gadlib.solver.search import Frame
@@ -215,12 +216,10 @@ def _from_below(job: Job, between: Start, plan: Plan) -> Iterator[Guess]:
     Then the images as it has them. Nothing of this is counted.
     """
     assert between.ends is not None
-    cheap = cheap_of(job.calculator)
-    batch = Batch.of([replace(between, positions=end) for end in between.ends])
-    energies = evaluate(cheap, batch, hessian=False)[0].energy
-    if not bool(energies.isfinite().all()):
+    found = _cheap_at(job.calculator, between)
+    if found is None:
         return
-    first, last = energies.tolist()
+    cheap, (first, last) = found
     below = replace(job, calculator=cheap, hyperparameters=TrustHyperparameters())
     plan = replace(plan, budget=USUAL_BUDGET)
     minima = [
@@ -229,14 +228,40 @@ def _from_below(job: Job, between: Start, plan: Plan) -> Iterator[Guess]:
     ]
     quest = _Quest(below, between, plan, Landscape(minima[0], minima[1]), Spent())
     quest.explore((minima[0], minima[1]), depth=0)
-    route = quest.land.route
-    others = [step for step in quest.land.steps if step not in route and _rank(step) < _N_JOINING]
-    for record in [*route, *sorted(others, key=_rank)]:
+    for record in worth_trying(quest.land):
         reactant, product = (np.array(end) for end in record.passed[0].ends)
         place = np.array(record.passed[0].positions)
         yield Guess(replace(between, positions=place, ends=(reactant, product)), 0, is_below=True)
     for guess in guesses(cheap, between, (first, last), plan.n_images, plan.interpolation):
         yield replace(guess, n_gradient=0, failure="")
+
+
+def _cheap_at(
+    calculator: Calculator, between: Start
+) -> tuple[Calculator, tuple[float, float]] | None:
+    """The first cheap potential that can compute both ends, and their energies in eV on it.
+
+    Springs, which know no bonds, take nobody's place here.
+    """
+    batch = Batch.of([replace(between, positions=end) for end in between.ends or ()])
+    for place, cheap in enumerate(cheaps_of(calculator)):
+        if place and cheap in WITHOUT_CHEMISTRY.values():
+            continue
+        energies = evaluate(cheap, batch, hessian=False)[0].energy
+        if bool(energies.isfinite().all()):
+            first, last = energies.tolist()
+            return cheap, (first, last)
+    return None
+
+
+def worth_trying(land: Landscape) -> list[Record]:
+    """Saddles of a cheap potential from which the costly one is searched, the best first.
+
+    Those of the route, then others that join the reactant or the product with something.
+    """
+    route = land.route
+    others = [step for step in land.steps if step not in route and _rank(step) < _N_JOINING]
+    return [*route, *sorted(others, key=_rank)]
 
 
 def _rank(record: Record) -> int:

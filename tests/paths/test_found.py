@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from clusters import spoiled
 
 from gadlib.calculators import get
 from gadlib.calculators.paired import Paired
+from gadlib.calculators.springs import WITHOUT_CHEMISTRY
 from gadlib.molecules.reactions import read
 from gadlib.molecules.starting_points import Start, starts
-from gadlib.paths.finding import find_each, within
+from gadlib.paths.finding import _cheap_at, find_each, within
 from gadlib.paths.found import is_found_again, is_same
 from gadlib.paths.plans import BUDGET, USUAL_BUDGET, Plan
 from gadlib.screening.jobs import Job, search_starts
@@ -23,6 +25,7 @@ pytest.importorskip("scine_sparrow")
 
 PM6, DFTB0 = (get("scine", functional=name) for name in ("PM6", "DFTB0"))
 NAME = "rxn0062"
+SPRINGS = WITHOUT_CHEMISTRY["springs"]
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +79,16 @@ def test_a_budget_that_is_given_holds_for_all_potentials(budget, is_costly, most
 def ends() -> Start:
     (found,) = (s for s in starts(read(split="all"), "reactant") if s.name == NAME)
     return replace(within(found), start="idpp_rp")
+
+
+def test_where_the_cheap_potential_fails_at_the_ends_the_next_one_leads(ends):
+    """But springs do not: what they have between ends is no reaction."""
+    bad = spoiled(DFTB0, lambda batch: batch.n_atoms > 0, how="nan")
+    first = _cheap_at(Paired(PM6, bad, (SPRINGS, DFTB0)), ends)
+    assert first is not None and first[0] is DFTB0
+    assert _cheap_at(Paired(PM6, bad, (SPRINGS,)), ends) is None
+    named = _cheap_at(Paired(PM6, SPRINGS), ends)
+    assert named is not None and named[0] is SPRINGS
 
 
 def test_no_search_of_a_costly_potential_goes_beyond_the_budget(ends):
