@@ -222,8 +222,9 @@ class FindSettings(GuessSettings):
         pattern="^(never|far|always)$",
         json_schema_extra=shown_as(words=("never", "far", "always")),
     )
-    budget: Count | None = Field(
+    budget: int | None = Field(
         None,
+        ge=1,
         description="gradients of ends, images and searches at most, beyond which no other search"
         " is begun for a reaction; those on the way downhill are apart; none: 1000, with solver"
         " delta 300",
