@@ -55,8 +55,8 @@ def follow(settings: PathSettings) -> list[PathRecord]:
     """
     if settings.records is not None:
         earlier, _ = read_records(settings.records)
-        settings = inherit_calculator(settings, earlier, settings.records)
-        settings = inherit_cheap(settings, earlier, settings.records)
+        path = settings.records
+        settings = inherit_cheap(inherit_calculator(settings, earlier, path), earlier, path)
     own = OwnEnds.read(settings.reactant, settings.product)
     known = reactions.read(
         settings.h5_path,

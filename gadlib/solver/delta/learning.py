@@ -24,7 +24,7 @@ from gadlib.systems.rows import put
 
 def surrogate_of(calculator: Calculator, state: State) -> Surrogate:
     """What was learned on top of the cheap potential."""
-    memory: DeltaMemory = state.memory
+    memory = state.memory
     return Surrogate(below_of(calculator, memory.observations), memory.processes)
 
 
