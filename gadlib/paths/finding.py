@@ -42,8 +42,9 @@ from gadlib.systems.batch import Batch
 _RANKS = (Connection.INTENDED, Connection.IN_STEPS, Connection.HALF, Connection.UNINTENDED)
 
 _N_JOINING = 3
-"""Ranks of saddles that join the reactant or the product with something. Others of the cheap
-potential mostly join the same on the costly one (seven of eight)."""
+"""Ranks of saddles that join the reactant or the product with something. Of eight that the costly
+potential was searched from, for three reactions that the cheap one has no way for, one joined an
+end."""
 
 _MAX_GAPS = 2
 """Gaps within gaps: from reactant to product, what one step leaves of it, and what another does."""
