@@ -146,7 +146,7 @@ def _one_by_one(
             batch.positions.new_full((1,), torch.nan),
             torch.zeros_like(batch.positions),
             second,
-            {0: f"{_name(calculator)}: {reason}"},
+            {0: f"{name_of(calculator)}: {reason}"},
         )
     parts = [
         evaluate(calculator, batch.take(torch.tensor([i])), hessian=hessian)[0]
@@ -163,7 +163,7 @@ def _one_by_one(
     )
 
 
-def _name(calculator: Calculator) -> str:
+def name_of(calculator: Calculator) -> str:
     """What a calculator is called in a sentence."""
     for one in (calculator, type(calculator)):
         for attribute in ("name", "__name__"):
@@ -205,7 +205,7 @@ def _without_nonsense(evaluation: Evaluation, batch: Batch, calculator: Calculat
                 if math.isfinite(found)
                 else f"the calculator returned values that are not finite ({name})"
             )
-            failures.setdefault(i, f"{_name(calculator)}: {reason}")
+            failures.setdefault(i, f"{name_of(calculator)}: {reason}")
     if not failures:
         return evaluation
     is_good = torch.ones(len(batch), dtype=torch.bool, device=batch.positions.device)

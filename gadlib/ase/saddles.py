@@ -19,6 +19,7 @@ from gadlib.ase.systems import (
 from gadlib.settings.criteria import AT_POINTS
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.reading import InputError
+from gadlib.solver.delta.memory import told_below
 from gadlib.solver.search import Frame, search
 from gadlib.solver.state import lowest_displacement
 
@@ -104,7 +105,7 @@ def _attached(guess: Atoms, frame: Frame) -> Atoms:
     state, status = frame.state, frame.status[0]
     atoms = guess.copy()
     atoms.positions = state.batch.system(0)[1]
-    reasons = (status.sentence, state.message[0], state.doubt[0])
+    reasons = (status.sentence, state.message[0], state.doubt[0], told_below(state, 0))
     info: dict[str, Any] = {
         "status": str(status),
         "message": " ".join(text for text in reasons if text),

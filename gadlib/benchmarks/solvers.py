@@ -20,7 +20,8 @@ from gadlib.evaluation import Calculator
 from gadlib.files.writing import require_writable
 from gadlib.molecules import starting_points
 from gadlib.molecules.reactions import Reaction
-from gadlib.paths.finding import Plan, find_each
+from gadlib.paths.finding import find_each
+from gadlib.paths.plans import Plan
 from gadlib.screening import screen
 from gadlib.screening.costs import without_proof
 from gadlib.screening.jobs import Job, search_each

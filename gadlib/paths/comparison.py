@@ -41,7 +41,7 @@ def compare_path(
     assert path.vibrations is not None
     return {
         "verdict": found.verdict,
-        "message": found.message,
+        "message": f"{found.message} {path.told}".strip(),
         "change": change_in_words(*graphs),
         "mode": mode_in_words(bond_graph_of(numbers, saddle), saddle, path.mode.cpu().numpy()),
         "barrier": path.energy - float(legs[0].energy[-1]),

@@ -10,33 +10,41 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
-from gadlib.evaluation import evaluate
-from gadlib.molecules.alignment import aligned, rmsd
+from gadlib.calculators.springs import WITHOUT_CHEMISTRY
+from gadlib.evaluation import Calculator, evaluate
+from gadlib.molecules.alignment import aligned
 from gadlib.molecules.bonds import n_fragments
 from gadlib.molecules.endpoints import Connection
 from gadlib.molecules.ends import ends_problem
 from gadlib.molecules.starting_points import Start, problem_of
 from gadlib.paths.ends import prepare_ends
+from gadlib.paths.found import is_found_again, is_same
 from gadlib.paths.guesses import Guess, guesses
 from gadlib.paths.judging import followed
+from gadlib.paths.plans import USUAL_BUDGET, Plan
 from gadlib.paths.references import Known
 from gadlib.paths.routes import Landscape, Minimum, in_steps
 from gadlib.paths.spending import Spent
 from gadlib.screening.jobs import Job, search_starts
 from gadlib.screening.records import Record
-from gadlib.settings.criteria import SAME_SADDLE
 from gadlib.settings.hyperparameters import TrustHyperparameters
+from gadlib.solver.delta.below import cheaps_of
 from gadlib.solver.delta.memory import seen_by
 from gadlib.solver.delta.observations import Observations
-from gadlib.solver.delta.rule import cheap_of
 from gadlib.solver.search import Frame
 from gadlib.solver.state import Status
 from gadlib.systems.batch import Batch
 
 _RANKS = (Connection.INTENDED, Connection.IN_STEPS, Connection.HALF, Connection.UNINTENDED)
+
+_N_JOINING = 3
+"""Ranks of saddles that join the reactant or the product with something. Of eight that the costly
+potential was searched from, for three reactions that the cheap one has no way for, one joined an
+end."""
 
 _MAX_GAPS = 2
 """Gaps within gaps: from reactant to product, what one step leaves of it, and what another does."""
@@ -50,24 +58,6 @@ searches from guesses that arrived the longest took 46."""
 MAX_BELOW = 3
 """Guesses of the cheap potential that are tried. Of 19 reactions, GFN2-xTB on PM6 and DFTB0, those
 that needed more took 400 to 760 gradients, where `trust` takes 70."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How much is done for a reaction.
-
-    Attributes:
-        n_images: between the ends.
-        budget: gradients at most for ends, images and searches, beyond which no other search is
-            begun.
-        relax_ends: `never`, `far` or `always`, as `prepare_ends` has it.
-        interpolation: a name of `INTERPOLATIONS`.
-    """
-
-    n_images: int = 7
-    budget: int = 1000
-    relax_ends: str = "never"
-    interpolation: str = "idpp"
 
 
 def find_each(job: Job, *, plan: Plan) -> Iterator[tuple[int, Record]]:
@@ -100,7 +90,9 @@ def _find(job: Job, start: Start, plan: Plan) -> Record:
         Minimum.at(start.atomic_numbers, place, energy)
         for place, energy in zip(ends.start.ends, ends.energies, strict=True)
     ]
-    quest = _Quest(job, ends.start, plan, Landscape(minima[0], minima[1]), spent)
+    is_costly = job.hyperparameters.needs_cheap
+    land = Landscape(minima[0], minima[1])
+    quest = _Quest(job, ends.start, plan, land, spent, is_costly=is_costly)
     quest.explore((minima[0], minima[1]), depth=0)
     record = quest.result()
     more = [text for text in (ends.told, quest.failure) if text]
@@ -116,6 +108,7 @@ class _Quest:
         seen: bound saddles, each followed once.
         gaps: pairs of minima between which was looked.
         failure: why images could not be computed.
+        is_costly: whether the potential is one to be asked little.
     """
 
     job: Job
@@ -127,12 +120,18 @@ class _Quest:
     seen: list[Record] = field(default_factory=list)
     gaps: list[tuple[Minimum, Minimum]] = field(default_factory=list)
     failure: str = ""
+    is_costly: bool = False
 
     @property
     def is_over(self) -> bool:
         """Whether what is looked for was found, or the budget is spent."""
         is_found = self.best is not None and self.best.verdict in _RANKS[:2]
-        return is_found or (self.best is not None and self.spent.n_gradient >= self.plan.budget)
+        return is_found or (self.best is not None and self.n_left <= 0)
+
+    @property
+    def n_left(self) -> int:
+        """Gradients of the budget that are left."""
+        return self.plan.most(self.is_costly) - self.spent.n_gradient
 
     def explore(self, gap: tuple[Minimum, Minimum], depth: int) -> None:
         """Look for what joins two minima, and for what is left where a step of it is found."""
@@ -176,11 +175,13 @@ class _Quest:
         """Search from the guess and follow what is new; whether another end of it was reached."""
         frames: list[Frame] = []
         part = replace(self.job, starts=(guess.start,), capacity=1)
-        if self.job.hyperparameters.needs_cheap:
-            part = replace(part, n_steps=min(part.n_steps, CALLS))
-        record = search_starts(part, on_frame=frames.append)[0]
+        if self.is_costly:
+            most = CALLS if self.job.hyperparameters.needs_cheap else part.n_steps
+            part = replace(part, n_steps=max(1, min(part.n_steps, most, self.n_left)))
+        is_enough = partial(is_found_again, found=self.seen) if self.is_costly else None
+        record = search_starts(part, on_frame=frames.append, is_enough=is_enough)[0]
         self.spent = self.spent.of_search(record)
-        is_new = bool(record.bound) and not any(_is_same(record, other) for other in self.seen)
+        is_new = bool(record.bound) and not any(is_same(record, other) for other in self.seen)
         if is_new:
             self.seen.append(record)
             record = self.followed(record, seen_by(frames[-1].state) if frames else None)
@@ -216,21 +217,19 @@ def _from_below(job: Job, between: Start, plan: Plan) -> Iterator[Guess]:
     Then the images as it has them. Nothing of this is counted.
     """
     assert between.ends is not None
-    cheap = cheap_of(job.calculator)
-    batch = Batch.of([replace(between, positions=end) for end in between.ends])
-    energies = evaluate(cheap, batch, hessian=False)[0].energy
-    if not bool(energies.isfinite().all()):
+    found = _cheap_at(job.calculator, between)
+    if found is None:
         return
-    first, last = energies.tolist()
+    cheap, (first, last) = found
     below = replace(job, calculator=cheap, hyperparameters=TrustHyperparameters())
+    plan = replace(plan, budget=USUAL_BUDGET)
     minima = [
         Minimum.at(between.atomic_numbers, place, energy)
         for place, energy in zip(between.ends, (first, last), strict=True)
     ]
     quest = _Quest(below, between, plan, Landscape(minima[0], minima[1]), Spent())
     quest.explore((minima[0], minima[1]), depth=0)
-    others = [step for step in quest.land.steps if step not in quest.land.route]
-    for record in [*quest.land.route, *sorted(others, key=_rank)]:
+    for record in worth_trying(quest.land):
         reactant, product = (np.array(end) for end in record.passed[0].ends)
         place = np.array(record.passed[0].positions)
         yield Guess(replace(between, positions=place, ends=(reactant, product)), 0, is_below=True)
@@ -238,10 +237,32 @@ def _from_below(job: Job, between: Start, plan: Plan) -> Iterator[Guess]:
         yield replace(guess, n_gradient=0, failure="")
 
 
-def _is_same(record: Record, other: Record) -> bool:
-    """Whether two saddles are one."""
-    places = (np.array(one.positions) for one in (record, other))
-    return rmsd(np.array(record.atomic_numbers), *places) < SAME_SADDLE
+def _cheap_at(
+    calculator: Calculator, between: Start
+) -> tuple[Calculator, tuple[float, float]] | None:
+    """The first cheap potential that can compute both ends, and their energies in eV on it.
+
+    Springs, which know no bonds, take nobody's place here.
+    """
+    batch = Batch.of([replace(between, positions=end) for end in between.ends or ()])
+    for place, cheap in enumerate(cheaps_of(calculator)):
+        if place and cheap in WITHOUT_CHEMISTRY.values():
+            continue
+        energies = evaluate(cheap, batch, hessian=False)[0].energy
+        if bool(energies.isfinite().all()):
+            first, last = energies.tolist()
+            return cheap, (first, last)
+    return None
+
+
+def worth_trying(land: Landscape) -> list[Record]:
+    """Saddles of a cheap potential from which the costly one is searched, the best first.
+
+    Those of the route, then others that join the reactant or the product with something.
+    """
+    route = land.route
+    others = [step for step in land.steps if step not in route and _rank(step) < _N_JOINING]
+    return [*route, *sorted(others, key=_rank)]
 
 
 def _rank(record: Record) -> int:

@@ -9,9 +9,12 @@ from typing import Any, TypeVar
 
 from gadlib.calculators import NAMES
 from gadlib.settings.calculators import CalculatorSettings
+from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import shown
+from gadlib.settings.results import PathSettings
 
 S = TypeVar("S", bound=CalculatorSettings)
+P = TypeVar("P", bound=PathSettings)
 
 
 def is_result_file(path: str | Path) -> bool:
@@ -53,6 +56,31 @@ def inherit_calculator(settings: S, earlier: Mapping[str, Any], path: str | Path
     told = ", ".join(f"{n} {shown(v)}" for n, v in taken.items() if v != _default(n))
     print(f"as in {path}: {told or 'the default calculator'}", file=sys.stderr, flush=True)
     return kind.read({n: getattr(settings, n) for n in settings.model_fields_set} | taken)
+
+
+def inherit_cheap(settings: P, earlier: Mapping[str, Any], path: str | Path) -> P:
+    """The settings, with the cheap potential that the saddles of a file were found on.
+
+    It is said on stderr. Nothing is taken where a cheap potential is given, where the searches had
+    none or the calculator is another now, and where a temperature or a pressure is given: what
+    these ask for takes Hessians.
+
+    Args:
+        settings: of a run.
+        earlier: the settings in the file.
+        path: of the file.
+    """
+    kind, cheap = SOLVERS.get(str(earlier.get("solver"))), earlier.get("cheap")
+    is_used = kind is not None and kind.needs_cheap and isinstance(cheap, str) and cheap != "none"
+    if not is_used or settings.model_fields_set & {"cheap", "temperature", "pressure"}:
+        return settings
+    own = ["calculator", *CalculatorSettings.options_of(settings.calculator)]
+    changing = [n for n in own if type(settings).extra(n).get("changes_results", True)]
+    if any(getattr(settings, n) != earlier.get(n, _default(n)) for n in changing):
+        return settings
+    print(f"as in {path}: cheap {shown(cheap)}", file=sys.stderr, flush=True)
+    given = {n: getattr(settings, n) for n in settings.model_fields_set}
+    return type(settings).read(given | {"cheap": cheap})
 
 
 def _default(name: str) -> Any:

@@ -21,7 +21,7 @@ from gadlib.molecules.endpoints import Connection
 from gadlib.molecules.reactions import Reaction
 from gadlib.paths.atoms import ENDS, write_paths
 from gadlib.paths.comparison import compare_path, measure_reference
-from gadlib.paths.inherited import inherit_calculator, is_result_file
+from gadlib.paths.inherited import inherit_calculator, inherit_cheap, is_result_file
 from gadlib.paths.records import FORMAT, SHARED, PathRecord, read_paths
 from gadlib.paths.references import Known, OwnEnds
 from gadlib.paths.thermochemistry import Conditions
@@ -55,7 +55,8 @@ def follow(settings: PathSettings) -> list[PathRecord]:
     """
     if settings.records is not None and is_result_file(settings.records):
         earlier, _ = read_records(settings.records)
-        settings = inherit_calculator(settings, earlier, settings.records)
+        path = settings.records
+        settings = inherit_cheap(inherit_calculator(settings, earlier, path), earlier, path)
     own = OwnEnds.read(settings.reactant, settings.product)
     known = reactions.read(
         settings.h5_path,

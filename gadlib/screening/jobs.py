@@ -26,6 +26,7 @@ from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.searches import SearchSettings
 from gadlib.solver.asking import Accept
 from gadlib.solver.criteria import Verdict
+from gadlib.solver.delta.memory import told_below
 from gadlib.solver.mode_following import read_aim, stack
 from gadlib.solver.search import Frame, search
 from gadlib.solver.state import State, Status, lowest_displacement
@@ -95,14 +96,22 @@ def _limited(start: Start, max_fragments: int | None) -> Start:
     return start if max_fragments is None else replace(start, max_fragments=max_fragments)
 
 
-def search_starts(job: Job, *, on_frame: Callable[[Frame], None] | None = None) -> list[Record]:
+def search_starts(
+    job: Job,
+    *,
+    on_frame: Callable[[Frame], None] | None = None,
+    is_enough: Callable[[Frame], bool] | None = None,
+) -> list[Record]:
     """One record per start, in their order, computed in this process."""
-    found = dict(search_each(job, on_frame=on_frame))
+    found = dict(search_each(job, on_frame=on_frame, is_enough=is_enough))
     return [found[place] for place in range(len(job.starts))]
 
 
 def search_each(
-    job: Job, *, on_frame: Callable[[Frame], None] | None = None
+    job: Job,
+    *,
+    on_frame: Callable[[Frame], None] | None = None,
+    is_enough: Callable[[Frame], bool] | None = None,
 ) -> Iterator[tuple[int, Record]]:
     """The place of each start and its record, as the searches end, computed in this process.
 
@@ -112,6 +121,7 @@ def search_each(
     Args:
         job: what to search.
         on_frame: called with every frame, for plots and logs.
+        is_enough: says of a frame whether all that are under way are to stop there.
     """
     sane = []
     for place, start in enumerate(mark_without_ends(job.criterion, job.starts)):
@@ -130,6 +140,8 @@ def search_each(
         signs_of_life.stepped(int((frame.state.steps > 0).sum()), len(frame.status))
         if on_frame is not None:
             on_frame(frame)
+        is_last = is_enough is not None and is_enough(frame)
+        frame = _stopped(frame) if is_last else frame
         if ends is not None:
             ends.see(frame.verdict, frame.is_done)
         for row in frame.is_done:
@@ -139,6 +151,14 @@ def search_each(
             record = record if ends is None else ends.told(record, which)
             record = replace(record, energy_start=begun.get(which))
             yield sane[which], from_start(record, start)
+        if is_last:
+            return
+
+
+def _stopped(frame: Frame) -> Frame:
+    """The frame with which all searches end."""
+    status = [Status.STOPPED if one is Status.RUNNING else one for one in frame.status]
+    return frame._replace(status=tuple(status))
 
 
 def _begun(state: State) -> dict[int, float]:
@@ -170,7 +190,8 @@ def _record(start: Start, frame: Frame, row: int, criterion: str) -> Record:
     reasons = (
         () if status.is_met else (state.message[row], state.doubt[row], _drifted(start, state, row))
     )
-    message = " ".join(text for text in (status.sentence, *reasons) if text)
+    reasons = (status.sentence, *reasons, told_below(state, row))
+    message = " ".join(text for text in reasons if text)
     return replace(
         Record.blank(start, status, message),
         converged=bool(frame.verdict.meets(criterion)[row]),

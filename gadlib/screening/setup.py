@@ -42,7 +42,9 @@ def hyperparameters_of(settings: SearchSettings) -> Hyperparameters:
         InputError: when the solver or a hyperparameter is unknown, or a value is out of its range.
     """
     if settings.solver not in SOLVERS:
-        raise InputError(f"solver {settings.solver!r}: expected one of {', '.join(SOLVERS)}")
+        raise InputError(
+            f"solver {settings.solver!r}: expected one of {', '.join((*SOLVERS, 'auto'))}"
+        )
     try:
         return SOLVERS[settings.solver](**settings.hyperparameters)
     except ValidationError as error:

@@ -114,7 +114,9 @@ class PathSettings(ConditionSettings):
         description="cheap potential that is followed with what is learned of the calculator, as"
         " solver delta has it: scine:METHOD, tblite:METHOD, the import path of an ASE calculator or"
         " auto; the calculator is asked some thirty times, no Hessian of it is computed, and there"
-        " is no thermochemistry; none: the calculator itself is followed",
+        " is no thermochemistry; none: the calculator itself is followed. Where it is not given,"
+        " saddles that solver delta has found are followed on the one that it used, unless a"
+        " temperature, a pressure or another calculator is given",
         json_schema_extra=shown_as("calculator", form="KIND:METHOD"),
     )
     resume: bool = Field(

@@ -223,10 +223,12 @@ class FindSettings(GuessSettings):
         pattern="^(never|far|always)$",
         json_schema_extra=shown_as(words=("never", "far", "always")),
     )
-    budget: Count = Field(
-        1000,
+    budget: int | None = Field(
+        None,
+        ge=1,
         description="gradients of ends, images and searches at most, beyond which no other search"
-        " is begun for a reaction; those on the way downhill are apart",
+        " is begun for a reaction; those on the way downhill are apart; none: 1000, with solver"
+        " delta 300",
     )
     start_from: str = Field("idpp_rp", description="what interpolation says")
     split: str = Field("all", description="train, val, test, several with commas between, or all")

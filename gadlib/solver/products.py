@@ -18,9 +18,9 @@ from torch.linalg import vector_norm
 from gadlib.evaluation import Calculator
 from gadlib.hessians.inquiry import Asking, Finding, Order, Wish, inquire
 from gadlib.hessians.normal_modes import is_nearly_straight, spectrum
-from gadlib.solver.differences import differ, downhill
+from gadlib.solver.differences import Differences, differ, downhill
 from gadlib.solver.points import add_hessian
-from gadlib.solver.state import ProductProof, State
+from gadlib.solver.state import Beside, ProductProof, State
 from gadlib.systems.batch import Batch
 from gadlib.systems.rows import put
 
@@ -111,6 +111,7 @@ class _Work:
         self.spectrum = spectrum(state.hessian, self.batch)
         self.n_gradient = torch.zeros_like(state.steps)
         self.seconds = torch.zeros_like(state.energy)
+        self.made: list[tuple[Tensor, Differences]] = []
         size = len(self.batch)
         self.askings: list[Asking] = [self._begun(row) for row in range(size)]
         self.findings: list[Finding | None] = [None] * size
@@ -178,6 +179,7 @@ class _Work:
             torch.cat([side.units for side in sides]),
             torch.cat([side.steps for side in sides]),
         )
+        self.made.append((rows, made))
         counted = torch.bincount(rows, minlength=len(self.batch))
         self.n_gradient = self.n_gradient + counted * made.evaluation.asked
         self.seconds = self.seconds + made.seconds * counted / len(rows)
@@ -209,7 +211,19 @@ class _Work:
             n_gradient=int(self.n_gradient[row]),
             lowest=float(ritz.values[0]),
             second_least=found.second_least,
+            beside=self._beside(row),
         )
+
+    def _beside(self, row: int) -> Beside:
+        """The points beside that a system was computed at."""
+        n = int(self.batch.n_atoms[row])
+        parts = [
+            (made.positions[of], made.evaluation.energy[of], made.evaluation.forces[of])
+            for rows, made in self.made
+            for of in [rows == row]
+        ]
+        positions, energies, forces = map(torch.cat, zip(*parts, strict=True))
+        return Beside(positions[:, :n], energies, forces[:, :n])
 
     def _corrected(self) -> Float[Tensor, "B D D"]:
         """The Cartesian models, exact now along what was asked for."""

@@ -84,6 +84,21 @@ class PastTry:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """Points beside one of a system's, and what the potential says there.
+
+    Attributes:
+        positions: in A.
+        energies: in eV.
+        forces: in eV/A.
+    """
+
+    positions: Float[Tensor, "K n 3"]
+    energies: Float[Tensor, " K"]
+    forces: Float[Tensor, "K n 3"]
+
+
+@dataclass(frozen=True)
 class ProductProof:
     """What products say of a point's order, where that was proved without a whole Hessian.
 
@@ -96,6 +111,7 @@ class ProductProof:
             in nine of ten.
         second_least: a lower bound of the second one; no negative one is missed but by a chance of
             `hessians.inquiry.CHANCE`.
+        beside: the points whose gradients these are.
     """
 
     order: str
@@ -103,6 +119,7 @@ class ProductProof:
     n_gradient: int
     lowest: float
     second_least: float
+    beside: Beside
 
     @property
     def sentence(self) -> str:

@@ -12,7 +12,7 @@ from clusters import POTENTIAL, clusters
 
 from gadlib.calculators import get, pair
 from gadlib.calculators.import_paths import built
-from gadlib.calculators.paired import USUAL, Paired
+from gadlib.calculators.paired import INSTEAD, USUAL, Paired
 from gadlib.calculators.sparrow import Sparrow
 from gadlib.evaluation import Calculator
 from gadlib.molecules.reactions import read
@@ -169,3 +169,45 @@ def test_settings_pair_for_the_solver_that_needs_it_alone(molecules):
     assert isinstance(calculator_of(asked("trust"), molecules), Sparrow)
     own = Paired(POTENTIAL, POTENTIAL)
     assert paired(asked("delta"), molecules, own) is own
+
+
+def names_beside(calculator: Calculator) -> tuple[str, ...]:
+    assert isinstance(calculator, Paired)
+    assert len(calculator.names) == 1 + len(calculator.others)
+    return calculator.names
+
+
+def test_others_stand_by_where_the_cheap_one_fails(molecules):
+    pytest.importorskip("tblite")
+    found = names_beside(pair(POTENTIAL, "auto", molecules, PM6))
+    assert found == INSTEAD == ("tblite:GFN2-xTB", "tblite:GFN1-xTB", "scine:DFTB0", "springs")
+    named = pair(POTENTIAL, "scine:AM1", molecules, PM6)
+    assert names_beside(named) == ("scine:AM1", *INSTEAD)
+    assert names_beside(pair(POTENTIAL, "springs", molecules, PM6)) == ("springs",)
+
+
+@pytest.mark.parametrize("options", [{}, {"method": "GFN2-xTB", "verbosity": 0}])
+def test_the_calculator_itself_never_stands_by_however_it_was_given(options, molecules):
+    pytest.importorskip("tblite")
+    own = settings_of(calculator="ase", ase_calculator="tblite.ase:TBLite", ase_options=options)
+    assert names_beside(pair(POTENTIAL, "auto", molecules, own)) == (
+        "scine:DFTB0",
+        "tblite:GFN1-xTB",
+        "springs",
+    )
+
+
+def test_those_that_are_not_installed_do_not_stand_by(molecules, monkeypatch):
+    built.cache_clear()
+    for name in ("tblite", "tblite.ase"):
+        monkeypatch.setitem(sys.modules, name, None)
+    found = names_beside(pair(POTENTIAL, "auto", molecules, PM6))
+    assert found == ("scine:DFTB0", "springs")
+
+
+def test_what_one_of_the_cheap_ones_knows_is_known():
+    made = Paired(Choosy(6, 1), Choosy(7, 2), (Choosy(8, 3),))
+    assert made.unsupported({1, 6, 7, 8}) == {6: "no 6"}
+    assert [made.refuses(charge, 1) for charge in (1, 2, 3)] == ["no charge 1", "", ""]
+    made = Paired(POTENTIAL, Choosy(7, 2), (Choosy(7, 2),))
+    assert made.unsupported({7, 8}) == {7: "no 7"} and made.refuses(2, 1) == "no charge 2"

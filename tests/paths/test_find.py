@@ -17,7 +17,8 @@ from gadlib.molecules.interpolation import crowding, idpp, linear, with_room
 from gadlib.molecules.starting_points import starts
 from gadlib.paths.ends import prepare_ends
 from gadlib.paths.find import find
-from gadlib.paths.finding import Plan, find_each, within
+from gadlib.paths.finding import find_each, within
+from gadlib.paths.plans import Plan
 from gadlib.paths.saddles import find_saddle
 from gadlib.screening.jobs import Job
 from gadlib.screening.records import read_records

@@ -40,9 +40,9 @@ def test_the_record_tells_how_far_its_saddle_is_from_that_of_the_cheap_potential
     assert "on the cheap potential first" in record.message
 
 
-def test_saddles_of_a_file_are_followed_with_a_cheap_potential(file, tmp_path):
-    asked = ["irc", str(file), "--cheap", "scine:DFTB0", "--out-dir", str(tmp_path)]
-    assert main(asked) == 0
+def test_saddles_of_a_file_are_followed_with_its_cheap_potential(file, tmp_path, capsys):
+    assert main(["irc", str(file), "--out-dir", str(tmp_path)]) == 0
+    assert "cheap 'scine:DFTB0'" in capsys.readouterr().err
     (path,) = read_paths(tmp_path / "paths.json")
     (record,) = read_records(file)[1]
     assert path.verdict == "intended"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gadlib.paths.inherited import inherit_calculator
+from gadlib.paths.inherited import inherit_calculator, inherit_cheap
 from gadlib.settings.results import PathSettings
 
 PM6 = {"calculator": "scine", "scine_functional": "PM6", "threads": 4, "trust_checkpoint": True}
@@ -38,3 +38,32 @@ def test_what_is_given_stays(given, functional):
 def test_file_that_tells_no_calculator_changes_nothing():
     settings = PathSettings.read({})
     assert inherit_calculator(settings, {}, "saddle.json") is settings
+
+
+DELTA = {**PM6, "solver": "delta", "cheap": "scine:DFTB0"}
+
+
+def test_the_cheap_potential_of_the_file_is_taken_and_told(capsys):
+    settings = PathSettings.read({"scine_functional": "PM6", "n_steps": 7})
+    found = inherit_cheap(settings, DELTA, "saddle.json")
+    assert (found.cheap, found.n_steps, found.scine_functional) == ("scine:DFTB0", 7, "PM6")
+    assert capsys.readouterr().err == "as in saddle.json: cheap 'scine:DFTB0'\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "earlier"),
+    [
+        ({"cheap": "none"}, DELTA),
+        ({"temperature": 350.0}, DELTA),
+        ({"pressure": 2e5}, DELTA),
+        ({"scine_functional": "AM1"}, DELTA),
+        ({}, {**DELTA, "solver": "trust"}),
+        ({}, {**DELTA, "cheap": "none"}),
+        ({}, {}),
+    ],
+    ids=str,
+)
+def test_no_cheap_potential_is_taken_where_another_way_was_asked_for(given, earlier, capsys):
+    settings = PathSettings.read({"scine_functional": "PM6"} | given)
+    assert inherit_cheap(settings, earlier, "saddle.json") is settings
+    assert capsys.readouterr().err == ""

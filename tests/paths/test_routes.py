@@ -7,6 +7,7 @@ import pytest
 
 from gadlib.molecules.endpoints import Connection
 from gadlib.molecules.starting_points import Start
+from gadlib.paths.finding import worth_trying
 from gadlib.paths.routes import Landscape, Minimum, in_steps, turned
 from gadlib.screening.records import Passed, Record
 from gadlib.solver.state import Status
@@ -84,3 +85,23 @@ def test_a_step_turned_twice_is_itself():
     again = turned(turned(record))
     assert again.passed[0].barrier == pytest.approx(record.passed[0].barrier)
     assert again.passed[0].change == record.passed[0].change == "H4 moves from N3 to C0"
+
+
+def judged(record, verdict, energy=0.0):
+    return replace(record, verdict=str(verdict), energy=energy)
+
+
+def test_saddles_below_that_join_neither_end_are_not_worth_trying():
+    bad = judged(step(1, 2, 1.0), Connection.UNINTENDED)
+    same = judged(step(1, 1, 1.0), Connection.NO_REACTION)
+    half = judged(step(0, 1, 1.0), Connection.HALF)
+    land = Landscape(minimum(0), minimum(3), (bad, same, half))
+    assert worth_trying(land) == [half]
+    assert worth_trying(Landscape(minimum(0), minimum(3), (bad, same))) == []
+
+
+def test_those_of_the_route_are_tried_first_whatever_else_is_known_of_them():
+    way = [judged(step(0, 1, 1.0), Connection.HALF), judged(step(1, 3, 1.0), Connection.UNINTENDED)]
+    other = judged(step(0, 2, 1.0), Connection.HALF)
+    land = Landscape(minimum(0), minimum(3), (other, *way))
+    assert worth_trying(land) == [*way, other]

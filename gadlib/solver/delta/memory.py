@@ -36,6 +36,7 @@ class DeltaMemory:
         n_returns: how often the search went back there.
         n_refused: how many steps in a row were taken back.
         is_stuck: whether the last climb led nowhere, as where the cheap potential fails.
+        told: which cheap potential took another one's place, in sentences.
     """
 
     observations: tuple[Observations, ...]
@@ -50,6 +51,7 @@ class DeltaMemory:
     n_returns: Int[Tensor, " B"]
     n_refused: Int[Tensor, " B"]
     is_stuck: Bool[Tensor, " B"]
+    told: tuple[str, ...]
 
     @property
     def radius(self) -> Float[Tensor, " B"]:
@@ -62,6 +64,11 @@ def is_lost(state: State) -> Bool[Tensor, " B"]:
     memory: DeltaMemory = state.memory
     is_nowhere = (state.order == 0) | memory.is_stuck
     return is_nowhere & ~memory.is_first & (memory.n_returns < MAX_RETURNS)
+
+
+def told_below(state: State, row: int) -> str:
+    """Which cheap potential took another one's place below a system, in words; else empty."""
+    return state.memory.told[row] if isinstance(state.memory, DeltaMemory) else ""
 
 
 def seen_by(state: State) -> tuple[Observations, ...] | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 MAX_VALUES = 1800
@@ -27,15 +27,22 @@ class Observations:
         positions: in A.
         energies: differences in eV.
         gradients: differences in eV/A.
+        which: of the calculator's cheap potentials they are differences to, from 0.
     """
 
     positions: Float[Tensor, "M n 3"]
     energies: Float[Tensor, " M"]
     gradients: Float[Tensor, "M n 3"]
+    which: int = 0
 
     def __len__(self) -> int:
         """How many geometries there are."""
         return len(self.energies)
+
+    @property
+    def n_most(self) -> int:
+        """How many geometries are kept."""
+        return max(2, MAX_VALUES // (1 + 3 * self.positions.shape[1]))
 
     @classmethod
     def none(cls, n_atoms: int) -> Observations:
@@ -66,13 +73,34 @@ class Observations:
             torch.cat([self.positions, positions]),
             torch.cat([self.energies, energies]),
             torch.cat([self.gradients, gradients]),
+            self.which,
         )
-        most = max(2, MAX_VALUES // (1 + positions[0].numel()))
+        most = self.n_most
         if len(found) <= most:
             return found
         distances = found.distances(positions[-1] if centre is None else centre)
-        kept = distances.argsort(stable=True)[:most].sort().values
-        return Observations(found.positions[kept], found.energies[kept], found.gradients[kept])
+        return found.nearest(distances, most)
+
+    def apart(self, positions: Float[Tensor, "n 3"], least: float) -> Observations:
+        """Those that lie so far from one another (A), of closer ones the nearest to a place."""
+        kept: list[int] = []
+        for i in self.distances(positions).argsort(stable=True).tolist():
+            ways = farthest_moves(self.positions[kept], self.positions[i])
+            if bool((ways > least).all()):
+                kept.append(i)
+        return self._only(torch.tensor(sorted(kept), dtype=torch.int64))
+
+    def nearest(self, distances: Float[Tensor, " M"], most: int) -> Observations:
+        """Those of the smallest distances, in their order."""
+        return self._only(distances.argsort(stable=True)[:most].sort().values)
+
+    def _only(self, kept: Int[Tensor, " K"]) -> Observations:
+        return replace(
+            self,
+            positions=self.positions[kept],
+            energies=self.energies[kept],
+            gradients=self.gradients[kept],
+        )
 
     def distances(self, positions: Float[Tensor, "n 3"]) -> Float[Tensor, " M"]:
         """How far the atom that moved farthest is from where it was in each of them, in A."""

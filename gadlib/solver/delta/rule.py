@@ -18,14 +18,24 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from gadlib.evaluation import Calculator, Evaluation, evaluate
-from gadlib.hessians.normal_modes import FORCE_TOL, spectrum
+from gadlib.evaluation import Calculator
+from gadlib.hessians.normal_modes import FORCE_TOL
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import DeltaHyperparameters
+from gadlib.solver.delta.below import evaluate_below
 from gadlib.solver.delta.climb import Climb, begin_climb, climb, keeps_mode
+from gadlib.solver.delta.learning import (
+    below_of,
+    failed_below,
+    seen_there,
+    surrogate_of,
+    turned_below,
+    with_products,
+    with_surrogate,
+)
 from gadlib.solver.delta.memory import MAX_REFUSED, MAX_RETURNS, DeltaMemory, is_lost
 from gadlib.solver.delta.observations import Observations
-from gadlib.solver.delta.process import learn
+from gadlib.solver.delta.radius import adapt_reach, is_wrong
 from gadlib.solver.delta.surrogate import Surrogate
 from gadlib.solver.image_step import move_above
 from gadlib.solver.points import begin, compute
@@ -39,12 +49,6 @@ REACHES = CRITERIA
 
 LEAVES_SADDLES = False
 """It has one climb."""
-
-RIGHT, RIGHT_FORCE = 0.35, 0.05
-"""Error of the forces over their change, or in eV/A; below either they were predicted well."""
-
-WRONG, WRONG_FORCE = 0.7, 0.15
-"""Beyond both of which they were not."""
 
 LOOK = 0.1
 """A by which the atom moves farthest that a point is left by along a mode whose curvature the
@@ -66,11 +70,11 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: DeltaHyperparame
         raise ValueError("solver delta: cells, frozen atoms or a surface; expected free molecules")
     width = batch.positions.shape[1]
     state = begin(batch, calculator, batch.positions.new_zeros(len(batch), 3 * width, 3 * width))
-    below, _ = evaluate(cheap_of(calculator), batch, hessian=True)
-    assert below.hessian is not None
     observations = tuple(Observations.none(int(n)) for n in batch.n_atoms)
+    below = evaluate_below(below_of(calculator, observations), batch, hessian=True)
+    assert below.hessian is not None
     memory = DeltaMemory(
-        observations=_seen(observations, state, below, batch.positions),
+        observations=seen_there(observations, state, below, batch.positions),
         processes=(None,) * len(batch),
         reach=torch.full_like(state.energy, hyperparameters.reach_start),
         mode=torch.zeros_like(state.forces.flatten(1)),
@@ -82,10 +86,17 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: DeltaHyperparame
         n_returns=torch.zeros_like(state.steps),
         n_refused=torch.zeros_like(state.steps),
         is_stuck=torch.zeros_like(state.is_exact),
+        told=("",) * len(batch),
     )
-    state = replace(state, memory=memory, message=_with_failures(state, below))
+    state, is_turned = turned_below(calculator, replace(state, memory=memory), below.failures)
+    reasons = {i: why for i, why in below.failures.items() if not is_turned[i]}
+    message = tuple(
+        own or (f"The cheap potential fails: {reasons[i]}" if i in reasons else "")
+        for i, own in enumerate(state.message)
+    )
+    state = replace(state, message=message)
     rows = (~state.is_failed).nonzero().flatten()
-    return put(state, rows, lambda part: _with_surrogate(calculator, part))
+    return put(state, rows, lambda part: with_surrogate(calculator, part))
 
 
 def step(calculator: Calculator, state: State, hyperparameters: DeltaHyperparameters) -> State:
@@ -103,43 +114,68 @@ def step(calculator: Calculator, state: State, hyperparameters: DeltaHyperparame
 def _advance(calculator: Calculator, state: State, h: DeltaHyperparameters) -> State:
     surrogate = surrogate_of(calculator, state)
     led = _lead(surrogate, state, h)
-    there = led.state
-    moved = replace(state, batch=there.batch)
-    moved = compute(calculator, moved, torch.zeros_like(state.is_exact))
-    below, _ = evaluate(cheap_of(calculator), there.batch, hessian=False)
-    memory: DeltaMemory = state.memory
-    is_wrong = _is_wrong(state, moved, led)
-    is_poor = is_wrong & (moved.max_force > state.max_force)
-    is_refused = is_poor & (memory.n_refused < MAX_REFUSED)
-    n_returns = memory.n_returns + is_lost(state)
-    is_nowhere = longest((there.batch.positions - state.batch.positions).flatten(1)) < _MOVED
-    is_stuck = is_nowhere & (n_returns < MAX_RETURNS)
-    next_at = pick(is_refused, state.batch.positions, moved.batch.positions)
+    way = longest((led.state.batch.positions - state.batch.positions).flatten(1))
+    is_nowhere = way < _MOVED
+    moved = _ask(calculator, state, led, is_nowhere)
+    below = evaluate_below(surrogate.cheap, moved.batch, hessian=False)
+    is_poor = is_wrong(state, moved, led) & ~is_nowhere
+    is_worse = is_poor & (moved.max_force > state.max_force)
+    is_refused = is_worse & (state.memory.n_refused < MAX_REFUSED)
     memory = replace(
+        _after(surrogate, state, led),
+        observations=seen_there(
+            state.memory.observations,
+            moved,
+            below,
+            pick(is_refused, state.batch.positions, moved.batch.positions),
+        ),
+        reach=adapt_reach(state, moved, led, is_poor, h),
+    )
+    memory = replace(memory, is_stuck=is_nowhere & (memory.n_returns < MAX_RETURNS))
+    moved = replace(moved, memory=memory)
+    moved, is_turned = turned_below(calculator, moved, failed_below(below, led, is_nowhere))
+    is_first = state.memory.is_first & is_turned & is_nowhere
+    moved = replace(moved, memory=replace(moved.memory, is_first=is_first))
+    is_end = is_nowhere & ~memory.is_stuck & ~is_turned
+    moved = replace(moved, message=_with_end(moved, led, is_end))
+    rows = (is_refused & ~is_turned).nonzero().flatten()
+    before = take(state, rows)
+    moved = put(moved, rows, lambda part: _refuse(before, part))
+    moved = with_surrogate(calculator, moved)
+    moved = replace(moved, is_exact=torch.zeros_like(state.is_exact))
+    proved = certify(calculator, moved, by_products=takes_products(calculator, h.proof))
+    return with_products(calculator, proved)
+
+
+def _ask(calculator: Calculator, state: State, led: Climb, is_nowhere: Bool[Tensor, " B"]) -> State:
+    """The state where the climbs led, the costly potential asked there unless it was before."""
+    no = torch.zeros_like(state.is_exact)
+    moved = replace(state, batch=led.state.batch)
+    rows = (~is_nowhere).nonzero().flatten()
+    return put(moved, rows, lambda part: compute(calculator, part, no[rows]))
+
+
+def _after(surrogate: Surrogate, state: State, led: Climb) -> DeltaMemory:
+    """What is kept of a climb, whatever the potential says where it led."""
+    memory: DeltaMemory = state.memory
+    return replace(
         memory,
-        observations=_seen(memory.observations, moved, below, next_at),
-        reach=_adapt(state, moved, led, is_wrong, h),
         mode=led.mode,
-        below=there.hessian - surrogate.correction(there.batch),
+        below=led.state.hessian - surrogate.correction(led.state.batch),
         origin=led.origin,
         is_first=torch.zeros_like(memory.is_first),
         first_mode=pick(memory.is_first, _first_mode(state), memory.first_mode),
-        n_returns=n_returns,
+        n_returns=memory.n_returns + is_lost(state),
         n_refused=torch.zeros_like(memory.n_refused),
-        is_stuck=is_stuck,
     )
-    is_end = is_nowhere & ~is_stuck
-    reasons = [
+
+
+def _with_end(moved: State, led: Climb, is_end: Bool[Tensor, " B"]) -> tuple[str, ...]:
+    """Why searches can't go on."""
+    return tuple(
         own or (f"The climb on the surrogate leads nowhere. {why}".strip() if end else "")
-        for own, why, end in zip(moved.message, there.message, is_end.tolist(), strict=True)
-    ]
-    moved = replace(moved, memory=memory, message=tuple(reasons))
-    rows = is_refused.nonzero().flatten()
-    before = take(state, rows)
-    moved = put(moved, rows, lambda part: _refuse(before, part))
-    moved = _with_surrogate(calculator, moved)
-    moved = replace(moved, is_exact=torch.zeros_like(state.is_exact))
-    return certify(calculator, moved, by_products=takes_products(calculator, h.proof))
+        for own, why, end in zip(moved.message, led.state.message, is_end.tolist(), strict=True)
+    )
 
 
 def _refuse(before: State, moved: State) -> State:
@@ -156,26 +192,6 @@ def certify(calculator: Calculator, state: State, *, by_products: bool = False) 
     """The state with its order proved where it is at rest, by products or by exact Hessians."""
     is_claimed = (state.max_force < FORCE_TOL) & state.is_computed
     return prove_orders(calculator, state, is_claimed, by_products=by_products)
-
-
-def cheap_of(calculator: Calculator) -> Calculator:
-    """The cheap potential beside a calculator.
-
-    Raises:
-        ValueError: when there is none.
-    """
-    cheap = getattr(calculator, "cheap", None)
-    if cheap is None:
-        raise ValueError(
-            "solver delta: the calculator has no cheap one beside it; expected one with the"
-            " attribute `cheap`, as gadlib.calculators.pair makes it"
-        )
-    return cheap
-
-
-def surrogate_of(calculator: Calculator, state: State) -> Surrogate:
-    """What was learned on top of the cheap potential."""
-    return Surrogate(cheap_of(calculator), state.memory.processes)
 
 
 def _lead(surrogate: Surrogate, state: State, h: DeltaHyperparameters) -> Climb:
@@ -230,70 +246,3 @@ def _first_mode(state: State) -> Float[Tensor, "B D"]:
         aimed = most_aimed(state.wanted, state.batch, state.spectrum)
         place = torch.where(is_aimed, aimed, place)
     return state.spectrum.mode_at(place)
-
-
-def _seen(
-    observations: tuple[Observations, ...],
-    state: State,
-    below: Evaluation,
-    next_at: Float[Tensor, "B N 3"],
-) -> tuple[Observations, ...]:
-    """The observations with those at the points of the state, where both potentials answered.
-
-    Of too many those near where the search goes on are kept.
-    """
-    found = []
-    for row, known in enumerate(observations):
-        n = known.positions.shape[1]
-        energy = (state.energy[row] - below.energy[row]).cpu()
-        if energy.isfinite():
-            gradient = (below.forces - state.forces)[row, :n].cpu()
-            positions = state.batch.positions[row, :n].cpu()
-            centre = next_at[row, :n].cpu()
-            known = known.plus(positions[None], energy[None], gradient[None], centre)
-        found.append(known)
-    return tuple(found)
-
-
-def _with_failures(state: State, below: Evaluation) -> tuple[str, ...]:
-    """Why a start can't be computed: by the potential, else by the cheap one."""
-    return tuple(
-        own or (f"The cheap potential fails: {below.failures[i]}" if i in below.failures else "")
-        for i, own in enumerate(state.message)
-    )
-
-
-def _with_surrogate(calculator: Calculator, state: State) -> State:
-    """The state with what is learned, and the Hessian and the spectrum of the surrogate there."""
-    memory: DeltaMemory = state.memory
-    known = zip(memory.observations, memory.processes, strict=True)
-    processes = tuple(learn(one, before) for one, before in known)
-    state = replace(state, memory=replace(memory, processes=processes))
-    hessian = state.memory.below + surrogate_of(calculator, state).correction(state.batch)
-    return replace(state, hessian=hessian, spectrum=spectrum(hessian, state.batch))
-
-
-def _adapt(
-    state: State, moved: State, led: Climb, is_wrong: Bool[Tensor, " B"], h: DeltaHyperparameters
-) -> Float[Tensor, " B"]:
-    """The radius after a call that a climb led to."""
-    error, change = _error(state, moved, led)
-    is_right = (error < RIGHT * change) | (error < RIGHT_FORCE)
-    reach = state.memory.reach
-    reach = torch.where(is_right & led.is_stopped, reach * h.reach_grow, reach)
-    reach = torch.where(is_wrong, reach * h.reach_shrink, reach)
-    return reach.clamp(h.reach_min, h.reach_max)
-
-
-def _is_wrong(state: State, moved: State, led: Climb) -> Bool[Tensor, " B"]:
-    """Whether forces were predicted badly where a climb led."""
-    error, change = _error(state, moved, led)
-    return (error > WRONG * change) & (error > WRONG_FORCE)
-
-
-def _error(
-    state: State, moved: State, led: Climb
-) -> tuple[Float[Tensor, " B"], Float[Tensor, " B"]]:
-    """The error of the predicted forces, and how much the true ones changed, in eV/A."""
-    error = longest((moved.forces - led.state.forces).flatten(1))
-    return error, longest((moved.forces - state.forces).flatten(1))

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from jaxtyping import Float
 from torch import Tensor
 
-from gadlib.evaluation import Calculator, Evaluation, evaluate
+from gadlib.evaluation import Calculator, Evaluation
+from gadlib.solver.delta.below import evaluate_below
 from gadlib.solver.delta.process import Process
 from gadlib.systems.batch import Batch
 
@@ -17,17 +18,17 @@ class Surrogate:
     """The surrogate of each system of a batch, in the batch's order.
 
     Attributes:
-        cheap: the potential below.
+        cheap: the potentials below, of each system.
         processes: what is added to it for each system.
     """
 
-    cheap: Calculator
+    cheap: tuple[Calculator, ...]
     processes: tuple[Process, ...]
     is_hessian_costly = False
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """The evaluation of the batch; where the cheap potential fails so does this."""
-        below, _ = evaluate(self.cheap, batch, hessian=hessian)
+        below = evaluate_below(self.cheap, batch, hessian=hessian)
         energy, forces, second = below.energy.clone(), below.forces.clone(), below.hessian
         for row, process in enumerate(self.processes):
             n = int(batch.n_atoms[row])
@@ -50,4 +51,8 @@ class Surrogate:
 
     def take(self, rows: Tensor) -> Surrogate:
         """The surrogates of the systems at these places."""
-        return replace(self, processes=tuple(self.processes[row] for row in rows.tolist()))
+        places = rows.tolist()
+        return Surrogate(
+            tuple(self.cheap[row] for row in places),
+            tuple(self.processes[row] for row in places),
+        )

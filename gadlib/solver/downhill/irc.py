@@ -68,9 +68,8 @@ def follow_each(
     known: Sequence[Observations] | None = None,
 ) -> Iterator[tuple[int, Path]]:
     """The place of each saddle and its path, as they end; otherwise as `follow`."""
-    cheap = getattr(calculator, "cheap", None)
-    if cheap is not None:
-        yield from follow_learned(calculator, cheap, batch, known, n_steps)
+    if getattr(calculator, "cheap", None) is not None:
+        yield from follow_learned(calculator, batch, known, n_steps)
         return
     if hessian_every is None and not is_hessian_costly(calculator):
         hessian_every = 1

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from gadlib.evaluation import Calculator, Evaluation, evaluate
 from gadlib.progress import signs_of_life
+from gadlib.solver.delta.below import observed
 from gadlib.solver.delta.observations import Observations, farthest_moves
 from gadlib.solver.delta.process import Process, learn
 from gadlib.solver.delta.surrogate import Surrogate
@@ -93,7 +94,7 @@ class Learned:
     @property
     def surrogate(self) -> Surrogate:
         """The cheap potential with what was learned; a calculator of batches of this system."""
-        return Surrogate(self.cheap, (self.process,))
+        return Surrogate((self.cheap,), (self.process,))
 
     def tilted(self) -> Calculator:
         """The same, exact at the last point."""
@@ -127,27 +128,7 @@ class Learned:
 
 def _near(known: Observations, place: Float[Tensor, "n 3"]) -> Observations:
     """Those nearest to a place, in their order."""
-    kept = known.distances(place).argsort(stable=True)[:NEAREST].sort().values
-    return Observations(known.positions[kept], known.energies[kept], known.gradients[kept])
-
-
-def observed(
-    cheap: Calculator,
-    batch: Batch,
-    positions: Float[Tensor, "K N 3"],
-    answer: Evaluation,
-    known: Observations,
-) -> Observations:
-    """The observations with those at points where both potentials could be computed."""
-    many = batch.take(torch.zeros(len(positions), dtype=torch.int64)).moved_to(positions)
-    below, _ = evaluate(cheap, many, hessian=False)
-    energy = answer.energy - below.energy
-    gradient = below.forces - answer.forces
-    n = int(batch.n_atoms[0])
-    for row in energy.isfinite().nonzero().flatten().tolist():
-        place, slope = positions[row, :n].cpu(), gradient[row, :n].cpu()
-        known = known.plus(place[None], energy[row, None].cpu(), slope[None])
-    return known
+    return known.nearest(known.distances(place), NEAREST)
 
 
 def together(askings: Sequence[Asking[T]]) -> Asking[list[T]]:

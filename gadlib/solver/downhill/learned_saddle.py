@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gadlib.evaluation import Calculator
+from gadlib.solver.delta.below import observed
 from gadlib.solver.delta.observations import SAME, Observations
-from gadlib.solver.downhill.learned import Asking, Learned, observed
+from gadlib.solver.downhill.learned import Asking, Learned
 from gadlib.solver.downhill.relaxation import can_go_on
 from gadlib.solver.downhill.sharpening import SHARP_FORCE, sharpen
 from gadlib.solver.state import State

@@ -18,21 +18,19 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from gadlib.evaluation import Calculator, Evaluation
+from gadlib.evaluation import Calculator, Evaluation, evaluate
 from gadlib.hessians.vibrations import vibrations_of
+from gadlib.solver.delta.below import cheaps_of, take_over
 from gadlib.solver.delta.observations import SAME, Observations
-from gadlib.solver.delta.process import learn
+from gadlib.solver.downhill.course import REACH_MAX, REACH_MIN, Course, leg_down, seen_on
 from gadlib.solver.downhill.descent import depart, lowest_mode, step_down
 from gadlib.solver.downhill.learned import Asking, Learned, answer_all, together
 from gadlib.solver.downhill.learned_saddle import ALIKE, learn_saddle, look
-from gadlib.solver.downhill.path import Leg, Path
+from gadlib.solver.downhill.path import Path
 from gadlib.solver.downhill.relaxation import can_go_on, is_calm, relax
 from gadlib.solver.state import State, displacement
 from gadlib.solver.trust.curvature import is_hessian_costly
 from gadlib.systems.batch import Batch, longest
-
-REACH, REACH_MIN, REACH_MAX = 0.3, 0.15, 0.6
-"""A, how far the farthest atom may go from all that was seen: at first, and its limits."""
 
 GROW, SHRINK = 1.5, 0.6
 """Factors of it where forces were predicted well, and where they were not."""
@@ -48,6 +46,11 @@ WRONG, WRONG_FORCE = 0.7, 0.15
 SHALLOW = 0.1
 """eV below the saddle, where it is looked about an end."""
 
+APART = 0.005
+"""A by which an atom has moved at least between points that a way down begins with. Closer ones, as
+those of a proof's products, tell of one place alone, and a process learns on the way of the nearest
+points only (`learned.NEAREST`)."""
+
 _CHECKS = 4
 """Looks about an end at most."""
 
@@ -60,7 +63,6 @@ _MAX_AGAIN = 2
 
 def follow_learned(
     calculator: Calculator,
-    cheap: Calculator,
     batch: Batch,
     known: Sequence[Observations] | None,
     n_steps: int,
@@ -68,8 +70,7 @@ def follow_learned(
     """The place of each saddle and its path, as they end.
 
     Args:
-        calculator: the costly potential.
-        cheap: the one below.
+        calculator: the costly potential, with its cheap ones.
         batch: the saddles.
         known: what was seen of each before, as by the search for it.
         n_steps: steps along the coordinate at most, on each side.
@@ -77,77 +78,96 @@ def follow_learned(
     askings = []
     for i in range(len(batch)):
         one = batch.take(torch.tensor([i], device=batch.positions.device))
-        seen = Observations.none(int(batch.n_atoms[i])) if known is None else known[i]
-        askings.append(_through(cheap, one, seen, n_steps))
+        n = int(batch.n_atoms[i])
+        seen = Observations.none(n)
+        if known is not None:
+            seen = known[i].apart(batch.positions[i, :n].cpu(), APART)
+        askings.append(_through(calculator, one, seen, n_steps))
     return answer_all(calculator, batch, askings)
 
 
-def _through(cheap: Calculator, batch: Batch, known: Observations, n_steps: int) -> Asking[Path]:
-    """The path of the one saddle."""
+def _through(
+    calculator: Calculator, batch: Batch, known: Observations, n_steps: int
+) -> Asking[Path]:
+    """The path of the one saddle; where its cheap potential fails the next one begins it anew.
+
+    What the costly one has said until then is known.
+    """
+    cheaps, n_asked, told = cheaps_of(calculator), 0, ""
+    if len(cheaps) > 1:  # before the costly potential is asked in vain
+        here, _ = evaluate(cheaps[known.which], batch, hessian=True)
+        if here.failures and (next_one := take_over(calculator, batch, known, here.failures[0])):
+            known, _, told = next_one
+    while True:
+        tried = yield from _attempt(cheaps[known.which], batch, known, n_steps)
+        path = replace(tried.path, n_gradient=tried.path.n_gradient + n_asked, told=told)
+        if not tried.failure:
+            return path
+        next_one = take_over(calculator, batch, tried.known, tried.failure)
+        if next_one is None:
+            return path
+        n_asked = path.calls[0]
+        known, told = next_one[0], f"{told} {next_one[2]}".strip()
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A path on one cheap potential, what was seen until its end, and why that one failed."""
+
+    path: Path
+    known: Observations
+    failure: str
+
+
+def _attempt(
+    cheap: Calculator, batch: Batch, known: Observations, n_steps: int
+) -> Asking[_Attempt]:
     top = yield from learn_saddle(cheap, batch, known)
     n = int(batch.n_atoms[0])
     if top.learned is None or top.state is None or top.message:
         still, none = torch.zeros(n, 3, dtype=torch.float64), float("nan")
         here = batch.positions[0, :n]
-        return Path(none, here, None, still, (), top.n_asked, 0, top.message)
+        path = Path(none, here, None, still, (), top.n_asked, 0, top.message)
+        seen = known if top.learned is None else top.learned.observations
+        return _Attempt(path, seen, "" if top.state is None else top.state.message[0])
     state = top.state
     signs = [torch.full_like(state.energy, sign) for sign in (1.0, -1.0)]
-    legs = yield from together([_descend(top.learned, state, sign, n_steps) for sign in signs])
+    ways = yield from together([_descend(top.learned, state, sign, n_steps) for sign in signs])
     mode = displacement(state, lowest_mode(state)).unflatten(1, (-1, 3))[0, :n]
-    return Path(
+    path = Path(
         energy=float(state.energy[0]),
         positions=state.batch.positions[0, :n],
         vibrations=vibrations_of(state.batch, state.hessian, state.forces)[0],
         mode=mode,
-        legs=tuple(legs),
+        legs=tuple(map(leg_down, ways)),
         n_gradient=top.n_asked,
         n_hessian=0,
         message="",
     )
+    failure = next((way.failure for way in ways if way.failure), "")
+    return _Attempt(path, seen_on(ways), failure)
 
 
-@dataclass(frozen=True)
-class _Course:
-    """A way down as far as it is sure, and where it leads next.
-
-    Attributes:
-        learned: what is known.
-        state: on the surrogate, where the costly potential was asked last; its memory is the walk.
-        trail: arcs and points until there.
-        reach: in A; `share` of it is used, less than 1 after a failure.
-        n_asked: calls.
-        n_again: times in a row that the last piece was walked again.
-        is_over: whether there is nothing more to do; `message` why it leads nowhere.
-    """
-
-    learned: Learned
-    state: State
-    trail: tuple[tuple[float, Tensor], ...]
-    reach: float = REACH
-    share: float = 1.0
-    n_asked: int = 0
-    n_again: int = 0
-    is_over: bool = False
-    message: str = ""
-
-
-def _descend(learned: Learned, top: State, sign: Float[Tensor, " 1"], n_steps: int) -> Asking[Leg]:
-    """The leg to one side of a saddle."""
+def _descend(
+    learned: Learned, top: State, sign: Float[Tensor, " 1"], n_steps: int
+) -> Asking[Course]:
+    """The way to one side of a saddle, at its end."""
     here = replace(top, memory=sign)
-    course = _Course(learned, here, ((0.0, top.batch.positions[0]),))
+    course = Course(learned, here, ((0.0, top.batch.positions[0]),))
     while not course.is_over and course.n_asked < MAX_ASKED:
         there, trail = _ahead(course, n_steps)
         if course.learned.distance(there.batch.positions) < SAME:
+            course = replace(course, failure=there.message[0])
             break
         answer = yield there.batch.positions
         course = replace(course, n_asked=course.n_asked + answer.asked)
         course = _judged(course, there, trail, answer)
         if course.is_over and not course.message:
             course = yield from _checked(course, top)
-    return _leg(course)
+    return course
 
 
-def _checked(course: _Course, top: State) -> Asking[_Course]:
+def _checked(course: Course, top: State) -> Asking[Course]:
     """The course, over or not after looks about an end that is hardly lower than the saddle.
 
     Where a path begins flat, forces are as small as at a minimum, and what was learned farther
@@ -176,7 +196,7 @@ def _is_end(here: State) -> bool:
     return bool(is_calm(here)[0]) and not int(here.order[0])
 
 
-def _ahead(course: _Course, n_steps: int) -> tuple[State, tuple[tuple[float, Tensor], ...]]:
+def _ahead(course: Course, n_steps: int) -> tuple[State, tuple[tuple[float, Tensor], ...]]:
     """Where the surrogate leads: to its minimum, or as far as what was seen may be trusted."""
     learned, state, trail = course.learned, course.state, [*course.trail]
     surrogate, reach = learned.tilted(), course.reach * course.share
@@ -205,8 +225,8 @@ def _noted(state: State, trail: list[tuple[float, Tensor]]) -> State:
 
 
 def _judged(
-    course: _Course, there: State, trail: tuple[tuple[float, Tensor], ...], answer: Evaluation
-) -> _Course:
+    course: Course, there: State, trail: tuple[tuple[float, Tensor], ...], answer: Evaluation
+) -> Course:
     """The course after an answer: at the point asked for, or back with what it has taught."""
     if answer.failures:
         again = replace(course, share=course.share / 2, n_again=course.n_again + 1)
@@ -233,31 +253,5 @@ def _judged(
     here = replace(here, memory=there.memory)
     is_over = _is_end(here)
     course = replace(course, state=here, trail=trail, n_again=0, is_over=is_over)
-    return replace(course, message=here.message[0], is_over=is_over or bool(here.message[0]))
-
-
-def _leg(course: _Course) -> Leg:
-    """The leg, its points' energies by all that was learned."""
-    learned, ends = course.learned, course.state
-    n, here = int(ends.batch.n_atoms[0]), ends.batch.positions[0]
-    places = torch.stack([place for _, place in course.trail] + [here])
-    many = learned.batch.take(torch.zeros(len(places), dtype=torch.int64)).moved_to(places)
-    processes = (learn(learned.observations),) * len(places)  # of all, not of the nearest
-    surrogate = replace(learned.surrogate, processes=processes)
-    energy = surrogate(many, hessian=False).energy.cpu()
-    energy[-1] = ends.energy[0]
-    rest = ends.batch.masses[0].sqrt()[:, None] * (here - places[-2])
-    arcs = [arc for arc, _ in course.trail]
-    force, message = float(ends.max_force[0]), course.message
-    if not message and not course.is_over:
-        message = f"forces of {force:.3f} eV/A are left after {course.n_asked} calls"
-    return Leg(
-        travelled=torch.tensor([*arcs, arcs[-1] + float(rest.norm())], dtype=torch.float64),
-        energy=energy,
-        positions=places[:, :n],
-        max_force=force,
-        vibrations=None,
-        n_gradient=course.n_asked,
-        n_hessian=0,
-        message=message,
-    )
+    why = here.message[0]
+    return replace(course, message=why, failure=why, is_over=is_over or bool(why))

@@ -51,6 +51,7 @@ class Path:
         legs: none where the saddle could not be computed.
         n_gradient, n_hessian: calculator calls at the saddle.
         message: why there are none.
+        told: what is to be said of it besides, in sentences.
     """
 
     energy: float
@@ -61,6 +62,7 @@ class Path:
     n_gradient: int
     n_hessian: int
     message: str
+    told: str = ""
 
     @property
     def calls(self) -> tuple[int, int]:
