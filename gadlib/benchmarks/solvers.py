@@ -34,14 +34,11 @@ from gadlib.screening.references import (
     reference_plan,
 )
 from gadlib.screening.setup import calculator_of
-from gadlib.settings.benchmarks import BenchmarkSettings
+from gadlib.settings.benchmarks import FIND, SUITES, BenchmarkSettings, begins_at_ends
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings, SetSettings
-
-FIND = "find"
-"""gadlib's search from a reaction's ends; its steps are those of `trust`."""
 
 KNOWN = (*SOLVERS, *PEERS, FIND)
 """Who can be compared."""
@@ -78,13 +75,10 @@ def compare(settings: BenchmarkSettings) -> Results:
         InputError: when the settings can't be followed, Sella is asked for and not installed, or
             there are results which `resume` does not allow to continue.
     """
-    names = solver_names(settings)
+    plans = plans_of(settings)
     starts, found = starts_and_reactions(settings)
     calculator = calculator_of(_search_settings(settings, "trust"), starts)
     folder = require_writable(settings.out_dir)
-    plans = {name: _search_settings(settings, name) for name in names}
-    for name, plan in plans.items():  # before anything is computed
-        screen.read_earlier(_file(folder, name), plan)
     proved = _references(settings, found, calculator, folder)
     if CRITERIA[settings.criterion].is_asked:
         starts = keep_intended(starts, proved)
@@ -104,6 +98,19 @@ def compare(settings: BenchmarkSettings) -> Results:
                 desc=f"searching, {name}",
             )
     return Results(records, _bound(proved))
+
+
+def plans_of(settings: BenchmarkSettings) -> dict[str, SearchSettings]:
+    """How each solver is run, before anything is computed.
+
+    Raises:
+        InputError: when a solver can't be, or has results which `resume` does not allow to
+            continue.
+    """
+    plans = {name: _search_settings(settings, name) for name in solver_names(settings)}
+    for name, plan in plans.items():
+        screen.read_earlier(_file(Path(settings.out_dir), name), plan)
+    return plans
 
 
 def read_results(out_dir: str | Path) -> Results:
@@ -132,7 +139,7 @@ def solver_names(settings: BenchmarkSettings) -> list[str]:
     for name in names:
         if name not in KNOWN:
             raise InputError(f"solver {name!r}: expected some of {', '.join(KNOWN)}")
-        if (name == FIND or "+" in name) and settings.suite != "ends":
+        if begins_at_ends(name) and not SUITES[settings.suite].is_from_ends:
             raise InputError(f"solver {name!r}: begins at a reaction's ends; expected --suite ends")
     if any(name in PEERS for name in names):
         sella.require_installed()

@@ -22,28 +22,39 @@ def starts_and_reactions(settings: BenchmarkSettings) -> tuple[list[Start], list
     """
     if settings.suite not in SUITES:
         raise InputError(f"suite {shown(settings.suite)}: expected one of {', '.join(SUITES)}")
+    if reason := lacks_file(settings):
+        raise InputError(f"suite {settings.suite}: {reason}")
     if settings.suite == "calls":
         return _geometries(settings), []
-    if settings.suite == "rdb7" and settings.h5_path is None:
-        raise InputError(
-            "suite rdb7: h5_path is not given; expected a file in the Transition1x layout"
-        )
     found = reactions_of(settings)
     if sentence := describe_sample(settings):
         print(sentence, flush=True)
     return starts_of(settings, found), found
 
 
+def lacks_file(settings: BenchmarkSettings) -> str:
+    """What the suite would read and is not given, in words; empty where nothing is missing."""
+    file = SUITES[settings.suite].file
+    is_given = not file or getattr(settings, file) is not None
+    return "" if is_given else f"{file} is not given; expected {_EXPECTED[file]}"
+
+
+_EXPECTED = {
+    "h5_path": "a file in the Transition1x layout",
+    "geometries": "a file of saddle guesses, e.g. extxyz",
+}
+
+
 def starts_of(settings: BenchmarkSettings, found: Sequence[Reaction]) -> list[Start]:
     """The starts by all recipes, one recipe after the other.
 
-    Those of the suite `ends` know nothing of the transition state: a saddle may be in as many
+    Those of suites from ends know nothing of the transition state: a saddle may be in as many
     pieces as the ends are.
 
     Raises:
         InputError: when a recipe is unknown.
     """
-    if settings.suite == "ends":
+    if SUITES[settings.suite].is_from_ends:
         begun = [within(start) for start in starting_points.starts(found, "reactant")]
         return [replace(start, start="ends") for start in begun]
     recipes = dict.fromkeys(part.strip() for part in settings.starts.split(","))
@@ -52,10 +63,6 @@ def starts_of(settings: BenchmarkSettings, found: Sequence[Reaction]) -> list[St
 
 
 def _geometries(settings: BenchmarkSettings) -> list[Start]:
-    if settings.geometries is None:
-        raise InputError(
-            "suite calls: geometries is not given; expected a file of saddle guesses, e.g. extxyz"
-        )
-    found = starting_points.read_geometries(settings.geometries, **settings.electrons)
+    found = starting_points.read_geometries(settings.geometries or "", **settings.electrons)
     seed = reactions.seed_of(settings.sample, settings.sample_seed)
     return [found[i] for i in reactions.drawn(len(found), settings.max_samples, seed)]

@@ -17,6 +17,11 @@ from .benchmarks.solvers import collect_profiles as collect_profiles
 from .benchmarks.solvers import draw_ends as draw_ends
 from .benchmarks.solvers import draw_profiles as draw_profiles
 from .benchmarks.solvers import draw_rates as draw_rates
+from .benchmarks.suites import Suites as Suites
+from .benchmarks.suites import collect_suites as collect_suites
+from .benchmarks.suites import lag_sentences as lag_sentences
+from .benchmarks.suites import suites_table as suites_table
+from .benchmarks.suites import write_suites as write_suites
 from .export import save_figure as save_figure
 from .page.gather import write_page as write_page
 from .searches.chemistry import chemistry_table as chemistry_table

@@ -16,6 +16,7 @@ from torch import Tensor
 from gadlib.evaluation import Calculator
 from gadlib.molecules.contacts import gap, is_adrift
 from gadlib.molecules.starting_points import Start, problem_of
+from gadlib.molecules.unshaken import unshaken
 from gadlib.progress import signs_of_life
 from gadlib.screening.ends import downhill_of, mark_without_ends
 from gadlib.screening.nearness import from_start
@@ -167,8 +168,16 @@ def _begun(state: State) -> dict[int, float]:
     return {int(state.index[row]): float(state.energy[row]) for row in rows}
 
 
+def set_right(start: Start, mode: str) -> Start:
+    """The start as its search begins at it: with an aim between known ends set right by these."""
+    if mode != "reaction" or start.ends is None:
+        return start
+    place = unshaken(start.atomic_numbers, start.positions, start.ends)
+    return replace(start, positions=place)
+
+
 def _frames(job: Job, accept: Accept | None) -> Iterator[Frame]:
-    batch = Batch.of(job.starts)
+    batch = Batch.of([set_right(start, job.mode) for start in job.starts])
     batch = batch.to(getattr(job.calculator, "device", batch.positions.device))
     aims = [read_aim(job.mode, s.atomic_numbers, s.positions, s.ends) for s in job.starts]
     directions = stack(aims, batch.positions.shape[1])

@@ -6,7 +6,10 @@ from faulty import Springs
 from little_searches import STARTS, start_of
 
 from gadlib.calculators.sparrow import Sparrow
+from gadlib.molecules import reactions, starting_points
+from gadlib.molecules.alignment import rmsd
 from gadlib.molecules.starting_points import Start, too_close
+from gadlib.molecules.unshaken import unshaken
 from gadlib.screening.jobs import Job, search_starts
 from gadlib.settings.hyperparameters import GadHyperparameters, TrustHyperparameters
 
@@ -47,3 +50,30 @@ def test_energy_of_the_start_is_kept_for_those_that_wait_too(hyperparameters):
     assert [record.energy_start for record in still] == begun
     assert [record.energy_start for record in moved] == begun
     assert all(a.energy != b.energy for a, b in zip(still, moved, strict=True))
+
+
+def test_search_with_the_reaction_for_its_aim_begins_where_the_ends_say():
+    found = reactions.read(max_samples=2)
+    starts = tuple(starting_points.starts(found, "ts_noise0.2A"))
+    for mode in ("lowest", "reaction"):
+        job = Job(Springs(), starts, GadHyperparameters(), "bound", 0, mode=mode)
+        for start, record in zip(starts, search_starts(job), strict=True):
+            place = start.positions
+            if mode == "reaction":
+                place = unshaken(start.atomic_numbers, place, start.ends)
+            np.testing.assert_allclose(np.array(record.positions), place, atol=1e-9)
+
+
+def test_search_that_knows_the_ends_finds_the_saddle_from_where_it_is_lost_without_them():
+    pytest.importorskip("scine_sparrow")
+    found = reactions.read(max_samples=6)
+    starts = tuple(starting_points.starts(found, "ts_noise0.2A"))
+    n_own = {}
+    for mode in ("lowest", "reaction"):
+        job = Job(Sparrow(), starts, TrustHyperparameters(), "bound", 200, mode=mode)
+        n_own[mode] = sum(
+            rmsd(one.atomic_numbers, np.array(record.positions), one.transition_state) < 0.1
+            for one, record in zip(found, search_starts(job), strict=True)
+        )
+    assert n_own["reaction"] >= 5
+    assert n_own["reaction"] > n_own["lowest"]

@@ -30,6 +30,10 @@ from gadlib.settings.benchmarks import BenchmarkSettings, GrowthSettings, Timing
             "benchmark --suite calls --geometries guesses.extxyz",
             "guesses of a file, beside the calls that others published for them",
         ),
+        (
+            "benchmark --suite all --h5-path rdb7.h5 --geometries guesses.extxyz",
+            "every suite, in one table",
+        ),
     ),
 )
 def compare(settings: BenchmarkSettings, options: argparse.Namespace) -> None:
@@ -37,6 +41,9 @@ def compare(settings: BenchmarkSettings, options: argparse.Namespace) -> None:
     from gadlib import report
     from gadlib.benchmarks import published, solvers
 
+    if len(settings.suites) > 1:
+        _compare_suites(settings, options)
+        return
     is_of_calls = settings.suite == "calls" and settings.geometries is not None
     known = published.read_calls(settings.geometries or "") if is_of_calls else {}
     with told(quietly=options.quiet):
@@ -55,6 +62,22 @@ def compare(settings: BenchmarkSettings, options: argparse.Namespace) -> None:
             f"figure: {report.save_figure(drawn, f'{settings.out_dir}/calls.png', overwrite=True)}"
         )
     print(f"records: {settings.out_dir}/*.json")
+
+
+def _compare_suites(settings: BenchmarkSettings, options: argparse.Namespace) -> None:
+    """Compare on several suites; the table of those that have ended is there after each."""
+    from gadlib import report
+    from gadlib.benchmarks import series
+
+    parts = []
+    with told(quietly=options.quiet):
+        for part in series.compare_suites(settings):
+            parts.append(part)
+            collected = report.collect_suites(parts)
+            files = report.write_suites(collected, settings.out_dir)
+    print(report.suites_table(collected).to_string(index=False))
+    print("\n".join(report.lag_sentences(collected)))
+    print(f"records: {settings.out_dir}/*/*.json; table: {', '.join(map(str, files))}")
 
 
 @command(
