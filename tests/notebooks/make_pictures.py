@@ -34,7 +34,7 @@ FIGURES = {
     "00_tour": 1,
     "01_screen": 1,
     "02_tune": 0,
-    "03_results": 8,
+    "03_results": 9,
     "04_benchmark": 2,
     "05_validate": 2,
 }
