@@ -75,9 +75,10 @@ def compare(settings: BenchmarkSettings) -> Results:
         InputError: when the settings can't be followed, Sella is asked for and not installed, or
             there are results which `resume` does not allow to continue.
     """
-    plans = plans_of(settings)
+    solver_names(settings)
     starts, found = starts_and_reactions(settings)
     calculator = calculator_of(_search_settings(settings, "trust"), starts)
+    plans = plans_of(settings)
     folder = require_writable(settings.out_dir)
     proved = _references(settings, found, calculator, folder)
     if CRITERIA[settings.criterion].is_asked:

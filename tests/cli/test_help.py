@@ -185,7 +185,7 @@ def test_help_is_coloured_on_terminals_that_want_it(monkeypatch, variables, is_c
         ("gadlib search --split v", {"val"}),
         ("gadlib search --escape-w", {"--escape-window"}),
         ("gadlib search --workers ", set()),
-        ("gadlib irc ", {"found.json", "folder/"}),
+        ("gadlib tune --screening ", {"found.json", "folder/"}),
         ("gadlib report --out-", set()),
         ("gadlib search --out-dir ", {"folder/"}),
     ],

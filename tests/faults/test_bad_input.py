@@ -383,7 +383,7 @@ PLACES = [
     Case(f"{SEARCH} --out-dir /proc/none", ("output folder /proc/none", "can't be written")),
     Case(f"{TUNE} --out-dir file/below", ("output folder file/below", "can't be written")),
     Case(f"{VALIDATE} --best .", (".: a folder", "expected a file")),
-    Case("irc pipe --h5-path little.h5", ("pipe: a pipe", "expected a file")),
+    Case("irc pipe --h5-path little.h5", ("pipe: a pipe", "expected starting geometries")),
     Case("validate --best pipe", ("pipe: a pipe", "expected a file")),
     Case(f"{TUNE} --screening pipe", ("pipe: a pipe", "expected a file")),
     Case("job 02_tune --parameters pipe", ("pipe: a pipe", "expected a file")),

@@ -84,7 +84,7 @@ def test_items_are_named_by_their_place():
 
 def test_shapes_pass_over_what_they_do_not_declare_or_keep_it_where_they_say_so():
     file = fit(TuningFile, {"best_params": {"a": 1}, "about": {"mode": "x"}, "other": 1}, "f")
-    assert file.about.model_dump() == {"reactions": [], "mode": "x"}
+    assert file.about.model_dump() == {"reactions": [], "easy": [], "mode": "x"}
     assert not hasattr(file, "other")
     worker = {"machine": "m", "pid": 7, "ticks": None, "beat": 0.0}
     assert fit(WorkerAttributes, worker, "f").pid == 7
