@@ -79,12 +79,12 @@ def easy_sentence(study: optuna.Study) -> str:
     rates = {t.number: t.user_attrs["scores"].get(EASY) for t in trials}
     n = len(trials[0].user_attrs["easy"])
     best = preferred(study)
-    told = [f"{n} easy reactions were searched in {len(trials)} trials, beside the score"]
+    told = [f"Easy reactions beside the score: {n}, searched in {len(trials)} trials"]
     if best is not None and best.number in rates:
-        told.append(f"with the best values {rates[best.number]:.0%} of them converge")
+        told.append(f"with the best values {rates[best.number]:.0%} converge")
     if 0 in rates:
         fewer = sum(rate < rates[0] for rate in rates.values())
-        told.append(f"with the defaults {rates[0]:.0%}, and in {fewer} trials fewer than these")
+        told.append(f"with the defaults {rates[0]:.0%}, and in {fewer} of the trials fewer")
     return f"{'; '.join(told)}."
 
 
