@@ -80,9 +80,9 @@ def main(folder: Path) -> None:
 
 def learned(folder: Path) -> None:
     """Draw what `delta` learns, and its calls beside those of `trust`."""
-    pair = {"solver": "delta", "scine_functional": "PM6", "cheap": "scine:DFTB0"}
-    drawn = report.draw_learned(map_learned(SearchSettings.read(pair), n=85))
-    save(_image(drawn), PICTURES / "delta.png", 1100)
+    found = map_learned(SearchSettings.read(shown.PAIR), n=85)
+    told = {"calls": found.calls.tolist(), "cheap_saddle": found.cheap_saddle.tolist()}
+    save(_image(report.draw_learned(found)), PICTURES / "delta.png", 1100, told)
     settings = BenchmarkSettings.read(CALLS | {"out_dir": str(folder / "calls"), "resume": True})
     calls = report.collect_calls({}, solvers.compare(settings).records)
     print(report.calls_table(calls).to_string(index=False))
