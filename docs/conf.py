@@ -18,7 +18,7 @@ html_theme = "alabaster"
 html_show_copyright = False
 html_theme_options = {"page_width": "1080px", "fixed_sidebar": True}
 
-PAGES = ["searching", "command_line", "solvers", "calculators", "tuning", "right_saddle"]
+PAGES = ["searching", "command_line", "solvers", "delta", "calculators", "tuning", "right_saddle"]
 PAGES += ["measurements", "glossary", "architecture"]
 NOTEBOOKS = Path(__file__).parents[1] / "runs/site-notebooks/notebooks"
 """Executed, as HTML."""

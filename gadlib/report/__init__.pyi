@@ -30,6 +30,7 @@ from .searches.chemistry import draw_chemistry as draw_chemistry
 from .searches.frequencies import conditions_sentence as conditions_sentence
 from .searches.frequencies import frequencies_table as frequencies_table
 from .searches.frequencies import thermochemistry_table as thermochemistry_table
+from .searches.learned import draw_learned as draw_learned
 from .searches.nearness import nearness_sentence as nearness_sentence
 from .searches.nearness import nearness_table as nearness_table
 from .searches.paths import Connections as Connections

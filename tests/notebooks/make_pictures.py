@@ -1,9 +1,11 @@
-"""The pictures of the README, taken from notebooks that are run for it; no test.
+"""The pictures of the README and of the pages, made anew; no test.
 
-    python tests/notebooks/make_pictures.py [FOLDER [explore]]
+    python tests/notebooks/make_pictures.py [FOLDER [explore|delta]]
 
-Executed notebooks are kept in FOLDER (runs/pictures) and not run again. Needs Sella and Chromium;
-takes some minutes. With `explore` as the second word only the two of the exploration page are made.
+Those of the README are taken from notebooks that are run for it. Executed notebooks are kept in
+FOLDER (runs/pictures) and not run again. Needs Sella and Chromium; takes some minutes. With
+`explore` as the second word only the two of the exploration page are made, with `delta` those of
+docs/delta.md.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import runpy
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1]))  # as pytest has it
 
@@ -24,11 +27,29 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import sync_playwright
 
+from gadlib import report
+from gadlib.benchmarks import solvers
 from gadlib.cli import notebooks
+from gadlib.screening.learned import map_learned
+from gadlib.settings.benchmarks import BenchmarkSettings
+from gadlib.settings.searches import SearchSettings
 
 PICTURES = notebooks.NOTEBOOKS / "pictures"
 WIDTH = 560
 MAX_BYTES = 60_000
+CALLS = {
+    "solvers": "trust,delta",
+    "starts": "ts",
+    "criterion": "strict",
+    "sample": "first",
+    "split": "all",
+    "max_samples": 24,
+    "scine_functional": "PM6",
+    "cheap": "scine:DFTB0",
+    "n_steps_per_sample": 100,
+    "workers": 1,
+}
+"""Of the first reactions in docs/measurements.md, "Searches on a cheap potential"."""
 
 FIGURES = {
     "00_tour": 1,
@@ -45,12 +66,35 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     folder = folder.resolve()
     PICTURES.mkdir(exist_ok=True)
-    if "explore" not in sys.argv[2:]:
+    only = sys.argv[2:]
+    if "explore" not in only:
+        learned(folder)
+    if not only:
         make_site = runpy.run_path(str(PICTURES.parents[1] / "docs" / "make_site.py"))
         for name, executed in make_site["execute"](folder).items():
             image = figures(executed)[FIGURES[name]]
             save(Image.open(io.BytesIO(image)), PICTURES / f"{name}.png")
-    explored(folder)
+    if "delta" not in only:
+        explored(folder)
+
+
+def learned(folder: Path) -> None:
+    """Draw what `delta` learns, and its calls beside those of `trust`."""
+    found = map_learned(SearchSettings.read(shown.PAIR), n=85)
+    told = {"calls": found.calls.tolist(), "cheap_saddle": found.cheap_saddle.tolist()}
+    save(_image(report.draw_learned(found)), PICTURES / "delta.png", 1100, told)
+    settings = BenchmarkSettings.read(CALLS | {"out_dir": str(folder / "calls"), "resume": True})
+    calls = report.collect_calls({}, solvers.compare(settings).records)
+    print(report.calls_table(calls).to_string(index=False))
+    drawn = report.draw_profiles(report.call_profiles(calls), unit="calls of the search")
+    save(_image(drawn.figure), PICTURES / "calls.png")
+
+
+def _image(figure: Any) -> Image.Image:
+    """The figure as an image."""
+    file = io.BytesIO()
+    figure.savefig(file, dpi=120)
+    return Image.open(file)
 
 
 def explored(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a picture of the exploration page shows, as it is declared today."""
+"""What pictures show, as it is declared today."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ KEY = "gadlib"
 
 SOLVER = "trust"
 """The one that is chosen in the pictures."""
+
+PAIR = {"solver": "delta", "scine_functional": "PM6", "cheap": "scine:DFTB0"}
+"""Settings of the search in the picture of `delta`."""
 
 
 def declared() -> dict[str, dict[str, float | str]]:
