@@ -113,6 +113,7 @@ class TuningFile(Shape):
     best_params: dict[str, int | float | str]
     best_choices: dict[str, str] = {}
     about: About = About()
+    settings: dict[str, Any] = {}
     race: RaceKept | None = None
     study_name: str | None = None
 

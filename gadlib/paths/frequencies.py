@@ -23,11 +23,12 @@ from gadlib.hessians.normal_modes import FORCE_TOL
 from gadlib.hessians.vibrations import vibrations_of
 from gadlib.molecules import starting_points
 from gadlib.molecules.starting_points import Start, too_close
-from gadlib.paths.inherited import inherit_calculator, is_result_file
+from gadlib.paths.inherited import is_result_file
 from gadlib.paths.records import read_paths
 from gadlib.paths.thermochemistry import Conditions, Thermochemistry, gas_of
 from gadlib.progress.bar import Bar
 from gadlib.screening import remembered
+from gadlib.screening.inherited import inherit_calculator
 from gadlib.screening.records import Record, read_records, versions
 from gadlib.settings.reading import InputError, listed
 from gadlib.settings.results import FrequencySettings

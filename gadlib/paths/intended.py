@@ -21,7 +21,7 @@ from gadlib.molecules.endpoints import Connection
 from gadlib.molecules.reactions import Reaction
 from gadlib.paths.atoms import ENDS, write_paths
 from gadlib.paths.comparison import compare_path, measure_reference
-from gadlib.paths.inherited import inherit_calculator, inherit_cheap, is_result_file
+from gadlib.paths.inherited import inherit_cheap, is_result_file
 from gadlib.paths.records import FORMAT, SHARED, PathRecord, read_paths
 from gadlib.paths.references import Known, OwnEnds
 from gadlib.paths.thermochemistry import Conditions
@@ -30,6 +30,7 @@ from gadlib.progress.bar import Bar, Ended, tell
 from gadlib.progress.signs_of_life import Told
 from gadlib.screening import remembered
 from gadlib.screening.atoms import require_room
+from gadlib.screening.inherited import inherit_calculator
 from gadlib.screening.records import Record, read_records, versions
 from gadlib.settings.reading import InputError, listed
 from gadlib.settings.results import PathSettings

@@ -56,12 +56,13 @@ from gadlib.tuning.study import (
 )
 from gadlib.tuning.tracked import follow, tracked
 from gadlib.tuning.trials import Loop
-from gadlib.tuning.validation import Validation, tuned_values, validate
+from gadlib.tuning.validation import Validation, as_tuned, tuned_values, validate
 from gadlib.tuning.wandb_log import Tracking
 
 __all__ = [
     "Validation",
     "about",
+    "as_tuned",
     "collect_results",
     "default_storage",
     "difficult_samples",

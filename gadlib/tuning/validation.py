@@ -5,12 +5,14 @@ What is made of the records is `report`'s.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from gadlib.files.writing import require_writable
 from gadlib.molecules.starting_points import Start
+from gadlib.screening.inherited import inherit_calculator
 from gadlib.screening.records import Record
 from gadlib.screening.screen import intended_starts, screen
 from gadlib.screening.setup import (
@@ -21,7 +23,8 @@ from gadlib.screening.setup import (
     starts_of,
     transfers,
 )
-from gadlib.settings.reading import InputError
+from gadlib.settings.calculators import CalculatorSettings
+from gadlib.settings.reading import InputError, shown
 from gadlib.settings.searches import SearchSettings
 from gadlib.settings.studies import ValidateSettings
 from gadlib.tuning.choices import drawable
@@ -50,6 +53,7 @@ def validate(settings: ValidateSettings) -> Validation:
         InputError: when the tuned values can't be read, or were tuned for something else and
             `allow_transfer` is not set, or the reactions are among those that tuning saw.
     """
+    settings = as_tuned(settings)
     tuned, seen = tuned_values(settings)
     choices = tuned_choices(settings)
     require_values(settings, tuned)
@@ -84,6 +88,36 @@ def validate(settings: ValidateSettings) -> Validation:
         print(f"these values were tuned for something else: {'; '.join(transfer)}", flush=True)
     default, best = search("default", {}, {}), search("tuned", tuned, choices)
     return Validation(tuned, default, best, tuple(transfer), choices)
+
+
+def as_tuned(settings: ValidateSettings) -> ValidateSettings:
+    """The settings, with those that the values in `best` were tuned with where none are given.
+
+    What is taken is said on stderr: the calculator, the solver, the start, what ends a search. A
+    profile, which knows a checkpoint by its content and not where it lies, gives no calculator.
+
+    Raises:
+        InputError: when `best` is not a results file.
+    """
+    if settings.best is None:
+        return settings
+    best = read_best(settings.best)
+    about = best.about.model_dump(exclude={"reactions", "easy"})
+    earlier = {name: best.settings.get(name, value) for name, value in about.items()}
+    if best.settings:
+        settings = inherit_calculator(settings, earlier, settings.best)
+    kinds = SearchSettings.model_fields.keys() - CalculatorSettings.model_fields.keys()
+    taken = {
+        name: value
+        for name, value in earlier.items()
+        if name in kinds - settings.model_fields_set and value != getattr(settings, name)
+    }
+    if not taken:
+        return settings
+    told = ", ".join(f"{name} {shown(value)}" for name, value in taken.items())
+    print(f"as in {settings.best}: {told}", file=sys.stderr, flush=True)
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    return ValidateSettings.read(given | taken)
 
 
 def _from_there(asked: SearchSettings, starts: Sequence[Start]) -> list[Start]:

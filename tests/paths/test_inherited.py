@@ -2,7 +2,8 @@
 
 import pytest
 
-from gadlib.paths.inherited import inherit_calculator, inherit_cheap
+from gadlib.paths.inherited import inherit_cheap
+from gadlib.screening.inherited import inherit_calculator
 from gadlib.settings.results import PathSettings
 
 PM6 = {"calculator": "scine", "scine_functional": "PM6", "threads": 4, "trust_checkpoint": True}

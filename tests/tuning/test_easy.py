@@ -80,7 +80,9 @@ def test_the_score_is_what_it_is_without_them(folder, pruning):
             assert trial.user_attrs["scores"][EASY] == 0.0
     assert EASY not in trials[1][0].user_attrs["scores"]
     told = report.easy_sentence(with_them)
-    assert told.startswith("Easy reactions beside the score: 2, searched in 2 trials; with the best")
+    assert told.startswith(
+        "Easy reactions beside the score: 2, searched in 2 trials; with the best"
+    )
     assert "not watched" in report.easy_sentence(without)
 
 

@@ -1,12 +1,13 @@
 """What is validated, and what is refused before anything is searched."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from gadlib.settings.reading import InputError
 from gadlib.settings.studies import ValidateSettings
-from gadlib.tuning.validation import require_values, transfer_of, tuned_values
+from gadlib.tuning.validation import as_tuned, require_values, transfer_of, tuned_values
 
 ABOUT = {"solver": "gad", "criterion": "index1", "reactions": ["rxn00", "rxn01"]}
 
@@ -60,3 +61,37 @@ def test_a_transfer_has_to_be_allowed_and_is_told(best):
     allowed = ValidateSettings(best=path, allow_transfer=True)
     assert transfer_of(allowed) == ["criterion was 'strict', now 'index1'"]
     assert transfer_of(ValidateSettings(best=best())) == []
+
+
+def test_what_is_not_given_is_as_the_values_were_tuned(best, tmp_path, capsys):
+    about = {"solver": "trust", "criterion": "bound", "start_from": "ts", "scine_functional": "PM6"}
+    path = best({"radius_max": 0.3}, calculator="scine", **about)
+    content = json.loads((tmp_path / "hpo_results.json").read_text())
+    (tmp_path / "hpo_results.json").write_text(json.dumps(content | {"settings": about}))
+    found = as_tuned(ValidateSettings(best=path, criterion="strict", split="val"))
+    assert (found.solver, found.start_from, found.scine_functional) == ("trust", "ts", "PM6")
+    assert (found.criterion, found.split) == ("strict", "val")  # as given
+    told = capsys.readouterr().err
+    assert f"as in {path}: calculator 'scine', scine_functional 'PM6'" in told
+    assert f"as in {path}: solver 'trust', start_from 'ts'" in told
+    assert as_tuned(found) == found
+    with pytest.raises(InputError, match=r"criterion was 'bound', now 'strict'[^;]*; expected"):
+        transfer_of(found)
+
+
+def test_calculator_is_taken_with_its_paths_or_not_at_all(best):
+    path = best(calculator="hip", checkpoint_path="0123abcd", scine_functional="PM6")
+    found = as_tuned(ValidateSettings(best=path))  # a profile, which knows the content alone
+    assert (found.calculator, found.checkpoint_path) == ("scine", None)
+    content = json.loads(Path(path).read_text())
+    kept = {"calculator": "hip", "checkpoint_path": "hip_v2.ckpt"}
+    Path(path).write_text(json.dumps(content | {"settings": kept}))
+    found = as_tuned(ValidateSettings(best=path))
+    assert (found.calculator, found.checkpoint_path) == ("hip", "hip_v2.ckpt")
+    other = as_tuned(ValidateSettings(best=path, calculator="surface"))
+    assert (other.calculator, other.checkpoint_path) == ("surface", None)
+
+
+def test_values_without_a_file_are_validated_as_asked():
+    settings = ValidateSettings(hyperparameters={"dt_max": 0.03})
+    assert as_tuned(settings) is settings

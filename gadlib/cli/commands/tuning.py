@@ -141,6 +141,7 @@ def validate(settings: ValidateSettings, options: argparse.Namespace) -> None:
     from gadlib import report
     from gadlib.tuning import tune
 
+    settings = tune.as_tuned(settings)
     screened = report.screened_in(settings.screening, settings) if settings.screening else None
     with told(quietly=options.quiet):
         validation = tune.validate(settings)
