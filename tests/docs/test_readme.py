@@ -26,7 +26,13 @@ def test_readme_names_notebooks_that_exist():
 
 def test_readme_shows_small_pictures_that_exist_one_for_each_notebook():
     shown = re.findall(r'<img src="([^"]+)"', README)
-    assert {ROOT / path for path in shown} == set((ROOT / "notebooks/pictures").glob("*.png"))
+    on_pages = {
+        (page.parent / path).resolve()
+        for page in (ROOT / "docs").glob("*.md")
+        for path in re.findall(r'<img src="([^"]+)"', page.read_text())
+    }
+    pictures = set((ROOT / "notebooks/pictures").glob("*.png"))
+    assert {ROOT / path for path in shown} | on_pages == pictures
     named = {Path(path).stem for path in shown}
     assert {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")} <= named
     for path in shown:
