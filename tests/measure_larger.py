@@ -2,7 +2,8 @@
 
     .venv/bin/python tests/measure_larger.py [--solvers trust,sella-internal,sella] [--noise 0.05]
 
-Each coordinate of a saddle is shaken with a seed of its own. Gradients are counted without a proof.
+Each coordinate of a saddle is shaken with a seed of its own. Gradients are counted without a proof;
+a Hessian on the way, where products left the order open, as 6N of them, and is named apart.
 A search is right that ends within `SAME_SADDLE` of the saddle, as `recovered` has it, 10 meV from
 its energy, with forces below those of a strict saddle: the saddle itself is proved, so nobody's
 last point needs a Hessian. `--embedded` measures the larger molecules of `embedded-gfn2` instead.
@@ -38,6 +39,9 @@ from gadlib.systems.batch import Batch
 
 SAME_ENERGY = 0.01
 """eV within which two saddles are one."""
+
+
+RULE = "|---|---|---|---|---|"
 
 
 def shaken(start: Start, noise: float, seed: int) -> Start:
@@ -76,6 +80,7 @@ def judged(record: Record, potential: Any, reference: Start, energy: float) -> d
         "energy_off": off,
         "fmax": fmax,
         "n_gradient": gradients_of(record),
+        "n_hessian": record.n_hessian,
         "steps": record.steps,
         "tries": len(record.tries),
         "own_s": record.elapsed_s - record.calculator_s,
@@ -114,15 +119,16 @@ def _short(value: Any) -> Any:
 def table(results: dict[str, dict[str, Any]]) -> list[str]:
     """A row for each solver, and `trust` beside each of the others, over what all have done."""
     shared = set.intersection(*(set(own) for own in results.values()))
-    rows = ["| | right | gradients, median (mean) | own time of a step |", "|---|---|---|---|"]
+    rows = ["| | right | gradients, median (mean) | Hessians | own time of a step |", RULE]
     costs = {}
     for solver, own in results.items():
         done = [own[name] for name in sorted(shared)]
         costs[solver] = np.array([one["n_gradient"] for one in done])
         right = sum(one["is_right"] for one in done)
         step = np.median([one["own_s"] / max(one["steps"], 1) for one in done])
+        hessians = sum(one["n_hessian"] for one in done)
         cost = f"{np.median(costs[solver]):.1f} ({costs[solver].mean():.0f})"
-        rows.append(f"| `{solver}` | {right} of {len(done)} | {cost} | {step:.3f} s |")
+        rows.append(f"| `{solver}` | {right} of {len(done)} | {cost} | {hessians} | {step:.3f} s |")
     for other in costs.keys() - {"trust"}:
         if "trust" in costs and len(shared) > 5:
             ratio = np.exp(np.mean(np.log(costs["trust"] / costs[other])))
