@@ -17,6 +17,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -155,7 +156,7 @@ def _proved(potential, start: Start, record: Record) -> Record:
 def _has_left(guess: Guess, here: np.ndarray) -> bool:
     """Whether the reacting atoms are far from where the guess has them."""
     if guess.torsion:
-        turned = Atoms(guess.numbers, here).get_dihedral(*guess.torsion) - guess.angle
+        turned = Atoms(guess.numbers, here).get_dihedral(*guess.torsion[:4]) - guess.angle
         return abs((turned + 180) % 360 - 180) > TURNED
     lengths = {pair: np.linalg.norm(here[pair[0]] - here[pair[1]]) for pair in guess.apart}
     return any(abs(lengths[pair] / apart - 1) > LEFT for pair, apart in guess.apart.items())
@@ -171,7 +172,9 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     rdBase.DisableLog("rdApp.*")
     torch.set_num_threads(1)
-    frames = read(options.out, index=":", format="extxyz") if options.out.exists() else []
+    frames: Any = []
+    if options.out.exists():
+        frames = read(options.out, index=":", format="extxyz")
     for turn, (name, guess) in enumerate(guesses(options.seed)):
         known = [str(atoms.info["name"]) for atoms in frames]
         if len(frames) >= options.n or name in known:

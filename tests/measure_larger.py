@@ -132,8 +132,8 @@ def table(results: dict[str, dict[str, Any]]) -> list[str]:
     for other in costs.keys() - {"trust"}:
         if "trust" in costs and len(shared) > 5:
             ratio = np.exp(np.mean(np.log(costs["trust"] / costs[other])))
-            p = wilcoxon(costs["trust"], costs[other]).pvalue
-            rows.append(f"trust / {other}: {ratio:.2f} (p {p:.1g})")
+            test: Any = wilcoxon(costs["trust"], costs[other])
+            rows.append(f"trust / {other}: {ratio:.2f} (p {test.pvalue:.1g})")
     return rows
 
 
