@@ -6,8 +6,10 @@ Guesses are made by hand (`larger_reactions`), or of the small reactions of `emb
 groups grafted on. The reacting atoms are held while the rest is relaxed; from there `trust` and
 Sella search by turns, and where one finds nothing the other. What is proved to be bound, by
 products as of any search, is kept, unless the reacting atoms have left the guess. A frame says what
-found it. Each is written at once; what is in the file already is not searched again. The file was
-made in parts while this script was written: the names of its frames say what each was made of.
+found it. Each is written at once; what is in the file already is not searched again. `larger.xyz`
+was made in parts while this script was written, with other sizes and by hand in another order, and
+four of its frames with up to 150 steps of a search: the script makes others of the kind. The first
+three of those were proved by an exact Hessian.
 """
 
 from __future__ import annotations
@@ -156,7 +158,8 @@ def _proved(potential, start: Start, record: Record) -> Record:
 def _has_left(guess: Guess, here: np.ndarray) -> bool:
     """Whether the reacting atoms are far from where the guess has them."""
     if guess.torsion:
-        turned = Atoms(guess.numbers, here).get_dihedral(*guess.torsion[:4]) - guess.angle
+        a, b, c, d = guess.torsion
+        turned = Atoms(guess.numbers, here).get_dihedral(a, b, c, d) - guess.angle
         return abs((turned + 180) % 360 - 180) > TURNED
     lengths = {pair: np.linalg.norm(here[pair[0]] - here[pair[1]]) for pair in guess.apart}
     return any(abs(lengths[pair] / apart - 1) > LEFT for pair, apart in guess.apart.items())
