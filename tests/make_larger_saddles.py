@@ -7,9 +7,9 @@ groups grafted on. The reacting atoms are held while the rest is relaxed; from t
 Sella search by turns, and where one finds nothing the other. What is proved to be bound, by
 products as of any search, is kept, unless the reacting atoms have left the guess. A frame says what
 found it. Each is written at once; what is in the file already is not searched again. `larger.xyz`
-was made in parts while this script was written, with other sizes and by hand in another order, and
-four of its frames with up to 150 steps of a search: the script makes others of the kind. The first
-three of those were proved by an exact Hessian.
+was made in parts while this script was written, with other sizes, other limits of steps, and those
+by hand in another order, so that the script makes others of the kind. `claisen`, `cope` and those
+of 35 and 72 atoms were proved by an exact Hessian instead.
 """
 
 from __future__ import annotations
