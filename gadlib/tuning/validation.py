@@ -114,10 +114,14 @@ def as_tuned(settings: ValidateSettings) -> ValidateSettings:
     }
     if not taken:
         return settings
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    try:
+        found = ValidateSettings.read(given | taken)
+    except InputError as error:
+        raise InputError(f"{settings.best}: about: {error}") from None
     told = ", ".join(f"{name} {shown(value)}" for name, value in taken.items())
     print(f"as in {settings.best}: {told}", file=sys.stderr, flush=True)
-    given = {name: getattr(settings, name) for name in settings.model_fields_set}
-    return ValidateSettings.read(given | taken)
+    return found
 
 
 def _from_there(asked: SearchSettings, starts: Sequence[Start]) -> list[Start]:

@@ -235,13 +235,26 @@ BEST: list[tuple[Callable[[], Any] | Any, tuple[str, ...]]] = [
         lambda: tuned(about=about(calculator="hip")),
         ("best.json", "calculator was 'hip', now 'scine'", "--allow-transfer"),
     ),
-    (lambda: tuned(about=about(solver="trust")), ("solver was 'trust', now 'gad'",)),
-    (lambda: tuned(about=about(mode="reaction")), ("mode was 'reaction', now 'lowest'",)),
-    (lambda: tuned(about=about(criterion="bound")), ("criterion was 'bound', now 'index1'",)),
-    (lambda: tuned(about=about(start_from="ts")), ("start_from was 'ts', now 'midpoint",)),
-    (lambda: tuned(about=about(n_steps_per_sample=9)), ("n_steps_per_sample was 9, now 800",)),
+    (lambda: tuned(about=about(n_steps_per_sample="many")), ("n_steps_per_sample = 'many'",)),
 ]
 CASES += [Case(VALIDATE, ("best.json", *told), as_json("best.json", made)) for made, told in BEST]
+
+# What is given beside values that were tuned for something else; the rest is taken from their file.
+TRANSFERS: list[tuple[str, dict[str, Any], str]] = [
+    ("--solver gad", {"solver": "trust"}, "solver was 'trust', now 'gad'"),
+    ("--mode lowest", {"mode": "reaction"}, "mode was 'reaction', now 'lowest'"),
+    ("--criterion index1", {"criterion": "bound"}, "criterion was 'bound', now 'index1'"),
+    ("--start-from midpoint_rt", {"start_from": "ts"}, "start_from was 'ts', now 'midpoint_rt'"),
+    ("--n-steps 800", {"n_steps_per_sample": 9}, "n_steps_per_sample was 9, now 800"),
+]
+CASES += [
+    Case(
+        f"{VALIDATE} {given}",
+        ("best.json", told),
+        as_json("best.json", lambda of=of: tuned(about=about(**of))),
+    )
+    for given, of, told in TRANSFERS
+]
 
 SCREENED: list[tuple[Callable[[], Any], tuple[str, ...]]] = [
     (lambda: {"settings": {}, "records": []}, ("made with other settings", "h5_path")),
