@@ -93,31 +93,45 @@ def leaves(tree: Any, ends: np.ndarray) -> Leaves:
 
 def _shares(found: Leaves, ends: np.ndarray) -> np.ndarray | None:
     """The share of each hyperparameter's marginal in a tree's variance; None without any."""
+    fractions, variance = spread(found, ends)
+    if not variance > 0:
+        return None
+    return np.array([variance_along(found, fractions, (i,)) for i in range(len(ends))]) / variance
+
+
+def spread(found: Leaves, ends: np.ndarray) -> tuple[np.ndarray, float]:
+    """The fraction of each range that each leaf has (L by P), and the whole tree's variance."""
     fractions = (found.high - found.low) / (ends[:, 1] - ends[:, 0])
     weights = fractions.prod(1)
     mean = np.average(found.value, weights=weights)
-    variance = np.average((found.value - mean) ** 2, weights=weights)
-    if not variance > 0:
-        return None
-    return np.array([_marginal(found, fractions, i) for i in range(len(ends))]) / variance
+    return fractions, float(np.average((found.value - mean) ** 2, weights=weights))
 
 
-def _marginal(found: Leaves, fractions: np.ndarray, column: int) -> float:
-    """The variance of the mean over all hyperparameters but one, along that one.
+def variance_along(found: Leaves, fractions: np.ndarray, columns: tuple[int, ...]) -> float:
+    """The variance of the mean over all hyperparameters but these, along these.
 
-    Between two splits the mean is that of the leaves that reach over the gap, so that it rises
-    where a leaf begins and falls where it ends.
+    Between neighbouring splits the mean is that of the leaves that reach over the cell. Each leaf
+    is added at the corner where it begins and taken away where it ends, so that running sums over
+    the cells have all leaves at once.
     """
-    splits, place = np.unique(
-        np.concatenate([found.low[:, column], found.high[:, column]]), return_inverse=True
-    )
-    begin, end = place.reshape(2, -1)
-    others = np.delete(fractions, column, axis=1).prod(1)
-    sums = np.zeros((2, len(splits)))
-    for row, amount in enumerate((others, others * found.value)):
-        np.add.at(sums[row], begin, amount)
-        np.subtract.at(sums[row], end, amount)
-    weight, total = sums.cumsum(1)[:, :-1]
-    means, sizes = total / weight, np.diff(splits) * weight
-    mean = np.average(means, weights=sizes)
-    return float(np.average((means - mean) ** 2, weights=sizes))
+    others = np.delete(fractions, columns, axis=1).prod(1)
+    begin, end, sizes = [], [], []
+    for column in columns:
+        splits, place = np.unique(
+            np.concatenate([found.low[:, column], found.high[:, column]]), return_inverse=True
+        )
+        first, last = place.reshape(2, -1)
+        begin, end, sizes = [*begin, first], [*end, last], [*sizes, np.diff(splits)]
+    sums = np.zeros((2, *(len(size) + 1 for size in sizes)))
+    for corner in np.ndindex(*(2,) * len(columns)):
+        at = tuple(end[i] if is_end else begin[i] for i, is_end in enumerate(corner))
+        sign = (-1.0) ** sum(corner)
+        np.add.at(sums[0], at, sign * others)
+        np.add.at(sums[1], at, sign * others * found.value)
+    for axis in range(1, len(columns) + 1):
+        sums = np.delete(sums.cumsum(axis), -1, axis=axis)
+    weight, total = sums
+    means = total / weight
+    cells = weight * sizes[0] if len(sizes) == 1 else weight * np.multiply.outer(*sizes)
+    mean = np.average(means, weights=cells)
+    return float(np.average((means - mean) ** 2, weights=cells))

@@ -20,7 +20,7 @@ from optuna.search_space import intersection_search_space
 from sklearn.ensemble import RandomForestRegressor
 
 from gadlib.report.style import GREEN, axes_or_new, panels, say
-from gadlib.report.tuning.anova import Leaves, leaves
+from gadlib.report.tuning.anova import Leaves, leaves, spread, variance_along
 from gadlib.report.tuning.importances import (
     Importances,
     collect_importances,
@@ -133,49 +133,16 @@ def _ends(kind: Any) -> tuple[float, float]:
 
 def _of_tree(found: Leaves, ends: np.ndarray) -> np.ndarray | None:
     """The share of each pair's interaction in a tree's variance; None without any."""
-    fractions = (found.high - found.low) / (ends[:, 1] - ends[:, 0])
-    weights = fractions.prod(1)
-    mean = np.average(found.value, weights=weights)
-    variance = np.average((found.value - mean) ** 2, weights=weights)
+    fractions, variance = spread(found, ends)
     if not variance > 0:
         return None
     columns = range(len(ends))
-    single = [_variance(found, fractions, (i,)) for i in columns]
+    single = [variance_along(found, fractions, (i,)) for i in columns]
     both = [
-        _variance(found, fractions, pair) - single[pair[0]] - single[pair[1]]
+        variance_along(found, fractions, pair) - single[pair[0]] - single[pair[1]]
         for pair in combinations(columns, 2)
     ]
     return np.maximum(both, 0.0) / variance  # below zero by rounding alone
-
-
-def _variance(found: Leaves, fractions: np.ndarray, columns: tuple[int, ...]) -> float:
-    """The variance of the mean over all hyperparameters but these, along these.
-
-    Between neighbouring splits the mean is that of the leaves that reach over the cell. Each leaf
-    is added at the corner where it begins and taken away where it ends, so that running sums over
-    the cells have all leaves at once.
-    """
-    others = np.delete(fractions, columns, axis=1).prod(1)
-    begin, end, sizes = [], [], []
-    for column in columns:
-        splits, place = np.unique(
-            np.concatenate([found.low[:, column], found.high[:, column]]), return_inverse=True
-        )
-        first, last = place.reshape(2, -1)
-        begin, end, sizes = [*begin, first], [*end, last], [*sizes, np.diff(splits)]
-    sums = np.zeros((2, *(len(size) + 1 for size in sizes)))
-    for corner in np.ndindex(*(2,) * len(columns)):
-        at = tuple(end[i] if is_end else begin[i] for i, is_end in enumerate(corner))
-        sign = (-1.0) ** sum(corner)
-        np.add.at(sums[0], at, sign * others)
-        np.add.at(sums[1], at, sign * others * found.value)
-    for axis in range(1, len(columns) + 1):
-        sums = np.delete(sums.cumsum(axis), -1, axis=axis)
-    weight, total = sums
-    means = total / weight
-    cells = weight * sizes[0] if len(sizes) == 1 else weight * np.multiply.outer(*sizes)
-    mean = np.average(means, weights=cells)
-    return float(np.average((means - mean) ** 2, weights=cells))
 
 
 def pairs_sentence(shares: Shares) -> str:
