@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gadlib.screening.inherited import default_of
+from gadlib.screening.inherited import default_of, take
 from gadlib.settings.calculators import CalculatorSettings
 from gadlib.settings.hyperparameters import SOLVERS
-from gadlib.settings.reading import shown
 from gadlib.settings.results import PathSettings
 
 P = TypeVar("P", bound=PathSettings)
@@ -41,6 +39,4 @@ def inherit_cheap(settings: P, earlier: Mapping[str, Any], path: str | Path) -> 
     changing = [n for n in own if type(settings).extra(n).get("changes_results", True)]
     if any(getattr(settings, n) != earlier.get(n, default_of(n)) for n in changing):
         return settings
-    print(f"as in {path}: cheap {shown(cheap)}", file=sys.stderr, flush=True)
-    given = {n: getattr(settings, n) for n in settings.model_fields_set}
-    return type(settings).read(given | {"cheap": cheap})
+    return take(settings, {"cheap": cheap}, path)

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 from gadlib.calculators import NAMES
 from gadlib.settings.calculators import CalculatorSettings
-from gadlib.settings.reading import shown
+from gadlib.settings.reading import Settings, shown
 
 S = TypeVar("S", bound=CalculatorSettings)
+T = TypeVar("T", bound=Settings)
 
 
 def inherit_calculator(settings: S, earlier: Mapping[str, Any], path: str | Path) -> S:
@@ -46,8 +47,26 @@ def inherit_calculator(settings: S, earlier: Mapping[str, Any], path: str | Path
     if all(getattr(settings, n) == value for n, value in taken.items()):
         return settings
     told = ", ".join(f"{n} {shown(v)}" for n, v in taken.items() if v != default_of(n))
-    print(f"as in {path}: {told or 'the default calculator'}", file=sys.stderr, flush=True)
-    return kind.read({n: getattr(settings, n) for n in settings.model_fields_set} | taken)
+    return take(settings, taken, path, told or "the default calculator")
+
+
+def take(settings: T, taken: Mapping[str, Any], path: str | Path, told: str = "") -> T:
+    """The settings with values of an earlier file, which is said on stderr; given ones stay given.
+
+    Args:
+        settings: of a run.
+        taken: by name.
+        path: of the file.
+        told: what is said of it; empty: all names and values.
+
+    Raises:
+        InputError: when a value can't be used.
+    """
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    found = type(settings).read(given | dict(taken))
+    told = told or ", ".join(f"{name} {shown(value)}" for name, value in taken.items())
+    print(f"as in {path}: {told}", file=sys.stderr, flush=True)
+    return found
 
 
 def default_of(name: str) -> Any:

@@ -5,14 +5,13 @@ What is made of the records is `report`'s.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from gadlib.files.writing import require_writable
 from gadlib.molecules.starting_points import Start
-from gadlib.screening.inherited import inherit_calculator
+from gadlib.screening.inherited import inherit_calculator, take
 from gadlib.screening.records import Record
 from gadlib.screening.screen import intended_starts, screen
 from gadlib.screening.setup import (
@@ -24,7 +23,7 @@ from gadlib.screening.setup import (
     transfers,
 )
 from gadlib.settings.calculators import CalculatorSettings
-from gadlib.settings.reading import InputError, shown
+from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
 from gadlib.settings.studies import ValidateSettings
 from gadlib.tuning.choices import drawable
@@ -99,13 +98,13 @@ def as_tuned(settings: ValidateSettings) -> ValidateSettings:
     Raises:
         InputError: when `best` is not a results file.
     """
-    if settings.best is None:
+    if (path := settings.best) is None:
         return settings
-    best = read_best(settings.best)
+    best = read_best(path)
     about = best.about.model_dump(exclude={"reactions", "easy"})
     earlier = {name: best.settings.get(name, value) for name, value in about.items()}
     if best.settings:
-        settings = inherit_calculator(settings, earlier, settings.best)
+        settings = inherit_calculator(settings, earlier, path)
     kinds = SearchSettings.model_fields.keys() - CalculatorSettings.model_fields.keys()
     taken = {
         name: value
@@ -114,14 +113,10 @@ def as_tuned(settings: ValidateSettings) -> ValidateSettings:
     }
     if not taken:
         return settings
-    given = {name: getattr(settings, name) for name in settings.model_fields_set}
     try:
-        found = ValidateSettings.read(given | taken)
+        return take(settings, taken, path)
     except InputError as error:
-        raise InputError(f"{settings.best}: about: {error}") from None
-    told = ", ".join(f"{name} {shown(value)}" for name, value in taken.items())
-    print(f"as in {settings.best}: {told}", file=sys.stderr, flush=True)
-    return found
+        raise InputError(f"{path}: about: {error}") from None
 
 
 def _from_there(asked: SearchSettings, starts: Sequence[Start]) -> list[Start]:
