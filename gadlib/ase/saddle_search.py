@@ -31,10 +31,11 @@ from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.reading import InputError
 from gadlib.solver.criteria import FORCE_TOL, judge
+from gadlib.solver.goal import Frame
 from gadlib.solver.image_step import polish
 from gadlib.solver.points import begin
 from gadlib.solver.products import ask_products, takes_products
-from gadlib.solver.search import Frame, search
+from gadlib.solver.search import search
 from gadlib.solver.state import State
 from gadlib.systems.boundary import is_same
 

@@ -20,7 +20,8 @@ from gadlib.settings.criteria import AT_POINTS
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.reading import InputError
 from gadlib.solver.delta.memory import told_below
-from gadlib.solver.search import Frame, search
+from gadlib.solver.goal import Frame
+from gadlib.solver.search import search
 from gadlib.solver.state import lowest_displacement
 
 

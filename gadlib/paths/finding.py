@@ -35,7 +35,7 @@ from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.delta.below import cheaps_of
 from gadlib.solver.delta.memory import seen_by
 from gadlib.solver.delta.observations import Observations
-from gadlib.solver.search import Frame
+from gadlib.solver.goal import Frame
 from gadlib.solver.state import Status
 from gadlib.systems.batch import Batch
 

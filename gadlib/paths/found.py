@@ -9,7 +9,7 @@ import numpy as np
 from gadlib.molecules.alignment import rmsd
 from gadlib.screening.records import Record
 from gadlib.settings.criteria import SAME_SADDLE
-from gadlib.solver.search import Frame
+from gadlib.solver.goal import Frame
 
 NEARLY, ENERGY_NEAR = 0.3, 0.1
 """eV/A on any atom and eV, within which a search near a known saddle is about to end there."""

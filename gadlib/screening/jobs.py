@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from gadlib.progress import signs_of_life
 from gadlib.screening.ends import downhill_of, mark_without_ends
 from gadlib.screening.nearness import from_start
 from gadlib.screening.records import Record
+from gadlib.screening.resting import RestFiles
 from gadlib.screening.setup import calculator_of, hyperparameters_of, paired
 from gadlib.settings.criteria import AT_POINTS, CRITERIA
 from gadlib.settings.hyperparameters import Hyperparameters
@@ -28,8 +30,10 @@ from gadlib.settings.searches import SearchSettings
 from gadlib.solver.asking import Accept
 from gadlib.solver.criteria import Verdict
 from gadlib.solver.delta.memory import told_below
+from gadlib.solver.goal import Frame
 from gadlib.solver.mode_following import read_aim, stack
-from gadlib.solver.search import Frame, search
+from gadlib.solver.resting import Rests
+from gadlib.solver.search import search
 from gadlib.solver.state import State, Status, lowest_displacement
 from gadlib.solver.trust.tries import tell_tries
 from gadlib.systems.batch import Batch
@@ -41,7 +45,8 @@ class Job:
 
     At most `capacity` of them step together, all where it is None; as some end, others enter.
     `mode` tells which mode is climbed first (`mode_following`), `check_ends` whether bound saddles
-    are followed downhill.
+    are followed downhill. After `rest_after` steps searches rest, each in a file of `rest_files`,
+    from which it goes on where that is there.
     """
 
     calculator: Calculator
@@ -53,6 +58,13 @@ class Job:
     capacity: int | None = None
     mode: str = "lowest"
     check_ends: bool = False
+    rest_after: int | None = None
+    rest_files: tuple[Path, ...] = ()
+
+    def part(self, places: Sequence[int]) -> Job:
+        """The job of some of the starts."""
+        files = tuple(self.rest_files[i] for i in places) if self.rest_files else ()
+        return replace(self, starts=tuple(self.starts[i] for i in places), rest_files=files)
 
     @classmethod
     def of(
@@ -133,10 +145,11 @@ def search_each(
             sane.append(place)
     if not sane:
         return
-    part = replace(job, starts=tuple(job.starts[place] for place in sane))
-    begun: dict[int, float] = {}
+    part = job.part(sane)
+    resting = RestFiles(part.rest_files, part.rest_after)
+    begun = resting.energy_start
     ends = downhill_of(job.calculator, part.starts, job.criterion, check_ends=job.check_ends)
-    for frame in _frames(part, ends):
+    for frame in _frames(part, ends, resting.rests):
         begun |= _begun(frame.state)
         signs_of_life.stepped(int((frame.state.steps > 0).sum()), len(frame.status))
         if on_frame is not None:
@@ -145,7 +158,7 @@ def search_each(
         frame = _stopped(frame) if is_last else frame
         if ends is not None:
             ends.see(frame.verdict, frame.is_done)
-        for row in frame.is_done:
+        for row in sorted([*frame.is_done, *frame.is_resting]):
             which = int(frame.state.index[row])
             start = part.starts[which]
             record = _record(start, frame, row, job.criterion)
@@ -176,7 +189,7 @@ def set_right(start: Start, mode: str) -> Start:
     return replace(start, positions=place)
 
 
-def _frames(job: Job, accept: Accept | None) -> Iterator[Frame]:
+def _frames(job: Job, accept: Accept | None, rests: Rests) -> Iterator[Frame]:
     batch = Batch.of([set_right(start, job.mode) for start in job.starts])
     batch = batch.to(getattr(job.calculator, "device", batch.positions.device))
     aims = [read_aim(job.mode, s.atomic_numbers, s.positions, s.ends) for s in job.starts]
@@ -191,6 +204,7 @@ def _frames(job: Job, accept: Accept | None) -> Iterator[Frame]:
         wanted=None if directions is None else directions.to(batch.positions.device),
         capacity=job.capacity or len(job.starts),
         accept=accept,
+        rests=rests,
     )
 
 

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
 from pickle import PicklingError
@@ -204,8 +204,7 @@ class _Running:
 
     def begin(self, compute: Compute, path: Path) -> None:
         """Give it to a process, which writes to files of that name."""
-        starts = tuple(self.job.starts[i] for i in self.places)
-        job = replace(self.job, starts=starts)
+        job = self.job.part(self.places)
         self.path, self.watch = path.with_suffix(".jsonl"), Watch(path.with_suffix(".pulse"))
         self.executor, self.future = submit(_written, compute, job, self.path)
 

@@ -22,7 +22,7 @@ from gadlib.screening.search import completed
 from gadlib.screening.setup import starts_of
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import GuessSettings, SearchSettings
-from gadlib.solver.search import Frame
+from gadlib.solver.goal import Frame
 from gadlib.solver.state import Status
 
 _REACH = ("time_step", "radius")

@@ -108,9 +108,11 @@ class TuneSettings(ScreenSettings):
         "best_possible",
         description="when a trial ends early: best_possible (when another is at least as good by"
         " each objective as it could still become), halving (besides, at a third of its samples and"
-        " a ninth of them, unless it is among the best third so far), wilcoxon (besides, when the"
-        " best one is better on the same samples) or none",
-        json_schema_extra=DRAWN | shown_as(words=("best_possible", "halving", "wilcoxon", "none")),
+        " a ninth of them, unless it is among the best third so far), halving_steps (the same, with"
+        " all samples at a ninth of their steps and at a third, from which they go on), wilcoxon"
+        " (besides, when the best one is better on the same samples) or none",
+        json_schema_extra=DRAWN
+        | shown_as(words=("best_possible", "halving", "halving_steps", "wilcoxon", "none")),
     )
     seed: Seed = Field(
         42,

@@ -35,7 +35,7 @@ def give_back(kept: dict[int, State], state: State, status: tuple[Status, ...]) 
     step, stays; only the place is the kept one.
     """
     for i, ending in enumerate(status):
-        best = kept.pop(int(state.index[i]), None) if ending is not Status.RUNNING else None
+        best = kept.pop(int(state.index[i]), None) if ending not in _OPEN else None
         if best is None or ending.is_met:
             continue
         now = take(state, torch.tensor([i], device=state.index.device))
@@ -50,6 +50,7 @@ def give_back(kept: dict[int, State], state: State, status: tuple[Status, ...]) 
     return state
 
 
+_OPEN = (Status.RUNNING, Status.RESTING)
 _SPENT = ("steps", "escapes", "cost")
 """What a search has spent; it stays spent wherever the search is put back to."""
 

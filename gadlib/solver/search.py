@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import replace
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from gadlib.evaluation import Calculator
@@ -23,9 +22,11 @@ from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.solver.aim import Aim
 from gadlib.solver.asking import Accept, Asked
-from gadlib.solver.criteria import Verdict, judge
+from gadlib.solver.criteria import judge
+from gadlib.solver.goal import Frame, Goal, ended_as
 from gadlib.solver.proof import confirm, prove
 from gadlib.solver.put_back import give_back, keep_strict, take_back
+from gadlib.solver.resting import Rest, Rests
 from gadlib.solver.rules import rule_for
 from gadlib.solver.state import APART, State, Status
 from gadlib.systems.batch import Batch
@@ -34,22 +35,6 @@ from gadlib.systems.rows import concatenate, narrow, take
 _GROUPS = 5
 """In which a batch is renewed: waiting systems enter when a fifth of it is free. Groups of other
 sizes were no faster."""
-
-
-class Frame(NamedTuple):
-    """One moment of a search: the active systems, how they stand, and which of them are done.
-
-    Its tensors were made in PyTorch's inference mode: clone them to change or differentiate them.
-    """
-
-    state: State
-    verdict: Verdict
-    status: tuple[Status, ...]
-
-    @property
-    def is_done(self) -> list[int]:
-        """The rows of the systems that have ended with this frame."""
-        return [i for i, status in enumerate(self.status) if status is not Status.RUNNING]
 
 
 def search(
@@ -63,6 +48,7 @@ def search(
     wanted: Aim | None = None,
     capacity: int = 32,
     accept: Accept | None = None,
+    rests: Rests | None = None,
 ) -> Iterator[Frame]:
     """Frames of a search from every system of the batch, until each has ended.
 
@@ -85,56 +71,29 @@ def search(
         accept: for criteria that no point answers, as `intended`: asked of systems that have newly
             met the criterion below. From what it declines `trust` begins its next try; with a rule
             that can't leave a saddle the search stops there.
+        rests: after how many moves searches rest, and those that go on from a rest; by default all
+            begin and none rests.
 
     Raises:
         ValueError: when the criterion or the solver is unknown or a number is not positive, or a
             criterion needs `accept`.
     """
     _require(criterion, n_steps, capacity)
+    rests = Rests() if rests is None else rests
     allowed = n_fragments(batch) if max_fragments is None else torch.as_tensor(max_fragments)
+    allowed = allowed.to(batch.positions.device)
     under_way = _Search(
         calculator,
         hyperparameters,
-        Goal(criterion, n_steps, allowed.to(batch.positions.device), Asked(criterion, accept)),
+        Goal(criterion, n_steps, allowed, Asked(criterion, accept), rests.after),
         capacity,
         batch,
         wanted,
+        rests,
     )
     while under_way.is_open:
         yield under_way.next_frame()
         under_way.let_go()
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What ends the searches: criterion, steps, fragments of each reference, and who is asked."""
-
-    criterion: str
-    n_steps: int
-    max_fragments: Int[Tensor, " S"]
-    asked: Asked
-
-    @property
-    def n_more(self) -> int:
-        """How many pieces more than its reference a search may be in.
-
-        None where the criterion counts them. Else one: where a bond breaks to make two radicals the
-        saddle is beyond the length at which bonds end, while a guess of it may not be.
-        """
-        return int(self.criterion not in ("bound", "intended"))
-
-    def frame(self, state: State, *, is_left: bool) -> Frame:
-        """How the active systems stand.
-
-        Args:
-            state: of these systems.
-            is_left: whether the step rule leaves a saddle that was declined.
-        """
-        asked = self.asked
-        verdict = judge(state, self.max_fragments[state.index], asked.accepted(state))
-        is_stuck = torch.zeros_like(state.is_exact) if is_left else asked.declined(state)
-        status = _status(state, verdict, self.criterion, self.n_steps, is_stuck)
-        return Frame(state, verdict, status)
 
 
 class _Search:
@@ -148,10 +107,11 @@ class _Search:
         capacity: int,
         batch: Batch,
         wanted: Aim | None,
+        rests: Rests,
     ) -> None:
         self.rule = rule_for(hyperparameters, goal.criterion)
         self.calculator, self.hyperparameters, self.goal = calculator, hyperparameters, goal
-        self.capacity, self.batch, self.wanted = capacity, batch, wanted
+        self.capacity, self.batch, self.wanted, self.rests = capacity, batch, wanted, rests
         self.waiting = torch.arange(len(batch), device=batch.positions.device)
         self.active: State | None = None
         self.kept: dict[int, State] = {}
@@ -175,11 +135,14 @@ class _Search:
         with torch.inference_mode():
             state = _conclude(self.calculator, state, frame)
         if state is not active:
-            frame = _ended_as(frame.status, self._frame(state))
+            frame = ended_as(frame.status, self._frame(state))
         called = float(state.cost.calculator_s.sum()) - called
         seconds = (time.perf_counter() - self.started - called) / len(state.batch)
         self.active = replace(state, cost=state.cost.plus(own_s=seconds))
         self.status = frame.status
+        for row in frame.is_resting:
+            place = int(self.active.index[row])
+            self.rests.on_rest(place, Rest.of(self.active, row, self.kept.pop(place, None)))
         return frame._replace(state=self.active)
 
     def _frame(self, state: State) -> Frame:
@@ -211,13 +174,29 @@ class _Search:
         if active is not None and not (len(self.waiting) and is_group):
             return active
         new, self.waiting = self.waiting[:room], self.waiting[room:]
-        entered = self.rule.init(self.calculator, self.batch.take(new), self.hyperparameters)
-        entered = replace(
-            entered, index=new, max_fragments=self.goal.max_fragments[new] + self.goal.n_more
-        )
-        if self.wanted is not None:
-            entered = replace(entered, wanted=take(self.wanted, new))
-        return entered if active is None else concatenate([active, entered])
+        has_begun = torch.tensor([place in self.rests.begun for place in new.tolist()])
+        groups = [self._go_on(int(place)) for place in new[has_begun]]
+        if len(fresh := new[~has_begun]):
+            groups.append(self._begin(fresh))
+        groups = [self._aimed(group) for group in groups]
+        return concatenate(groups if active is None else [active, *groups])
+
+    def _begin(self, places: Int[Tensor, " K"]) -> State:
+        """The states of systems at their starting points."""
+        begun = self.rule.init(self.calculator, self.batch.take(places), self.hyperparameters)
+        allowed = self.goal.max_fragments[places] + self.goal.n_more
+        return replace(begun, index=places, max_fragments=allowed)
+
+    def _go_on(self, place: int) -> State:
+        """The state of a system that has rested."""
+        rest = self.rests.begun[place].go_on(place, self.batch.positions.shape[1])
+        if rest.kept is not None:
+            self.kept[place] = rest.kept
+        return rest.state
+
+    def _aimed(self, state: State) -> State:
+        aims = self.wanted
+        return state if aims is None else replace(state, wanted=take(aims, state.index))
 
     def let_go(self) -> None:
         """Systems that have ended leave, and the batch is cut to the widest molecule left."""
@@ -255,33 +234,3 @@ def _conclude(calculator: Calculator, state: State, frame: Frame) -> State:
     state = prove(calculator, state, is_ended)
     is_claimed = is_ended & judge(state, frame.verdict.max_fragments).meets("strict")
     return confirm(calculator, state, is_claimed)
-
-
-def _ended_as(status: tuple[Status, ...], frame: Frame) -> Frame:
-    """The frame, in which a search that had stopped, and was put back to a saddle, has stopped."""
-    stays = [was is Status.STOPPED for was in status]
-    both = zip(stays, status, frame.status, strict=True)
-    return frame._replace(status=tuple(was if stay else now for stay, was, now in both))
-
-
-def _status(
-    state: State, verdict: Verdict, criterion: str, n_steps: int, is_stuck: Bool[Tensor, " B"]
-) -> tuple[Status, ...]:
-    met, steps = verdict.meets(criterion), state.steps
-    is_any = (met | is_stuck | (steps >= n_steps)).any() or any(state.message) or any(state.doubt)
-    if not is_any:
-        return (Status.RUNNING,) * len(steps)
-
-    def of(
-        message: str, doubt: str, is_met: bool, is_strict: bool, steps: int, is_stuck: bool
-    ) -> Status:
-        if is_met:
-            return Status.SADDLE if is_strict else Status.ORDER_ONE
-        if message:
-            return Status.CALCULATOR_FAILED if steps else Status.BAD_START
-        if steps >= n_steps:
-            return Status.OUT_OF_STEPS
-        return Status.STOPPED if doubt or is_stuck else Status.RUNNING
-
-    answers = (one.tolist() for one in (met, verdict.meets("strict"), steps, is_stuck))
-    return tuple(of(*row) for row in zip(state.message, state.doubt, *answers, strict=True))

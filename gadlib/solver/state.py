@@ -39,6 +39,7 @@ class Status(StrEnum):
     TIMED_OUT = "timed_out"
     SOLVER_FAILED = "solver_failed"
     STOPPED = "stopped"
+    RESTING = "resting"
     BAD_START = "bad_start"
 
     @property
@@ -62,6 +63,7 @@ _SENTENCES = {
     Status.TIMED_OUT: "The process that computed this molecule hung, and was ended.",
     Status.SOLVER_FAILED: "The search itself failed, which should be reported.",
     Status.STOPPED: "The search stopped by itself where the criterion is not met.",
+    Status.RESTING: "The search rests, and can go on.",
     Status.BAD_START: "The starting geometry cannot be computed.",
 }
 

@@ -71,15 +71,31 @@ def narrow(node: T, width: int) -> T:
 
     The axes of atoms and of coordinates are those that a field's annotation calls N and D.
     """
+    return _resized(node, width, lambda leaf, axis, size: leaf.narrow(axis, 0, size))
+
+
+def widen(node: T, width: int) -> T:
+    """The node with zeros beyond its atoms, up to so many."""
+
+    def padded(leaf: Tensor, axis: int, size: int) -> Tensor:
+        shape = list(leaf.shape)
+        shape[axis] = size - shape[axis]
+        return torch.cat([leaf, leaf.new_zeros(shape)], axis)
+
+    return _resized(node, width, padded)
+
+
+def _resized(node: T, width: int, change: Callable[[Tensor, int, int], Tensor]) -> T:
+    """The node with its axes of atoms and coordinates changed to another size each."""
     changed = {}
     for name, axes in _axes_of_atoms(type(node)).items():
         leaf = getattr(node, name)
         if isinstance(leaf, Tensor):
             for axis, per_atom in axes:
-                leaf = leaf.narrow(axis, 0, per_atom * width)
+                leaf = change(leaf, axis, per_atom * width)
             changed[name] = leaf.contiguous()
         else:
-            changed[name] = narrow(leaf, width)
+            changed[name] = _resized(leaf, width, change)
     return replace(node, **changed) if changed else node  # type: ignore[type-var]
 
 

@@ -45,6 +45,11 @@ def _require_objectives(settings: TuneSettings) -> None:
             "sampler cmaes: knows one objective and no constraints; expected another of"
             f" {', '.join(SAMPLERS)}"
         )
+    if settings.pruning == "halving_steps" and CRITERIA[settings.criterion].is_asked:
+        raise InputError(
+            f"pruning halving_steps: with criterion {settings.criterion} it is not kept which"
+            " saddles were declined; expected pruning halving, or criterion bound"
+        )
     if settings.pruning == "wilcoxon" and several:
         raise InputError(
             f"pruning wilcoxon: knows one objective; expected another of {', '.join(WAYS)}"

@@ -1,8 +1,8 @@
 """Which trials end before all their samples are searched.
 
-References: asynchronous successive halving, Li et al., MLSys 2020 (arXiv:1810.05934); ending trials
-by a paired test on the same samples, as in F-Race, Birattari et al., GECCO 2002, 11, by Wilcoxon's
-test, Biometrics Bull. 1, 80 (1945), doi:10.2307/3001968.
+References: asynchronous successive halving (`rungs`), Li et al., MLSys 2020 (arXiv:1810.05934);
+ending trials by a paired test on the same samples, as in F-Race, Birattari et al., GECCO 2002, 11,
+by Wilcoxon's test, Biometrics Bull. 1, 80 (1945), doi:10.2307/3001968.
 """
 
 from __future__ import annotations
@@ -15,18 +15,11 @@ from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import wilcoxon
 
 from gadlib.settings.objectives import Objective
+from gadlib.tuning.rungs import ETA, Rung
 from gadlib.tuning.scores import is_matched
 
-WAYS = ("best_possible", "halving", "wilcoxon", "none")
+WAYS = ("best_possible", "halving", "halving_steps", "wilcoxon", "none")
 """When a trial may end early; the setting says when that is."""
-
-_RUNG = "rung_"
-
-ETA = 3
-"""The share of trials that goes on from a rung is one in this many (Li et al. take 3 or 4)."""
-
-LEAST = 2
-"""Samples of the first rung at least: one alone says little."""
 
 P_MAX = 0.1
 """Optuna's WilcoxonPruner has the same."""
@@ -35,28 +28,9 @@ LEAST_PAIRS = 4
 """Of samples, below which no exact test could reach 10 %."""
 
 
-def rungs(n_samples: int) -> tuple[int, ...]:
-    """After how many samples trials are compared, the whole number last."""
-    found = [n_samples]
-    while (fewer := -(-found[0] // ETA)) >= LEAST and fewer < found[0]:
-        found.insert(0, fewer)
-    return tuple(found)
-
-
-def rung_name(size: int) -> str:
-    """The attribute of a trial with its values after so many samples."""
-    return f"{_RUNG}{size}"
-
-
-def rungs_of(trial: FrozenTrial) -> list[int]:
-    """The rungs that a trial has come to, the first one first."""
-    names = (name.removeprefix(_RUNG) for name in trial.user_attrs if name.startswith(_RUNG))
-    return sorted(int(name) for name in names if name.isdecimal())
-
-
 def is_stopped_at_rung(
     number: int,
-    size: int,
+    rung: Rung,
     trials: Sequence[FrozenTrial],
     objectives: Sequence[Objective],
 ) -> bool:
@@ -66,11 +40,11 @@ def is_stopped_at_rung(
 
     Args:
         number: of the trial, whose values at the rung are among the trials'.
-        size: of the rung.
+        rung: there.
         trials: of the study.
         objectives: of the study.
     """
-    name = rung_name(size)
+    name = rung.name
     known = {
         t.number: tuple(t.user_attrs[name])
         for t in trials

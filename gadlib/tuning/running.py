@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from optuna.trial import Trial
@@ -15,7 +16,9 @@ from gadlib.screening.records import Record
 from gadlib.screening.setup import identity_of
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.studies import TuneSettings
+from gadlib.solver.state import Status
 from gadlib.tuning.choices import STARTS
+from gadlib.tuning.rungs import Ladder
 
 FAIR_S = 5.0
 """In which a sample is done or, where none is, the trial counts as stalled."""
@@ -67,14 +70,15 @@ class Running:
     """A trial of this worker, with the records of its samples by their places.
 
     Attributes:
-        allowed: how many of its samples may be searched before it is compared with others.
-        given: the places that processes have been given.
+        ladder: the rungs where it is compared with others; level: which one it climbs to.
+        given: the places that processes have been given on the way there.
     """
 
     trial: Trial
     hyperparameters: Hyperparameters
     way: Way
-    allowed: int
+    ladder: Ladder
+    level: int = 0
     found: dict[int, Record] = field(default_factory=dict)
     given: set[int] = field(default_factory=set)
     n_cached: int = 0
@@ -88,12 +92,51 @@ class Running:
     @property
     def is_at_rung(self) -> bool:
         """Whether all samples that were allowed are there."""
-        return all(place in self.found for place in range(self.allowed))
+        return all(map(self._is_there, range(self.ladder.n_allowed(self.level))))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all samples are there, searched to their ends."""
+        return all(i in self.found and not self._rests(i) for i in range(self.ladder.n_samples))
+
+    def climb(self, level: int) -> None:
+        """On to that level, for which samples that rest are searched on."""
+        self.level = level
+        self.given = {i for i in self.given if not self._rests(i)}
 
     def next_places(self, size: int) -> list[int]:
         """The places of samples to search next, the hardest first."""
-        missing = [i for i in range(self.allowed) if i not in self.found and i not in self.given]
-        return missing[:size]
+        allowed = range(self.ladder.n_allowed(self.level))
+        return [i for i in allowed if i not in self.given and not self._is_there(i)][:size]
+
+    def _rests(self, place: int) -> bool:
+        return place in self.found and self.found[place].status == Status.RESTING
+
+    def _is_there(self, place: int) -> bool:
+        """Whether a sample has been searched as far as the trial may go now."""
+        after = self.ladder.rest_after(self.level)
+        is_as_far = after is not None and place in self.found and self.found[place].steps >= after
+        return place in self.found and (is_as_far or not self._rests(place))
+
+
+@dataclass(frozen=True)
+class RestFolder:
+    """Where samples of trials rest until these go on; nowhere where no folder is given."""
+
+    folder: Path | None = None
+
+    def resting(self, job: Job, this: Running) -> Job:
+        """The job of a trial, in which samples rest on the way up, and go on from a rest."""
+        if self.folder is None:
+            return job
+        number, places = job.tag
+        files = tuple(self.folder / f"{number}_{place}" for place in places)
+        return replace(job, rest_after=this.ladder.rest_after(this.level), rest_files=files)
+
+    def forget(self, number: int) -> None:
+        """Remove what rested of a trial that has ended."""
+        for file in self.folder.glob(f"{number}_*") if self.folder else ():
+            file.unlink(missing_ok=True)
 
 
 @dataclass

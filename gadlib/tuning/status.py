@@ -11,8 +11,8 @@ from optuna.trial import TrialState
 from gadlib.cluster.heartbeats import is_alive, read_workers
 from gadlib.cluster.slots import DONE
 from gadlib.tuning.front import front, objectives_in, preferred
-from gadlib.tuning.pruning import rungs_of
 from gadlib.tuning.raced import race_of, race_under_way
+from gadlib.tuning.rungs import Rung, rungs_of
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,13 @@ class RungStatus:
     """How trials stand at a rung.
 
     Attributes:
-        size: samples after which trials are compared there.
+        rung: after how many samples or steps trials are compared there.
         n_came: trials that came there, those that have gone on included.
         n_ended: that ended there, or before the next one.
         n_above: that are under way to the next one now.
     """
 
-    size: int
+    rung: Rung
     n_came: int
     n_ended: int
     n_above: int
@@ -34,7 +34,7 @@ class RungStatus:
     def __str__(self) -> str:
         """In a few words."""
         on = f", {self.n_above} on the way up" if self.n_above else ""
-        return f"of {self.n_came} at {self.size} samples {self.n_ended} ended{on}"
+        return f"of {self.n_came} at {self.rung} {self.n_ended} ended{on}"
 
 
 @dataclass(frozen=True)
@@ -107,12 +107,12 @@ def read_rungs(study: optuna.Study) -> tuple[RungStatus, ...]:
     come = [(rungs_of(t), t.state) for t in trials]
     return tuple(
         RungStatus(
-            size=size,
-            n_came=sum(size in sizes for sizes, _ in come),
-            n_ended=sum(sizes[-1:] == [size] and s is TrialState.PRUNED for sizes, s in come),
-            n_above=sum(sizes[-1:] == [size] and s is TrialState.RUNNING for sizes, s in come),
+            rung=rung,
+            n_came=sum(rung in rungs for rungs, _ in come),
+            n_ended=sum(rungs[-1:] == [rung] and s is TrialState.PRUNED for rungs, s in come),
+            n_above=sum(rungs[-1:] == [rung] and s is TrialState.RUNNING for rungs, s in come),
         )
-        for size in sorted({size for sizes, _ in come for size in sizes})
+        for rung in sorted({rung for rungs, _ in come for rung in rungs})
     )
 
 

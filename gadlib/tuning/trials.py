@@ -15,6 +15,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, Trial
 
 from gadlib.cluster.workers import Worker
+from gadlib.files.locks import scratch
 from gadlib.molecules.starting_points import Start
 from gadlib.progress.interrupts import undisturbed
 from gadlib.progress.signs_of_life import Life
@@ -30,8 +31,9 @@ from gadlib.settings.studies import TuneSettings
 from gadlib.solver.state import Status
 from gadlib.tuning.choices import choices_in, choose, of_settings, of_solver, words_in_force
 from gadlib.tuning.front import ABOUT, completed, feasible, objectives_in, preferred
-from gadlib.tuning.pruning import is_stopped_at_rung, is_worse_in_pairs, rung_name, rungs
-from gadlib.tuning.running import Running, Waiting, Way, Ways
+from gadlib.tuning.pruning import is_stopped_at_rung, is_worse_in_pairs
+from gadlib.tuning.rungs import Ladder
+from gadlib.tuning.running import RestFolder, Running, Waiting, Way, Ways
 from gadlib.tuning.sample_cache import Cache, digest
 from gadlib.tuning.scores import (
     best_possible,
@@ -70,7 +72,7 @@ class Loop:
     drawn: tuple[Hyperparameter, ...] = ()
     objectives: tuple[Objective, ...] = ()
     constraints: tuple[Bound, ...] = ()
-    rungs: tuple[int, ...] = ()
+    rests: RestFolder = field(default_factory=RestFolder)
     n_scored: int | None = None
     others: Mapping[str, Sequence[Start]] = field(default_factory=dict)
     way_of: dict[int, Way] = field(default_factory=dict)
@@ -84,10 +86,14 @@ class Loop:
         self.objectives = objectives_in(attributes)
         self.constraints = bounds_of(self.settings.constraints, "constraints")
         self.n = len(self.samples) if self.n_scored is None else self.n_scored
-        below = rungs(self.n)[:-1] if self.settings.pruning == "halving" else ()
-        self.rungs = (*below, len(self.samples))
+        self.ladder = Ladder.of(self.settings, self.n, len(self.samples))
 
     def __iter__(self) -> Generator[int, None, None]:
+        with scratch() if self.ladder.rests else contextlib.nullcontext() as folder:
+            self.rests = RestFolder(folder)
+            yield from self._trials()
+
+    def _trials(self) -> Iterator[int]:
         pause = 0.2
         while self.worker.n_done < self.settings.n_trials:
             self._tick()
@@ -134,9 +140,10 @@ class Loop:
                     this.given.update(places)
                     chosen = [this.way.samples[i] for i in places]
                     tag = (this.trial.number, places)
-                    return Job.of(
+                    job = Job.of(
                         this.way.settings, chosen, self.calculator, this.hyperparameters, tag=tag
                     )
+                    return self.rests.resting(job, this)
             if (this := self._claim()) is None:
                 return None
             for place in range(len(self.samples)):
@@ -162,8 +169,8 @@ class Loop:
             fixed = {**self.settings.hyperparameters, **of_solver(chosen)}
             hyperparameters = suggest(trial, self.settings.solver, drawn, fixed)
             way = self.way_of[trial.number] = self.ways.of(of_settings(chosen))
-            this = self.running[trial.number] = Running(trial, hyperparameters, way, self.rungs[0])
-            return this
+            self.running[trial.number] = Running(trial, hyperparameters, way, self.ladder)
+            return self.running[trial.number]
 
     def _seed(self, trial: Trial) -> None:
         """The worker's own sampler, once: no two workers' first trials have the same number."""
@@ -190,7 +197,8 @@ class Loop:
         """The record in the cache, and in its trial unless that has ended meanwhile."""
         number, places = job.tag
         name = self._key(job.hyperparameters, places[place], self.way_of.get(number))
-        self.cache.put(self._timed(name) if record.status == Status.TIMED_OUT else name, record)
+        if record.status != Status.RESTING:
+            self.cache.put(self._timed(name) if record.status == Status.TIMED_OUT else name, record)
         if (this := self.running.get(number)) is not None:
             this.found[places[place]] = record
 
@@ -206,33 +214,35 @@ class Loop:
         places = sorted(this.found)
         records = {i: compared(this.found[i], self.references) for i in places if i < self.n}
         n, n_steps = self.n, self.settings.n_steps_per_sample
-        if len(places) == len(self.samples):
+        if this.is_complete:
             self._tell(number, this, [*records.values()])
             return
-        if self.settings.pruning == "none" or len(records) in (0, n):
+        ended = [r for r in records.values() if r.status != Status.RESTING]
+        if len(ended) == n:  # only easy samples are missing, which end no trial
+            this.climb(len(self.ladder.rungs))
+        if self.settings.pruning == "none" or not records or len(ended) == n:
             return
-        possible = best_possible([*records.values()], n, n_steps, self.objectives)
+        possible = best_possible(ended, n, n_steps, self.objectives)
         study = self.worker.study
         known = [t.values for t in feasible(study, completed(study))]
         if is_matched(possible, known, self.objectives):
             self._tell(number, this, [*records.values()], pruned_at=possible)
-        elif self.settings.pruning == "halving":
+        elif self.ladder.rungs:
             self._climb(number, this, records)
         elif self.settings.pruning == "wilcoxon":
             self._compare(number, this, records)
 
     def _climb(self, number: int, this: Running, records: Mapping[int, Record]) -> None:
         """The trial at its next rung, or ended at this one."""
-        while this.is_at_rung:
-            size = this.allowed
-            part = [records[i] for i in range(size)]
+        while this.is_at_rung and (rung := self.ladder.rung(this.level)) is not None:
+            part = self.ladder.at(rung, records)
             found = values(part, self.settings.n_steps_per_sample, self.objectives)
-            this.trial.set_user_attr(rung_name(size), found)
+            this.trial.set_user_attr(rung.name, found)
             trials = self.worker.trials()
-            if number and is_stopped_at_rung(number, size, trials, self.objectives):
+            if number and is_stopped_at_rung(number, rung, trials, self.objectives):
                 self._tell(number, this, [*records.values()], pruned_at=found)
                 return
-            this.allowed = self.rungs[self.rungs.index(size) + 1]
+            this.climb(this.level + 1)
 
     def _compare(self, number: int, this: Running, records: Mapping[int, Record]) -> None:
         """The trial ended where the best one is better on the samples that it has."""
@@ -267,15 +277,14 @@ class Loop:
             "n_cached": this.n_cached,
             "samples": [sample_summary(r) for r in records],
         }
-        if pruned_at is None:  # of samples that were there already it was not asked at each rung
-            attributes |= {
-                rung_name(size): values(records[:size], n_steps, self.objectives)
-                for size in self.rungs[:-1]
-            }
+        for rung in () if pruned_at is not None else self.ladder.rungs:
+            part = self.ladder.at(rung, records)  # of what was there already none was asked there
+            attributes[rung.name] = values(part, n_steps, self.objectives)
         if self.settings.pruning == "wilcoxon" and pruned_at is None:
             own = {i: values([r], n_steps, self.objectives)[0] for i, r in enumerate(records)}
             attributes["by_sample"] = {str(i): value for i, value in own.items()}
         del self.running[number]
+        self.rests.forget(number)
         if pruned_at is not None and len(pruned_at) == 1:  # Optuna keeps no such values of several
             this.trial.report(pruned_at[0], len(records))
         missed = {str(b): b.excess(scores[b.name]) for b in self.constraints if b.name in scores}

@@ -221,7 +221,7 @@ def _never_early(settings: TuneSettings, size: int) -> str:
         size: samples of a trial that a process is given at a time.
     """
     n = settings.n_samples
-    if settings.pruning in ("none", "halving") or n < 2 or size < n:
+    if settings.pruning in ("none", "halving", "halving_steps") or n < 2 or size < n:
         return ""
     most = (n - 1) * settings.batch_size // size
     advice = f"--batch-size {most} or less lets them" if most else "more --n-samples would let them"

@@ -12,9 +12,9 @@ from gadlib.files.reading import read_json
 from gadlib.screening import screen
 from gadlib.settings.studies import TuneSettings
 from gadlib.tuning.front import RACE
-from gadlib.tuning.pruning import rungs_of
 from gadlib.tuning.race import hold_race
 from gadlib.tuning.raced import race_of, race_under_way
+from gadlib.tuning.rungs import Rung, rungs_of
 from gadlib.tuning.tune import load, read_status
 
 N_TRIALS, N_SAMPLES, N_RACE, N_SEEDS = 4, 6, 4, 2
@@ -52,8 +52,8 @@ def require_counted_once(study, done, folder):
     """Each decided trial at its rung, and in the results."""
     (rung,) = read_status(study).rungs
     n_ended = sum(t.state is TrialState.PRUNED for t in done)
-    assert (rung.size, rung.n_came, rung.n_ended, rung.n_above) == (2, N_TRIALS, n_ended, 0)
-    assert all(rungs_of(t) == [2] for t in done)
+    assert (rung.rung, rung.n_came, rung.n_ended, rung.n_above) == (Rung(2), N_TRIALS, n_ended, 0)
+    assert all(rungs_of(t) == [Rung(2)] for t in done)
     written = read_json(folder / "hpo_results.json")["trials"]
     decided = {t["number"] for t in written if t["state"] in ("complete", "pruned")}
     assert decided == {t.number for t in done}

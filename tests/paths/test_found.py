@@ -18,7 +18,7 @@ from gadlib.paths.plans import BUDGET, USUAL_BUDGET, Plan
 from gadlib.screening.jobs import Job, search_starts
 from gadlib.screening.records import Record
 from gadlib.settings.hyperparameters import DeltaHyperparameters, TrustHyperparameters
-from gadlib.solver.search import Frame
+from gadlib.solver.goal import Frame
 from gadlib.solver.state import Status
 
 pytest.importorskip("scine_sparrow")

@@ -25,7 +25,8 @@ from gadlib.settings.hyperparameters import (
 from gadlib.solver.delta.observations import Observations
 from gadlib.solver.delta.process import learn
 from gadlib.solver.delta.surrogate import Surrogate
-from gadlib.solver.search import Frame, search
+from gadlib.solver.goal import Frame
+from gadlib.solver.search import search
 from gadlib.solver.state import Status
 from gadlib.systems.batch import Batch
 from gadlib.systems.boundary import Boundary

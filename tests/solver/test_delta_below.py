@@ -19,8 +19,8 @@ from gadlib.solver.delta.memory import seen_by
 from gadlib.solver.delta.observations import SAME, Observations
 from gadlib.solver.downhill import irc
 from gadlib.solver.downhill.relaxation import RELAXED_FORCE
+from gadlib.solver.goal import Frame
 from gadlib.solver.points import begin
-from gadlib.solver.search import Frame
 from gadlib.solver.state import Status
 from gadlib.systems.batch import Batch
 

@@ -8,8 +8,9 @@ from clusters import POTENTIAL, Recorded, clusters, padded, spoiled
 from gadlib.calculators.surfaces import SURFACES
 from gadlib.evaluation import Evaluation
 from gadlib.settings.hyperparameters import GadHyperparameters
+from gadlib.solver.goal import Frame
 from gadlib.solver.put_back import MAX_REJECTED
-from gadlib.solver.search import Frame, search
+from gadlib.solver.search import search
 from gadlib.solver.state import Status
 from gadlib.systems.batch import Batch
 

@@ -1,40 +1,17 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from optuna.trial import TrialState, create_trial
 
 from gadlib.settings.objectives import objectives_of
-from gadlib.tuning.pruning import is_stopped_at_rung, is_worse_in_pairs, rung_name, rungs, rungs_of
+from gadlib.tuning.pruning import is_stopped_at_rung, is_worse_in_pairs
+from gadlib.tuning.rungs import Rung
 
 GRADIENTS = objectives_of("gradients", "trust")
 BOTH = objectives_of("bound,gradients", "trust")
 
 
-@pytest.mark.parametrize(
-    ("n", "expected"),
-    [
-        (1, (1,)),
-        (2, (2,)),
-        (3, (3,)),
-        (4, (2, 4)),
-        (9, (3, 9)),
-        (15, (2, 5, 15)),
-        (30, (2, 4, 10, 30)),
-    ],
-)
-def test_rungs_are_thirds_down_to_two_samples(n, expected):
-    assert rungs(n) == expected
-
-
-@given(st.integers(1, 500))
-def test_rungs_grow_to_all_samples(n):
-    found = rungs(n)
-    assert found[-1] == n and list(found) == sorted(set(found))
-
-
 def at_rung(*values, size=3):
     return [
-        create_trial(state=TrialState.RUNNING, user_attrs={rung_name(size): [*found]})
+        create_trial(state=TrialState.RUNNING, user_attrs={Rung(size).name: [*found]})
         for found in values
     ]
 
@@ -42,7 +19,7 @@ def at_rung(*values, size=3):
 def stopped(trials, objectives):
     for number, trial in enumerate(trials):
         trial.number = number
-    return [t.number for t in trials if is_stopped_at_rung(t.number, 3, trials, objectives)]
+    return [t.number for t in trials if is_stopped_at_rung(t.number, Rung(3), trials, objectives)]
 
 
 def test_the_best_third_at_a_rung_goes_on_and_the_first_always():
@@ -64,7 +41,7 @@ def test_trials_elsewhere_do_not_count_at_a_rung():
     trials = at_rung((50.0,)) + at_rung((10.0,), size=9)
     trials[1].number = 1
     trials[0].number = 0
-    assert not is_stopped_at_rung(0, 3, trials, GRADIENTS)
+    assert not is_stopped_at_rung(0, Rung(3), trials, GRADIENTS)
 
 
 @pytest.mark.parametrize(
@@ -87,10 +64,5 @@ def test_a_trial_that_failed_and_is_tried_again_counts_once_at_its_rung():
     assert stopped(trials, GRADIENTS) == [2, 3, 4, 5]
     trials[0].state = TrialState.FAIL  # whose retry is the second
     numbered = dict(enumerate(trials))
-    assert not is_stopped_at_rung(1, 3, [*numbered.values()], GRADIENTS)
-    assert is_stopped_at_rung(3, 3, [*numbered.values()], GRADIENTS)
-
-
-def test_the_rungs_of_a_trial_are_those_that_it_has_come_to():
-    kept = {rung_name(15): [1.0], rung_name(5): [2.0], "rung_x": 1, "score": 0.5}
-    assert rungs_of(create_trial(value=1.0, user_attrs=kept)) == [5, 15]
+    assert not is_stopped_at_rung(1, Rung(3), [*numbered.values()], GRADIENTS)
+    assert is_stopped_at_rung(3, Rung(3), [*numbered.values()], GRADIENTS)

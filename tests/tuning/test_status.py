@@ -8,8 +8,8 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from gadlib.cluster.workers import Worker
-from gadlib.tuning.pruning import rung_name
 from gadlib.tuning.raced import Race, UnderWay
+from gadlib.tuning.rungs import Rung
 from gadlib.tuning.status import RungStatus, read_status
 
 BEGAN = datetime(2026, 1, 1)
@@ -107,11 +107,11 @@ def test_it_says_at_which_rung_trials_stand_and_ended():
         (RUNNING, ()),
     )  # fmt: skip
     for state, sizes in COME:
-        attributes = {rung_name(size): [1.0] for size in sizes}
+        attributes = {Rung(size).name: [1.0] for size in sizes}
         value = 0.5 if state is COMPLETE else None
         study.add_trial(create_trial(state=state, value=value, user_attrs=attributes))
     told = read_status(study)
-    assert told.rungs == (RungStatus(2, 4, 1, 1), RungStatus(5, 2, 1, 0))
+    assert told.rungs == (RungStatus(Rung(2), 4, 1, 1), RungStatus(Rung(5), 2, 1, 0))
     shown = "of 4 at 2 samples 1 ended, 1 on the way up; of 2 at 5 samples 1 ended"
     assert f"rungs:           {shown}" in str(told)
     assert read_status(study_of((COMPLETE, 0.5, 0))).rungs == ()

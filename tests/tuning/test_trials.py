@@ -16,7 +16,7 @@ from gadlib.settings.objectives import objectives_of
 from gadlib.settings.studies import TuneSettings
 from gadlib.solver.state import Status
 from gadlib.tuning import trials
-from gadlib.tuning.pruning import rung_name
+from gadlib.tuning.rungs import Ladder, Rung
 from gadlib.tuning.sample_cache import Cache
 from gadlib.tuning.space import SAMPLERS
 from gadlib.tuning.study import settings_shown
@@ -225,7 +225,7 @@ def test_a_record_is_compared_with_the_reactions_own_saddle(tmp_path):
 def test_a_trial_whose_samples_are_all_there_stands_at_its_rungs_too(tmp_path):
     loop = loop_of(tmp_path, pruning="halving", objective="steps")
     loop.samples = loop.ways.samples = tuple(STARTS[:4])
-    loop.rungs = (2, 4)
+    loop.ladder = Ladder((Rung(2),), 4, 4)
     first = loop._claim()
     for place, start in enumerate(loop.samples):
         record = found(start, converged=True, steps=place + 1)
@@ -234,4 +234,4 @@ def test_a_trial_whose_samples_are_all_there_stands_at_its_rungs_too(tmp_path):
     loop.worker.study.enqueue_trial(first.trial.params)
     assert loop._next_job() is None  # neither has another sample, and there are two trials
     again = loop.worker.trials()[1]
-    assert again.user_attrs[rung_name(2)] == (1.5,) and again.user_attrs["n_cached"] == 4
+    assert again.user_attrs[Rung(2).name] == (1.5,) and again.user_attrs["n_cached"] == 4
