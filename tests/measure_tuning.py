@@ -1,9 +1,10 @@
 """What early ends and a race are worth: studies of several seeds, their cost, and held-out gains.
 
-Each seed makes four studies of the same samples: all samples in every trial, as before (`plain`);
-rungs (`halving`); rungs and a race (`race`, which goes on from the second); and random trials for
-as many gradients as the third took (`random`). The tuned values of each are compared with the
-defaults on reactions of other splits. As a table:
+Each seed makes studies of the same samples: all steps of all samples in every trial, as before
+(`plain`); rungs of samples (`halving`) and of steps (`halving_steps`); a race after either (`race`,
+`steps_race`, which go on from these); and random trials for as many gradients as the last took
+(`random`). The tuned values of each are compared with the defaults on reactions of other splits. As
+a table:
 
     python tests/measure_tuning.py --seeds 3 --out runs/measure_tuning
 
@@ -42,7 +43,6 @@ SEARCHED = {
 }
 """What is searched from where, by the solver that is tuned."""
 
-STEPS = 100
 SAMPLE = {"split": "train", "max_samples": 40}
 STUDY = {
     "n_samples": 9,
@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument("--solver", default="gad", choices=SEARCHED)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--n-trials", type=int, default=27)
+    parser.add_argument("--n-steps", type=int, default=100)
     parser.add_argument("--n-race", type=int, default=12)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--held-out", type=int, default=40)
@@ -68,8 +69,9 @@ def main() -> None:
     if asked.easy:
         print(json.dumps(_easy_cost(asked)), flush=True)
         return
-    rows = [row for seed in range(asked.seeds) for row in _of_seed(asked, seed)]
-    for row in rows:
+    rows = []
+    for row in (row for seed in range(asked.seeds) for row in _of_seed(asked, seed)):
+        rows.append(row)
         print(json.dumps(row), flush=True)
     for name in dict.fromkeys(row["study"] for row in rows):
         mine = [row for row in rows if row["study"] == name]
@@ -101,14 +103,16 @@ def _easy_cost(asked: argparse.Namespace) -> dict[str, Any]:
 def _of_seed(asked: argparse.Namespace, seed: int) -> Iterable[dict[str, Any]]:
     n = asked.n_trials
     yield _study(asked, seed, "plain", pruning="none", n_trials=n)
-    yield _study(asked, seed, "halving", pruning="halving", n_trials=n)
-    race = {"pruning": "halving", "n_trials": n, "n_race": asked.n_race}
-    study, cost = _tuned(asked, seed, "halving", **race)  # which is all there but for the race
-    raced = _row(asked, seed, "race", cost, study)
-    yield raced
+    raced: dict[str, Any] = {}
+    for way, name in (("halving", "race"), ("halving_steps", "steps_race")):
+        yield _study(asked, seed, way, pruning=way, n_trials=n)
+        race = {"pruning": way, "n_trials": n, "n_race": asked.n_race}
+        study, cost = _tuned(asked, seed, way, **race)  # which is all there but for the race
+        raced = _row(asked, seed, name, cost, study)
+        yield raced
     per_trial = 0.0
     for n_random in range(1, 4 * n):  # one trial at a time, up to the same cost
-        found = {"pruning": "halving", "sampler": "random", "n_trials": n_random}
+        found = {"pruning": "none", "sampler": "random", "n_trials": n_random}
         study, per_trial = _tuned(asked, seed, "random", **found)
         if per_trial >= raced["gradients"]:
             break
@@ -125,8 +129,8 @@ def _tuned(asked: argparse.Namespace, seed: int, name: str, **changes: Any) -> t
     out = asked.out / f"{name}{seed}"
     settings = gadlib.TuneSettings(
         **SEARCHED[asked.solver] | SAMPLE | STUDY | changes,
-        n_steps_per_sample=STEPS,
-        screening_steps=STEPS,
+        n_steps_per_sample=asked.n_steps,
+        screening_steps=asked.n_steps,
         seed=1000 * seed,
         workers=asked.workers,
         study_name=f"{name}{seed}",
@@ -159,7 +163,7 @@ def _screening(asked: argparse.Namespace) -> Path:
     if not out.is_file():
         settings = gadlib.ScreenSettings(
             **SEARCHED[asked.solver] | SAMPLE,
-            n_steps_per_sample=STEPS,
+            n_steps_per_sample=asked.n_steps,
             workers=asked.workers,
             out_dir=str(asked.out),
         )
@@ -175,7 +179,7 @@ def _row(
     settings = gadlib.ValidateSettings(
         best=str(best),
         **SEARCHED[asked.solver],
-        n_steps_per_sample=STEPS,
+        n_steps_per_sample=asked.n_steps,
         split="val,test",
         max_samples=asked.held_out,
         workers=asked.workers,
