@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import nest as hen_of
 import optuna
+import pytest
 from optuna.trial import TrialState
 from test_workers import require_whole, settings_of
 
@@ -21,13 +22,17 @@ N_TRIALS, N_SAMPLES, N_RACE, N_SEEDS = 4, 6, 4, 2
 OBJECTIVES = "converged,gradients"
 
 
+@pytest.mark.parametrize(
+    ("pruning", "n_steps", "rung"),
+    [("halving", 6, Rung(2)), ("halving_steps", 30, Rung(10, "steps"))],
+)
 def test_killed_workers_lose_and_double_nothing_at_rungs_and_in_the_race(
-    nest, tmp_path, monkeypatch
+    pruning, n_steps, rung, nest, tmp_path, monkeypatch
 ):
     url = f"sqlite:///{tmp_path}/study.db"
-    given = {"objective": OBJECTIVES, "pruning": "halving", "n_samples": N_SAMPLES}
+    given = {"objective": OBJECTIVES, "pruning": pruning, "n_samples": N_SAMPLES}
     given["seeds"] = N_SEEDS
-    more = {"n_steps_per_sample": 6, "n_candidates": 2, "batch_size": 1, "resume": True}
+    more = {"n_steps_per_sample": n_steps, "n_candidates": 2, "batch_size": 1, "resume": True}
     settings = settings_of(url, N_TRIALS, **given, **more)
     workers = nest(3, settings=settings, kill_every_s=0.5, kills=3, sample_s=0.02)
     statuses, kills = workers.wait()
@@ -36,7 +41,7 @@ def test_killed_workers_lose_and_double_nothing_at_rungs_and_in_the_race(
     for i in range(N_SEEDS):
         study = load(url, f"{settings['study_name']}_seed{i}")
         done.append(require_whole(study, N_TRIALS))
-        require_counted_once(study, done[i], tmp_path / f"seed{i}")
+        require_counted_once(study, done[i], tmp_path / f"seed{i}", rung)
     require_paid_once(done, tmp_path)
     raced = settings | {"n_race": N_RACE}
     workers = nest(1, settings=raced, kill_every_s=0.8, kills=2, sample_s=0.02)
@@ -48,12 +53,12 @@ def test_killed_workers_lose_and_double_nothing_at_rungs_and_in_the_race(
         require_same_as_undisturbed(study, raced, tmp_path / f"seed{i}", monkeypatch)
 
 
-def require_counted_once(study, done, folder):
+def require_counted_once(study, done, folder, rung):
     """Each decided trial at its rung, and in the results."""
-    (rung,) = read_status(study).rungs
+    (stand,) = read_status(study).rungs
     n_ended = sum(t.state is TrialState.PRUNED for t in done)
-    assert (rung.rung, rung.n_came, rung.n_ended, rung.n_above) == (Rung(2), N_TRIALS, n_ended, 0)
-    assert all(rungs_of(t) == [Rung(2)] for t in done)
+    assert (stand.rung, stand.n_came, stand.n_ended, stand.n_above) == (rung, N_TRIALS, n_ended, 0)
+    assert all(rungs_of(t) == [rung] for t in done)
     written = read_json(folder / "hpo_results.json")["trials"]
     decided = {t["number"] for t in written if t["state"] in ("complete", "pruned")}
     assert decided == {t.number for t in done}

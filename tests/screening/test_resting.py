@@ -23,15 +23,13 @@ pytest.importorskip("scine_sparrow")
 DFTB0, PM6 = (get("scine", functional=name) for name in ("DFTB0", "PM6"))
 
 
-def job_of(solver: str, criterion: str, start: str, n_steps: int, n: int = 3) -> Job:
-    chosen = sorted(
-        starts(read(split="all", max_samples=40), start), key=lambda s: -len(s.positions)
-    )
-    chosen = [chosen[0], chosen[-1], chosen[len(chosen) // 2]][:n]
+def job_of(solver: str, criterion: str, start: str, n_steps: int) -> Job:
+    small = starts(read(split="all", max_samples=40), start)
+    chosen = sorted(small, key=lambda s: -len(s.positions))[-24::9]  # of 9, 8 and 6 atoms
+    chosen = chosen[-1:] if solver == "delta" else chosen
     calculator = Paired(PM6, DFTB0) if solver == "delta" else DFTB0
-    h = SOLVERS[solver]()
     mode = "reaction" if solver == "trust" else "lowest"
-    return Job(calculator, tuple(chosen), h, criterion, n_steps, mode=mode)
+    return Job(calculator, tuple(chosen), SOLVERS[solver](), criterion, n_steps, mode=mode)
 
 
 def rested(job: Job, folder: Path, *after: int) -> tuple[Job, list[list[Record]]]:
@@ -49,10 +47,10 @@ def is_same(one: Record, other: Record) -> bool:
 
 
 CASES = [
-    ("gad", "index1", "midpoint_rt_noise0.3A", 60),
-    ("gad", "bound", "midpoint_rt_noise0.3A", 60),
+    ("gad", "index1", "midpoint_rt_noise0.3A", 20),
+    ("gad", "bound", "midpoint_rt_noise0.3A", 40),
     ("trust", "bound", "midpoint_rt_noise1.0A", 60),
-    ("delta", "strict", "ts_noise0.1A", 20),
+    ("delta", "strict", "ts_noise0.1A", 14),
 ]
 
 
@@ -83,7 +81,7 @@ def test_a_rest_costs_no_call_and_proves_nothing(tmp_path):
 
 def test_a_search_goes_on_in_other_company(tmp_path):
     """In a wider batch, and in a narrower one, than that in which it rested."""
-    job = job_of("gad", "index1", "midpoint_rt_noise0.3A", 30)
+    job = job_of("gad", "index1", "midpoint_rt_noise0.3A", 15)
     whole = search_starts(job)
     resting, _ = rested(job, tmp_path, 5)
     for places in ([1], [2, 0]):
@@ -92,7 +90,7 @@ def test_a_search_goes_on_in_other_company(tmp_path):
 
 
 def test_a_search_whose_rest_is_lost_begins_anew(tmp_path):
-    job = job_of("gad", "index1", "midpoint_rt_noise0.3A", 30)
+    job = job_of("gad", "index1", "midpoint_rt_noise0.3A", 15)
     whole = search_starts(job)
     resting, _ = rested(job, tmp_path, 5)
     resting.rest_files[0].unlink()
@@ -101,7 +99,7 @@ def test_a_search_whose_rest_is_lost_begins_anew(tmp_path):
 
 
 def test_another_process_goes_on_with_it(tmp_path):
-    job = job_of("gad", "index1", "midpoint_rt_noise0.3A", 30)
+    job = job_of("gad", "index1", "midpoint_rt_noise0.3A", 15)
     whole = search_starts(job)
     files = tuple(tmp_path / str(i) for i in range(3))
     resting = replace(job, rest_files=files, rest_after=5)
