@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as w
 
 from gadlib.explore.fields import button, classed, dropdown, text, whole
 from gadlib.explore.mode_choice import ModeChoice
-from gadlib.explore.sliders import study_best, tuned_for_else
 from gadlib.explore.solver_sliders import SolverSliders
 from gadlib.explore.sources import Sources
+from gadlib.explore.study_values import study_best, tuned_for_else
 from gadlib.explore.tasks.background import Task
 from gadlib.explore.tasks.choice import (
     ANCHORS,
@@ -29,6 +29,7 @@ from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import ExploreSettings, SearchSettings
+from gadlib.tuning.choices import STARTS
 
 _NUMBERS = {"noise_seed": "noise seed", "n_steps_per_sample": "steps at most"}
 """The settings that are a field of the page, and their labels there."""
@@ -84,8 +85,8 @@ class Controls:
 
     def _arrange(self) -> None:
         self.default_button = button("Defaults", "every slider to its default")
-        self.best_button = button("Study's best", "every slider to the best values of the study")
-        doc = "where the study's best values are: a results file, an SQLite file or a URL"
+        self.best_button = button("Study's best", "all that a study has tuned, to its best values")
+        doc = "a results file, a profile by its name or file, a study's SQLite file or its URL"
         self.study = text("", self._settings.best or "", doc, placeholder="results .json, or .db")
         self._slider_box = w.VBox([self.sliders.box])
         self.electrons["charge"].layout.width = "174px"
@@ -169,9 +170,7 @@ class Controls:
         self.sources.show(molecule)
         self.electrons["charge"].value = task.start.charge
         self.electrons["multiplicity"].value = task.start.multiplicity
-        self.anchor.value, noise = parse_start(settings.start_from)
-        self.noise.max = max(self.noise.max, noise)
-        self.noise.value = noise
+        self._show_recipe(settings.start_from)
         for name, widget in self.numbers.items():
             widget.value = getattr(settings, name)
         label = potential_label(settings.model_dump())
@@ -216,13 +215,29 @@ class Controls:
     def _show_best(self) -> None:
         where = self.study.value, self._settings.study_name
         try:
-            self.sliders.show(study_best(*where, self.solver.value))
+            best = study_best(*where, self.solver.value)
+            self._show_words(best.words)
+            self.sliders.show(best.hyperparameters)
             note = tuned_for_else(*where, self.task().settings)
         except InputError as error:
             self.say(str(error))
             return
-        told = f"The sliders show the best values of the study. {note}".strip()
+        words = ", ".join(f"{name} {word}" for name, word in best.words.items())
+        also = f", and what it chose: {words}" if words else ""
+        told = f"The sliders show the best values of the study{also}. {note}".strip()
         (self.say if note else self.done)(told)
+
+    def _show_words(self, words: Mapping[str, str]) -> None:
+        """Set the settings that a study has chosen a word for."""
+        if STARTS in words:
+            self._show_recipe(words[STARTS])
+        if "mode" in words:
+            self.mode.value = words["mode"]
+
+    def _show_recipe(self, start_from: str) -> None:
+        self.anchor.value, noise = parse_start(start_from)
+        self.noise.max = max(self.noise.max, noise)
+        self.noise.value = noise
 
 
 def _noise_slider(noise: float) -> Any:

@@ -166,3 +166,10 @@ def test_study_and_its_name_are_where_the_best_values_come_from(tmp_path):
     made = controls(best=str(tmp_path / "results.json"))
     made.best_button.click()
     assert made.task().settings.hyperparameters["dt_max"] == 0.04
+    words = {"mode": "reaction", "start_from": "ts_noise0.2A"}
+    content = {"best_params": {"dt_max": 0.02}, "best_choices": words}
+    (tmp_path / "results.json").write_text(json.dumps(content))
+    made.best_button.click()
+    found = made.task().settings
+    assert (found.mode, found.start_from) == ("reaction", "ts_noise0.2A")
+    assert found.hyperparameters["dt_max"] == 0.02

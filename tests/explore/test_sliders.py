@@ -1,16 +1,11 @@
 """Slider values and hyperparameters, and the best of a study."""
 
-import json
-
-import optuna
 import pytest
-from optuna.distributions import FloatDistribution
 
-from gadlib.explore.sliders import slider_of, study_best, tooltip_of, tuned_for_else, values_between
+from gadlib.explore.sliders import slider_of, tooltip_of, values_between
 from gadlib.explore.solver_sliders import SolverSliders
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
-from gadlib.settings.searches import SearchSettings
 
 DECLARED = [(solver, declared) for solver, kind in SOLVERS.items() for declared in kind.tunable()]
 IDS = [f"{solver}-{declared.name}" for solver, declared in DECLARED]
@@ -74,73 +69,3 @@ def test_values_between_follow_the_scale_and_stay_whole():
     assert values_between(declared["radius_grow"], 1.2, 2.0, 3) == pytest.approx([1.2, 1.6, 2.0])
     with pytest.raises(InputError, match=r"radius_grow from 2 to 9: expected .* 1\.1 \.\. 3"):
         values_between(declared["radius_grow"], 2.0, 9.0, 3)
-
-
-class TestStudyBest:
-    def test_is_read_from_results_and_filled_up_with_defaults(self, tmp_path):
-        path = tmp_path / "hpo_results.json"
-        path.write_text(json.dumps({"best_params": {"radius_start": 0.2}}))
-        assert study_best(str(path), None, "trust")["radius_start"] == 0.2
-        assert study_best(str(path), None, "trust")["torn_steps"] == 10
-
-    def test_is_read_from_the_study_itself(self, tmp_path):
-        storage = f"sqlite:///{tmp_path / 'study.db'}"
-        study = optuna.create_study(storage=storage, study_name="mine", direction="maximize")
-        study.set_user_attr("gadlib", {})
-        ranges = {"radius_start": FloatDistribution(0.02, 0.5)}
-        for start, score in ((0.1, 0.2), (0.3, 0.9)):
-            study.add_trial(
-                optuna.trial.create_trial(
-                    params={"radius_start": start}, distributions=ranges, value=score
-                )
-            )
-        assert study_best(str(tmp_path / "study.db"), None, "trust")["radius_start"] == 0.3
-        with pytest.raises(InputError, match="a study of solver 'trust'; expected one of 'gad'"):
-            study_best(storage, "mine", "gad")
-
-    @pytest.mark.parametrize(
-        ("content", "reason"),
-        [
-            (None, "can't be read"),
-            ("[1]", "expected an hpo_results.json"),
-            ('{"best_params": {}}', "no completed trial"),
-            (
-                '{"best_params": {"radius_start": "wide"}}',
-                "'wide': expected a number",
-            ),
-            ("{", "not JSON"),
-        ],
-    )
-    def test_says_what_is_wrong_with_results(self, tmp_path, content, reason):
-        path = tmp_path / "hpo_results.json"
-        if content is not None:
-            path.write_text(content)
-        with pytest.raises(InputError, match=reason):
-            study_best(str(path), None, "trust")
-
-    def test_says_what_a_study_was_tuned_for_that_the_page_does_not_show(self, tmp_path):
-        settings = SearchSettings(solver="trust")
-        about = {"reactions": [], "solver": "trust", "criterion": "bound"}
-        best = {"best_params": {"radius_start": 0.2}, "about": about}
-        path = tmp_path / "hpo_results.json"
-        path.write_text(json.dumps(best))
-        told = tuned_for_else(str(path), None, settings)
-        assert told == "It was tuned for something else: criterion was 'bound', now 'index1'."
-        same = settings.model_copy(update={"criterion": "bound"})
-        assert tuned_for_else(str(path), None, same) == ""
-        storage = f"sqlite:///{tmp_path / 'study.db'}"
-        study = optuna.create_study(storage=storage, study_name="mine", direction="maximize")
-        study.set_user_attr("gadlib", about)
-        assert tuned_for_else(storage, "mine", settings) == told
-        assert tuned_for_else(storage, "mine", same) == ""
-
-    def test_says_that_a_study_is_missing_or_empty(self, tmp_path):
-        with pytest.raises(InputError, match="no such file"):
-            study_best(str(tmp_path / "none.db"), None, "trust")
-        optuna.create_study(
-            storage=f"sqlite:///{tmp_path / 'empty.db'}", study_name="empty", direction="maximize"
-        )
-        with pytest.raises(InputError, match="no completed trial"):
-            study_best(str(tmp_path / "empty.db"), None, "trust")
-        with pytest.raises(InputError, match="no study: expected a path"):
-            study_best(" ", None, "trust")
