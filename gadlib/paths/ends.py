@@ -13,6 +13,7 @@ from gadlib.molecules.descriptions import change_in_words
 from gadlib.molecules.ends import ends_problem
 from gadlib.molecules.starting_points import Start
 from gadlib.progress import signs_of_life
+from gadlib.solver.downhill.learned_minimum import relax_learned
 from gadlib.solver.downhill.relaxation import RELAXED_FORCE, relax
 from gadlib.solver.points import begin
 from gadlib.solver.state import State
@@ -62,10 +63,16 @@ def prepare_ends(calculator: Calculator, start: Start, relax_ends: str) -> Ends:
     is_far = here.max_force > REST
     if relax_ends == "never" or (relax_ends == "far" and not is_far.any()):
         return _ends(start, here, _forces_in_words(here) if is_far.any() else "")
-    there = relax(calculator, here)
+    there = _relaxed_by(calculator, here)
     if any(there.message):
         return _unusable(start, there, "could not be relaxed: ", there.message)
     return _relaxed(start, here, there)
+
+
+def _relaxed_by(calculator: Calculator, here: State) -> State:
+    """The ends at minima; of a potential with cheap ones beside it for few calls."""
+    has_cheap = getattr(calculator, "cheap", None) is not None
+    return relax_learned(calculator, here) if has_cheap else relax(calculator, here)
 
 
 def _relaxed(start: Start, here: State, there: State) -> Ends:

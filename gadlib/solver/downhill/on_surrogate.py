@@ -155,16 +155,26 @@ def _descend(
     here = replace(top, memory=sign)
     course = Course(learned, here, ((0.0, top.batch.positions[0]),))
     while not course.is_over and course.n_asked < MAX_ASKED:
-        there, trail = _ahead(course, n_steps)
-        if course.learned.distance(there.batch.positions) < SAME:
-            course = replace(course, failure=there.message[0])
+        before, course = course, (yield from step_on(course, n_steps))
+        if course.n_asked == before.n_asked:
             break
-        answer = yield there.batch.positions
-        course = replace(course, n_asked=course.n_asked + answer.asked)
-        course = _judged(course, there, trail, answer)
         if course.is_over and not course.message:
             course = yield from _checked(course, top)
     return course
+
+
+def step_on(course: Course, n_steps: int) -> Asking[Course]:
+    """The course after one more call; the same, with the reason, where it leads nowhere new.
+
+    Args:
+        course: until now.
+        n_steps: along the coordinate at most.
+    """
+    there, trail = _ahead(course, n_steps)
+    if course.learned.distance(there.batch.positions) < SAME:
+        return replace(course, failure=there.message[0])
+    answer = yield there.batch.positions
+    return _judged(replace(course, n_asked=course.n_asked + answer.asked), there, trail, answer)
 
 
 def _checked(course: Course, top: State) -> Asking[Course]:

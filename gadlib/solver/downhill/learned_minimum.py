@@ -1,0 +1,97 @@
+"""Minima of a costly potential, sought on a surrogate that learns of each point that is computed.
+
+What is found is a minimum by the costly potential's own forces and by the surrogate's Hessian, as
+the ends of a way down are (`on_surrogate`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gadlib.evaluation import Calculator, Evaluation
+from gadlib.solver.delta.below import cheaps_of, observed
+from gadlib.solver.delta.observations import Observations
+from gadlib.solver.downhill.course import Course
+from gadlib.solver.downhill.descent import Walk
+from gadlib.solver.downhill.learned import Asking, Learned, answer_all
+from gadlib.solver.downhill.on_surrogate import MAX_ASKED, step_on
+from gadlib.solver.downhill.relaxation import can_go_on, relax
+from gadlib.solver.state import State
+from gadlib.systems.rows import put, take
+
+
+def relax_learned(calculator: Calculator, state: State) -> State:
+    """The state at minima, for few calls of a potential that has cheap ones beside it.
+
+    Where no cheap one can be computed, the potential itself is followed (`relaxation.relax`). Where
+    the calls ran out, forces are left.
+
+    Args:
+        calculator: the costly potential.
+        state: where to begin, computed there.
+    """
+    askings = [
+        _minimum(calculator, take(state, torch.tensor([i]))) for i in range(len(state.batch))
+    ]
+    found: dict[int, Course | None] = dict(answer_all(calculator, state.batch, askings))
+    for i, course in found.items():
+        row = torch.tensor([i], device=state.energy.device)
+        if course is not None and not course.failure:
+            state = put(state, row, lambda part, course=course: _at_end(part, course))
+            continue
+        n_asked = 0 if course is None else course.n_asked
+        relaxed = relax(calculator, take(state, row))
+        relaxed = replace(relaxed, cost=relaxed.cost.plus(n_gradient=n_asked))
+        state = put(state, row, lambda _, relaxed=relaxed: relaxed)
+    return state
+
+
+def _minimum(calculator: Calculator, one: State) -> Asking[Course | None]:
+    """The way of one system to its minimum; None where no cheap potential can be computed there."""
+    if not bool(can_go_on(one)[0]):
+        return None
+    batch, answer = one.batch, Evaluation(one.energy, one.forces)
+    for which, cheap in enumerate(cheaps_of(calculator)):
+        none = replace(Observations.none(int(batch.n_atoms[0])), which=which)
+        known = observed(cheap, batch, batch.positions, answer, none)
+        if len(known):
+            learned = replace(Learned.of(cheap, batch, known), last=(batch.positions, answer))
+            return (yield from _walk(_begun(learned, batch.positions)))
+    return None
+
+
+def _begun(learned: Learned, positions: Float[Tensor, "1 N 3"]) -> Course:
+    """A course that has only to relax."""
+    here = learned.at(positions)
+    zero = torch.zeros_like(here.energy)
+    walk = Walk(zero, zero, torch.zeros_like(here.steps), torch.ones_like(here.is_exact))
+    here = replace(here, memory=walk)
+    return Course(learned, here, ((0.0, positions[0]),), failure=here.message[0])
+
+
+def _walk(course: Course) -> Asking[Course]:
+    while not (course.is_over or course.failure) and course.n_asked < MAX_ASKED:
+        before, course = course, (yield from step_on(course, 0))
+        if course.n_asked == before.n_asked:
+            break
+    return course
+
+
+def _at_end(state: State, course: Course) -> State:
+    """The state where the course has ended, with the costly potential's energy and forces there."""
+    end = course.state
+    spent = state.cost.plus(n_gradient=course.n_asked)
+    return replace(
+        state,
+        batch=end.batch,
+        energy=end.energy,
+        forces=end.forces,
+        hessian=end.hessian,
+        spectrum=end.spectrum,
+        message=(course.message,),
+        cost=spent,
+    )
