@@ -1,7 +1,9 @@
 """Rungs: after how many samples, or after how many steps of each, trials are compared.
 
-Rungs of steps let all samples of a trial rest after so many steps (`solver.resting`). Those of a
-trial that goes on go on from there; what a search has spent is never spent again.
+Rungs of samples are spread over all of them, which come the hardest first: of the hardest ones
+alone hardly a trial solves any, and all are alike. Rungs of steps let all samples of a trial rest
+after so many steps (`solver.resting`). Those of a trial that goes on go on from there; what a
+search has spent is never spent again.
 
 Reference: asynchronous successive halving, Li et al., MLSys 2020 (arXiv:1810.05934).
 """
@@ -30,6 +32,9 @@ MOST_RUNGS = {"samples": 9, "steps": 2}
 _RUNG = "rung_"
 
 
+_FIRST = "first samples"  # of studies made before, whose rungs were of the hardest ones
+
+
 class Rung(NamedTuple):
     """Where trials are compared.
 
@@ -44,7 +49,7 @@ class Rung(NamedTuple):
     @property
     def name(self) -> str:
         """The attribute of a trial with its values there."""
-        return f"{_RUNG}{self.size}" + ("" if self.of == "samples" else f"_{self.of}")
+        return f"{_RUNG}{self.size}" + ("" if self.of == _FIRST else f"_{self.of}")
 
     def __str__(self) -> str:
         """As in `5 samples`."""
@@ -69,9 +74,28 @@ def rungs_of(trial: FrozenTrial) -> list[Rung]:
     found = []
     for name in trial.user_attrs:
         size, _, of = name.removeprefix(_RUNG).partition("_")
-        if name.startswith(_RUNG) and size.isdecimal() and of in ("", "steps"):
-            found.append(Rung(int(size), of or "samples"))
+        if name.startswith(_RUNG) and size.isdecimal() and of in ("", *LEAST):
+            found.append(Rung(int(size), of or _FIRST))
     return sorted(found)
+
+
+def spread(n: int) -> list[int]:
+    """All places from 0 to n - 1, of which the first ones are spread evenly, however many.
+
+    Van der Corput's sequence, whose base is `ETA`: Niederreiter, Random Number Generation and
+    Quasi-Monte Carlo Methods, SIAM (1992), doi:10.1137/1.9781611970081, chapter 3.
+    """
+    found: dict[int, None] = {}
+    k = 0
+    while len(found) < n:
+        share, digit, rest = 1 / (2 * ETA), 1.0, k
+        while rest:
+            digit /= ETA
+            share += digit * (rest % ETA)
+            rest //= ETA
+        found.setdefault(int(n * (share % 1.0)))
+        k += 1
+    return [*found]
 
 
 @dataclass(frozen=True)
@@ -105,12 +129,16 @@ class Ladder:
         """The rung that a trial climbs to; None above the last."""
         return self.rungs[level] if level < len(self.rungs) else None
 
-    def n_allowed(self, level: int) -> int:
-        """How many samples may be searched before a trial is compared."""
+    def places(self, level: int) -> list[int]:
+        """The places of the samples that are searched before a trial is compared."""
         rung = self.rung(level)
         if rung is None:
-            return self.n_samples
-        return rung.size if rung.of == "samples" else self.n_scored
+            return [*range(self.n_samples)]
+        return self._at(rung)
+
+    def _at(self, rung: Rung) -> list[int]:
+        whole = [*range(self.n_scored)]
+        return whole if rung.of == "steps" else spread(self.n_scored)[: rung.size]
 
     def rest_after(self, level: int) -> int | None:
         """After how many steps samples rest; None: they are searched to their ends."""
@@ -119,9 +147,8 @@ class Ladder:
 
     def at(self, rung: Rung, records: Mapping[int, Record] | Sequence[Record]) -> list[Record]:
         """The records, by their places, as they were when their trial stood at the rung."""
-        if rung.of == "samples":
-            return [records[i] for i in range(rung.size)]
-        return [as_of(records[i], rung.size) for i in range(self.n_scored)]
+        part = [records[i] for i in self._at(rung)]
+        return part if rung.of == "samples" else [as_of(record, rung.size) for record in part]
 
 
 def as_of(record: Record, n_steps: int) -> Record:

@@ -92,7 +92,7 @@ class Running:
     @property
     def is_at_rung(self) -> bool:
         """Whether all samples that were allowed are there."""
-        return all(map(self._is_there, range(self.ladder.n_allowed(self.level))))
+        return all(map(self._is_there, self.ladder.places(self.level)))
 
     @property
     def is_complete(self) -> bool:
@@ -105,8 +105,8 @@ class Running:
         self.given = {i for i in self.given if not self._rests(i)}
 
     def next_places(self, size: int) -> list[int]:
-        """The places of samples to search next, the hardest first."""
-        allowed = range(self.ladder.n_allowed(self.level))
+        """The places of samples to search next."""
+        allowed = self.ladder.places(self.level)
         return [i for i in allowed if i not in self.given and not self._is_there(i)][:size]
 
     def _rests(self, place: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import optuna
 import pytest
 from clusters import POTENTIAL, clusters
@@ -17,7 +18,7 @@ from gadlib.screening.records import Record
 from gadlib.settings.objectives import objectives_of
 from gadlib.settings.studies import TuneSettings
 from gadlib.solver.state import Status
-from gadlib.tuning.rungs import Ladder, Rung, as_of, rungs_below, rungs_of
+from gadlib.tuning.rungs import Ladder, Rung, as_of, rungs_below, rungs_of, spread
 from gadlib.tuning.sample_cache import Cache
 from gadlib.tuning.scores import values
 from gadlib.tuning.study import settings_shown
@@ -39,6 +40,15 @@ def test_rungs_of_steps_are_a_ninth_and_a_third_of_them(n, expected):
     assert rungs_below(n, "steps") == tuple(Rung(size, "steps") for size in expected)
 
 
+@given(st.integers(1, 300))
+def test_samples_of_a_rung_are_spread_over_all(n):
+    order = spread(n)
+    assert sorted(order) == [*range(n)]
+    for size in range(1, n + 1):
+        gaps = np.diff([-1, *sorted(order[:size]), n])
+        assert gaps.max() <= 2 * n / size + 2
+
+
 @given(st.integers(1, 2000), st.sampled_from(["samples", "steps"]))
 def test_rungs_grow_to_less_than_all(n, of):
     sizes = [rung.size for rung in rungs_below(n, of)]
@@ -46,8 +56,10 @@ def test_rungs_grow_to_less_than_all(n, of):
 
 
 def test_the_rungs_of_a_trial_are_those_that_it_has_come_to():
-    kept = {name: [1.0] for name in ("rung_15", "rung_5", "rung_x", "rung_9_lives", "score")}
+    kept = {f"rung_{name}": [1.0] for name in ("15_samples", "5_samples", "x", "9_lives")}
     assert rungs_of(create_trial(value=1.0, user_attrs=kept)) == [Rung(5), Rung(15)]
+    before = rungs_of(create_trial(value=1.0, user_attrs={"rung_5": [1.0], "score": 0.5}))
+    assert [(rung.name, str(rung)) for rung in before] == [("rung_5", "5 first samples")]
     steps = [Rung(267, "steps"), Rung(89, "steps")]
     trial = create_trial(value=1.0, user_attrs={rung.name: [1.0] for rung in steps})
     assert rungs_of(trial) == steps[::-1]
@@ -81,7 +93,7 @@ def test_one_that_rests_counts_as_one_that_was_there_already(objective):
 def test_a_ladder_asks_for_all_scored_samples_at_each_rung_of_steps():
     settings = TuneSettings(pruning="halving_steps", n_steps_per_sample=90)
     ladder = Ladder.of(settings, 5, 6)
-    assert [ladder.n_allowed(level) for level in range(3)] == [5, 5, 6]
+    assert [len(ladder.places(level)) for level in range(3)] == [5, 5, 6]
     assert [ladder.rest_after(level) for level in range(3)] == [10, 30, None]
 
 

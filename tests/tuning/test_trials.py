@@ -234,4 +234,4 @@ def test_a_trial_whose_samples_are_all_there_stands_at_its_rungs_too(tmp_path):
     loop.worker.study.enqueue_trial(first.trial.params)
     assert loop._next_job() is None  # neither has another sample, and there are two trials
     again = loop.worker.trials()[1]
-    assert again.user_attrs[Rung(2).name] == (1.5,) and again.user_attrs["n_cached"] == 4
+    assert again.user_attrs[Rung(2).name] == (2.0,) and again.user_attrs["n_cached"] == 4
