@@ -12,7 +12,7 @@ from gadlib.settings.calculators import CalculatorSettings
 from gadlib.settings.effects import CHOICE, Count, Seed
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError, shown
-from gadlib.settings.searches import SetSettings
+from gadlib.settings.searches import Cheap, SetSettings
 from gadlib.settings.topics import shown_as
 
 _GFN2 = {
@@ -211,6 +211,7 @@ class GrowthSettings(CalculatorSettings):
         "trust", description="step rule", json_schema_extra=shown_as(words=tuple(SOLVERS))
     )
     n_steps_per_sample: Count = Field(800, description="steps after which a search ends")
+    cheap: Cheap = "auto"
 
 
 class TimingSettings(CalculatorSettings):

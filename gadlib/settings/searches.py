@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -23,6 +23,17 @@ from gadlib.settings.effects import (
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.profiles import with_profile
 from gadlib.settings.topics import SPLITS, shown_as
+
+Cheap = Annotated[
+    str,
+    Field(
+        description="cheap potential below the calculator, for solver delta: scine:METHOD,"
+        " tblite:METHOD, the import path of an ASE calculator, springs (pairs of atoms as stiff as"
+        " bonds) or none; auto: GFN2-xTB, else DFTB0, whichever is installed, knows the molecules"
+        " and is not the calculator",
+        json_schema_extra=shown_as("calculator", form="KIND:METHOD"),
+    ),
+]
 
 
 class SetSettings(MoleculeSettings):
@@ -62,14 +73,7 @@ class SetSettings(MoleculeSettings):
     n_steps_per_sample: Count = Field(
         800, description="steps after which a search ends without success"
     )
-    cheap: str = Field(
-        "auto",
-        description="cheap potential below the calculator, for solver delta: scine:METHOD,"
-        " tblite:METHOD, the import path of an ASE calculator, springs (pairs of atoms as stiff as"
-        " bonds) or none; auto: GFN2-xTB, else DFTB0, whichever is installed, knows the molecules"
-        " and is not the calculator",
-        json_schema_extra=shown_as("calculator", form="KIND:METHOD"),
-    )
+    cheap: Cheap = "auto"
     h5_path: str | None = Field(
         None,
         description="reactions in the Transition1x layout, or embedded-gfn2, the set made on"

@@ -89,3 +89,13 @@ def test_figure_has_a_line_for_each_part_and_a_sentence_without_any():
     assert "No chain" in report.draw_growth(empty).texts[0].get_text()
     assert report.growth_table(empty)["wall s"].tolist() == ["-"]
     assert "two sizes" in report.growth_sentence(empty)
+
+
+def test_delta_is_measured_with_the_cheap_potential_that_is_named():
+    pytest.importorskip("scine_sparrow")
+    settings = {"carbons": "2", "n_starts": 1, "solver": "delta", "scine_functional": "PM6"}
+    (row,) = measure_growth(GrowthSettings(**settings, cheap="scine:DFTB0"))
+    assert (row.n, row.strict) == (1, 1)
+    assert row.gradients < 10  # trust takes more
+    with pytest.raises(InputError, match="cheap"):
+        list(measure_growth(GrowthSettings(**settings, cheap="scine:NO")))
