@@ -15,7 +15,7 @@ from gadlib.settings.profiles import path_of
 from gadlib.settings.reading import InputError, shown
 from gadlib.settings.searches import SearchSettings
 from gadlib.tuning import tune
-from gadlib.tuning.choices import of_settings, of_solver
+from gadlib.tuning.choices import of_settings, of_solver, require_words
 
 
 class StudyValues(NamedTuple):
@@ -55,6 +55,7 @@ def study_best(where: str, study_name: str | None, solver: str) -> StudyValues:
     if strange:
         raise InputError(f"{where}: {', '.join(strange)} is no hyperparameter of solver {solver!r}")
     _require_values(own, solver, where)
+    require_words(found.words, where)
     defaults = {declared.name: declared.default for declared in SOLVERS[solver].tunable()}
     return found._replace(hyperparameters={**defaults, **own})
 

@@ -79,6 +79,18 @@ def choose(trial: Trial, choices: Mapping[str, tuple[str, ...]]) -> dict[str, st
     return {name: str(trial.suggest_categorical(name, of)) for name, of in choices.items()}
 
 
+def require_words(words: Mapping[str, str], where: str) -> None:
+    """Raise InputError unless a file's words are such as settings may have; it names the file."""
+    for name, word in words.items():
+        if name not in drawable():
+            known = ", ".join(drawable())
+            raise InputError(f"{where}: best_choices.{name}: expected some of {known}")
+        try:
+            _CHECKS[name](word)
+        except ValueError as error:
+            raise InputError(f"{where}: {error}") from None
+
+
 def of_settings(params: Mapping[str, Any]) -> dict[str, str]:
     """Of what a trial has drawn the words that are settings of its searches."""
     return {name: str(params[name]) for name in drawable() if name in params}

@@ -26,7 +26,7 @@ from gadlib.settings.calculators import CalculatorSettings
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
 from gadlib.settings.studies import ValidateSettings
-from gadlib.tuning.choices import drawable
+from gadlib.tuning.choices import require_words
 
 
 @dataclass(frozen=True)
@@ -136,10 +136,7 @@ def tuned_choices(settings: ValidateSettings) -> dict[str, str]:
     if settings.best is None:
         return {}
     found = dict(read_best(settings.best).best_choices)
-    for name in found:
-        if name not in drawable():
-            known = ", ".join(drawable())
-            raise InputError(f"{settings.best}: best_choices.{name}: expected some of {known}")
+    require_words(found, settings.best)
     return found
 
 

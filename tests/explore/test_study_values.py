@@ -118,6 +118,14 @@ def test_a_word_that_the_solver_does_not_know_is_refused(tmp_path):
         study_best(str(path), None, "trust")
 
 
+@pytest.mark.parametrize("words", [{"mode": "sideways"}, {"start_from": "moon"}, {"split": "all"}])
+def test_words_that_no_setting_may_have_are_refused(words, tmp_path):
+    path = tmp_path / "hpo_results.json"
+    path.write_text(json.dumps({"best_params": {"radius_start": 0.3}, "best_choices": words}))
+    with pytest.raises(InputError, match=r"hpo_results.json: .*expected"):
+        study_best(str(path), None, "trust")
+
+
 def test_a_shipped_profile_is_known_by_its_name(tmp_path, monkeypatch):
     monkeypatch.setattr(profiles, "FOLDER", tmp_path)
     (tmp_path / "mine.json").write_text(json.dumps({"best_params": {"radius_start": 0.3}}))
