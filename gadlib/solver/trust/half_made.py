@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from gadlib.molecules.bonds import BOND_SCALE
 from gadlib.solver.aim import Aim
 from gadlib.solver.state import State
 from gadlib.solver.trust.constants import (
@@ -70,6 +71,17 @@ def guidance(state: State) -> Aim:
         return state.wanted
     bonds = state.memory.half_made & guided[:, None, None]
     return _stretching(state.wanted, state.batch, bonds)
+
+
+def bond_limits(state: State) -> Float[Tensor, "B N N"]:
+    """Scaled distances below which pairs count as bonds while a search goes on.
+
+    What its start has half made may be longer: a saddle that these hold together is no two
+    molecules on its way, wherever it is by the length of a bond.
+    """
+    limits = torch.full_like(state.batch.distances, BOND_SCALE)
+    is_made = state.memory.half_made & is_guided(state)[:, None, None]
+    return torch.where(is_made, HALF_MADE[1], limits)
 
 
 def likely_directions(state: State) -> Float[Tensor, "B D K"]:
