@@ -76,12 +76,13 @@ def guidance(state: State) -> Aim:
 def bond_limits(state: State) -> Float[Tensor, "B N N"]:
     """Scaled distances below which pairs count as bonds while a search goes on.
 
-    What its start has half made may be longer: a saddle that these hold together is no two
-    molecules on its way, wherever it is by the length of a bond.
+    Pairs whose distances an aim has, or that the start has half made, count while they are half
+    made: they are what holds a saddle of two molecules, and no longer than a bond only in the end.
+    Of a start that was rebuilt nothing but bonds counts.
     """
     limits = torch.full_like(state.batch.distances, BOND_SCALE)
-    is_made = state.memory.half_made & is_guided(state)[:, None, None]
-    return torch.where(is_made, HALF_MADE[1], limits)
+    is_changed = guidance(state).stretches.any(1) & (state.memory.n_rebuilt == 0)[:, None, None]
+    return torch.where(is_changed, HALF_MADE[1], limits)
 
 
 def likely_directions(state: State) -> Float[Tensor, "B D K"]:
