@@ -64,10 +64,13 @@ def calculator():
     return get("ase", calculator="tblite.ase:TBLite", options=options)
 
 
-def guesses(seed: int) -> Iterator[tuple[str, Guess | Unsuitable]]:
-    """Those by hand, after every second one with groups grafted on; or why there is none."""
-    grafted = _grafted(seed)
-    for i, name in enumerate(HAND_MADE):
+def guesses(seed: int, names: tuple[str, ...] = ()) -> Iterator[tuple[str, Guess | Unsuitable]]:
+    """Those by hand, after every second one with groups grafted on; or why there is none.
+
+    Where some by hand are named, these alone.
+    """
+    grafted = iter(()) if names else _grafted(seed)
+    for i, name in enumerate(names or HAND_MADE):
         try:
             yield name, hand_made(name, seed)
         except Unsuitable as reason:
@@ -171,14 +174,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--n", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="of those by hand, separated by commas")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     rdBase.DisableLog("rdApp.*")
     torch.set_num_threads(1)
+    names = tuple(one for one in options.only.split(",") if one)
     frames: Any = []
     if options.out.exists():
         frames = read(options.out, index=":", format="extxyz")
-    for turn, (name, guess) in enumerate(guesses(options.seed)):
+    for turn, (name, guess) in enumerate(guesses(options.seed, names)):
         known = [str(atoms.info["name"]) for atoms in frames]
         if len(frames) >= options.n or name in known:
             continue
