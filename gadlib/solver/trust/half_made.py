@@ -2,7 +2,8 @@
 
 Noise makes many modes of a large molecule curve down, so that the lowest one of a start is often
 none of the reaction. The few pairs of atoms at distances between those of bonds and of neighbours
-are: what is given no aim is relaxed with these held, and they are the first to be probed.
+are: what is given no aim is relaxed with these held, and they are the first to be probed. Two
+molecules that they join are one on the way.
 """
 
 from __future__ import annotations

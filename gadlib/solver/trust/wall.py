@@ -1,9 +1,9 @@
 """A soft wall that keeps the pieces of a molecule together.
 
-The wall is exactly zero wherever the bond graph has no more pieces than allowed, so it moves no
-stationary point of a bound molecule; beyond, it pulls on the shortest links that would join the
-pieces, as a spanning tree. The idea of joining fragments by an artificial force: Maeda, Morokuma,
-J. Chem. Theory Comput. 7, 2335 (2011), doi:10.1021/ct200290m.
+The wall is exactly zero wherever the bonds leave no more pieces than allowed, so it moves no
+stationary point of a bound molecule, nor where half-made bonds join them; beyond, it pulls on the
+shortest links that would join the pieces, as a spanning tree. The idea of joining fragments by an
+artificial force: Maeda, Morokuma, J. Chem. Theory Comput. 7, 2335 (2011), doi:10.1021/ct200290m.
 """
 
 from __future__ import annotations
