@@ -123,15 +123,6 @@ HAND_MADE: dict[str, tuple[str, str]] = {
         "[B:1]([H:2])(C1CCCCC1)C1CCCCC1.[CH2:3]=[CH:4]CCCC",
         "1-3 1.8, 2-4 1.7, 1-2 1.27",
     ),
-    "methylzinc_to_aldehyde": (
-        "[CH3:1][Zn:2]C.[CH:3](=[O:4])c1ccc(C(C)(C)C)cc1",
-        "1-3 2.3, 2-4 2.05, 1-2 2.15",
-    ),
-    "hydrogen_from_alane": (
-        "[Al:1]([H:2])(CC(C)C)CC(C)C.[C:3](C)(CCC)=[O:4]",
-        "1-4 1.85, 1-2 1.7, 2-3 1.75",
-    ),
-    "iodide_for_bromide": ("[I-:1].[CH2:2](C(C)CCCCOC)[Br:3]", "1-2 2.75, 2-3 2.5"),
 }
 """By name the SMILES, and what is held: distances of pairs in A, or a torsion in degrees."""
 

@@ -1,15 +1,17 @@
 """Saddles of 25 to 80 atoms on GFN2-xTB, written to `larger.xyz`.
 
     .venv/bin/python tests/make_larger_saddles.py --out tests/larger.xyz [--n 30] [--seed 0]
+        [--only ring_flip,ester_pyrolysis]
 
 Guesses are made by hand (`larger_reactions`), or of the small reactions of `embedded-gfn2` with
 groups grafted on. The reacting atoms are held while the rest is relaxed; from there `trust` and
 Sella search by turns, and where one finds nothing the other. What is proved to be bound, by
 products as of any search, is kept, unless the reacting atoms have left the guess. A frame says what
-found it. Each is written at once; what is in the file already is not searched again. `larger.xyz`
-was made in parts while this script was written, with other sizes, other limits of steps, and those
-by hand in another order, so that the script makes others of the kind. `claisen`, `cope` and those
-of 35 and 72 atoms were proved by an exact Hessian instead.
+found it. Each is written at once; what is in the file already is not searched again. The first 12
+of `larger.xyz` were made in parts while this script was written, with other sizes, other limits of
+steps, and those by hand in another order, so that the script makes others of the kind. `claisen`,
+`cope` and those of 35 and 72 atoms were proved by an exact Hessian instead. The last four are of
+those by hand that no search had seen, after `trust` was changed for the first.
 """
 
 from __future__ import annotations
