@@ -34,9 +34,14 @@ def bonds(batch: Batch) -> Bool[Tensor, "B N N"]:
 
 def n_fragments(batch: Batch) -> Int[Tensor, " B"]:
     """The connected pieces of each bond graph; an atom at an unknown (NaN) place is one."""
+    return n_connected(batch, bonds(batch))
+
+
+def n_connected(batch: Batch, joined: Bool[Tensor, "B N N"]) -> Int[Tensor, " B"]:
+    """The connected pieces of each molecule, of atoms that are joined."""
     width = batch.positions.shape[1]
     identity = torch.eye(width, dtype=torch.bool, device=batch.positions.device)
-    reach = (bonds(batch) | identity).to(torch.float32)
+    reach = (joined | identity).to(torch.float32)
     for _ in range(max(1, (width - 1).bit_length())):  # each squaring doubles the path length
         reach = (reach @ reach).clamp_(max=1.0)
     first_reached = reach.argmax(-1)  # the lowest atom of the piece

@@ -22,9 +22,8 @@ PUSHES, PUSH_SHARE = 200, 0.35
 half, since an atom has several neighbours."""
 
 
-def longest_links(batch: Batch) -> Float[Tensor, "B N N"]:
-    """The longest link (scaled distance) of the way between two atoms whose links are shortest."""
-    longest = batch.scaled_distances
+def longest_links(longest: Float[Tensor, "B N N"]) -> Float[Tensor, "B N N"]:
+    """The longest link of the way between two atoms whose links are shortest, by their lengths."""
     for _ in range((longest.shape[1] - 1).bit_length()):  # ways twice as long each time
         over = torch.maximum(longest[:, :, :, None], longest[:, None]).amin(2)
         longest = torch.minimum(longest, over)
@@ -38,7 +37,7 @@ def gap(batch: Batch, is_asked: Bool[Tensor, " B"]) -> Float[Tensor, " B"]:
     if not len(rows):
         return found
     part = batch.take(rows)
-    links = torch.where(part.is_pair, longest_links(part), 0.0)
+    links = torch.where(part.is_pair, longest_links(part.scaled_distances), 0.0)
     return found.index_copy(0, rows, links.amax((1, 2)))
 
 

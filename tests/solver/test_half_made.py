@@ -9,6 +9,7 @@ import torch
 from gadlib.benchmarks.scaling import build_alkane
 from gadlib.calculators import get
 from gadlib.hessians.normal_modes import spectrum
+from gadlib.molecules.bonds import BOND_SCALE
 from gadlib.molecules.reactions import read
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.mode_following import read_aim
@@ -18,12 +19,18 @@ from gadlib.solver.trust.constants import (
     CLOSED,
     CLOSING_ROUNDS,
     GUIDED_FORCE,
+    HALF_MADE,
     MANY_HALF_MADE,
     MAX_HALF_MADE,
 )
-from gadlib.solver.trust.half_made import half_made_bonds, half_made_directions, is_guided
+from gadlib.solver.trust.half_made import (
+    bond_limits,
+    half_made_bonds,
+    half_made_directions,
+    is_guided,
+)
 from gadlib.solver.trust.probing import Curvature, close_in
-from gadlib.solver.trust.rule import init
+from gadlib.solver.trust.rule import init, learn
 from gadlib.solver.trust.settling import beside_aim, is_settled
 from gadlib.systems.batch import Batch, longest
 
@@ -146,6 +153,36 @@ def test_an_aim_goes_before_half_made_bonds(large):
     assert is_guided(state).tolist() == [True]
     aim = read_aim("bonds:0-1", large.atomic_numbers, large.transition_state)
     assert not is_guided(replace(state, wanted=aim)).any()
+
+
+def test_half_made_bonds_count_as_bonds_until_the_molecule_is_rebuilt(large):
+    state = init(get("scine"), at(large, large.transition_state), SPARING)
+    limits = bond_limits(state)
+    made = state.memory.half_made
+    assert made.any()
+    assert (limits[made] == HALF_MADE[1]).all()
+    assert (limits[~made] == BOND_SCALE).all()
+    rebuilt = replace(state, memory=replace(state.memory, n_rebuilt=state.memory.n_rebuilt + 1))
+    assert (bond_limits(rebuilt) == BOND_SCALE).all()
+
+
+@pytest.mark.parametrize(("scaled", "mode", "n_pieces"), [
+    (1.45, "bonds:0-3", 1),
+    (1.45, "bonds:0-1", 2),
+    (1.45, "lowest", 2),
+    (1.6, "bonds:0-3", 2),
+])  # fmt: skip
+def test_two_molecules_are_one_while_their_bond_is_made_by_an_aim(scaled, mode, n_pieces):
+    water = np.array([[0.0, 0.0, 0.0], [0.96, 0.0, 0.0], [-0.24, 0.93, 0.0]])
+    other = [[0.0, 0.0, 1.32 * scaled], [0.6, -0.7, 1.32 * scaled], [0.6, 0.7, 1.32 * scaled]]
+    numbers, positions = [8, 1, 1] * 2, np.vstack([water, other])
+    state = init(get("scine"), Batch.pack([positions], [numbers]), SPARING)
+    state = replace(state, max_fragments=torch.tensor([1]))
+    if (aim := read_aim(mode, np.array(numbers), positions)) is not None:
+        state = replace(state, wanted=aim)
+    current = learn(get("scine"), state, state.batch, SPARING).memory.current
+    assert current.n_pieces.tolist() == [n_pieces]
+    assert current.wall.is_active.tolist() == [n_pieces == 2]
 
 
 def test_no_bonds_are_looked_for_where_hessians_are_not_spared(large):

@@ -56,6 +56,17 @@ def test_of_more_pieces_than_allowed_the_nearest_are_joined():
     assert not found.gradient[0, 6:].any()
 
 
+def test_a_link_is_pulled_beyond_its_own_limit():
+    batch = line(0.0, 1.4, 3.05)
+    limits = torch.full_like(batch.distances, 1.3)
+    limits[0, 1, 2] = limits[0, 2, 1] = 1.55
+    found = wall(batch, torch.tensor([3]), torch.tensor([1]), limits)
+    assert found.energy.item() == pytest.approx(45 / 2 * (0.1**2 + 0.1**2))
+    limits[0, 0, 1] = limits[0, 1, 0] = 1.55
+    found = wall(batch, torch.tensor([2]), torch.tensor([1]), limits)
+    assert found.gradient[0, ::3].tolist() == pytest.approx([0, -45 * 0.1 / C2, 45 * 0.1 / C2])
+
+
 def test_the_wall_of_one_molecule_knows_nothing_of_the_others():
     both = Batch.pack([line(0.0, 1.0).positions[0], line(0.0, 2.0).positions[0]], [[6, 6]] * 2)
     found = wall(both, n_fragments(both), torch.tensor([1, 1]))

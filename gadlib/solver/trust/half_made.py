@@ -2,7 +2,8 @@
 
 Noise makes many modes of a large molecule curve down, so that the lowest one of a start is often
 none of the reaction. The few pairs of atoms at distances between those of bonds and of neighbours
-are: what is given no aim is relaxed with these held, and they are the first to be probed.
+are: what is given no aim is relaxed with these held, and they are the first to be probed. Two
+molecules that they join are one on the way.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from gadlib.molecules.bonds import BOND_SCALE
 from gadlib.solver.aim import Aim
 from gadlib.solver.state import State
 from gadlib.solver.trust.constants import (
@@ -70,6 +72,18 @@ def guidance(state: State) -> Aim:
         return state.wanted
     bonds = state.memory.half_made & guided[:, None, None]
     return _stretching(state.wanted, state.batch, bonds)
+
+
+def bond_limits(state: State) -> Float[Tensor, "B N N"]:
+    """Scaled distances below which pairs count as bonds while a search goes on.
+
+    Pairs whose distances an aim has, or that the start has half made, count while they are half
+    made: they are what holds a saddle of two molecules, and no longer than a bond only in the end.
+    Of a start that was rebuilt nothing but bonds counts.
+    """
+    limits = torch.full_like(state.batch.distances, BOND_SCALE)
+    is_changed = guidance(state).stretches.any(1) & (state.memory.n_rebuilt == 0)[:, None, None]
+    return torch.where(is_changed, HALF_MADE[1], limits)
 
 
 def likely_directions(state: State) -> Float[Tensor, "B D K"]:

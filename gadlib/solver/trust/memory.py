@@ -37,7 +37,7 @@ class Try:
         poor: badly predicted steps in a row.
         n_certificates: exact Hessians spent on stationary points that it climbed to.
         wall: the wall here.
-        n_pieces: connected pieces of the bond graph here.
+        n_pieces: connected pieces here, of bonds and what counts as bonds (`half_made`).
         torn_steps: steps in a row in more pieces than allowed, or with pieces that have gone from
             one another.
         anchor: where the try was at its beginning, and then every eighth step, in A.

@@ -23,7 +23,7 @@ from gadlib.hessians.normal_modes import FORCE_TOL, spectrum
 from gadlib.hessians.springs import model_hessian
 from gadlib.hessians.tension import tension_hessian
 from gadlib.hessians.trust_region import matvec
-from gadlib.molecules.bonds import n_fragments
+from gadlib.molecules.bonds import n_connected
 from gadlib.molecules.contacts import gap, is_adrift, push_apart
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import TrustHyperparameters
@@ -42,7 +42,7 @@ from gadlib.solver.trust.constants import (
     START_FLOOR,
 )
 from gadlib.solver.trust.curvature import sharpen, spares_hessians, update_hessian
-from gadlib.solver.trust.half_made import half_made_bonds
+from gadlib.solver.trust.half_made import bond_limits, half_made_bonds
 from gadlib.solver.trust.memory import Origin, TrustMemory, Try, is_aiming, most_aimed
 from gadlib.solver.trust.phases import Phase
 from gadlib.solver.trust.settling import beside_aim, keeps_aim, move_beside_aim
@@ -176,8 +176,9 @@ def learn(calculator: Calculator, state: State, there: Batch, h: TrustHyperparam
     is_due = is_due & memory.is_climbing & ~memory.spares_hessians
     moved = compute(calculator, replace(state, batch=there, steps=state.steps + 1), is_due)
     hessian = pick(is_due, moved.hessian, update_hessian(state, moved))
-    n_pieces = n_fragments(there)
-    barrier = wall(there, n_pieces, state.max_fragments)
+    limits = bond_limits(state)
+    n_pieces = n_connected(there, there.scaled_distances < limits)
+    barrier = wall(there, n_pieces, state.max_fragments, limits)
     curved = hessian + barrier.hessian if barrier.is_active.any() else hessian
     current = replace(
         current,
