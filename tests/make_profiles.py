@@ -57,8 +57,9 @@ STUDY: dict[str, Any] = {
 }
 
 OF_SOLVER: dict[str, dict[str, Any]] = {
-    # Explicit steps blow up at time steps of 0.02 A^2/eV, which no value cures: damped ones do. What
-    # a rising order then says is not that the step was too long, so the time step never shrinks.
+    # Explicit steps blow up from time steps of 0.02 A^2/eV on, whatever the other values; damped
+    # ones do not. An order that rises then no longer says that a step was too long, so that the time
+    # step never shrinks.
     "gad": {
         "hyperparameters": {
             "integrator": "damped",
@@ -128,10 +129,10 @@ class Worth(NamedTuple):
         return is_cheaper and self.tuned.n_success >= self.default.n_success
 
     def __str__(self) -> str:
+        p = mcnemar(self.gained, self.lost)
         return (
             f"{self.criterion} | {self.default} | {self.tuned} | +{self.gained} -{self.lost}"
-            f" (p = {mcnemar(self.gained, self.lost):.2g}) | {self.cost[0]:.0f} | {self.cost[1]:.0f}"
-            f" (p = {self.p_cost:.2g})"
+            f" (p = {p:.2g}) | {self.cost[0]:.0f} | {self.cost[1]:.0f} (p = {self.p_cost:.2g})"
         )
 
 
