@@ -58,7 +58,7 @@ STUDY: dict[str, Any] = {
 
 OF_SOLVER: dict[str, dict[str, Any]] = {
     # Explicit steps blow up from time steps of 0.02 A^2/eV on, whatever the other values; damped
-    # ones do not. An order that rises then no longer says that a step was too long, so that the time
+    # ones do not. A rising order no longer says then that a step was too long, so that the time
     # step never shrinks.
     "gad": {
         "hyperparameters": {
