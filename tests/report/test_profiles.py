@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from little_studies import DEFAULT, WORSE, record
+from make_profiles import worth
 
 from gadlib.cli.parser import main
 from gadlib.files.writing import write_json
@@ -108,3 +109,18 @@ def test_every_shipped_profile_can_be_searched_with_and_says_what_it_gained():
     for one in profiles.shipped():
         settings = SearchSettings.read({"profile": one.name})
         assert settings.solver == one.solver and one.sentence
+
+
+def test_more_that_succeed_or_as_many_for_less_are_a_gain_and_nothing_else_is():
+    def side(*steps):
+        return [replace(record(f"r{i}", n), n_gradient=n) for i, n in enumerate(steps)]
+
+    def failed(some):
+        return [replace(one, converged=False) for one in some]
+
+    slow, quick = side(*range(20, 30)), side(*range(10, 20))
+    assert worth(slow, quick).is_gain and not worth(quick, slow).is_gain
+    assert not worth(slow, slow).is_gain
+    assert not worth(slow, [*failed(quick[:1]), *quick[1:]]).is_gain  # cheaper, but one less
+    assert worth(failed(quick), slow).is_gain  # ten more, for more gradients
+    assert not worth([*failed(quick[:5]), *quick[5:]], slow).is_gain  # five may be luck
