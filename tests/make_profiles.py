@@ -39,6 +39,7 @@ POTENTIALS: dict[str, dict[str, Any]] = {
 
 STARTS: dict[str, dict[str, Any]] = {
     "noisy": {"start_from": "midpoint_rt_noise1.0A"},
+    "shaken": {"start_from": "midpoint_rt_noise0.3A"},
     "ts": {"start_from": "ts_noise0.1A"},
     "idpp": {"start_from": "idpp_rp", "mode": "reaction", "check_ends": True},
 }
@@ -81,11 +82,14 @@ OF_SOLVER: dict[str, dict[str, Any]] = {
         "n_candidates": 2,
     },
     "trust": {
-        "choices": {"exact_hessians": ["auto", "often", "proof"]},
-        "n_samples": 18,
-        "n_trials": 60,
-        "n_race": 18,
-        "n_candidates": 4,
+        "choices": {
+            "exact_hessians": ["auto", "often", "proof"],
+            "proof": ["auto", "hessian", "products"],
+        },
+        "n_samples": 15,
+        "n_trials": 40,
+        "n_race": 15,
+        "n_candidates": 3,
     },
 }
 
