@@ -6,7 +6,7 @@ screens, tunes, lets the best trials race, compares the winner with the defaults
 tuning never saw, and, where that shows a gain, writes the profile into `gadlib/settings/shipped`.
 What is in --out already is not computed again. What all shipped profiles are worth elsewhere:
 
-    python tests/make_profiles.py --transfer
+    python tests/make_profiles.py --transfer [NAME]
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ POTENTIALS: dict[str, dict[str, Any]] = {
 }
 
 STARTS: dict[str, dict[str, Any]] = {
-    "noisy": {"start_from": "midpoint_rt_noise1.0A"},
-    "shaken": {"start_from": "midpoint_rt_noise0.3A"},
-    "ts": {"start_from": "ts_noise0.1A"},
+    "noisy": {"start_from": "midpoint_rt_noise1.0A", "mode": "lowest"},
+    "shaken": {"start_from": "midpoint_rt_noise0.3A", "mode": "lowest"},
+    "ts": {"start_from": "ts_noise0.1A", "mode": "lowest"},
     "idpp": {"start_from": "idpp_rp", "mode": "reaction"},
 }
 
@@ -221,9 +221,12 @@ def _print_transfer(asked: argparse.Namespace) -> None:
     print("| profile | potential | start | judged | defaults | profile | | gradients | profile |")
     print("|---|---|---|---|---|---|---|---|---|")
     for profile in shipped():
+        if profile.name != (asked.name or profile.name):
+            continue
         for potential in asked.potentials.split(","):
             for start in STARTS:
-                if f"{profile.solver}-{potential}-{start}" not in NAMES:
+                name = f"{profile.solver}-{potential}-{start}"
+                if name not in NAMES or name == profile.name:
                     continue
                 searched = SEARCHED[profile.solver] | POTENTIALS[potential] | STARTS[start]
                 searched |= PROVED.get(start, {})

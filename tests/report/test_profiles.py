@@ -45,11 +45,29 @@ def test_a_profile_holds_values_study_and_proof(study):
         | {"scores": None, "seed": None, "n_samples": None}
     ]
     assert content["held_out"]["reactions"] == ["a", "b", "c", "d"]
-    assert "75 % (30-95) instead of 75 % (30-95) of 4 reactions" in content["sentence"]
-    assert "gained 1, lost 1 (p = 1)" in content["sentence"]
+    said = "4 reactions that tuning never saw; converged: 75 % (30-95) instead of 75 % (30-95), "
+    assert content["sentence"].startswith(f"{said}gained 1, lost 1 (p = 1); ")
+    assert "intended" not in content["sentence"]  # where nobody asked for it
     assert dict(read_best(path).best_params) == VALUES
+    assert "out_dir" not in content["settings"] and str(folder) not in path.read_text()
     with pytest.raises(InputError, match="nothing is overwritten"):
         write_profile("mine", best, folder, folder)
+
+
+def test_a_profile_says_how_many_saddles_are_intended_where_that_was_asked(study):
+    best, folder = study
+    for side, is_met in (("default", False), ("tuned", True)):
+        values = VALUES if is_met else {}
+        found = [
+            replace(one, criteria=one.criteria | {"intended": is_met}) for one in (*DEFAULT[:3],)
+        ]
+        write_json(
+            folder / f"{side}.json", payload(ValidateSettings(hyperparameters=values), found)
+        )
+    content = json.loads(write_profile("asked", best, folder, folder).read_text())
+    assert (
+        "; intended: 100 % (44-100) instead of 0 % (0-56), gained 3, lost 0" in content["sentence"]
+    )
 
 
 def test_a_validation_of_other_values_is_no_proof(study):
