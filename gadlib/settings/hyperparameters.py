@@ -15,8 +15,15 @@ class GadHyperparameters(Hyperparameters):
 
     solver: ClassVar[str] = "gad"
 
+    integrator: Literal["explicit", "damped"] = Field(
+        default="explicit",
+        description="how the dynamics is integrated: explicit (the published step, unstable for"
+        " stiff bonds from time steps of about 0.02 A^2/eV on) or damped (each mode by its"
+        " curvature, so that larger ones are stable)",
+    )
+
     dt_min: float = declare(
-        1e-6, 1e-7, 1e-5, "smallest time step", unit="A^2/eV", log=True, limits=(1e-9, 1e-3)
+        1e-6, 1e-7, 1e-5, "smallest time step", unit="A^2/eV", log=True, limits=(1e-9, 0.1)
     )
     dt_max: float = declare(
         0.05, 0.01, 0.1, "largest time step", unit="A^2/eV", log=True, limits=(1e-4, 1.0)

@@ -5,7 +5,12 @@ time step that adapts to the order of the point (its number of negative vibratio
 search that is stuck at a higher order escapes along the second mode. `init` and `step` take a
 calculator, a batch or state and hyperparameters; neither knows when to stop.
 
-References: E, Zhou, Nonlinearity 24, 1831 (2011), doi:10.1088/0951-7715/24/6/008.
+Where it is asked for (`integrator`), steps are damped by the curvatures along the modes. This is no
+part of the published rule.
+
+References: E, Zhou, Nonlinearity 24, 1831 (2011), doi:10.1088/0951-7715/24/6/008; Hairer, Wanner,
+Solving Ordinary Differential Equations II, Springer (1996), doi:10.1007/978-3-642-05221-7, section
+IV.7 (linearly implicit steps).
 """
 
 from __future__ import annotations
@@ -161,11 +166,31 @@ def _gentlest_ascent(
     state: State, memory: GadMemory, hyperparameters: GadHyperparameters
 ) -> Float[Tensor, "B N 3"]:
     """The displacement along the gentlest-ascent field, of each atom at most the trust radius."""
-    direction = reflect(state.forces.flatten(1), memory.mode)
-    move = memory.time_step[:, None] * direction
+    move = memory.time_step[:, None] * reflect(state.forces.flatten(1), memory.mode)
+    if hyperparameters.integrator == "damped":
+        move = _damped(move, state, memory.time_step)
     radius = hyperparameters.trust_radius_max
     move = move * (radius / longest(move).clamp(min=radius))[:, None]
     return move.unflatten(1, (-1, 3))
+
+
+def _damped(
+    move: Float[Tensor, "B D"], state: State, time_step: Float[Tensor, " B"]
+) -> Float[Tensor, "B D"]:
+    """The displacement d of an explicit step, damped by curvature: (1 + t |H|)^-1 d.
+
+    A linearly implicit Euler step, but with |H|, the Hessian with its vibrational curvatures made
+    positive, M^1/2 V |lambda| V^T M^1/2, in place of the field's Jacobian, which grows along modes
+    that curve down and may be singular. Small time steps are the explicit ones; large ones come to
+    those of Newton's method, so that stiff bonds do not bound the time step.
+    """
+    spectrum, inverse = state.spectrum, state.batch.inverse_sqrt_masses
+    curvature = torch.where(spectrum.eigenvalues.isfinite(), spectrum.eigenvalues.abs(), 0.0)
+    roots = torch.where(inverse > 0, 1 / inverse, 0.0)
+    modes = roots[:, :, None] * spectrum.modes
+    absolute = (modes * curvature[:, None, :]) @ modes.mT
+    one = torch.eye(move.shape[1], dtype=move.dtype, device=move.device)
+    return torch.linalg.solve(one + time_step[:, None, None] * absolute, move)
 
 
 def _remember(memory: GadMemory, move: Float[Tensor, "B N 3"], moved: State) -> GadMemory:

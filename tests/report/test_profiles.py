@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from little_studies import DEFAULT, WORSE, record
+from make_profiles import worth
 
 from gadlib.cli.parser import main
 from gadlib.files.writing import write_json
@@ -44,11 +45,29 @@ def test_a_profile_holds_values_study_and_proof(study):
         | {"scores": None, "seed": None, "n_samples": None}
     ]
     assert content["held_out"]["reactions"] == ["a", "b", "c", "d"]
-    assert "75 % (30-95) instead of 75 % (30-95) of 4 reactions" in content["sentence"]
-    assert "gained 1, lost 1 (p = 1)" in content["sentence"]
+    said = "4 reactions that tuning never saw; converged: 75 % (30-95) instead of 75 % (30-95), "
+    assert content["sentence"].startswith(f"{said}gained 1, lost 1 (p = 1); ")
+    assert "intended" not in content["sentence"]  # where nobody asked for it
     assert dict(read_best(path).best_params) == VALUES
+    assert "out_dir" not in content["settings"] and str(folder) not in path.read_text()
     with pytest.raises(InputError, match="nothing is overwritten"):
         write_profile("mine", best, folder, folder)
+
+
+def test_a_profile_says_how_many_saddles_are_intended_where_that_was_asked(study):
+    best, folder = study
+    for side, is_met in (("default", False), ("tuned", True)):
+        values = VALUES if is_met else {}
+        found = [
+            replace(one, criteria=one.criteria | {"intended": is_met}) for one in (*DEFAULT[:3],)
+        ]
+        write_json(
+            folder / f"{side}.json", payload(ValidateSettings(hyperparameters=values), found)
+        )
+    content = json.loads(write_profile("asked", best, folder, folder).read_text())
+    assert (
+        "; intended: 100 % (44-100) instead of 0 % (0-56), gained 3, lost 0" in content["sentence"]
+    )
 
 
 def test_a_validation_of_other_values_is_no_proof(study):
@@ -108,3 +127,18 @@ def test_every_shipped_profile_can_be_searched_with_and_says_what_it_gained():
     for one in profiles.shipped():
         settings = SearchSettings.read({"profile": one.name})
         assert settings.solver == one.solver and one.sentence
+
+
+def test_more_that_succeed_or_as_many_for_less_are_a_gain_and_nothing_else_is():
+    def side(*steps):
+        return [replace(record(f"r{i}", n), n_gradient=n) for i, n in enumerate(steps)]
+
+    def failed(some):
+        return [replace(one, converged=False) for one in some]
+
+    slow, quick = side(*range(20, 30)), side(*range(10, 20))
+    assert worth(slow, quick).is_gain and not worth(quick, slow).is_gain
+    assert not worth(slow, slow).is_gain
+    assert not worth(slow, [*failed(quick[:1]), *quick[1:]]).is_gain  # cheaper, but one less
+    assert worth(failed(quick), slow).is_gain  # ten more, for more gradients
+    assert not worth([*failed(quick[:5]), *quick[5:]], slow).is_gain  # five may be luck

@@ -27,6 +27,7 @@ from gadlib.solver.state import State
 from gadlib.systems.batch import Batch
 
 H = GadHyperparameters()
+DAMPED = GadHyperparameters(integrator="damped", dt_min=0.1, dt_max=1.0, trust_radius_max=2.0)
 HYDROGEN = 1.008
 
 
@@ -36,9 +37,9 @@ def vectors(seed: int, n: int = 2) -> torch.Tensor:
     return drawn.unflatten(0, (2, n))
 
 
-def after(state: State, n_steps: int, calculator=POTENTIAL) -> State:
+def after(state: State, n_steps: int, calculator=POTENTIAL, h=H) -> State:
     for _ in range(n_steps):
-        state = step(calculator, state, H)
+        state = step(calculator, state, h)
     return state
 
 
@@ -117,6 +118,46 @@ def test_steps_of_a_batch_are_those_of_each_system_alone(seed):
             assert torch.allclose(found[:n], single[i].batch.positions[0], atol=1e-9)
             assert together.memory.time_step[i] == single[i].memory.time_step[0]
             assert not found[n:].any()
+
+
+# Damped steps
+
+
+@given(SEEDS)
+def test_a_damped_step_is_the_explicit_one_divided_by_one_plus_time_step_times_curvature(seed):
+    batch = clusters(seed)
+    state = init(POTENTIAL, batch, DAMPED)
+    field = reflect(state.forces.flatten(1), state.spectrum.modes[:, :, 0])
+    moved = step(POTENTIAL, state, DAMPED)
+    shift = (moved.batch.positions - batch.positions).flatten(1)
+    for i in range(len(batch)):
+        is_mode = state.spectrum.eigenvalues[i].isfinite()
+        weighted = state.spectrum.modes[i][:, is_mode]
+        inverse = batch.inverse_sqrt_masses[i]
+        forward = torch.where(inverse > 0, 1 / inverse, 0.0)[:, None] * weighted
+        curvature = state.spectrum.eigenvalues[i][is_mode].abs()
+        back = shift[i] + DAMPED.dt_min * forward @ (curvature * (forward.mT @ shift[i]))
+        assert torch.allclose(back, DAMPED.dt_min * field[i], rtol=1e-8, atol=1e-9)
+
+
+@given(SEEDS)
+def test_damped_steps_of_a_batch_are_those_of_each_system_alone(seed):
+    batch = clusters(seed)
+    for other in (batch, padded(batch)):
+        together = after(init(POTENTIAL, other, DAMPED), 2, h=DAMPED)
+        for i, n in enumerate(batch.n_atoms.tolist()):
+            single = after(init(POTENTIAL, alone(batch, i), DAMPED), 2, h=DAMPED)
+            assert torch.allclose(
+                together.batch.positions[i, :n], single.batch.positions[0], atol=1e-8
+            )
+            assert not together.batch.positions[i, n:].any()
+
+
+def test_short_damped_steps_are_explicit_ones():
+    state = init(POTENTIAL, clusters(3), H)
+    move = torch.ones_like(state.forces).flatten(1)
+    short = gad._damped(move, state, torch.full((3,), 1e-12, dtype=torch.float64))
+    assert torch.allclose(short, move, atol=1e-8)
 
 
 # The mode

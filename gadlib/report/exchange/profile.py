@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from gadlib.files.reading import read_json
 from gadlib.files.writing import write_json
-from gadlib.report.validation.comparison import Comparison, collect_comparison
+from gadlib.report.validation.comparison import Comparison, Paired, collect_comparison
 from gadlib.screening.costs import gradients_of
 from gadlib.screening.records import read_results
 from gadlib.screening.setup import read_best
+from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.reading import InputError
 
 _OF_TRIAL = ("number", "state", "score", "scores", "params", "seed", "n_samples")
-_OF_STUDY = ("study_name", "study_id", "objectives", "best_trial", "race", "settings", "versions")
+_OF_STUDY = ("study_name", "study_id", "objectives", "best_trial", "race", "versions")
+
+_OF_MACHINE = ("out_dir", "storage", "screening", "keep_calls", "best")
+"""Settings that say where something lies, which a file that goes to others has no use for."""
 
 
 def write_profile(name: str, best: str | Path, validation: str | Path, out: str | Path) -> Path:
@@ -52,12 +57,13 @@ def write_profile(name: str, best: str | Path, validation: str | Path, out: str 
         "best_choices": dict(tuned.best_choices),
         "about": content["about"],
         "held_out": {
-            "settings": {k: v for k, v in found.settings.items() if k != "hyperparameters"},
+            "settings": _settings({**found.settings, "hyperparameters": None}),
             "reactions": [r.name for r in sides["default"]],
             "converged": [[r.converged for r in sides[side]] for side in ("default", "tuned")],
             "gradients": costs,
         },
         **{key: content.get(key) for key in _OF_STUDY},
+        "settings": _settings(content.get("settings") or {}),
         "trials": [{key: t.get(key) for key in _OF_TRIAL} for t in content["trials"]],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,11 +71,23 @@ def write_profile(name: str, best: str | Path, validation: str | Path, out: str 
     return path
 
 
+def _settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in settings.items() if k not in _OF_MACHINE and v is not None}
+
+
 def _sentence(comparison: Comparison, costs: list[list[int]]) -> str:
     found = comparison.converged
     mean = [sum(side) / max(1, len(side)) for side in costs]
+    asked = [one for one in comparison.criteria if CRITERIA[one.criterion].is_asked]
+    also = "".join(f"; {one.criterion}: {_gained(one)}" for one in asked)
     return (
-        f"{found.criterion}: {found.tuned} instead of {found.default} of {found.default.n}"
-        f" reactions that tuning never saw, gained {found.gained}, lost {found.lost}"
-        f" (p = {found.p:.2g}); {mean[1]:.0f} instead of {mean[0]:.0f} gradients in the mean"
+        f"{found.default.n} reactions that tuning never saw; {found.criterion}: {_gained(found)}"
+        f"{also}; {mean[1]:.0f} instead of {mean[0]:.0f} gradients in the mean"
+    )
+
+
+def _gained(found: Paired) -> str:
+    return (
+        f"{found.tuned} instead of {found.default}, gained {found.gained}, lost {found.lost}"
+        f" (p = {found.p:.2g})"
     )
