@@ -165,7 +165,7 @@ def test_geometry_file_is_searched_in_the_order_of_its_frames(tmp_path):
     [
         ({"solver": "newton"}, "solver 'newton': expected one of gad"),
         ({"hyperparameters": {"dt_mn": 1e-6}}, r"dt_mn: unknown .* \(did you mean dt_min\?\)"),
-        ({"hyperparameters": {"dt_min": 1.0}}, "dt_min = 1: expected 1e-09 .. 0.001 A\\^2/eV"),
+        ({"hyperparameters": {"dt_min": 1.0}}, "dt_min = 1: expected 1e-09 .. 0.1 A\\^2/eV"),
         ({"criterion": "best"}, "criterion 'best': expected one of index1, strict, bound"),
         ({"calculator": "vasp"}, "calculator 'vasp': expected one of scine"),
         ({"scine_functional": "B3LYP"}, "scine functional 'B3LYP': expected one of DFTB0"),
