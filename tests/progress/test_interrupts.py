@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import warm
@@ -47,9 +48,14 @@ def test_a_real_signal_interrupts_whatever_the_calculator_makes_of_it(number, th
         text=True,
     )
     assert process.stdout is not None
-    assert process.stdout.readline() == "computing\n"
-    process.send_signal(number)
-    told, errors = process.communicate(timeout=30)
+    try:
+        assert process.stdout.readline() == "computing\n"
+        time.sleep(0.1)  # so that it is computing
+        process.send_signal(number)
+        told, errors = process.communicate(timeout=30)
+    finally:  # what is left of it would fail another test
+        process.kill()
+        process.communicate()
     assert (told, process.returncode) == ("interrupted True\n", 130), errors
 
 
