@@ -23,6 +23,7 @@ from gadlib.report.exchange.profile import write_profile
 from gadlib.report.statistics import SIGNIFICANT, Rate, mcnemar
 from gadlib.screening.costs import gradients_of
 from gadlib.screening.records import Record, judged
+from gadlib.settings.benchmarks import GFN2
 from gadlib.settings.profiles import FOLDER, shipped
 from gadlib.tuning import tune
 from gadlib.tuning.validation import Validation
@@ -30,11 +31,7 @@ from gadlib.tuning.validation import Validation
 POTENTIALS: dict[str, dict[str, Any]] = {
     "dftb0": {},
     "pm6": {"scine_functional": "PM6"},
-    "gfn2": {
-        "calculator": "ase",
-        "ase_calculator": "tblite.ase:TBLite",
-        "ase_options": {"method": "GFN2-xTB", "accuracy": 0.1, "verbosity": 0},
-    },
+    "gfn2": GFN2,
 }
 
 STARTS: dict[str, dict[str, Any]] = {

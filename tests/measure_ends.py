@@ -11,10 +11,9 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+from measure_saddles import calculator_of
 
-from gadlib.calculators import get
 from gadlib.calculators.paired import Paired
-from gadlib.evaluation import Calculator
 from gadlib.molecules.alignment import rmsd
 from gadlib.molecules.reactions import read
 from gadlib.molecules.starting_points import starts
@@ -32,7 +31,7 @@ def main() -> None:
     parser.add_argument("--method", default="GFN2-xTB")
     parser.add_argument("--cheap", default="PM6")
     asked = parser.parse_args()
-    costly, cheap = _calculator(asked.method), _calculator(asked.cheap)
+    costly, cheap = calculator_of(asked.method), calculator_of(asked.cheap)
     rows = []
     for start in [*starts(read(split="val,test"), "midpoint_rp")][: asked.n]:
         plain, learned = (
@@ -49,13 +48,6 @@ def main() -> None:
         print(start.name, *rows[-1], flush=True)
     plains, learneds, same = np.array(rows).T
     print(f"medians {np.median(plains)} {np.median(learneds)}, same {same.sum()} of {len(rows)}")
-
-
-def _calculator(method: str) -> Calculator:
-    if method != "GFN2-xTB":
-        return get("scine", functional=method)
-    options = {"method": method, "accuracy": 0.1, "verbosity": 0}
-    return get("ase", calculator="tblite.ase:TBLite", options=options)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from gadlib.settings.reading import InputError, shown
 from gadlib.settings.searches import Cheap, SetSettings
 from gadlib.settings.topics import shown_as
 
-_GFN2 = {
+GFN2 = {
     "calculator": "ase",
     "ase_calculator": "tblite.ase:TBLite",
     "ase_options": {
@@ -71,7 +71,7 @@ SUITES = {
             "h5_path": "embedded-gfn2",
             "max_samples": 30,
         },
-        _GFN2,
+        GFN2,
     ),
     "calls": Suite(
         "guesses of saddles in a file (geometries), on GFN2-xTB, beside the calls published with"
@@ -81,7 +81,7 @@ SUITES = {
             "criterion": "strict",
             "max_samples": 30,
         },
-        _GFN2,
+        GFN2,
         file="geometries",
     ),
     "ends": Suite(
@@ -92,7 +92,7 @@ SUITES = {
     "ends-gfn2": Suite(
         "the same with the set made on GFN2-xTB",
         _ENDS | {"h5_path": "embedded-gfn2"},
-        _GFN2,
+        GFN2,
         is_from_ends=True,
     ),
 }

@@ -184,10 +184,9 @@ def _damped(
     that curve down and may be singular. Small time steps are the explicit ones; large ones come to
     those of Newton's method, so that stiff bonds do not bound the time step.
     """
-    spectrum, inverse = state.spectrum, state.batch.inverse_sqrt_masses
+    spectrum = state.spectrum
     curvature = torch.where(spectrum.eigenvalues.isfinite(), spectrum.eigenvalues.abs(), 0.0)
-    roots = torch.where(inverse > 0, 1 / inverse, 0.0)
-    modes = roots[:, :, None] * spectrum.modes
+    modes = state.batch.sqrt_masses[:, :, None] * spectrum.modes
     absolute = (modes * curvature[:, None, :]) @ modes.mT
     one = torch.eye(move.shape[1], dtype=move.dtype, device=move.device)
     return torch.linalg.solve(one + time_step[:, None, None] * absolute, move)

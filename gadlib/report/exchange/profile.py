@@ -57,7 +57,7 @@ def write_profile(name: str, best: str | Path, validation: str | Path, out: str 
         "best_choices": dict(tuned.best_choices),
         "about": content["about"],
         "held_out": {
-            "settings": _settings({**found.settings, "hyperparameters": None}),
+            "settings": _settings(found.settings, "hyperparameters"),
             "reactions": [r.name for r in sides["default"]],
             "converged": [[r.converged for r in sides[side]] for side in ("default", "tuned")],
             "gradients": costs,
@@ -71,8 +71,9 @@ def write_profile(name: str, best: str | Path, validation: str | Path, out: str 
     return path
 
 
-def _settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in settings.items() if k not in _OF_MACHINE and v is not None}
+def _settings(settings: Mapping[str, Any], *without: str) -> dict[str, Any]:
+    out = (*_OF_MACHINE, *without)
+    return {k: v for k, v in settings.items() if k not in out and v is not None}
 
 
 def _sentence(comparison: Comparison, costs: list[list[int]]) -> str:

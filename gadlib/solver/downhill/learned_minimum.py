@@ -18,7 +18,7 @@ from gadlib.solver.delta.observations import Observations
 from gadlib.solver.downhill.course import Course
 from gadlib.solver.downhill.descent import Walk
 from gadlib.solver.downhill.learned import Asking, Learned, answer_all
-from gadlib.solver.downhill.on_surrogate import MAX_ASKED, step_on
+from gadlib.solver.downhill.on_surrogate import go_down
 from gadlib.solver.downhill.relaxation import can_go_on, relax
 from gadlib.solver.state import State
 from gadlib.systems.rows import put, take
@@ -34,12 +34,11 @@ def relax_learned(calculator: Calculator, state: State) -> State:
         calculator: the costly potential.
         state: where to begin, computed there.
     """
-    askings = [
-        _minimum(calculator, take(state, torch.tensor([i]))) for i in range(len(state.batch))
-    ]
+    rows = torch.arange(len(state.batch), device=state.energy.device).split(1)
+    askings = [_minimum(calculator, take(state, row)) for row in rows]
     found: dict[int, Course | None] = dict(answer_all(calculator, state.batch, askings))
     for i, course in found.items():
-        row = torch.tensor([i], device=state.energy.device)
+        row = rows[i]
         if course is not None and not course.failure:
             state = put(state, row, lambda part, course=course: _at_end(part, course))
             continue
@@ -60,7 +59,7 @@ def _minimum(calculator: Calculator, one: State) -> Asking[Course | None]:
         known = observed(cheap, batch, batch.positions, answer, none)
         if len(known):
             learned = replace(Learned.of(cheap, batch, known), last=(batch.positions, answer))
-            return (yield from _walk(_begun(learned, batch.positions)))
+            return (yield from go_down(_begun(learned, batch.positions), 0))
     return None
 
 
@@ -70,15 +69,8 @@ def _begun(learned: Learned, positions: Float[Tensor, "1 N 3"]) -> Course:
     zero = torch.zeros_like(here.energy)
     walk = Walk(zero, zero, torch.zeros_like(here.steps), torch.ones_like(here.is_exact))
     here = replace(here, memory=walk)
-    return Course(learned, here, ((0.0, positions[0]),), failure=here.message[0])
-
-
-def _walk(course: Course) -> Asking[Course]:
-    while not (course.is_over or course.failure) and course.n_asked < MAX_ASKED:
-        before, course = course, (yield from step_on(course, 0))
-        if course.n_asked == before.n_asked:
-            break
-    return course
+    why = here.message[0]
+    return Course(learned, here, ((0.0, positions[0]),), failure=why, is_over=bool(why))
 
 
 def _at_end(state: State, course: Course) -> State:

@@ -154,22 +154,28 @@ def _descend(
     """The way to one side of a saddle, at its end."""
     here = replace(top, memory=sign)
     course = Course(learned, here, ((0.0, top.batch.positions[0]),))
-    while not course.is_over and course.n_asked < MAX_ASKED:
-        before, course = course, (yield from step_on(course, n_steps))
-        if course.n_asked == before.n_asked:
-            break
-        if course.is_over and not course.message:
-            course = yield from _checked(course, top)
-    return course
+    return (yield from go_down(course, n_steps, top))
 
 
-def step_on(course: Course, n_steps: int) -> Asking[Course]:
-    """The course after one more call; the same, with the reason, where it leads nowhere new.
+def go_down(course: Course, n_steps: int, top: State | None = None) -> Asking[Course]:
+    """The course at its end, or where the calls are spent.
 
     Args:
         course: until now.
         n_steps: along the coordinate at most.
+        top: the saddle that it leads down from; None where it has only to relax.
     """
+    while not course.is_over and course.n_asked < MAX_ASKED:
+        before, course = course, (yield from _step_on(course, n_steps))
+        if course.n_asked == before.n_asked:
+            break
+        if top is not None and course.is_over and not course.message:
+            course = yield from _checked(course, top)
+    return course
+
+
+def _step_on(course: Course, n_steps: int) -> Asking[Course]:
+    """The course after one more call; the same, with the reason, where it leads nowhere new."""
     there, trail = _ahead(course, n_steps)
     if course.learned.distance(there.batch.positions) < SAME:
         return replace(course, failure=there.message[0])
