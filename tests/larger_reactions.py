@@ -123,6 +123,26 @@ HAND_MADE: dict[str, tuple[str, str]] = {
         "[B:1]([H:2])(C1CCCCC1)C1CCCCC1.[CH2:3]=[CH:4]CCCC",
         "1-3 1.8, 2-4 1.7, 1-2 1.27",
     ),
+    "claisen_with_chains": (
+        "[CH2:1]=[C:2](c7ccc(CCCCCC)cc7)[O:3][CH:4](CCCC)[CH:5]=[CH:6]CCCCC",
+        "3-4 1.95, 1-6 2.25",
+    ),
+    "proton_in_dioctanoylmethane": (
+        "CCCCCCCC(=[O:1])C=C([O:3][H:2])c1ccc(CCCCCC)cc1",
+        "1-2 1.22, 2-3 1.22",
+    ),
+    "proton_in_salicylaldimine_with_chains": (
+        "[H:2][O:1]c1cc(OCCCCCC)ccc1C=[N:3]c1ccc(CCCCC)cc1",
+        "1-2 1.25, 2-3 1.25",
+    ),
+    "cyclobutene_with_chains": (
+        "[CH:1]1(C(=O)OCCCCC)[CH:2](c2ccc(CCCC)cc2)[C:3](CC)=[CH:4]1",
+        "1-2 2.1",
+    ),
+    "cope_with_chains": (
+        "[CH2:1]=[CH:2][CH:3](CCCCCC)[CH:4](CCCCC)[C:5](CCc7ccccc7)=[CH2:6]",
+        "3-4 2.0, 1-6 2.0",
+    ),
 }
 """By name the SMILES, and what is held: distances of pairs in A, or a torsion in degrees."""
 

@@ -27,10 +27,13 @@ _COLUMN = 14
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose help keeps the lines of its description and examples, with colour."""
+    """A parser whose help keeps the lines of its description and examples, with colour.
+
+    It takes no beginnings of flags: `--out` would be `--out-dir` where a command has no other.
+    """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(formatter_class=_Formatter, **options)
+        super().__init__(formatter_class=_Formatter, allow_abbrev=False, **options)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:  # pyright: ignore
         """What was given; of an unknown flag the one that was probably meant is told."""
@@ -39,7 +42,9 @@ class Parser(argparse.ArgumentParser):
             (commands,) = (a for a in self._actions if isinstance(a, argparse._SubParsersAction))
             this = commands.choices.get(options.command, self)
             known = this._option_string_actions
-            near = difflib.get_close_matches(rest[0].partition("=")[0], known, n=1)
+            flag = rest[0].partition("=")[0]
+            near = [one for one in known if one.startswith(flag)]
+            near = near or difflib.get_close_matches(flag, known, n=1)
             meant = f" (did you mean {near[0]}?)" if near else ""
             this.error(f"unrecognized arguments: {' '.join(rest)}{meant}")
         return options

@@ -48,6 +48,8 @@ class FindPanel(Panel):
             text(name, "", f"file with the {name}", placeholder=hint, **more)
             for name in ("reactant", "product")
         )
+        doc = FindSettings.model_fields["guess"].description or ""
+        self.guess = text("guess", "", doc, placeholder="none: images between the ends", **more)
         words = FindSettings.extra("relax_ends")["words"]
         doc = FindSettings.model_fields["relax_ends"].description or ""
         default = FindSettings.model_fields["relax_ends"].default
@@ -57,7 +59,7 @@ class FindPanel(Panel):
         self.figure = classed(w.Image(value=no_profile_png(_NONE), format="png"), "figure")
         self.status, self._table = w.HTML(_NONE), classed(w.HTML(), "table-box")
         bar = classed(w.HBox([self.find_button, self.stop_button]), "bar")
-        fields = [self.reactant, self.product, self.relax]
+        fields = [self.reactant, self.product, self.guess, self.relax]
         self.box = w.VBox([*fields, bar, self.figure, self.status, self._table])
         self.find_button.on_click(lambda _: self.start())
         self.stop_button.on_click(lambda _: self.stop())
@@ -69,7 +71,7 @@ class FindPanel(Panel):
         try:
             files = self.reactant.value.strip(), self.product.value.strip()
             ends = ends_of(*files, self._chosen())
-            settings = settings_of(self._task(), self.relax.value)
+            settings = settings_of(self._task(), self.relax.value, self.guess.value.strip())
         except InputError as error:
             self._say(str(error))
             return

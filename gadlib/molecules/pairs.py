@@ -95,12 +95,14 @@ def paired(
     )
 
 
-def require_same_atoms(reactant_numbers: np.ndarray, product_numbers: np.ndarray) -> None:
+def require_same_atoms(
+    reactant_numbers: np.ndarray, other_numbers: np.ndarray, what: str = "product"
+) -> None:
     """Raise InputError unless both are made of the same atoms, in whatever order."""
-    if sorted(reactant_numbers.tolist()) != sorted(product_numbers.tolist()):
-        reactant, product = (hill_formula(z) for z in (reactant_numbers, product_numbers))
+    if sorted(reactant_numbers.tolist()) != sorted(other_numbers.tolist()):
+        reactant, other = (hill_formula(z) for z in (reactant_numbers, other_numbers))
         raise InputError(
-            f"the reactant is {reactant} and the product {product}: expected the same atoms"
+            f"the reactant is {reactant} and the {what} {other}: expected the same atoms"
         )
 
 

@@ -80,7 +80,7 @@ def _relaxed(start: Start, here: State, there: State) -> Ends:
     assert start.ends is not None
     numbers = start.atomic_numbers
     reactant, product = there.batch.positions.cpu().numpy()
-    moved = replace(start, ends=(reactant, aligned(product, reactant)), positions=reactant)
+    moved = replace(start, ends=(reactant, aligned(product, reactant)))
     assert moved.ends is not None
     told = ["The ends were relaxed first."] if (here.max_force > REST).any() else []
     forces = there.max_force.tolist()

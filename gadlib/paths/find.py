@@ -28,9 +28,13 @@ from gadlib.screening.screen import screen
 from gadlib.screening.setup import reactions_of
 from gadlib.settings.reading import InputError, shown
 from gadlib.settings.searches import FindSettings
+from gadlib.systems.batch import atom_label
 
 End = str | Path | Atoms
 """A file with one molecule, or ASE's atoms."""
+
+GUESS = "guess"
+"""What records name in the place of a recipe, where a guess of one's own was given."""
 
 
 def find(
@@ -38,6 +42,7 @@ def find(
     product: End | None = None,
     settings: FindSettings | None = None,
     *,
+    guess: End | None = None,
     calculator: Calculator | None = None,
     out: str | Path | None = None,
     **given: Any,
@@ -52,6 +57,8 @@ def find(
         reactant: one molecule; without both ends, the reactions that the settings name.
         product: the same atoms, in whatever order.
         settings: what to do and how, by default the defaults.
+        guess: of the saddle, its atoms in the reactant's order; searches begin there, and go on
+            from images where that leads to another saddle. Of a set `start_from` says it.
         calculator: by default the one that the settings name.
         out: result file, as of `gadlib.search`.
         given: settings by name, over those in `settings`.
@@ -60,24 +67,35 @@ def find(
         InputError: when a setting or a file can't be used, or the ends are no reaction.
     """
     settings = FindSettings.read({}) if settings is None else settings
+    if isinstance(guess, str | Path):
+        given, guess = given | {"guess": str(guess)}, None
     asked = {name: getattr(settings, name) for name in settings.model_fields_set} | given
     settings = FindSettings.read(asked)
     require_interpolation(settings.interpolation)
-    if "start_from" in asked and asked["start_from"] != f"{settings.interpolation}_rp":
-        raise InputError(
-            f"start_from {shown(asked['start_from'])}: expected none, as interpolation says what"
-            " lies between the ends"
-        )
     if (reactant is None) != (product is None):
         lacking = "reactant" if reactant is None else "product"
         raise InputError(f"the {lacking} is not given; expected both ends, or neither for a set")
+    images = f"{settings.interpolation}_rp"
+    recipe = str(asked.get("start_from", images))
+    guess = settings.guess if guess is None else guess
     if reactant is None or product is None:
-        starts = [within(s) for s in starting_points.starts(reactions_of(settings), "reactant")]
+        if guess is not None:
+            raise InputError("a guess without ends: expected reactant and product, or start_from")
+        starts = _of_set(settings, recipe, images)
     else:
-        starts = [pair(_end(reactant, settings, "reactant"), _end(product, settings, "product"))]
-        require_some(starts, "these ends")
-    starts = [replace(start, start=f"{settings.interpolation}_rp") for start in starts]
-    plan = Plan(settings.n_images, settings.budget, settings.relax_ends, settings.interpolation)
+        if recipe != images:
+            raise InputError(
+                f"start_from {shown(recipe)}: expected none with files, whose guess is `guess`"
+            )
+        name = images if guess is None else GUESS
+        starts = [replace(_of_ends(reactant, product, guess, settings), start=name)]
+    plan = Plan(
+        settings.n_images,
+        settings.budget,
+        settings.relax_ends,
+        settings.interpolation,
+        has_guess=guess is not None or recipe != images,
+    )
     return screen(
         settings,
         starts=starts,
@@ -86,6 +104,20 @@ def find(
         compute=partial(find_each, plan=plan),
         desc="finding",
     )
+
+
+def _of_set(settings: FindSettings, recipe: str, images: str) -> list[Start]:
+    """The reactions of a set; at a recipe's points where these are guesses, and no image's."""
+    at = "reactant" if recipe == images else recipe
+    found = starting_points.starts(reactions_of(settings), at, settings.noise_seed)
+    return [replace(within(start), start=recipe) for start in found]
+
+
+def _of_ends(reactant: End, product: End, guess: End | None, settings: FindSettings) -> Start:
+    """The reaction of one's own ends; at the guess, if there is one."""
+    start = pair(_end(reactant, settings, "reactant"), _end(product, settings, "product"))
+    require_some([start], "these ends")
+    return start if guess is None else _from_guess(start, _end(guess, settings, "guess"))
 
 
 def pair(reactant: Geometry, product: Geometry) -> Start:
@@ -121,6 +153,28 @@ def pair(reactant: Geometry, product: Geometry) -> Start:
         multiplicity=reactant.multiplicity,
     )
     return within(start)
+
+
+def _from_guess(start: Start, guess: Geometry) -> Start:
+    """The reaction with a guess of its saddle.
+
+    Raises:
+        InputError: when that is not of the same atoms, in the reactant's order, and electrons.
+    """
+    numbers, others = start.atomic_numbers, guess.atomic_numbers
+    if not np.array_equal(numbers, others):
+        require_same_atoms(numbers, others, "guess")
+        place = int(np.flatnonzero(numbers != others)[0])
+        raise InputError(
+            f"the guess has {atom_label(others, place)} where the reactant has"
+            f" {atom_label(numbers, place)}: expected its atoms in the reactant's order"
+        )
+    if (guess.charge, guess.multiplicity) != (start.charge, start.multiplicity):
+        raise InputError(
+            f"the guess has a charge of {guess.charge:+d} and a multiplicity of"
+            f" {guess.multiplicity}: expected those of reactant and product"
+        )
+    return replace(start, positions=guess.positions)
 
 
 _USUAL_CHANGES = 5

@@ -1,8 +1,9 @@
 """A reaction's own saddle, from its reactant and product alone.
 
-From images between the ends a search climbs the mode that breaks and makes the bonds that change;
-the saddle is followed downhill. Where it joins other ends, the search goes on: between the ends
-that are left of a reaction in several steps, and from the next guess (`guesses`).
+From a guess, where one is given, and from images between the ends a search climbs the mode that
+breaks and makes the bonds that change; the saddle is followed downhill. Where it joins other ends,
+the search goes on: between the ends that are left of a reaction in several steps, and from the next
+guess (`guesses`).
 """
 
 from __future__ import annotations
@@ -139,7 +140,7 @@ class _Quest:
         one, other = gap[0].positions, gap[1].positions
         between = replace(self.start, ends=(one, aligned(other, one)))
         energies = gap[0].energy, gap[1].energy
-        for guess in self.guesses(between, energies):
+        for guess in self.guesses(between, energies, depth):
             self.spent = self.spent.of_images(guess.n_gradient)
             self.failure = self.failure or guess.failure
             if self.is_over:
@@ -152,12 +153,14 @@ class _Quest:
             if self.is_over:
                 return
 
-    def guesses(self, between: Start, energies: tuple[float, float]) -> Iterator[Guess]:
-        """Where searches begin; with `delta` first where the cheap potential leads.
+    def guesses(self, between: Start, energies: tuple[float, float], depth: int) -> Iterator[Guess]:
+        """Where searches begin: at a guess that was given; with `delta` where the cheap one leads.
 
         Where that leads to nothing, `trust` goes on from images of the costly one.
         """
         how = self.plan.n_images, self.plan.interpolation
+        if self.plan.has_guess and depth == 0:
+            yield Guess(between, 0)
         if self.job.hyperparameters.needs_cheap:
             below = _from_below(self.job, between, self.plan)
             yield from itertools.islice(below, MAX_BELOW)

@@ -21,12 +21,14 @@ class Plan:
             begun; None for as many as the solver can do with.
         relax_ends: `never`, `far` or `always`, as `prepare_ends` has it.
         interpolation: a name of `INTERPOLATIONS`.
+        has_guess: whether each start's own positions are a guess of the saddle, to begin with.
     """
 
     n_images: int = 7
     budget: int | None = None
     relax_ends: str = "never"
     interpolation: str = "idpp"
+    has_guess: bool = False
 
     def most(self, is_costly: bool) -> int:
         """Gradients at most, where the potential is one to be asked little or any other."""

@@ -75,6 +75,7 @@ class Record:
         charge, multiplicity: of the molecule, in e and 2S + 1.
         began_at: where the search of a geometry of one's own began, in A, so that it can be made
             again without the file; empty where a recipe makes the start of a set's reaction.
+        given: `Start.digest` of that, by which a run that is resumed knows it.
         rmsd_start: how far the last point is from the start, in A, superposed; bonds_changed: bonds
             made or broken since, but for those of the reaction itself.
         proof: of an order that a few products have proved (`hyperparameters.proof`): how many, and
@@ -131,6 +132,7 @@ class Record:
     near: bool | None = None
     proof: str = ""
     n_proof: int = 0
+    given: str = ""
 
     @classmethod
     def blank(cls, start: Start, status: Status, message: str) -> Record:

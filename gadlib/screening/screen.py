@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,7 @@ def _compute(
         try:
             for job, records in results:
                 for place, record in records.items():
+                    record = replace(record, given=starts[job.tag[place]].digest)
                     done[job.tag[place]] = record
                     n_converged += record.converged
                     bar.ended(record, converged=f"{n_converged}/{len(done)}")
@@ -191,7 +193,7 @@ def _place(
     waiting = list(records)
     placed = {}
     for i, start in enumerate(starts):
-        like = (r for r in waiting if key(r) == key(start))
+        like = (r for r in waiting if key(r) == key(start) and r.given in ("", start.digest))
         if (record := next(like, None)) is not None:
             placed[i] = record
             waiting.remove(record)
@@ -199,7 +201,8 @@ def _place(
         raise InputError(
             f"{out} has {len(waiting)} records of other starts than these {len(starts)}, such as"
             f" {waiting[0].name}: expected the same split, sample and sample_seed and not fewer"
-            " max_samples, or another output, as nothing is overwritten"
+            " max_samples, of files the same geometries, or another output, as nothing is"
+            " overwritten"
         )
     return placed
 

@@ -234,7 +234,17 @@ class FindSettings(GuessSettings):
         " is begun for a reaction; those on the way downhill are apart; none: 1000, with solver"
         " delta 300",
     )
-    start_from: str = Field("idpp_rp", description="what interpolation says")
+    guess: str | None = Field(
+        None,
+        description="file with a guess of the saddle, its atoms in the reactant's order, that is"
+        " searched from before the images; none: images alone",
+        json_schema_extra=shown_as("starts", form="FILE"),
+    )
+    start_from: str = Field(
+        "idpp_rp",
+        description="where searches begin: idpp_rp or geodesic_rp, as interpolation says; of a set"
+        " also another recipe, as ts_noise0.1A, a guess that is searched from before the images",
+    )
     split: str = Field("all", description="train, val, test, several with commas between, or all")
     out_dir: str = Field("runs/find", description="folder for results")
 

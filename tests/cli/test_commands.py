@@ -86,6 +86,7 @@ TUNE = "tune --h5-path little.h5 --split train --start-from ts --n-samples 1 --w
         (f"{SEARCH} --start-from ts_noise9A", "'ts_noise9A': expected noise of at most 5.0 A"),
         (f"{SEARCH} --no-such-flag 1", "unrecognized arguments: --no-such-flag\n"),
         (f"{SEARCH} --dt-mix 1", "arguments: --dt-mix (did you mean --dt-min?)"),
+        ("irc saddle.json --out x.json", "arguments: --out x.json (did you mean --out-dir?)"),
         (f"{SEARCH} --dt-min 1", "dt_min = 1: expected 1e-09 .. 0.1 A^2/eV"),
         (f"{SEARCH} --dt-min small", "argument --dt-min: invalid float value: 'small'"),
         (f"{SEARCH} --escape-window 12.5", "argument --escape-window: invalid int value: '12.5'"),

@@ -128,6 +128,17 @@ def test_the_saddle_between_the_ends_of_the_chosen_reaction_is_found(made):
     assert not made.find.find_button.disabled
 
 
+def test_a_guess_of_a_file_is_searched_before_the_images(made, tmp_path):
+    reaction = made.controls.chosen.reaction
+    write(tmp_path / "g.xyz", Atoms(reaction.atomic_numbers, reaction.transition_state))
+    made.find.guess.value = str(tmp_path / "g.xyz")
+    made.find.find_button.click()
+    assert made.find.wait(120)
+    assert (made.find.record.start, made.find.record.n_image) == ("guess", 0)
+    assert made.find.record.verdict == "intended"
+    made.find.guess.value = ""
+
+
 def test_two_files_are_ends_and_one_alone_is_refused(made, tmp_path):
     reaction = made.controls.chosen.reaction
     for name, positions in (("r", reaction.reactant), ("p", reaction.product)):

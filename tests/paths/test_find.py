@@ -266,5 +266,5 @@ def test_the_geodesic_is_taken_where_it_is_asked_for():
     (record,) = find(*ends(SHIFT), workers=0, interpolation="geodesic")
     assert record.start == "geodesic_rp"
     assert record.verdict == Connection.INTENDED
-    with pytest.raises(InputError, match="start_from 'ts': expected none, as interpolation says"):
+    with pytest.raises(InputError, match="start_from 'ts': expected none with files"):
         find(*ends(SHIFT), start_from="ts")

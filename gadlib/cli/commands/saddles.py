@@ -65,6 +65,7 @@ def search(settings: SearchSettings, options: argparse.Namespace) -> None:
     group="find",
     examples=(
         ("find reactant.xyz product.xyz --out saddle.json", "the saddle that joins two minima"),
+        ("find reactant.xyz product.xyz --guess guess.xyz", "the same from a guess of it, first"),
         ("find --split test --max-samples 5 --workers 2", "those of a set, on two processes"),
     ),
 )

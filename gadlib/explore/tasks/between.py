@@ -46,8 +46,8 @@ def ends_of(reactant: str, product: str, molecule: Molecule) -> tuple[End, End]:
     return Atoms(numbers, reaction.reactant, info=info), Atoms(numbers, reaction.product, info=info)
 
 
-def settings_of(task: Task, relax_ends: str) -> FindSettings:
-    """How it is looked for, on the potential of a task.
+def settings_of(task: Task, relax_ends: str, guess: str) -> FindSettings:
+    """How it is looked for, on the potential of a task, from a file's guess if one is named.
 
     Raises:
         InputError: when that can't be.
@@ -55,7 +55,8 @@ def settings_of(task: Task, relax_ends: str) -> FindSettings:
     asked = task.settings
     names = [n for n in MoleculeSettings.model_fields if n in asked.model_fields_set]
     given = {name: getattr(asked, name) for name in names}
-    return FindSettings.read(given | {"relax_ends": relax_ends, "workers": 0})
+    more = {"relax_ends": relax_ends, "guess": guess or None, "workers": 0}
+    return FindSettings.read(given | more)
 
 
 def find_between(

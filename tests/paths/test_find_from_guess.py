@@ -1,0 +1,112 @@
+"""A guess beside reactant and product: searched from first, images where it leads elsewhere."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.io import write
+
+from gadlib.cli.parser import main
+from gadlib.molecules import reactions
+from gadlib.paths.find import GUESS, find
+from gadlib.screening.records import read_records
+from gadlib.settings.reading import InputError
+
+pytest.importorskip("scine_sparrow")
+
+SHIFT = next(one for one in reactions.read(None) if one.name == "rxn0098")
+NUMBERS = SHIFT.atomic_numbers
+
+
+def atoms(positions, numbers=NUMBERS, **info):
+    return Atoms(numbers, positions, info=info)
+
+
+ENDS = atoms(SHIFT.reactant), atoms(SHIFT.product)
+
+
+def shaken(width, seed=1):
+    """The reference saddle, turned, with noise."""
+    noise = np.random.default_rng(seed).normal(scale=width, size=SHIFT.transition_state.shape)
+    return (SHIFT.transition_state + noise)[:, [1, 2, 0]]
+
+
+def found(guess, **settings):
+    (record,) = find(*ENDS, guess=guess, **{"workers": 0} | settings)
+    return record
+
+
+def test_a_guess_near_the_saddle_takes_no_images():
+    record = found(atoms(shaken(0.1)))
+    assert (record.verdict, record.start, record.n_image) == ("intended", GUESS, 0)
+    assert record.passed[0].barrier == pytest.approx(1.943, abs=0.01)
+    assert record.n_gradient < found(None).n_gradient
+
+
+def test_where_a_guess_leads_elsewhere_the_images_are_taken():
+    other = atoms(SHIFT.reactant + np.array([0.0, 0.0, 0.02]) * (NUMBERS[:, None] == 1))
+    record = found(other, mode="lowest")
+    assert (record.verdict, record.n_image) == ("intended", 7)
+
+
+def test_a_guess_is_kept_where_the_ends_are_relaxed_first():
+    record = found(atoms(shaken(0.05)), relax_ends="always")
+    assert (record.verdict, record.n_image) == ("intended", 0)
+
+
+def test_a_costly_potential_is_asked_a_few_times_from_a_guess():
+    costly = {"solver": "delta", "scine_functional": "PM6", "cheap": "scine:DFTB0", "workers": 0}
+    (record,) = find(**costly, only="rxn0062", start_from="ts")
+    assert (record.verdict, record.n_image) == ("intended", 0)
+    assert record.n_gradient <= 30
+
+
+def test_starts_of_a_set_can_be_guesses():
+    asked = {"split": "val", "max_samples": 2, "workers": 0, "noise_seed": 3}
+    for record in find(**asked, start_from="ts_noise0.1A"):
+        assert (record.start, record.n_image) == ("ts_noise0.1A", 0)
+        assert record.verdict == "intended"
+        assert record.noise_seed is not None
+    for record in find(**asked):
+        assert (record.start, record.n_image, record.noise_seed) == ("idpp_rp", 7, None)
+
+
+def test_a_guess_of_a_file_is_what_the_command_begins_at(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = {"r": ENDS[0], "p": ENDS[1], "g": atoms(shaken(0.1))}
+    for name, geometry in files.items():
+        write(f"{name}.xyz", geometry)
+    asked = ["find", "r.xyz", "p.xyz", "--guess", "g.xyz", "--out", "s.json"]
+    more = ["--workers", "0", "--quiet"]
+    assert main([*asked, *more]) == 0
+    before, (record,) = read_records(Path("s.json"))
+    assert (before["guess"], record.start, record.n_image) == ("g.xyz", GUESS, 0)
+    assert main([*asked, *more, "--resume"]) == 0
+    write("g.xyz", atoms(shaken(0.2, seed=2)))
+    assert main([*asked, *more, "--resume"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("guess", "sentence"),
+    [
+        (
+            atoms(shaken(0)[:-1], NUMBERS[:-1]),
+            r"the reactant is .* and the guess .*: expected the same",
+        ),
+        (atoms(shaken(0)[::-1], NUMBERS[::-1]), "the guess has .*0 where the reactant has .*0: "),
+        (atoms(shaken(0), charge=2), r"the guess has a charge of \+2 and a multiplicity of 1"),
+    ],
+)
+def test_a_guess_of_another_molecule_is_refused(guess, sentence):
+    with pytest.raises(InputError, match=sentence):
+        found(guess)
+
+
+def test_guesses_and_recipes_have_their_places():
+    with pytest.raises(InputError, match="a guess without ends: expected reactant and product"):
+        find(guess="g.xyz", split="val", max_samples=1)
+    with pytest.raises(InputError, match="start_from 'ts': expected none with files"):
+        find(*ENDS, start_from="ts")
+    with pytest.raises(InputError, match="start 'tss': expected one of"):
+        find(split="val", max_samples=1, start_from="tss")
