@@ -92,8 +92,8 @@ FAULTS = [
     Fault(
         "a climb whose model has stalled keeps it",
         CURVATURE,
-        "return is_old & (is_stuck | is_outdated(state))",
-        "return is_old & is_outdated(state)",
+        "return is_old & is_stuck & (state.max_force > STALL_FORCE)",
+        "return is_old & is_stuck & (state.max_force > 1e3)",
         "tests/solver/test_sharpen.py::test_a_climb_has_stalled",
     ),
     Fault(

@@ -1,16 +1,19 @@
 """Large molecules are shaken at one place, and not swung about for long."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
 from hand_made import H, pulled, search_state
 
 from gadlib.benchmarks.scaling import build_alkane
+from gadlib.evaluation import Evaluation
+from gadlib.hessians.normal_modes import spectrum
 from gadlib.molecules.repair import mended
 from gadlib.settings.hyperparameters import TrustHyperparameters
-from gadlib.solver.trust.curvature import has_stalled
+from gadlib.solver.trust.constants import DOWN_PROBES
+from gadlib.solver.trust.curvature import has_many_down, has_stalled, sharpen
 from gadlib.solver.trust.disturbances import disturbed, draw_noise, is_near
 from gadlib.solver.trust.phases import Ending, Phase
 from gadlib.solver.trust.tries import find_endings
@@ -53,20 +56,57 @@ def test_only_the_atoms_of_that_place_are_shaken():
 
 
 @pytest.mark.parametrize(
-    ("n_carbons", "force", "lowest", "is_outdated"),
+    ("n_carbons", "force", "lowest", "age", "is_asked"),
     [
-        (8, 0.2, (-0.5, -0.1), True),
-        (7, 0.2, (-0.5, -0.1), False),
-        (8, 0.4, (-0.5, -0.1), False),
-        (8, 0.2, (-0.5, 0.1), False),
+        (8, 0.2, (-0.5, -0.1), 8, True),
+        (8, 0.2, (-0.5, -0.1), 7, False),
+        (8, 0.2, (-0.5, -0.1), 0, False),
+        (7, 0.2, (-0.5, -0.1), 8, False),
+        (8, 0.4, (-0.5, -0.1), 8, False),
+        (8, 0.2, (-0.5, 0.1), 8, False),
     ],
 )
-def test_the_hessian_of_a_large_molecule_at_peace_with_two_modes_down_is_outdated(
-    n_carbons, force, lowest, is_outdated
+def test_modes_of_a_large_molecule_at_peace_are_probed_where_two_curve_down(
+    n_carbons, force, lowest, age, is_asked
 ):
-    state = search_state(chains(n_carbons), h=SPARING, age=8)
+    state = search_state(chains(n_carbons), h=SPARING, age=age)
     state = with_modes(replace(state, forces=pulled(state, force)), *lowest)
-    assert has_stalled(state, SPARING).tolist() == [is_outdated]
+    assert has_many_down(state).tolist() == [is_asked]
+    assert not has_stalled(state, SPARING).any()
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """A potential that has one Hessian everywhere, and at the origin these forces."""
+
+    origin: torch.Tensor
+    forces: torch.Tensor
+    hessian: torch.Tensor
+
+    def __call__(self, batch: Batch, *, hessian: bool) -> Evaluation:
+        moved = (batch.positions - self.origin).flatten(1)
+        forces = self.forces - (moved @ self.hessian).view_as(batch.positions)
+        return Evaluation(torch.zeros(len(batch)).double(), forces)
+
+
+def test_modes_that_curve_down_falsely_are_set_right_and_the_climbed_one_is_kept():
+    state = search_state(chains(8), Phase.CLIMBING, h=SPARING, age=8, steps=9)
+    state = replace(state, forces=pulled(state, 0.01))
+    root = state.batch.sqrt_masses[0, :, None] * state.spectrum.modes[0]
+    values = state.spectrum.eigenvalues[0]
+    values = torch.where(values.isfinite(), values, 0.0)
+    values[:2] = torch.tensor([-0.5, 0.05])
+    real = Quadratic(state.batch.positions, state.forces, root @ torch.diag(values) @ root.T)
+    values[1] = -0.02
+    model = (root @ torch.diag(values) @ root.T)[None]
+    state = replace(state, hessian=model, spectrum=spectrum(model, state.batch))
+    assert state.order.item() == 2
+    found = sharpen(real, state, SPARING)
+    asked = found.cost.n_gradient - state.cost.n_gradient
+    assert (found.order.item(), asked.item()) == (1, DOWN_PROBES)
+    lowest, second = found.spectrum.eigenvalues[0, :2].tolist()
+    assert lowest == pytest.approx(-0.5, abs=0.01)
+    assert second == pytest.approx(0.05, abs=0.01)
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,10 @@ GIVING = 0.3
 DOUBT_EVERY = 4
 """Steps after which the mode of a guided climb is probed, though nothing speaks against it."""
 
+DOWN_PROBES = 4
+"""Modes probed together where several curve down at peace, the climbed one among them: two or three
+do, nearly always by as little as 0.05 eV/(A^2 amu)."""
+
 SOLID_PROBES = 5
 """Modes probed as a climb begins in a cell or with frozen atoms, where the model's springs are near
 those of the metal, and few modes are soft. Measured by EMT on 24 adatom and vacancy hops: medians
