@@ -156,7 +156,7 @@ def test_gradients_are_counted_as_the_calculator_counts_them():
     assert proof is not None
     assert state.cost.n_gradient.tolist() == [potential.gradients[0]] == [proof.n_gradient]
     assert state.cost.n_hessian.tolist() == [0]
-    assert proof.n_products + 2 <= proof.n_gradient <= MOST_SHARE * 6 * 6
+    assert proof.n_products + 1 <= proof.n_gradient <= MOST_SHARE * 6 * 6
     assert not potential.hessians
 
 
