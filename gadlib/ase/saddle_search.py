@@ -27,6 +27,7 @@ from gadlib.ase.systems import (
     potential_of,
     with_cheap,
 )
+from gadlib.hessians.inquiry import CHANCE
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.reading import InputError
@@ -34,7 +35,7 @@ from gadlib.solver.criteria import FORCE_TOL, judge
 from gadlib.solver.goal import Frame
 from gadlib.solver.image_step import polish
 from gadlib.solver.points import begin
-from gadlib.solver.products import ask_products, takes_products
+from gadlib.solver.products import CHANCE_LEARNED, ask_products, takes_products
 from gadlib.solver.search import search
 from gadlib.solver.state import State
 from gadlib.systems.boundary import is_same
@@ -199,7 +200,8 @@ class SaddleSearch(Optimizer):
         Products take its place where they are to prove saddles.
         """
         if takes_products(self.potential, getattr(self.hyperparameters, "proof", "hessian")):
-            state = ask_products(self.potential, state)
+            chance = CHANCE_LEARNED if self.hyperparameters.needs_cheap else CHANCE
+            state = ask_products(self.potential, state, chance)
             if state.proof[0] is not None:
                 self._state = state
                 return

@@ -108,11 +108,11 @@ class ProductProof:
         order: a `hessians.inquiry.Order`, never `open`.
         n_products: of the Hessian and a vector.
         n_gradient: gradients that they took.
-        lowest: the lowest Ritz value in eV/(A^2 amu), no less than the lowest vibrational
-            eigenvalue but for what differences leave open: 0.3 % of it in half of the proofs, 1 %
-            in nine of ten.
+        lowest: the lowest vibrational eigenvalue in eV/(A^2 amu), as the corrected model has it;
+            its wavenumber is off by 0.2 % in half of the proofs, by 2 % in one of ten. It is surely
+            below zero where the order is one.
         second_least: a lower bound of the second one; no negative one is missed but by a chance of
-            `hessians.inquiry.CHANCE`.
+            `hessians.inquiry.CHANCE` (`delta`: `solver.products.CHANCE_LEARNED`).
         beside: the points whose gradients these are.
     """
 

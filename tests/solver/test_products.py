@@ -18,6 +18,7 @@ from gadlib.calculators import get
 from gadlib.calculators.ase import Held
 from gadlib.calculators.paired import Paired
 from gadlib.evaluation import Evaluation
+from gadlib.hessians.inquiry import CHANCE
 from gadlib.hessians.normal_modes import spectrum
 from gadlib.hessians.rigid_motions import motions_of, motions_with, rigid_motions
 from gadlib.molecules.reactions import read
@@ -25,9 +26,16 @@ from gadlib.molecules.starting_points import starts
 from gadlib.screening.costs import without_proof
 from gadlib.screening.jobs import Job, search_starts
 from gadlib.settings.hyperparameters import DeltaHyperparameters, TrustHyperparameters
+from gadlib.solver.delta import rule
 from gadlib.solver.delta.rule import takes_products
 from gadlib.solver.points import add_hessian, begin
-from gadlib.solver.products import MOST_SHARE, ask_products, is_refuted, prove_orders
+from gadlib.solver.products import (
+    CHANCE_LEARNED,
+    MOST_SHARE,
+    ask_products,
+    is_refuted,
+    prove_orders,
+)
 from gadlib.solver.state import Cost, State
 from gadlib.solver.trust.rule import certify
 from gadlib.systems.batch import Batch
@@ -156,8 +164,20 @@ def test_gradients_are_counted_as_the_calculator_counts_them():
     assert proof is not None
     assert state.cost.n_gradient.tolist() == [potential.gradients[0]] == [proof.n_gradient]
     assert state.cost.n_hessian.tolist() == [0]
-    assert proof.n_products + 2 <= proof.n_gradient <= MOST_SHARE * 6 * 6
+    assert proof.n_products + 1 <= proof.n_gradient <= MOST_SHARE * 6 * 6
     assert not potential.hessians
+
+
+def test_delta_whose_model_is_learned_takes_a_greater_chance_and_fewer_gradients():
+    batch, hessian = quadratic(METHANOL, (-0.5, 0.1))
+    state = at_rest(batch, spoilt(hessian, error=0.3))
+    n_gradient = []
+    for chance in (CHANCE, CHANCE_LEARNED):
+        potential = Quadratic(batch, hessian)
+        n_gradient.append(int(ask_products(potential, state, chance).cost.n_gradient[0]))
+    proved = rule.certify(Quadratic(batch, hessian), state, by_products=True)
+    assert proved.order.tolist() == [1]
+    assert n_gradient[1] == int(proved.cost.n_gradient[0]) < n_gradient[0]
 
 
 def test_where_gradients_fail_a_hessian_proves_and_where_that_fails_a_sentence_says_so():

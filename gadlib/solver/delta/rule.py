@@ -39,7 +39,7 @@ from gadlib.solver.delta.radius import adapt_reach, is_wrong
 from gadlib.solver.delta.surrogate import Surrogate
 from gadlib.solver.image_step import move_above
 from gadlib.solver.points import begin, compute
-from gadlib.solver.products import is_refuted, prove_orders, takes_products
+from gadlib.solver.products import CHANCE_LEARNED, is_refuted, prove_orders, takes_products
 from gadlib.solver.state import State
 from gadlib.solver.trust.memory import most_aimed
 from gadlib.systems.batch import Batch, longest
@@ -191,7 +191,9 @@ def _refuse(before: State, moved: State) -> State:
 def certify(calculator: Calculator, state: State, *, by_products: bool = False) -> State:
     """The state with its order proved where it is at rest, by products or by exact Hessians."""
     is_claimed = (state.max_force < FORCE_TOL) & state.is_computed
-    return prove_orders(calculator, state, is_claimed, by_products=by_products)
+    return prove_orders(
+        calculator, state, is_claimed, by_products=by_products, chance=CHANCE_LEARNED
+    )
 
 
 def _lead(surrogate: Surrogate, state: State, h: DeltaHyperparameters) -> Climb:
