@@ -75,26 +75,33 @@ def prove_orders(
     *,
     by_products: bool,
     chance: float = CHANCE,
+    is_spared: Bool[Tensor, " B"] | None = None,
 ) -> State:
     """The state with the orders of claimed saddles known: by products, else by exact Hessians.
 
     `proof` is of this point then; `is_exact` is set where the order is one by either, and where the
-    Hessian is the calculator's.
+    Hessian is the calculator's. Where that `is_spared` an order may stay open.
     """
     rows = is_claimed.nonzero().flatten()
     state = replace(state, proof=(None,) * len(state.batch))
     if by_products:
         state = put(state, rows, lambda part: ask_products(calculator, part, chance))
-        is_open = torch.tensor([proof is None for proof in state.proof], device=rows.device)
-        rows = (is_claimed & is_open).nonzero().flatten()
+        rows = (is_claimed & is_open(state)).nonzero().flatten()
+    if is_spared is not None:
+        rows = rows[~is_spared[rows]]
     state = put(state, rows, lambda part: add_hessian(calculator, part))
     return replace(state, is_exact=state.is_exact.index_fill(0, rows, True))
 
 
 def is_refuted(state: State) -> Bool[Tensor, " B"]:
     """Whether an exact Hessian, or products, tell that a system is at no saddle of order one."""
-    is_told = [proof is not None for proof in state.proof]
-    return (state.is_exact | torch.tensor(is_told, device=state.index.device)) & (state.order != 1)
+    return ~is_open(state) & (state.order != 1)
+
+
+def is_open(state: State) -> Bool[Tensor, " B"]:
+    """Whether neither an exact Hessian nor products tell the order where a system is."""
+    is_untold = torch.tensor([proof is None for proof in state.proof], device=state.index.device)
+    return is_untold & ~state.is_exact
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ class Fault(NamedTuple):
 
 
 RULE, TRIES = "gadlib/solver/trust/rule.py", "gadlib/solver/trust/tries.py"
+CLAIMS = "gadlib/solver/trust/claims.py"
 IMAGE, CURVATURE = "gadlib/solver/image_step.py", "gadlib/solver/trust/curvature.py"
 SETTLING, DISTURBANCES = (
     "gadlib/solver/trust/settling.py",
@@ -40,7 +41,7 @@ SETTLING, DISTURBANCES = (
 FAULTS = [
     Fault(
         "a saddle is claimed while the wall acts",
-        RULE,
+        CLAIMS,
         "(current.age > 0) & ~current.wall.is_active",
         "(current.age > 0)",
         "tests/solver/test_rule.py::test_no_claim_is_made_while_the_wall_acts",

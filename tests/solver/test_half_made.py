@@ -25,8 +25,8 @@ from gadlib.solver.trust.constants import (
 )
 from gadlib.solver.trust.half_made import (
     bond_limits,
+    guidance,
     half_made_bonds,
-    half_made_directions,
     is_guided,
 )
 from gadlib.solver.trust.probing import Curvature, close_in
@@ -123,7 +123,7 @@ def test_what_noise_has_made_of_the_rest_is_relaxed_while_they_stay(large):
 def test_the_mode_is_probed_until_it_is_one_of_the_potential(large):
     calculator, batch = get("scine"), at(large, large.transition_state)
     state = init(calculator, batch, SPARING)
-    directions = half_made_directions(state)
+    directions = guidance(state).directions(batch)
     closed = close_in(calculator, Curvature.of(state), directions, CLOSING_ROUNDS)
     exact = calculator(batch, hessian=True).hessian
     assert exact is not None

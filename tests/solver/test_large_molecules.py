@@ -12,7 +12,8 @@ from gadlib.evaluation import Evaluation
 from gadlib.hessians.normal_modes import spectrum
 from gadlib.molecules.repair import mended
 from gadlib.settings.hyperparameters import TrustHyperparameters
-from gadlib.solver.trust.constants import DOWN_PROBES
+from gadlib.solver.mode_following import read_aim, stack
+from gadlib.solver.trust.constants import CLOSING_ROUNDS, DOWN_PROBES
 from gadlib.solver.trust.curvature import has_many_down, has_stalled, sharpen
 from gadlib.solver.trust.disturbances import disturbed, draw_noise, is_near
 from gadlib.solver.trust.phases import Ending, Phase
@@ -107,6 +108,28 @@ def test_modes_that_curve_down_falsely_are_set_right_and_the_climbed_one_is_kept
     lowest, second = found.spectrum.eigenvalues[0, :2].tolist()
     assert lowest == pytest.approx(-0.5, abs=0.01)
     assert second == pytest.approx(0.05, abs=0.01)
+
+
+@pytest.mark.parametrize(("n_carbons", "is_few"), [(8, True), (7, False)])
+def test_a_large_molecule_closes_in_on_what_it_aims_at_not_on_its_softest_modes(n_carbons, is_few):
+    batch = chains(n_carbons)
+    numbers, positions = batch.atomic_numbers[0].numpy(), batch.positions[0].numpy()
+    wanted = stack([read_aim("bonds:0-1", numbers, positions)], batch.positions.shape[1])
+    state = replace(search_state(batch, Phase.CLIMBING, h=SPARING), wanted=wanted)
+    state = replace(state, forces=pulled(state, 0.01))
+    root = state.batch.sqrt_masses[0]
+    aim = wanted.directions(batch)[0, :, 0]
+    along = state.batch.inverse_sqrt_masses[0] * aim
+    depth = 0.5 + along @ state.hessian[0] @ along
+    broken = -depth * torch.outer(root * aim, root * aim)
+    real = Quadratic(batch.positions, state.forces, state.hessian[0] + broken)
+    found = sharpen(real, state, SPARING)
+    asked = int(found.cost.n_gradient - state.cost.n_gradient)
+    assert (1 <= asked <= 1 + CLOSING_ROUNDS) is is_few
+    exact = spectrum(real.hessian[None], batch)
+    assert found.spectrum.eigenvalues[0, 0] == pytest.approx(
+        float(exact.eigenvalues[0, 0]), rel=0.2
+    )
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ from gadlib.solver.products import (
     prove_orders,
 )
 from gadlib.solver.state import Cost, State
-from gadlib.solver.trust.rule import certify
+from gadlib.solver.trust.claims import certify
 from gadlib.systems.batch import Batch
 
 METHANOL, CARBON_DIOXIDE = molecule("CH3OH"), molecule("CO2")

@@ -14,18 +14,10 @@ from gadlib.solver.points import try_hessian
 from gadlib.solver.search import search
 from gadlib.solver.state import State, Status
 from gadlib.solver.trust import rule
+from gadlib.solver.trust.claims import certify, is_claim, is_waiting
 from gadlib.solver.trust.memory import Origin
 from gadlib.solver.trust.phases import Phase
-from gadlib.solver.trust.rule import (
-    actual_change,
-    certify,
-    is_back,
-    is_claim,
-    is_torn,
-    learn,
-    move,
-    remember,
-)
+from gadlib.solver.trust.rule import actual_change, is_back, is_torn, learn, move, remember
 from gadlib.systems.batch import Batch
 from gadlib.systems.rows import take
 
@@ -107,6 +99,25 @@ def test_at_rest_means_on_the_surface_with_its_wall():
 def test_where_hessians_are_spared_a_model_of_order_zero_claims_nothing():
     state = order_of(states(3, age=1, spares_hessians=[True, True, False]), 0, 1, 0)
     assert is_claim(state).tolist() == [False, True, True]
+
+
+def test_after_a_refuted_claim_the_model_is_to_tell_order_one_for_some_steps():
+    refuted = {"age": [1, 7, 8, 1, 1], "n_certificates": [1, 1, 1, 1, 0]}
+    state = order_of(states(5, spares_hessians=True, **refuted), 2, 2, 2, 1, 2)
+    assert is_waiting(state).tolist() == [True, True, False, False, False]
+    state = order_of(states(1, spares_hessians=False, age=1, n_certificates=1), 2)
+    assert is_waiting(state).tolist() == [False]
+
+
+@pytest.mark.parametrize(("age", "is_asked"), [(7, False), (8, True)])
+def test_a_hessian_that_refuted_a_claim_is_not_computed_again_at_once(age, is_asked):
+    state = states(1, age=age, n_certificates=1, spares_hessians=True)
+    calculator = Calls(-1.0)
+    for by_products in (False, True):
+        found = certify(calculator, order_of(state, 2), by_products=by_products)
+        assert bool(found.cost.n_hessian > state.cost.n_hessian) is is_asked
+        assert found.memory.current.n_certificates.item() == 1 + is_asked
+        assert found.memory.current.age.item() == (0 if is_asked else age)
 
 
 def test_a_claim_costs_a_hessian_and_counts_in_its_try():

@@ -33,7 +33,7 @@ from gadlib.solver.trust.constants import (
     STALL_STEPS,
 )
 from gadlib.solver.trust.half_made import (
-    half_made_directions,
+    guidance,
     is_guided,
     likely_directions,
     without_half_made,
@@ -76,7 +76,7 @@ def sharpen(calculator: Calculator, state: State, h: TrustHyperparameters) -> St
     is_crooked = has_many_down(state) & ~is_first & ~is_stalled
     is_due = is_due & ~is_first & ~is_stalled & ~is_crooked & is_doubtful(state)
     state = put(state, is_stalled.nonzero().flatten(), lambda part: _remodel(part, h))
-    is_closing = is_guided(state) & (is_first | is_stalled)
+    is_closing = (is_guided(state) | is_aimed_large(state)) & (is_first | is_stalled)
     curvature = _close_in(calculator, state, is_closing.nonzero().flatten())
     is_lost = is_closing & (curvature.spectrum.eigenvalues[:, 0] > 0)
     is_near = is_first & (~is_closing | is_lost) & ~is_aiming(state)
@@ -111,14 +111,14 @@ def _beginnings(
 
 
 def _close_in(calculator: Calculator, state: State, rows: Int[Tensor, " R"]) -> Curvature:
-    """The curvature, in these rows with the mode that half-made bonds begin.
+    """The curvature, in these rows with the mode that half-made bonds begin, or an aim.
 
     Where it does not curve down these were none of a reaction.
     """
     curvature = Curvature.of(state)
     if not len(rows):
         return curvature
-    directions = half_made_directions(take(state, rows))
+    directions = guidance(take(state, rows)).directions(state.batch.take(rows))
     return put(curvature, rows, lambda part: close_in(calculator, part, directions, CLOSING_ROUNDS))
 
 
@@ -132,6 +132,14 @@ def _approach(
     return put(
         curvature, rows, lambda part: approach(calculator, part, directions, APPROACH_ROUNDS)
     )
+
+
+def is_aimed_large(state: State) -> Bool[Tensor, " B"]:
+    """Which climbs of large molecules have an aim: its mode is none of their softest.
+
+    Of nine guesses by hand, of 28 to 42 atoms on GFN2-xTB, eight took 0.45 of the gradients since.
+    """
+    return is_aiming(state) & (state.batch.n_atoms >= LARGE) & ~state.batch.is_held
 
 
 def is_doubtful(state: State) -> Bool[Tensor, " B"]:

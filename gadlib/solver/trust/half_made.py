@@ -110,14 +110,6 @@ def _stretching(own: Aim, batch: Batch, bonds: Bool[Tensor, "B N N"]) -> Aim:
     return Aim(moves, torch.cat([own.stretches, stretches], 1))
 
 
-def half_made_directions(state: State) -> Float[Tensor, "B D K"]:
-    """The mass-weighted directions of the half-made bonds, orthonormal, zero where there are none.
-
-    For systems without aims.
-    """
-    return guidance(state).directions(state.batch)
-
-
 def without_half_made(state: State) -> State:
     """The state of searches that go by no half-made bonds any more."""
     none = torch.zeros_like(state.memory.half_made)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from gadlib.evaluation import Calculator
 from gadlib.hessians.frames import bent
-from gadlib.hessians.normal_modes import FORCE_TOL, spectrum
+from gadlib.hessians.normal_modes import spectrum
 from gadlib.hessians.springs import model_hessian
 from gadlib.hessians.tension import tension_hessian
 from gadlib.hessians.trust_region import matvec
@@ -29,8 +29,9 @@ from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.image_step import STRIDE, adapt_radius, image_move, lowest_mode, move_above
 from gadlib.solver.points import begin, compute, take_spectrum
-from gadlib.solver.products import prove_orders, takes_products
+from gadlib.solver.products import takes_products
 from gadlib.solver.state import State, along_modes
+from gadlib.solver.trust.claims import certify
 from gadlib.solver.trust.constants import (
     AIMED,
     ARRIVED_FORCE,
@@ -194,40 +195,6 @@ def learn(calculator: Calculator, state: State, there: Batch, h: TrustHyperparam
         memory=replace(memory, current=current),
     )
     return put(moved, moved.is_exact.nonzero().flatten(), take_spectrum)
-
-
-def is_claim(state: State) -> Bool[Tensor, " B"]:
-    """Whether a climb is at a stationary point that an exact Hessian may prove to be a saddle.
-
-    Never where the wall acts, nor where the Hessian is exact already; where Hessians are spared,
-    not where the model has no negative eigenvalue.
-    """
-    memory: TrustMemory = state.memory
-    current = memory.current
-    is_at_rest = longest(current.wall.gradient - state.forces.flatten(1)) < FORCE_TOL
-    is_hopeful = ~memory.spares_hessians | (state.order > 0)
-    is_open = (current.age > 0) & ~current.wall.is_active
-    return memory.is_climbing & is_at_rest & is_hopeful & is_open
-
-
-def certify(calculator: Calculator, state: State, *, by_products: bool = False) -> State:
-    """The state with its order proved where a saddle may be claimed; each proof counts in its try.
-
-    Args:
-        calculator: the potential.
-        state: after a step.
-        by_products: whether to prove by products, and by exact Hessians only what these leave open.
-    """
-    claimed = is_claim(state)
-    state = prove_orders(calculator, state, claimed, by_products=by_products)
-    current = state.memory.current
-    current = replace(
-        current,
-        age=torch.where(claimed, 0, current.age),
-        n_certificates=current.n_certificates + claimed,
-    )
-    memory = replace(state.memory, current=current)
-    return replace(state, memory=memory)
 
 
 def remember(
