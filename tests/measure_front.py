@@ -4,8 +4,9 @@
 
 One study on `train`, from `idpp_rp`, by how many searches end at the saddle of their own reaction
 and by gradients. Then each point of its front is compared with the defaults on the reactions of
-`val` and `test`, which no trial has seen. As a table: the trial, its values on its own samples,
-intended of both, gained and lost with McNemar's p, gradients of both with Wilcoxon's p.
+`val` and `test`, which no trial has seen; so are the shipped profile, and the defaults with another
+proof alone. As a table: the trial, its values on its own samples, intended of both, gained and lost
+with McNemar's p, gradients of both with Wilcoxon's p.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from make_profiles import OF_SOLVER, PROVED, SEARCHED, STARTS, STUDY, worth
 import gadlib
 from gadlib.screening.records import Record
 from gadlib.settings.hyperparameters import SOLVERS
+from gadlib.settings.profiles import read_profile
 from gadlib.tuning.front import front
 
 SEARCH = SEARCHED["trust"] | STARTS["idpp"] | PROVED["idpp"]
@@ -55,9 +57,12 @@ def main() -> None:
     names = SOLVERS["trust"].model_fields
     for trial in front(study):
         values = {name: value for name, value in trial.params.items() if name in names}
-        tuned = _held_out(asked, values, f"trial_{trial.number}")
+        found = worth(defaults, _held_out(asked, values, f"trial_{trial.number}"))
         own = ", ".join(f"{value:.3g}" for value in trial.values)
-        print(f"trial {trial.number} | {own} | {worth(defaults, tuned)}", flush=True)
+        print(f"trial {trial.number} | {own} | {found}", flush=True)
+    profile = read_profile("trust-dftb0-idpp")
+    for name, values in (("products", {"proof": "products"}), ("shipped", profile.best_params)):
+        print(f"{name} | | {worth(defaults, _held_out(asked, values, name))}", flush=True)
 
 
 def _held_out(asked: argparse.Namespace, values: dict[str, Any], name: str) -> list[Record]:
