@@ -3,10 +3,10 @@
 Each seed makes studies of the same samples: all steps of all samples in every trial, as before
 (`plain`); rungs of samples (`halving`) and of steps (`halving_steps`); a race after either (`race`,
 `steps_race`, which go on from these); and random trials for as many gradients as the last took
-(`random`). The tuned values of each are compared with the defaults on reactions of other splits. As
-a table:
+(`random`). The tuned values of each are compared with those of trial 0, and with one another, on
+reactions of other splits. As a table:
 
-    python tests/measure_tuning.py --seeds 3 --out runs/measure_tuning
+    python tests/measure_tuning.py --solver trust --seeds 5 --out runs/measure_tuning
 
 and what the easy reactions of a trial cost beside its fifteen hardest ones, both in the screening:
 
@@ -17,11 +17,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from make_profiles import OF_SOLVER
+from optuna.trial import TrialState
 from scipy.stats import wilcoxon
 
 import gadlib
@@ -32,8 +34,9 @@ from gadlib.screening.screen import key
 from gadlib.tuning import tune
 from gadlib.tuning.samples import easy_samples
 
-SEARCHED = {
+SEARCHED: dict[str, dict[str, Any]] = {
     "gad": {"solver": "gad", "criterion": "index1", "start_from": "midpoint_rt_noise0.3A"},
+    "damped": {"solver": "gad", "criterion": "index1", "start_from": "midpoint_rt_noise1.0A"},
     "trust": {
         "solver": "trust",
         "criterion": "bound",
@@ -41,26 +44,38 @@ SEARCHED = {
         "mode": "reaction",
     },
 }
-"""What is searched from where, by the solver that is tuned."""
+"""What is searched from where, by what is tuned."""
+
+SPACE: dict[str, dict[str, Any]] = {
+    "gad": {},
+    "damped": {name: OF_SOLVER["gad"][name] for name in ("hyperparameters", "ranges")},
+    "trust": {"choices": OF_SOLVER["trust"]["choices"]},
+}
+"""What trials draw: as for the shipped profiles, and for `gad` what is declared."""
+
+WAYS = {"halving": "race", "halving_steps": "steps_race"}
+"""Early ends, and the name of a study that had a race after them."""
 
 SAMPLE = {"split": "train", "max_samples": 40}
 STUDY = {
-    "n_samples": 9,
     "easy_share": 0.0,  # so that trials cost what they are scored by
-    "batch_size": 1,
-    "n_startup_trials": 8,
+    "batch_size": 5,  # of trust most of the time of a step is its own, which batches share
+    "n_startup_trials": 6,
     "resume": True,
 }
 
 
 def main() -> None:
-    """Print a row for each study, and the sums."""
+    """Print a row for each study, the sums, and each study beside the others."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--solver", default="gad", choices=SEARCHED)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--n-trials", type=int, default=27)
+    parser.add_argument("--n-trials", type=int, default=20)
+    parser.add_argument("--n-samples", type=int, default=15)
     parser.add_argument("--n-steps", type=int, default=100)
     parser.add_argument("--n-race", type=int, default=12)
+    parser.add_argument("--n-candidates", type=int, default=2)
+    parser.add_argument("--ways", default=",".join(WAYS), help="how trials end early")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--held-out", type=int, default=40)
     parser.add_argument("--out", type=Path, default=Path("runs/measure_tuning"))
@@ -73,14 +88,44 @@ def main() -> None:
     for row in (row for seed in range(asked.seeds) for row in _of_seed(asked, seed)):
         rows.append(row)
         print(json.dumps(row), flush=True)
-    for name in dict.fromkeys(row["study"] for row in rows):
-        mine = [row for row in rows if row["study"] == name]
-        names = ("gradients", "defaults met", "tuned met", "gained", "lost")
-        total = {k: sum(row[k] for row in mine) for k in names}
-        saved = [value for row in mine for value in row["saved"]]
-        p = f"{mcnemar(total['gained'], total['lost']):.3g}"
-        cost = f"{np.mean(saved):.1f} gradients saved a search, p = {wilcoxon(saved).pvalue:.3g}"
-        print(name, total, f"p = {p}; {cost}", flush=True)
+    names = list(dict.fromkeys(row["study"] for row in rows))
+    by_name = {name: [row for row in rows if row["study"] == name] for name in names}
+    for name, mine in by_name.items():
+        print(_beside(name, mine, "trial 0", [_row_of_trial_0(asked)] * len(mine)), flush=True)
+    for i, name in enumerate(names):
+        for other in names[:i]:
+            print(_beside(name, by_name[name], other, by_name[other]), flush=True)
+
+
+def _beside(
+    name: str, mine: Sequence[dict[str, Any]], other: str, theirs: Sequence[dict[str, Any]]
+) -> str:
+    """Two studies of the same seeds on the held-out reactions, in a sentence.
+
+    The same reactions are searched with the values of every seed. So each counts once, with its
+    mean over the seeds, in Wilcoxon's tests; McNemar's takes all pairs for independent.
+    """
+    met, cost = (
+        np.array([[row[column] for row in rows] for rows in (mine, theirs)], dtype=float)
+        for column in ("met", "cost")
+    )  # studies, seeds, reactions
+    gained = int((met[0] > met[1]).sum())
+    lost = int((met[0] < met[1]).sum())
+    spent = [sum(row["gradients"] for row in rows) for rows in (mine, theirs)]
+    ratio = f"{spent[0] / spent[1]:.2f} of its gradients; " if spent[1] else ""
+    more = (met[0] - met[1]).mean(axis=0)
+    saved = (cost[1] - cost[0]).mean(axis=0)
+    by_seed = ", ".join(f"{value:.1f}" for value in (cost[1] - cost[0]).mean(axis=1))
+    return (
+        f"{name} beside {other}: {ratio}met {met[0].sum():.0f} and {met[1].sum():.0f} of"
+        f" {met[0].size}, +{gained} -{lost} (p = {mcnemar(gained, lost):.3g}, by reaction"
+        f" {_p(more):.3g}); {cost[0].mean():.1f} and {cost[1].mean():.1f} gradients a search, saved"
+        f" {saved.mean():.1f} ({by_seed}), p = {_p(saved):.3g}"
+    )
+
+
+def _p(apart: np.ndarray) -> float:
+    return float(wilcoxon(apart).pvalue) if apart.any() else 1.0
 
 
 def _easy_cost(asked: argparse.Namespace) -> dict[str, Any]:
@@ -104,31 +149,35 @@ def _of_seed(asked: argparse.Namespace, seed: int) -> Iterable[dict[str, Any]]:
     n = asked.n_trials
     yield _study(asked, seed, "plain", pruning="none", n_trials=n)
     raced: dict[str, Any] = {}
-    for way, name in (("halving", "race"), ("halving_steps", "steps_race")):
+    for way in asked.ways.split(","):
         yield _study(asked, seed, way, pruning=way, n_trials=n)
-        race = {"pruning": way, "n_trials": n, "n_race": asked.n_race}
-        study, cost = _tuned(asked, seed, way, **race)  # which is all there but for the race
-        raced = _row(asked, seed, name, cost, study)
+        race = {"n_race": asked.n_race, "n_candidates": asked.n_candidates}
+        # all of it is there but for the race
+        study, spent = _tuned(asked, seed, way, pruning=way, n_trials=n, **race)
+        raced = _row(asked, seed, WAYS[way], spent, study)
         yield raced
-    per_trial = 0.0
+    study, spent = None, {}
     for n_random in range(1, 4 * n):  # one trial at a time, up to the same cost
         found = {"pruning": "none", "sampler": "random", "n_trials": n_random}
-        study, per_trial = _tuned(asked, seed, "random", **found)
-        if per_trial >= raced["gradients"]:
+        study, spent = _tuned(asked, seed, "random", **found)
+        if sum(spent.values()) >= raced["gradients"]:
             break
-    yield _row(asked, seed, "random", per_trial, study)
+    yield _row(asked, seed, "random", spent, study)
 
 
 def _study(asked: argparse.Namespace, seed: int, name: str, **changes: Any) -> dict[str, Any]:
-    study, cost = _tuned(asked, seed, name, **changes)
-    return _row(asked, seed, name, cost, study)
+    study, spent = _tuned(asked, seed, name, **changes)
+    return _row(asked, seed, name, spent, study)
 
 
-def _tuned(asked: argparse.Namespace, seed: int, name: str, **changes: Any) -> tuple[Any, float]:
-    """The study, and the gradients that its trials and its race took, a Hessian as 6N."""
+def _tuned(
+    asked: argparse.Namespace, seed: int, name: str, **changes: Any
+) -> tuple[Any, dict[str, float]]:
+    """The study, and the gradients of its trials by how they ended, and of its race."""
     out = asked.out / f"{name}{seed}"
     settings = gadlib.TuneSettings(
-        **SEARCHED[asked.solver] | SAMPLE | STUDY | changes,
+        **SEARCHED[asked.solver] | SPACE[asked.solver] | SAMPLE | STUDY | changes,
+        n_samples=asked.n_samples,
         n_steps_per_sample=asked.n_steps,
         screening_steps=asked.n_steps,
         seed=1000 * seed,
@@ -141,17 +190,19 @@ def _tuned(asked: argparse.Namespace, seed: int, name: str, **changes: Any) -> t
     study = gadlib.tune(settings)
     files = sorted((out / "race").glob("trial_*.json"))
     raced = [record for path in files for record in read_records(path)[1]]
-    return study, _trials_cost(study) + sum(map(gradients_of, raced))
+    spent = _trials_cost(study)
+    return study, spent | ({"race": float(sum(map(gradients_of, raced)))} if raced else {})
 
 
-def _trials_cost(study: Any) -> float:
-    """In gradients; of a sample the study keeps no atoms, but its mean cost by size is the same."""
+def _trials_cost(study: Any) -> dict[str, float]:
+    """In gradients, a Hessian as 6N; of a sample the study keeps no atoms, but its name."""
     sizes = {r.name: len(r.atomic_numbers) for r in read_records(_screened_in(study))[1]}
-    return sum(
-        sample["n_gradient"] + 6 * sizes[sample["name"]] * sample["n_hessian"]
-        for trial in study.get_trials(deepcopy=False)
-        for sample in trial.user_attrs.get("samples", [])
-    )
+    spent = {"to the end": 0.0, "ended early": 0.0}
+    for trial in study.get_trials(deepcopy=False):
+        how = "to the end" if trial.state is TrialState.COMPLETE else "ended early"
+        for sample in trial.user_attrs.get("samples", []):
+            spent[how] += sample["n_gradient"] + 6 * sizes[sample["name"]] * sample["n_hessian"]
+    return spent
 
 
 def _screened_in(study: Any) -> str:
@@ -172,38 +223,46 @@ def _screening(asked: argparse.Namespace) -> Path:
 
 
 def _row(
-    asked: argparse.Namespace, seed: int, name: str, cost: float, study: Any
+    asked: argparse.Namespace, seed: int, name: str, spent: dict[str, float], study: Any
 ) -> dict[str, Any]:
+    best = tune.preferred(study)
     out = asked.out / f"{name}{seed}"
-    best = tune.write_results(study, out / "hpo_results.json")
-    settings = gadlib.ValidateSettings(
-        best=str(best),
+    content = json.loads(tune.write_results(study, out / "hpo_results.json").read_text())
+    trials = study.get_trials(deepcopy=False)
+    return {
+        "study": name,
+        "seed": seed,
+        "trials": len(trials),
+        "to the end": sum(t.state is TrialState.COMPLETE for t in trials),
+        "gradients": round(sum(spent.values())),
+        "spent": {how: round(value) for how, value in spent.items()},
+        "best trial": None if best is None else best.number,
+        **_held_out(asked, content["best_params"], out),
+    }
+
+
+def _row_of_trial_0(asked: argparse.Namespace) -> dict[str, Any]:
+    fixed = SPACE[asked.solver].get("hyperparameters", {})
+    return {"gradients": 0, **_held_out(asked, fixed, asked.out)}
+
+
+def _held_out(asked: argparse.Namespace, values: dict[str, Any], out: Path) -> dict[str, Any]:
+    """What comes of values on reactions that no study saw."""
+    settings = gadlib.ScreenSettings(
         **SEARCHED[asked.solver],
+        hyperparameters=values,
         n_steps_per_sample=asked.n_steps,
         split="val,test",
         max_samples=asked.held_out,
         workers=asked.workers,
         resume=True,
-        out_dir=str(out / "held_out"),
+        out_dir=str(out),
     )
-    found = gadlib.validate(settings)
-    pairs = list(zip(found.default, found.tuned, strict=True))
+    records: Sequence[Record] = gadlib.screen(settings, out=out / "held_out.json")
     return {
-        "study": name,
-        "seed": seed,
-        "trials": len(study.get_trials(deepcopy=False)),
-        "gradients": round(cost),
-        "best trial": tune.preferred(study).number,
-        "defaults met": _met(found.default),
-        "tuned met": _met(found.tuned),
-        "gained": sum(b.converged and not a.converged for a, b in pairs),
-        "lost": sum(a.converged and not b.converged for a, b in pairs),
-        "saved": [gradients_of(a) - gradients_of(b) for a, b in pairs],
+        "met": [int(record.converged) for record in records],
+        "cost": [gradients_of(record) for record in records],
     }
-
-
-def _met(records: Iterable[Record]) -> int:
-    return sum(record.converged for record in records)
 
 
 if __name__ == "__main__":

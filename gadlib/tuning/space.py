@@ -35,6 +35,8 @@ def space(
     solver: str,
     ranges: Mapping[str, Sequence[float]],
     fixed: Collection[str] = (),
+    *,
+    has_words: bool = False,
 ) -> tuple[Hyperparameter, ...]:
     """What of a solver is tuned, each with the range to draw from: declared, or given.
 
@@ -42,6 +44,7 @@ def space(
         solver: its name.
         ranges: that differ from the declared ones.
         fixed: names of hyperparameters that have one value in all trials.
+        has_words: whether trials choose words beside, so that no number need be left.
 
     Raises:
         InputError: when a range names no hyperparameter, is empty, or leaves the hard limits, or
@@ -70,9 +73,14 @@ def space(
             raise InputError(f"ranges: {name}: has a range and one value; expected one of them")
         drawn[name] = one._replace(low=low, high=high)
     left = tuple(one for one in drawn.values() if one.name not in fixed)
-    if not left:
+    if not left and not has_words:
         raise InputError(f"hyperparameters: all of solver {solver!r} are fixed; expected some free")
     return left
+
+
+def _space_of(settings: TuneSettings) -> tuple[Hyperparameter, ...]:
+    fixed, has_words = settings.hyperparameters, bool(settings.choices)
+    return space(settings.solver, settings.ranges, fixed, has_words=has_words)
 
 
 def drawn_in(
@@ -90,7 +98,7 @@ def drawn_in(
     choices = choices_in(settings)
     ways = [dict(zip(choices, words, strict=True)) for words in product(*choices.values())]
     words = [words_in_force(settings, way, calculator) for way in ways]
-    drawn = space(settings.solver, settings.ranges, settings.hyperparameters)
+    drawn = _space_of(settings)
     acting = tuple(one for one in drawn if any(map(one.is_acting, words)))
     if idle := [one.name for one in drawn if one not in acting and one.name in settings.ranges]:
         raise InputError(
@@ -107,7 +115,7 @@ def drawn_of(about: Mapping[str, Any], settings: TuneSettings) -> tuple[Hyperpar
     """
     if (kept := about.get("space")) is None:
         return drawn_in(settings)
-    drawn = space(settings.solver, settings.ranges, settings.hyperparameters)
+    drawn = _space_of(settings)
     return tuple(one for one in drawn if one.name in kept)
 
 

@@ -11,6 +11,7 @@ from gadlib import report
 from gadlib.cli import flags
 from gadlib.cli.parser import build, main
 from gadlib.report.exchange.profile import write_profile
+from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
 from gadlib.settings.studies import TuneSettings, ValidateSettings
@@ -149,6 +150,22 @@ def test_each_trial_is_searched_as_it_chose_and_all_that_follows_knows(folder, m
         tune.tune(settings.model_copy(update={"choices": {}, "resume": True}))
     again = tune.tune(settings.model_copy(update={"n_trials": 7, "resume": True}))
     assert len([t for t in again.get_trials() if t.state.is_finished()]) == 7
+
+
+def test_words_alone_are_tuned_where_every_number_is_fixed(folder):
+    numbers = {one.name: one.default for one in SOLVERS["trust"].tunable()}
+    with pytest.raises(InputError, match="all of solver 'trust' are fixed"):
+        drawn_in(settings_of(hyperparameters=numbers))
+    words = {"proof": ["auto", "hessian", "products"]}
+    settings = little(folder, hyperparameters=numbers, choices=words, n_trials=3)
+    study = tune.tune(settings)
+    assert study.user_attrs["gadlib"]["space"] == {}
+    assert {tuple(t.params) for t in study.get_trials()} == {("proof",)}
+    content = json.loads((folder / "out" / "hpo_results.json").read_text())
+    assert content["best_params"] == numbers | tune.preferred(study).params
+    assert set(report.collect_importances(study).names) <= {"proof"}
+    again = tune.tune(settings.model_copy(update={"n_trials": 4, "resume": True}))
+    assert len(again.get_trials()) == 4
 
 
 def test_tuned_words_are_validated_kept_in_a_profile_and_searched_with(folder):
