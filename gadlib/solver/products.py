@@ -100,8 +100,8 @@ def is_refuted(state: State) -> Bool[Tensor, " B"]:
 
 def is_open(state: State) -> Bool[Tensor, " B"]:
     """Whether neither an exact Hessian nor products tell the order where a system is."""
-    is_untold = torch.tensor([proof is None for proof in state.proof], device=state.index.device)
-    return is_untold & ~state.is_exact
+    is_untold = [proof is None for proof in state.proof]
+    return torch.tensor(is_untold, dtype=torch.bool, device=state.index.device) & ~state.is_exact
 
 
 @dataclass(frozen=True)
