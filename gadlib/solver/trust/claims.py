@@ -27,8 +27,8 @@ def is_claim(state: State) -> Bool[Tensor, " B"]:
     current = memory.current
     is_at_rest = longest(current.wall.gradient - state.forces.flatten(1)) < FORCE_TOL
     is_hopeful = ~memory.spares_hessians | (state.order > 0)
-    is_open = (current.age > 0) & ~current.wall.is_active
-    return memory.is_climbing & is_at_rest & is_hopeful & is_open
+    is_new = (current.age > 0) & ~current.wall.is_active
+    return memory.is_climbing & is_at_rest & is_hopeful & is_new
 
 
 def is_waiting(state: State) -> Bool[Tensor, " B"]:
