@@ -43,7 +43,7 @@ def find(
     settings: FindSettings | None = None,
     *,
     guess: End | None = None,
-    calculator: Calculator | None = None,
+    calculator: Calculator | str | None = None,
     out: str | Path | None = None,
     **given: Any,
 ) -> list[Record]:
@@ -59,7 +59,7 @@ def find(
         settings: what to do and how, by default the defaults.
         guess: of the saddle, its atoms in the reactant's order; searches begin there, and go on
             from images where that leads to another saddle. Of a set `start_from` says it.
-        calculator: by default the one that the settings name.
+        calculator: one of gadlib's, or its name; by default the one that the settings name.
         out: result file, as of `gadlib.search`.
         given: settings by name, over those in `settings`.
 
@@ -69,6 +69,8 @@ def find(
     settings = FindSettings.read({}) if settings is None else settings
     if isinstance(guess, str | Path):
         given, guess = given | {"guess": str(guess)}, None
+    if isinstance(calculator, str):
+        given, calculator = given | {"calculator": calculator}, None
     asked = {name: getattr(settings, name) for name in settings.model_fields_set} | given
     settings = FindSettings.read(asked)
     require_interpolation(settings.interpolation)

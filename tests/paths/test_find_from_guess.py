@@ -103,6 +103,14 @@ def test_a_guess_of_another_molecule_is_refused(guess, sentence):
         found(guess)
 
 
+def test_a_calculator_can_be_named_as_in_search():
+    """Given as a word it was called, and each end refused, as that is no function."""
+    (record,) = find(*ENDS, guess=atoms(shaken(0.02)), calculator="scine", workers=0)
+    assert record.verdict == "intended"
+    with pytest.raises(InputError, match="calculator 'vasp': expected one of"):
+        find(*ENDS, calculator="vasp", workers=0)
+
+
 def test_guesses_and_recipes_have_their_places():
     with pytest.raises(InputError, match="a guess without ends: expected reactant and product"):
         find(guess="g.xyz", split="val", max_samples=1)
