@@ -220,6 +220,22 @@ def _make(name: str, out: Path, held_out: int) -> None:
     print(write_profile(name, best, out / "held_out", FOLDER), flush=True)
 
 
+def held_out(
+    searched: dict[str, Any], values: dict[str, Any], n: int, workers: int, out: Path
+) -> list[Record]:
+    """Searches with these values on reactions of `val` and `test`, kept in that file."""
+    settings = gadlib.ScreenSettings(
+        **searched,
+        hyperparameters=values,
+        split="val,test",
+        max_samples=n,
+        workers=workers,
+        resume=True,
+        out_dir=str(out.parent),
+    )
+    return gadlib.screen(settings, out=out)
+
+
 def _validated(best: str, searched: dict[str, Any], out: Path, n: int) -> Validation:
     settings = gadlib.ValidateSettings(
         best=best,

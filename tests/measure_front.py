@@ -15,7 +15,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from make_profiles import OF_SOLVER, PROVED, SEARCHED, STARTS, STUDY, worth
+from make_profiles import OF_SOLVER, PROVED, SEARCHED, STARTS, STUDY, held_out, worth
 
 import gadlib
 from gadlib.screening.records import Record
@@ -65,17 +65,8 @@ def main() -> None:
 
 
 def _held_out(asked: argparse.Namespace, values: dict[str, Any], name: str) -> list[Record]:
-    settings = gadlib.ScreenSettings(
-        **SEARCH,
-        hyperparameters=values,
-        split="val,test",
-        max_samples=asked.held_out,
-        batch_size=20,
-        workers=asked.workers,
-        resume=True,
-        out_dir=str(asked.out),
-    )
-    return gadlib.screen(settings, out=asked.out / f"held_out_{name}.json")
+    out = asked.out / f"held_out_{name}.json"
+    return held_out(SEARCH | {"batch_size": 20}, values, asked.held_out, asked.workers, out)
 
 
 if __name__ == "__main__":

@@ -22,14 +22,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from make_profiles import OF_SOLVER
+from make_profiles import OF_SOLVER, held_out
 from optuna.trial import TrialState
 from scipy.stats import wilcoxon
 
 import gadlib
 from gadlib.report.statistics import mcnemar
 from gadlib.screening.costs import gradients_of
-from gadlib.screening.records import Record, read_records
+from gadlib.screening.records import read_records
 from gadlib.screening.screen import key
 from gadlib.tuning import tune
 from gadlib.tuning.samples import easy_samples
@@ -248,17 +248,9 @@ def _row_of_trial_0(asked: argparse.Namespace) -> dict[str, Any]:
 
 def _held_out(asked: argparse.Namespace, values: dict[str, Any], out: Path) -> dict[str, Any]:
     """What comes of values on reactions that no study saw."""
-    settings = gadlib.ScreenSettings(
-        **SEARCHED[asked.solver],
-        hyperparameters=values,
-        n_steps_per_sample=asked.n_steps,
-        split="val,test",
-        max_samples=asked.held_out,
-        workers=asked.workers,
-        resume=True,
-        out_dir=str(out),
-    )
-    records: Sequence[Record] = gadlib.screen(settings, out=out / "held_out.json")
+    searched = SEARCHED[asked.solver] | {"n_steps_per_sample": asked.n_steps}
+    file = out / "held_out.json"
+    records = held_out(searched, values, asked.held_out, asked.workers, file)
     return {
         "met": [int(record.converged) for record in records],
         "cost": [gradients_of(record) for record in records],

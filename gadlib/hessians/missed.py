@@ -33,7 +33,7 @@ chance is the one that is asked for. Of other modes it is in proportion to their
 model. Of 241 points of `trust` 23 have one missed by then, which the model takes for 129 to 1323
 cm-1, half of them for less than 500."""
 
-_LEAST_SHARE = 1e-10  # of the largest singular value: what a null vector's image is, by rounding
+_LEAST_SHARE = 1e-10  # of the largest singular value; a null vector's image is less, by rounding
 
 
 @dataclass(frozen=True)
@@ -86,10 +86,8 @@ class Rest:
         mapped = self.basis.mT @ (more.images - self.limit * more.directions)
         mapped = mapped - self.basis.mT @ self.known.images @ torch.linalg.solve(within, crossed)
         mapped = self.root @ mapped
-        least = _LEAST_SHARE  # where all that is left is a null vector, its image is rounding
-        best = torch.linalg.lstsq(
-            mapped, -self.sample[:, None], rcond=least, driver="gelsd"
-        ).solution
+        wanted = -self.sample[:, None]
+        best = torch.linalg.lstsq(mapped, wanted, rcond=_LEAST_SHARE, driver="gelsd").solution
         return self.sample + (mapped @ best)[:, 0]
 
     def chance(self, residual: Float[Tensor, " m"]) -> float:

@@ -51,7 +51,6 @@ def certify(calculator: Calculator, state: State, *, by_products: bool = False) 
         by_products: whether to prove by products, and by exact Hessians only what these leave open.
     """
     claimed, waiting = is_claim(state), is_waiting(state)
-    claimed = claimed & (by_products | ~waiting)
     state = prove_orders(calculator, state, claimed, by_products=by_products, is_spared=waiting)
     claimed = claimed & ~(waiting & is_open(state))
     current = state.memory.current

@@ -72,9 +72,9 @@ def sharpen(calculator: Calculator, state: State, h: TrustHyperparameters) -> St
     state = put(state, is_blind.nonzero().flatten(), lambda part: try_hessian(calculator, part)[0])
     is_stalled = has_stalled(state, h)
     is_first = memory.spares_hessians & is_begun
-    is_due = memory.spares_hessians & memory.is_climbing & (state.steps % h.probe_every == 0)
-    is_crooked = has_many_down(state) & ~is_first & ~is_stalled
-    is_due = is_due & ~is_first & ~is_stalled & ~is_crooked & is_doubtful(state)
+    is_on = memory.spares_hessians & memory.is_climbing & ~is_first & ~is_stalled
+    is_crooked = is_on & has_many_down(state)
+    is_due = is_on & ~is_crooked & (state.steps % h.probe_every == 0) & is_doubtful(state)
     state = put(state, is_stalled.nonzero().flatten(), lambda part: _remodel(part, h))
     is_closing = (is_guided(state) | is_aimed_large(state)) & (is_first | is_stalled)
     curvature = _close_in(calculator, state, is_closing.nonzero().flatten())
