@@ -88,11 +88,18 @@ class Products:
         residual = self.images @ mixed - (self.directions @ mixed) * values
         return Ritz(values, mixed, vector_norm(residual, dim=0))
 
-    def with_image(self, place: int, image: Float[Tensor, " n"]) -> Products:
-        """The same along the Ritz vectors, of which one has this image instead."""
-        images = self.images @ self.ritz.vectors
-        images[:, place] = image
-        return Products(self.directions @ self.ritz.vectors, images)
+    def with_image(self, vector: Float[Tensor, " n"], image: Float[Tensor, " n"]) -> Products:
+        """The same with this sharper image of a unit vector within the directions.
+
+        What others have along it follows, as a Hessian is symmetric.
+        """
+        along = vector @ self.directions
+        missed = image - self.images @ along
+        crossed = image @ self.directions - vector @ self.images - (missed @ vector) * along
+        return Products(
+            self.directions,
+            self.images + missed[:, None] * along + vector[:, None] * crossed,
+        )
 
     def corrected(self, model: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
         """The model, exact now along these directions."""

@@ -40,23 +40,24 @@ def differ(
     batch: Batch,
     forces: Float[Tensor, "B D"],
     rows: Int[Tensor, " M"],
-    directions: Float[Tensor, "M D"],
+    displacements: Float[Tensor, "M D"],
     steps: Float[Tensor, "M 1"],
 ) -> Differences:
-    """(g(x + s d) - g(x)) / s to one side, all in one call of the calculator.
+    """(g(x + d) - g(x)) / s to one side, all in one call of the calculator.
 
-    The mean of both sides is the central difference.
+    The mean of both sides is the central difference. d is s times a direction, or bends away from
+    that by the square of s, which central differences do not see.
 
     Args:
         calculator: the potential.
         batch: the molecules.
         forces: known there, in eV/A.
-        rows: of which molecule each direction is.
-        directions: Cartesian, of length one.
+        rows: of which molecule each displacement is.
+        displacements: d, Cartesian, in A.
         steps: s, in A, with a sign.
     """
     beside = batch.take(rows)
-    beside = beside.moved_to(beside.positions + (steps * directions).unflatten(1, (-1, 3)))
+    beside = beside.moved_to(beside.positions + displacements.unflatten(1, (-1, 3)))
     evaluation, seconds = evaluate(calculator, beside, hessian=False)
     changes = (forces[rows] - evaluation.forces.flatten(1)) / steps
     return Differences(changes, beside.positions, evaluation, seconds)

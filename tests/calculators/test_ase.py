@@ -14,6 +14,8 @@ from ase.cluster import Icosahedron
 from gadlib import calculators
 from gadlib.calculators import ContractError, import_paths
 from gadlib.calculators.ase import Ase, Held
+from gadlib.hessians.frames import bent
+from gadlib.hessians.normal_modes import spectrum
 from gadlib.settings.calculators import CalculatorSettings
 from gadlib.settings.reading import InputError
 from gadlib.systems.batch import Batch
@@ -79,6 +81,29 @@ def test_displacement_is_the_chosen_one():
     assert rough is not None and fine is not None and exact is not None
     ratio = (rough - exact).abs().max() / (fine - exact).abs().max()
     assert float(ratio) == pytest.approx(4, rel=0.05)  # of second order
+
+
+def test_a_methyl_group_turns_freely_by_the_hessian_as_it_does():
+    """Straight displacements of 0.01 A stretch its bonds, and show 22i cm-1."""
+    pytest.importorskip("tblite")
+    butyne = molecule("2-butyne")
+    batch = Batch.pack([butyne.positions], [butyne.numbers])
+    softest = []
+    for given in ({}, {"displacement": 0.01}):
+        hessian = Ase(TBLITE, {"method": "GFN2-xTB", "accuracy": 0.1}, **given)(batch).hessian
+        assert hessian is not None
+        softest.append(spectrum(hessian, batch))
+    mode = softest[0].modes[0, :, 0] * batch.inverse_sqrt_masses[0]
+    length = mode.norm()
+    forces = []
+    for side in (0.02, -0.02):
+        along = bent(batch, side * (mode / length)[None]).unflatten(1, (-1, 3))
+        there = batch.moved_to(batch.positions + along)
+        forces.append(Ase(TBLITE, {"method": "GFN2-xTB"})(there, hessian=False).forces.flatten())
+    true = float((forces[1] - forces[0]) @ mode * length / 0.04)
+    errors = [abs(float(one.eigenvalues[0, 0]) - true) for one in softest]
+    assert errors[0] < 3e-4
+    assert errors[1] > 1e-3
 
 
 def test_energy_is_the_one_that_forces_derive_from():
@@ -179,7 +204,7 @@ def test_differences_of_xtb_are_those_of_its_gradients():
     """Begun with the last wave function they were off by 0.02 eV/A^2, converged as by default."""
     pytest.importorskip("tblite")
     numbers, positions = measure_history.molecules(2)[1]
-    xtb, n = Ase(TBLITE, {"method": "GFN2-xTB"}), 3 * len(numbers)
+    xtb, n = Ase(TBLITE, {"method": "GFN2-xTB"}, displacement=0.01), 3 * len(numbers)
     shifts = 0.01 * np.eye(n).reshape(n, -1, 3)
     moved = [positions + sign * shift for sign in (1, -1) for shift in shifts]
     forces = xtb(Batch.pack(moved, [numbers] * 2 * n), hessian=False).forces.reshape(2, n, n)

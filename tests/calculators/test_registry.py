@@ -36,7 +36,7 @@ def test_results_depend_on_the_options_of_the_chosen_calculator_alone():
         "calculator": "ase",
         "ase_calculator": None,
         "ase_options": {"method": "GFN1-xTB"},
-        "ase_displacement": 0.01,
+        "ase_displacement": 0.0026,
     }
     assert (
         not {"threads", "device", "scine_functional", "checkpoint_path"} & identity(settings).keys()

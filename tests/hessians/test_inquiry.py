@@ -54,16 +54,20 @@ def told(
     seed: int = 0,
     n_most: int = 1000,
     chance: float = CHANCE,
+    rough: float = 0.0,
 ):
-    """What an inquiry finds, and the gradients that it asked for."""
+    """What an inquiry finds, and the gradients that it asked for; one side may be rough."""
     asking, n_gradient = inquire(torch.tensor(model), seed, n_most, chance), 0
     wish = next(asking)
     while True:
         gram = wish.directions.mT @ wish.directions
         torch.testing.assert_close(gram, torch.eye(len(gram), dtype=gram.dtype))
         n_gradient += wish.n_gradient
+        images = torch.tensor(hessian) @ wish.directions
+        if not wish.is_central:
+            images += rough * torch.sin(7 * torch.arange(images.numel())).view_as(images)
         try:
-            wish = asking.send(torch.tensor(hessian) @ wish.directions)
+            wish = asking.send(images)
         except StopIteration as ended:
             return ended.value, n_gradient
 
@@ -123,11 +127,42 @@ def test_a_vector_is_the_longer_the_softer_its_directions_are():
     assert float(lengths[1] / lengths[2]) == pytest.approx(100, rel=0.5)
 
 
-@pytest.mark.parametrize("second", [0.9 * FLAT, 0.0, -0.9 * FLAT])
+@pytest.mark.parametrize("second", [0.5 * FLAT, 0.0, -0.5 * FLAT])
 def test_an_all_but_flat_second_mode_stays_open(second):
     generator = np.random.default_rng(3)
     hessian = matrix(rotation(generator), spread(-1.0, second))
     assert told(hessian, model_of(hessian, generator, 0.1))[0].order == Order.OPEN
+
+
+@pytest.mark.parametrize(("second", "order"), [(7e-4, Order.ONE), (-7e-4, Order.MORE)])
+def test_soft_modes_are_told_by_what_both_sides_say(second, order):
+    """What one side says of others' coupling to them is rough, and does not count."""
+    for seed in range(4):
+        generator = np.random.default_rng(seed)
+        hessian = matrix(rotation(generator), spread(-1.0, second, 0.1))
+        model = model_of(hessian, generator, 0.05)
+        assert told(hessian, model, seed=seed, rough=0.01)[0].order == order
+
+
+def test_an_order_is_not_open_while_the_lowest_modes_are_not_known_yet():
+    """The model's lowest mode has no curvature, since it is a mixture of two with some."""
+    modes = np.eye(WIDTH)
+    modes[:2, :2] = [[0.8, 0.6], [-0.6, 0.8]]
+    hessian = matrix(np.eye(WIDTH), spread(-0.36, 0.64))
+    assert abs(modes[:, 0] @ hessian @ modes[:, 0]) < 1e-12
+    model = matrix(modes, np.array([0.1, 1.0, *np.geomspace(0.2, 5.0, WIDTH - 2)]))
+    assert told(hessian, model)[0].order == Order.ONE
+
+
+def test_a_sharper_image_counts_for_all_others():
+    generator = np.random.default_rng(5)
+    hessian = torch.tensor(matrix(rotation(generator), spread(-1.0, 0.1)))
+    directions = torch.tensor(rotation(generator)[:, :3])
+    rough = hessian @ directions + 0.05 * torch.tensor(generator.normal(size=(WIDTH, 3)))
+    vector = directions @ torch.tensor([0.6, 0.0, 0.8], dtype=torch.float64)
+    sharp = Products(directions, rough).with_image(vector, hessian @ vector)
+    torch.testing.assert_close(sharp.images @ (vector @ directions), hessian @ vector)
+    torch.testing.assert_close(vector @ sharp.images, (hessian @ vector) @ directions)
 
 
 def test_a_good_model_needs_few_products_and_a_poor_one_more():

@@ -231,7 +231,7 @@ def map_vectors(
     system, column = is_new.nonzero(as_tuple=True)
     directions = vectors[system, :, column]
     steps = downhill(curvature.forces[system], directions, PROBE_LENGTH)
-    made = differ(calculator, curvature.batch, curvature.forces, system, directions, steps)
+    made = differ(calculator, curvature.batch, curvature.forces, system, steps * directions, steps)
     given, evaluation = made.changes, made.evaluation
     strained, place = system.unique(return_inverse=True)
     tension = tension_hessian(
