@@ -219,12 +219,10 @@ class _Inquiry:
     def _look(self) -> Generator[Wish, Float[Tensor, "n L"], Order | None]:
         """The order, where it is known to be no saddle's or stays open; else None."""
         while True:
-            if self._is_flat or -SOFT < self._two[1] < 0:
-                if (yield from self._make_central()):
-                    continue
-                if not self._is_flat:
-                    return Order.MORE
-            elif self._two[1] < 0:
+            is_soft = self._is_flat or -SOFT < self._two[1] < 0
+            if is_soft and (yield from self._make_central()):
+                continue
+            if self._two[1] < 0 and not self._is_flat:
                 return Order.MORE
             values, modes = torch.linalg.eigh(self.products.corrected(self.model))
             if self._is_flat and float(values[:2].abs().min()) < FLAT:
