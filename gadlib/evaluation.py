@@ -52,7 +52,9 @@ class Calculator(Protocol):
     gradients (it is where nothing is said), by `name` what it is called in a sentence, and by
     `rounding` to how many eV its numbers are the same in other company. One whose answers might yet
     depend on what it computed before has a method `fresh`, which returns another that has computed
-    nothing; a saddle is then confirmed by that.
+    nothing; a saddle is then confirmed by that. One that carries a solution of an SCF from point to
+    point by intent also has `adopt`, by which it goes on from what such a fresh one has found; then
+    the lower solution is the right one, whichever was found first.
     """
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:

@@ -2,8 +2,9 @@
 
 The density of the last points of a molecule is the first guess of a point near one of them, so that
 a search stays on one solution of the SCF. Where there is none near, the solution found is checked
-for stability, and left for a lower one where it is none. Singlets are restricted, others
-unrestricted.
+for stability, and left for a lower one where it is none. What `fresh` returns compares that with
+the stable solution below the one that was carried, and says the lower one; `adopt` goes on from it.
+Singlets are restricted, others unrestricted.
 
 References: Sun et al., J. Chem. Phys. 153, 024109 (2020), doi:10.1063/5.0006074; stability: Seeger,
 Pople, J. Chem. Phys. 66, 3045 (1977), doi:10.1063/1.434318.
@@ -43,6 +44,7 @@ _KEPT_POINTS = 64
 _MAX_CYCLES = 60
 _MAX_DESCENTS = 5  # from one solution of the SCF to a lower one
 _LEVEL_SHIFT = 0.5  # hartree
+_SAME_HARTREE = 1e-5  # within which two energies are those of one solution
 _GRADIENT_UNIT = EV_PER_HARTREE / ANGSTROM_PER_BOHR
 _HESSIAN_UNIT = EV_PER_HARTREE / ANGSTROM_PER_BOHR**2
 
@@ -53,6 +55,8 @@ class _Point(NamedTuple):
     key: _Key
     positions: np.ndarray
     density: np.ndarray
+    line: int
+    """Which points it is one of, each the first guess of the next."""
 
 
 class Pyscf:
@@ -75,13 +79,28 @@ class Pyscf:
         self.functional, self.basis = parts(method)
         self._points: OrderedDict[int, _Point] = OrderedDict()
         self._n_computed = 0
+        self._carried: Pyscf | None = None
 
     def __reduce__(self) -> tuple:
         return _again, (self.method, self.threads)
 
     def fresh(self) -> Pyscf:
-        """The same, without any density: what it finds is stable, and no search led there."""
-        return _again(self.method, self.threads)
+        """The same, without any density: what it finds is stable, and no search led there.
+
+        Unless what this one carries leads to a stable solution that is lower; then it says that.
+        """
+        other = _again(self.method, self.threads)
+        other._carried = self
+        return other
+
+    def adopt(self, fresh: Pyscf) -> None:
+        """Go on from what a fresh one has computed, in place of what was carried there."""
+        for point in fresh._points.values():
+            known = self._nearest(point.key, point.positions)
+            if known is not None:
+                rest = ((n, p) for n, p in self._points.items() if p.line != known.line)
+                self._points = OrderedDict(rest)
+            self._keep(point.key, point.positions, point.density)
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """Energies, forces and, where asked for, Hessians, one molecule after the other."""
@@ -105,9 +124,13 @@ class Pyscf:
             molecule = _molecule(numbers, place, charge, multiplicity, self.basis)
             return solved(_mean_field(molecule, self.functional), density)
 
-        here = at(positions, self._near(key, positions))
+        near = self._near(key, positions)
+        here = at(positions, None if near is None else near.density)
+        carried = None if self._carried is None else self._carried._near(key, positions)
+        if near is None and carried is not None:
+            here = _lower(here, at(positions, carried.density))
         density = here.make_rdm1()
-        self._keep(_Point(key, positions.copy(), density))
+        self._keep(key, positions.copy(), density, near)
         curvature = None
         if hessian and _has_hessian(here):
             curvature = _analytic(here, moving(batch, i))
@@ -120,23 +143,30 @@ class Pyscf:
             )
         return float(here.e_tot) * EV_PER_HARTREE, _forces(here), curvature
 
-    def _near(self, key: _Key, positions: np.ndarray) -> np.ndarray | None:
-        """The density of the nearest known point of this molecule, None where none is near."""
-        distances = {
-            n: float(np.linalg.norm(point.positions - positions, axis=1).max())
-            for n, point in self._points.items()
-            if point.key == key
-        }
-        nearest = min(distances, key=lambda n: (distances[n], -n), default=None)
-        if nearest is None or distances[nearest] > NEAR_A:
-            return None
-        return self._points[nearest].density
+    def _near(self, key: _Key, positions: np.ndarray) -> _Point | None:
+        """The nearest known point of this molecule, None where none is near."""
+        nearest = self._nearest(key, positions)
+        is_far = nearest is None or _distance(nearest, positions) > NEAR_A
+        return None if is_far else nearest
 
-    def _keep(self, point: _Point) -> None:
+    def _nearest(self, key: _Key, positions: np.ndarray) -> _Point | None:
+        """The nearest known point of this molecule, the last one of several."""
+        known = [point for point in reversed(self._points.values()) if point.key == key]
+        return min(known, key=lambda point: _distance(point, positions), default=None)
+
+    def _keep(
+        self, key: _Key, positions: np.ndarray, density: np.ndarray, before: _Point | None = None
+    ) -> None:
         self._n_computed += 1
-        self._points[self._n_computed] = point
+        line = self._n_computed if before is None else before.line
+        self._points[self._n_computed] = _Point(key, positions, density, line)
         if len(self._points) > _KEPT_POINTS:
             self._points.popitem(last=False)
+
+
+def _distance(point: _Point, positions: np.ndarray) -> float:
+    """How far the atom is that is farthest from where it was, in A."""
+    return float(np.linalg.norm(point.positions - positions, axis=1).max())
 
 
 def solved(mean_field: Any, density: np.ndarray | None = None) -> Any:
@@ -154,6 +184,18 @@ def solved(mean_field: Any, density: np.ndarray | None = None) -> Any:
         if mean_field.converged:
             return mean_field
     _converge(mean_field, lambda: mean_field.kernel())
+    return _descended(mean_field)
+
+
+def _lower(fresh: Any, carried: Any) -> Any:
+    """Of two mean fields at one point, the second one not known to be stable, the lower one."""
+    if carried.e_tot > fresh.e_tot - _SAME_HARTREE:
+        return fresh
+    return _descended(carried)
+
+
+def _descended(mean_field: Any) -> Any:
+    """The mean field, converged, after it was followed to a stable solution."""
     for _ in range(_MAX_DESCENTS if _can_rotate(mean_field) else 0):
         orbitals, _, is_stable, _ = mean_field.stability(return_status=True)
         if is_stable:

@@ -37,6 +37,7 @@ def begin(
         hessian=hessian,
         spectrum=_spectrum_at(hessian, batch, evaluation.forces),
         is_exact=torch.full_like(zero, model is None, dtype=torch.bool),
+        is_confirmed=torch.zeros_like(zero, dtype=torch.bool),
         max_fragments=n_fragments(batch),
         wanted=Aim.none(batch),
         memory=None,
@@ -65,6 +66,7 @@ def arrive(
         forces=evaluation.forces,
         hessian=_hessian_of(evaluation),
         spectrum=_spectrum_at(_hessian_of(evaluation), batch, evaluation.forces),
+        is_confirmed=torch.zeros_like(state.is_confirmed),
         steps=state.steps + 1,
         cost=moved.cost.after(evaluation, seconds, hessian=True),
         message=_messages(evaluation, batch),
@@ -90,6 +92,7 @@ def _spectrum_at(hessian: Tensor, batch: Batch, forces: Tensor) -> Spectrum:
 
 def compute(calculator: Calculator, state: State, is_exact: Bool[Tensor, " B"]) -> State:
     """The state computed at its positions, with Hessians where they are to be exact."""
+    state = replace(state, is_confirmed=torch.zeros_like(state.is_confirmed))
     for chosen, wanted in ((is_exact, True), (~is_exact, False)):
         rows = chosen.nonzero().flatten()
         state = put(

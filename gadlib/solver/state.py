@@ -186,6 +186,7 @@ class State:
         hessian: in eV/A^2, the calculator's own where `is_exact`, else the step rule's model of it.
         spectrum: of that Hessian, and, where not exact, of what the step rule adds to the surface.
         is_exact: whether the spectrum is the calculator's here; no saddle is claimed without.
+        is_confirmed: whether a calculator that knows nothing of the search was asked here.
         max_fragments: pieces that the molecule may have at a bound saddle.
         wanted: the aim; the mode most along it is climbed, the lowest where there is none.
         memory: what the step rule carries along, a frozen dataclass of tensors.
@@ -208,6 +209,7 @@ class State:
     hessian: Float[Tensor, "B D D"]
     spectrum: Spectrum
     is_exact: Bool[Tensor, " B"]
+    is_confirmed: Bool[Tensor, " B"]
     max_fragments: Int[Tensor, " B"]
     wanted: Aim
     memory: Any

@@ -8,8 +8,10 @@ import torch
 
 pytest.importorskip("pyscf")
 
-from gadlib.calculators import check, contract, get
-from gadlib.calculators.pyscf import NEAR_A, Pyscf, _mean_field, _molecule, _Point, solved
+from scipy.linalg import block_diag
+
+from gadlib.calculators import check, contract, get, pyscf
+from gadlib.calculators.pyscf import NEAR_A, Pyscf, _lower, _mean_field, _molecule, solved
 from gadlib.evaluation import evaluate
 from gadlib.settings.reading import InputError
 from gadlib.systems.batch import Batch
@@ -97,9 +99,79 @@ def test_a_fresh_solution_is_stable_and_a_carried_one_is_followed():
     stable = float(calculator.fresh()(batch, hessian=False).energy) / EV_PER_HARTREE
     assert first.e_tot - stable > 0.1
     key = batch.system(0)[0].tobytes(), 0, 1
-    calculator._keep(_Point(key, batch.system(0)[1], first.make_rdm1()))
+    calculator._keep(key, batch.system(0)[1], first.make_rdm1())
     carried = float(calculator(batch, hessian=False).energy) / EV_PER_HARTREE
     assert carried == pytest.approx(first.e_tot, abs=1e-8)
+
+
+def with_hole(place: int):
+    """Two hydrogen molecules 5 A apart, an electron taken from one: stable, of either."""
+    molecule = _molecule(np.array([1, 1, 1, 1]), PAIR, 1, 2, "3-21G")
+    parts = []
+    for k in (0, 1):
+        is_hole = int(k == place)
+        part = _molecule(np.array([1, 1]), PAIR[2 * k : 2 * k + 2], is_hole, 1 + is_hole, "3-21G")
+        density = solved(_mean_field(part, "HF")).make_rdm1()
+        parts.append(density if density.ndim == 3 else np.array([density, density]) / 2)
+    first = [block_diag(parts[0][spin], parts[1][spin]) for spin in (0, 1)]
+    found = _mean_field(molecule, "HF")
+    found.kernel(dm0=np.array(first))
+    assert found.converged
+    assert found.stability(return_status=True)[2]
+    return found
+
+
+PAIR = np.array([[0, 0, 0], [0, 0, 0.74], [0, 5, 0], [0, 5, 0.8]])
+CATION = {"numbers": (1, 1, 1, 1), "positions": PAIR, "charges": [1], "multiplicities": [2]}
+KEY = (np.ones(4, dtype=np.int64).tobytes(), 1, 2)
+
+
+def test_a_lower_solution_is_gone_on_from_in_place_of_a_stable_one_that_was_carried():
+    """A hole is at home in the longer molecule; in the other one it is 0.4 eV higher."""
+    high, low = with_hole(0), with_hole(1)
+    batch, calculator = of(**CATION), Pyscf()
+    assert batch.system(0)[0].tobytes() == KEY[0]
+    calculator._keep(KEY, PAIR, high.make_rdm1())
+    carried = float(calculator(batch, hessian=False).energy) / EV_PER_HARTREE
+    assert carried == pytest.approx(high.e_tot, abs=1e-8)
+    fresh = calculator.fresh()
+    assert float(fresh(batch, hessian=False).energy) / EV_PER_HARTREE == pytest.approx(low.e_tot)
+    assert high.e_tot - low.e_tot > 0.01
+    calculator.adopt(fresh)
+    near = of(**(CATION | {"positions": PAIR + 0.05}))
+    assert float(calculator(near, hessian=False).energy) / EV_PER_HARTREE == pytest.approx(
+        low.e_tot, abs=1e-7
+    )
+    assert len(calculator._points) == 2
+
+
+def test_a_fresh_one_says_the_lower_solution_that_was_carried():
+    high, low = with_hole(0), with_hole(1)
+    assert _lower(high, low) is low
+    assert _lower(low, high) is low
+    calculator, batch = Pyscf(), of(**STRETCHED)
+    calculator(batch, hessian=False)
+    fresh = calculator.fresh()
+    with pytest.MonkeyPatch.context() as patch:  # as if a first guess led to the higher one
+        patch.setattr(pyscf, "_descended", lambda mean_field: mean_field)
+        alone = Pyscf()(batch, hessian=False)
+        told = fresh(batch, hessian=False)
+    known = calculator(batch, hessian=False)
+    assert float(alone.energy - known.energy) > 1
+    assert float(told.energy) == pytest.approx(float(known.energy), abs=1e-6)
+
+
+def test_of_other_molecules_all_is_kept_where_one_goes_over():
+    """The same atoms elsewhere, of which other points were computed."""
+    calculator = Pyscf()
+    far = PAIR * [1, 2, 1]
+    density = with_hole(0).make_rdm1()
+    for place in (PAIR, far):
+        calculator._keep(KEY, place, density)
+    fresh = Pyscf()
+    fresh._keep(KEY, PAIR, density)
+    calculator.adopt(fresh)
+    assert [float(p.positions[2, 1]) for p in calculator._points.values()] == [10.0, 5.0]
 
 
 def test_an_scf_that_does_not_converge_is_solved_by_second_order():

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hand_made import ring, search_state
+from hand_made import flat, ring, search_state
 
 from gadlib.evaluation import Evaluation
 from gadlib.solver.criteria import judge
-from gadlib.solver.proof import confirm
+from gadlib.solver.points import compute
+from gadlib.solver.proof import confirm, prove
 from gadlib.solver.put_back import give_back, keep_strict
 from gadlib.solver.state import PastTry, Status
 from gadlib.systems.rows import take
@@ -48,6 +49,7 @@ def claimed(state, *rows):
         (-0.0099, 0.0, False),
         (0.0101, 0.0, True),
         (-0.0101, 0.0, True),
+        (-0.0101, 9.0, True),
         (0.0, 0.0499, False),
         (0.0, 0.0501, True),
         (0.0, -0.0501, True),
@@ -62,6 +64,31 @@ def test_another_energy_or_other_forces_are_another_solution(energy, force, is_d
         f" forces that differ by {abs(force):.3f} eV/A."
     )
     assert told.doubt[1] == (expected if is_doubted else "")
+
+
+class Carrying(Remembering):
+    """One that carries its solution by intent."""
+
+    def adopt(self, fresh):
+        raise AssertionError("nobody goes on")
+
+
+@pytest.mark.parametrize(
+    ("energy", "force", "is_doubted"),
+    [
+        (0.0101, 0.0, False),
+        (0.0101, 9.0, False),
+        (0.0099, 0.0501, True),
+        (-0.0101, 0.0, True),
+        (-0.0101, 9.0, True),
+    ],
+)
+def test_of_a_solution_that_is_carried_by_intent_a_higher_one_is_no_doubt(
+    energy, force, is_doubted
+):
+    state = search_state(ring(2))
+    told = confirm(Carrying((0.0, energy), (0.0, force)), state, claimed(state, 1, 0))
+    assert [bool(doubt) for doubt in told.doubt] == [False, is_doubted]
 
 
 def test_a_claim_that_can_not_be_computed_again_is_doubted_for_that_reason():
@@ -80,6 +107,26 @@ def test_only_claims_are_computed_again_and_each_is_counted():
     assert (told.cost.n_gradient - state.cost.n_gradient).tolist() == [0, 1, 0]
     assert torch.equal(told.cost.n_hessian, state.cost.n_hessian)
     assert (told.cost.calculator_s > state.cost.calculator_s).tolist() == [False, True, False]
+
+
+def test_a_point_is_confirmed_once():
+    state = search_state(ring(2))
+    calculator = Remembering((0.0,), (0.0,))
+    told = confirm(calculator, state, claimed(state, 0))
+    assert told.is_confirmed.tolist() == [True, False]
+    confirm(calculator, told, claimed(state, 0, 1))
+    assert calculator.asked == [(1, False), (1, False)]
+    again = compute(flat, told, told.is_exact)
+    assert not again.is_confirmed.any()
+
+
+def test_a_point_that_is_doubted_costs_no_hessian():
+    state = search_state(ring(2))
+    state = replace(state, doubt=("A fresh calculation of it fails", ""))
+    told = prove(flat, state, claimed(state, 0, 1))
+    assert told.is_exact.tolist() == [False, True]
+    assert (told.cost.n_hessian - state.cost.n_hessian).tolist() == [0, 1]
+    assert told.doubt == state.doubt
 
 
 def test_a_calculator_without_memory_is_not_asked_again():

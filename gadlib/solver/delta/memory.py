@@ -36,7 +36,8 @@ class DeltaMemory:
         n_returns: how often the search went back there.
         n_refused: how many steps in a row were taken back.
         is_stuck: whether the last climb led nowhere, as where the cheap potential fails.
-        told: which cheap potential took another one's place, in sentences.
+        n_lowered: how often the search went over to a lower solution of its potential.
+        told: that it did, and which cheap potential took another one's place, in sentences.
     """
 
     observations: tuple[Observations, ...]
@@ -51,6 +52,7 @@ class DeltaMemory:
     n_returns: Int[Tensor, " B"]
     n_refused: Int[Tensor, " B"]
     is_stuck: Bool[Tensor, " B"]
+    n_lowered: Int[Tensor, " B"]
     told: tuple[str, ...]
 
     @property
@@ -67,7 +69,7 @@ def is_lost(state: State) -> Bool[Tensor, " B"]:
 
 
 def told_below(state: State, row: int) -> str:
-    """Which cheap potential took another one's place below a system, in words; else empty."""
+    """What changed below a system, or of its potential's solution, in words; else empty."""
     return state.memory.told[row] if isinstance(state.memory, DeltaMemory) else ""
 
 

@@ -36,6 +36,7 @@ from gadlib.solver.delta.learning import (
 from gadlib.solver.delta.memory import MAX_REFUSED, MAX_RETURNS, DeltaMemory, is_lost
 from gadlib.solver.delta.observations import Observations
 from gadlib.solver.delta.radius import adapt_reach, is_wrong
+from gadlib.solver.delta.solutions import on_lowest
 from gadlib.solver.delta.surrogate import Surrogate
 from gadlib.solver.image_step import move_above
 from gadlib.solver.points import begin, compute
@@ -86,6 +87,7 @@ def init(calculator: Calculator, batch: Batch, hyperparameters: DeltaHyperparame
         n_returns=torch.zeros_like(state.steps),
         n_refused=torch.zeros_like(state.steps),
         is_stuck=torch.zeros_like(state.is_exact),
+        n_lowered=torch.zeros_like(state.steps),
         told=("",) * len(batch),
     )
     state, is_turned = turned_below(calculator, replace(state, memory=memory), below.failures)
@@ -143,6 +145,7 @@ def _advance(calculator: Calculator, state: State, h: DeltaHyperparameters) -> S
     moved = put(moved, rows, lambda part: _refuse(before, part))
     moved = with_surrogate(calculator, moved)
     moved = replace(moved, is_exact=torch.zeros_like(state.is_exact))
+    moved = on_lowest(calculator, moved, is_at_rest(moved))
     proved = certify(calculator, moved, by_products=takes_products(calculator, h.proof))
     return with_products(calculator, proved)
 
@@ -189,11 +192,20 @@ def _refuse(before: State, moved: State) -> State:
 
 
 def certify(calculator: Calculator, state: State, *, by_products: bool = False) -> State:
-    """The state with its order proved where it is at rest, by products or by exact Hessians."""
-    is_claimed = (state.max_force < FORCE_TOL) & state.is_computed
+    """The state with its order proved where it is at rest, by products or by exact Hessians.
+
+    Unless there is doubt about the point.
+    """
+    is_doubted = torch.tensor([bool(text) for text in state.doubt], device=state.index.device)
+    is_claimed = is_at_rest(state) & ~is_doubted
     return prove_orders(
         calculator, state, is_claimed, by_products=by_products, chance=CHANCE_LEARNED
     )
+
+
+def is_at_rest(state: State) -> Bool[Tensor, " B"]:
+    """Whether the potential's own forces are below the tolerance."""
+    return (state.max_force < FORCE_TOL) & state.is_computed
 
 
 def _lead(surrogate: Surrogate, state: State, h: DeltaHyperparameters) -> Climb:
