@@ -111,6 +111,16 @@ SMALLER: dict[str, dict[str, Any]] = {
         "n_race": 6,
         "n_candidates": 1,
     },
+    # A Hessian of differences is 6N gradients.
+    "gad-gfn2": {
+        "n_steps_per_sample": 100,
+        "screening_steps": 30,
+        "max_samples": 20,
+        "n_samples": 6,
+        "n_trials": 10,
+        "n_race": 6,
+        "n_candidates": 1,
+    },
 }
 """Studies on potentials that take too long otherwise, by solver and potential."""
 
@@ -144,7 +154,9 @@ class Worth(NamedTuple):
 
     @property
     def is_gain(self) -> bool:
-        """Whether more succeed, or at least as many at less cost."""
+        """Whether more succeed, or at least as many at less cost; never where none does."""
+        if not self.tuned.n_success:
+            return False
         if mcnemar(self.gained, self.lost) < SIGNIFICANT:
             return self.gained > self.lost
         is_cheaper = self.cost[1] < self.cost[0] and self.p_cost < SIGNIFICANT

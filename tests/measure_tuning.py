@@ -70,6 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--solver", default="gad", choices=SEARCHED)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0, help="where they begin")
     parser.add_argument("--n-trials", type=int, default=20)
     parser.add_argument("--n-samples", type=int, default=15)
     parser.add_argument("--n-steps", type=int, default=100)
@@ -85,7 +86,8 @@ def main() -> None:
         print(json.dumps(_easy_cost(asked)), flush=True)
         return
     rows = []
-    for row in (row for seed in range(asked.seeds) for row in _of_seed(asked, seed)):
+    seeds = range(asked.first_seed, asked.first_seed + asked.seeds)
+    for row in (row for seed in seeds for row in _of_seed(asked, seed)):
         rows.append(row)
         print(json.dumps(row), flush=True)
     names = list(dict.fromkeys(row["study"] for row in rows))

@@ -32,9 +32,7 @@ from gadlib import report
 from gadlib.cli.parser import main
 from gadlib.files.writing import write_json
 from gadlib.report.style import VERMILLION
-from gadlib.report.tuning.best import suggested_range
 from gadlib.report.tuning.stability import _Drawn
-from gadlib.report.tuning.study import Range
 from gadlib.screening.records import payload
 from gadlib.settings.hyperparameters import GadHyperparameters
 from gadlib.settings.reading import InputError
@@ -353,28 +351,6 @@ def test_studies_of_other_seeds_stand_side_by_side():
     assert table["best"].tolist() == [round(t.scores.max(), 4) for t in seeds.trials]
     left, right = report.draw_seeds(seeds).axes
     assert len(left.lines) == len(right.lines) == 2
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "log", "position", "expected"),
-    [
-        (1.0, 100.0, True, 0.01, "0.1 .. 100"),
-        (1.0, 100.0, True, 1.0, "1 .. 1e+03"),
-        (1.0, 3.0, False, 0.99, "1 .. 4"),
-        (1.0, 3.0, False, 0.0, "0 .. 3"),
-        (1.0, 3.0, False, 0.5, ""),
-    ],
-)
-def test_best_value_at_an_edge_asks_for_a_wider_range(low, high, log, position, expected):
-    assert suggested_range(Range("x", low, high, log), position) == expected
-
-
-def test_suggested_range_stays_within_the_limits_of_the_hyperparameter():
-    (patience,) = (k for k in GadHyperparameters.tunable() if k.name == "plateau_patience")
-    low = Range("plateau_patience", patience.low, patience.high, False)
-    assert suggested_range(low, 0.0) == f"{patience.least:g} .. {patience.high:g}"
-    widest = Range("plateau_patience", patience.least, patience.high, False)
-    assert suggested_range(widest, 0.0) == ""
 
 
 def big_study(n: int, n_samples: int) -> optuna.Study:

@@ -54,7 +54,10 @@ def tune(settings: TuneSettings, options: argparse.Namespace) -> None:
     if len(study.directions) > 1:
         print(report.collect_front(study).sentence)
     print(report.easy_sentence(study))
+    if report.collect_words(study).tried:
+        print(report.choices_sentence(study))
     best = tune.preferred(study)
+    print(report.ends_sentence(study))
     print(json.dumps(best.params if best else {}, indent=1))
     out = Path(settings.out_dir) / "hpo_results.json"
     with contextlib.suppress(InputError):  # it was said that it can't be written
@@ -97,6 +100,7 @@ def write_results(settings: StudySettings, _: argparse.Namespace) -> None:
     from gadlib.tuning import tune
 
     study = tune.load(tune.default_storage(settings), settings.study_name)
+    print(report.ends_sentence(study, settings.prefer))
     out = Path(settings.out_dir) / "hpo_results.json"
     print(f"results: {report.write_results_with_shares(study, out, settings.prefer)}")
 

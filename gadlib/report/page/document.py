@@ -28,7 +28,7 @@ from gadlib.report.searches.paths import (
     verdict_sentence,
 )
 from gadlib.report.searches.screening import Screened
-from gadlib.report.tuning.best import best_table, choices_sentence, easy_sentence
+from gadlib.report.tuning.best import best_table, easy_sentence, ends_sentence
 from gadlib.report.tuning.front import collect_front, draw_front, front_table
 from gadlib.report.tuning.held_out import (
     Sides,
@@ -56,6 +56,7 @@ from gadlib.report.tuning.stability import (
     seeds_table,
 )
 from gadlib.report.tuning.study import collect_trials, draw_history
+from gadlib.report.tuning.words import choices_sentence, collect_words, words_table
 from gadlib.report.validation.comparison import comparison_table
 from gadlib.report.validation.gain import collect_gain, draw_gain, gain_table
 from gadlib.screening.records import Record, versions
@@ -158,9 +159,11 @@ def _study(material: Material) -> Iterator[str]:
     yield figure(lambda: draw_slices(trials))
     yield figure(lambda: draw_contours(trials, importances))
     yield "<h3>Best values, and ranges to widen</h3>" + table(best_table(trials))
+    yield sentence(ends_sentence(study))
     yield sentence(easy_sentence(study))
-    if trials.words:
+    if trials.chosen:
         yield sentence(choices_sentence(study))
+        yield table(words_table(collect_words(study)))
     yield "<h3>Samples</h3>" + sentence(never_sentence(samples))
     yield figure(lambda: draw_samples(samples))
     yield sentence(kept_sentence(samples))
