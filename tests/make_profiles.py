@@ -111,6 +111,14 @@ SMALLER: dict[str, dict[str, Any]] = {
         "n_race": 6,
         "n_candidates": 1,
     },
+    # With the defaults nearly all searches take all steps.
+    "gad-pm6-noisy": {
+        "n_steps_per_sample": 100,
+        "max_samples": 16,
+        "n_samples": 4,
+        "n_trials": 8,
+        "n_race": 4,
+    },
     # A Hessian of differences is 6N gradients.
     "gad-gfn2": {
         "n_steps_per_sample": 100,
@@ -122,7 +130,7 @@ SMALLER: dict[str, dict[str, Any]] = {
         "n_candidates": 1,
     },
 }
-"""Studies on potentials that take too long otherwise, by solver and potential."""
+"""Studies on potentials that take too long otherwise, by solver and potential, or by profile."""
 
 NAMES = [
     f"{solver}-{potential}-{start}"
@@ -210,7 +218,7 @@ def main() -> None:
 def _make(name: str, out: Path, held_out: int) -> None:
     solver, potential, start = name.split("-")
     searched = SEARCHED[solver] | POTENTIALS[potential] | STARTS[start]
-    smaller = SMALLER.get(f"{solver}-{potential}", {})
+    smaller = SMALLER.get(f"{solver}-{potential}", {}) | SMALLER.get(name, {})
     searched |= {name: smaller[name] for name in searched if name in smaller}
     settings = gadlib.TuneSettings(
         **searched | STUDY | OF_SOLVER[solver] | smaller,

@@ -301,6 +301,7 @@ def test_page_of_a_strange_study_has_all_that_can_be_drawn(study, results):
     assert told.count("<figure>") == (9 if is_drawn else 2 if is_ours else 1)
     assert ("was not made by gadlib" in told) != is_ours
     assert "Gained and lost (2)" in told
+    assert "What still fails with tuned values" in told and "25 % (5-70) of 4 searches" in told
 
 
 @pytest.mark.parametrize("content", ["", "no database"], ids=["empty file", "text"])

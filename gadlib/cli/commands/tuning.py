@@ -69,7 +69,7 @@ def tune(settings: TuneSettings, options: argparse.Namespace) -> None:
 def _tune_seeds(settings: TuneSettings, *, quietly: bool) -> None:
     """Make the studies of several seeds, and print what they agree on."""
     from gadlib import report
-    from gadlib.tuning import seeds, tune
+    from gadlib.tuning import seeds
 
     with told(quietly=quietly):
         studies = seeds.tune_seeds(settings)
@@ -78,8 +78,7 @@ def _tune_seeds(settings: TuneSettings, *, quietly: bool) -> None:
     print(report.seeds_table(found).to_string(index=False))
     print(report.agreement_sentence(found))
     print(report.held_out_sentence(report.collect_held_out(studies)))
-    shown = tune.without_password(seeds.storages_of(settings))
-    print(f"report:  gadlib report --storage {shown}")
+    print(f"report:  gadlib report --storage {seeds.storages_shown(settings)}")
 
 
 @command(

@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gadlib.paths.records import PathRecord
+from gadlib.report.searches.chemistry import collect_chemistry, draw_chemistry
 from gadlib.report.searches.nearness import nearness_sentence
 from gadlib.report.searches.paths import (
     draw_profiles_of,
@@ -27,7 +28,7 @@ from gadlib.report.searches.paths import (
     paths_table,
     verdict_sentence,
 )
-from gadlib.report.searches.screening import Screened
+from gadlib.report.searches.screening import Screened, failure_table
 from gadlib.report.tuning.best import best_table, easy_sentence, ends_sentence
 from gadlib.report.tuning.front import collect_front, draw_front, front_table
 from gadlib.report.tuning.held_out import (
@@ -132,6 +133,11 @@ def _gain(material: Material) -> Iterator[str]:
         yield sentence(f"With {side}: {nearness_sentence(records)}")
     yield f"<h3>Gained and lost ({len(gain.changes)})</h3>"
     yield table(gain.changes)
+    chemistry = collect_chemistry(material.tuned)
+    yield "<h3>What still fails with tuned values</h3>" + sentence(chemistry.sentence)
+    if chemistry.groups and chemistry.failed.n_success:
+        yield figure(lambda: draw_chemistry(chemistry))
+    yield table(failure_table(material.tuned))
 
 
 def _study(material: Material) -> Iterator[str]:

@@ -5,7 +5,8 @@ References: as in `statistics`.
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -118,6 +119,7 @@ class Seeds(NamedTuple):
         positions: S by P, where the best value lies in its range, 0 to 1.
         agreement: mean rank correlation of the importances between studies; NaN for fewer than
             two.
+        words: by the name of a choice that all have, the best word of each.
     """
 
     trials: tuple[Trials, ...]
@@ -125,6 +127,7 @@ class Seeds(NamedTuple):
     names: tuple[str, ...]
     positions: np.ndarray
     agreement: float
+    words: Mapping[str, tuple[str | None, ...]] = {}
 
 
 def collect_seeds(studies: Sequence[optuna.Study]) -> Seeds:
@@ -145,13 +148,21 @@ def collect_seeds(studies: Sequence[optuna.Study]) -> Seeds:
             shares[row, column] = own_shares.get(name, np.nan)
             best = trials.values[trials.best, columns.index(name)]
             positions[row, column] = float(own[name].position(best))
-    return Seeds(tuple(t for _, t in pairs), shares, names, positions, rank_agreement(shares))
+    agreement = rank_agreement(shares)
+    found = tuple(trials for _, trials in pairs)
+    return Seeds(found, shares, names, positions, agreement, _best_words(found))
+
+
+def _best_words(found: Sequence[Trials]) -> dict[str, tuple[str | None, ...]]:
+    chosen = [{word.name: word.best for word in trials.chosen} for trials in found]
+    shared = [name for name in (chosen[0] if chosen else ()) if all(name in own for own in chosen)]
+    return {name: tuple(own[name] for own in chosen) for name in shared}
 
 
 def seeds_table(seeds: Seeds) -> pd.DataFrame:
     """One row per study: trials, default score, best score, and the best values."""
     rows = []
-    for label, trials in zip(_labels(seeds), seeds.trials, strict=True):
+    for place, (label, trials) in enumerate(zip(_labels(seeds), seeds.trials, strict=True)):
         columns = [r.name for r in trials.ranges]
         values = trials.values[trials.best]
         default = None if trials.default is None else round(float(trials.scores[trials.default]), 4)
@@ -162,22 +173,38 @@ def seeds_table(seeds: Seeds) -> pd.DataFrame:
             "best": round(float(trials.scores[trials.best]), 4),
         }
         row |= {name: f"{values[columns.index(name)]:.3g}" for name in seeds.names}
+        row |= {name: best[place] or "-" for name, best in seeds.words.items()}
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def agreement_sentence(seeds: Seeds) -> str:
     """How far the studies agree on importances and on best values, in a sentence."""
-    if len(seeds.trials) < 2 or not seeds.names:
-        return "Fewer than two studies have completed trials, so that nothing can agree."
-    spans = np.ptp(seeds.positions, axis=0)
-    close = [name for name, span in zip(seeds.names, spans, strict=True) if span < _CLOSE]
-    shown = ", ".join(close) or "none"
-    ranks = "unknown" if np.isnan(seeds.agreement) else f"{seeds.agreement:.2f}"
-    return (
-        f"Importances of {len(seeds.trials)} studies agree by {ranks} (mean rank correlation; 1 is"
-        f" the same order, 0 chance); best values lie within a quarter of the range for {shown}."
-    )
+    n = len(seeds.trials)
+    if n < 2:
+        return "Fewer than two studies have best values, so that nothing can agree."
+    told = []
+    if seeds.names:
+        spans = np.ptp(seeds.positions, axis=0)
+        close = [name for name, span in zip(seeds.names, spans, strict=True) if span < _CLOSE]
+        shown = ", ".join(close) or "none"
+        ranks = "unknown" if np.isnan(seeds.agreement) else f"{seeds.agreement:.2f}"
+        told.append(
+            f"Importances of {n} studies agree by {ranks} (mean rank correlation; 1 is the same"
+            f" order, 0 chance); best values lie within a quarter of the range for {shown}."
+        )
+    if seeds.words:
+        parts = [f"{name} {_counted(best)}" for name, best in seeds.words.items()]
+        told.append(f"The best words of {n} studies: {'; '.join(parts)}.")
+    return " ".join(told) or "The studies share no number and no choice, so that nothing can agree."
+
+
+def _counted(best: Sequence[str | None]) -> str:
+    """The words with how many have each, the most frequent first."""
+    counts = Counter(word or "unknown" for word in best).most_common()
+    if len(counts) == 1:
+        return f"{counts[0][0]} in all"
+    return ", ".join(f"{word} in {n}" for word, n in counts)
 
 
 _CLOSE = 0.25  # of the range; of three places drawn at random one time in six
