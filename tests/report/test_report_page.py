@@ -32,7 +32,7 @@ from gadlib import report
 from gadlib.cli.parser import main
 from gadlib.files.writing import write_json
 from gadlib.report.style import VERMILLION
-from gadlib.report.tuning.stability import _Drawn
+from gadlib.report.tuning.parts import OfTrials
 from gadlib.screening.records import payload
 from gadlib.settings.hyperparameters import GadHyperparameters
 from gadlib.settings.reading import InputError
@@ -339,7 +339,7 @@ def test_drawn_trials_tell_the_importances_of_a_study_that_has_them():
     trials = study.trials
     copied = optuna.create_study(direction="maximize")
     copied.add_trials(trials)
-    drawn = _Drawn(study, trials)
+    drawn = OfTrials(study, trials)
     assert report.collect_importances(drawn) == report.collect_importances(copied)
 
 

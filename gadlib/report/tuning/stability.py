@@ -6,7 +6,7 @@ References: as in `statistics`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,12 +14,13 @@ import optuna
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from gadlib.report.statistics import rank_agreement, resamples, spread
 from gadlib.report.style import BLUE, LEGEND, ORANGE, SKY, VERMILLION, axes_or_new, panels, say
 from gadlib.report.tuning.importances import METHOD_COLOURS, Importances, collect_importances
-from gadlib.report.tuning.study import Trials, collect_trials, empty_study
+from gadlib.report.tuning.parts import OfTrials
+from gadlib.report.tuning.study import Trials, collect_trials
 
 
 class Stability(NamedTuple):
@@ -63,7 +64,7 @@ def collect_stability(
     draws = resamples(n, n_drawn=min(n, max_trials), n_resamples=n_resamples, seed=seed)
     found: dict[str, list[tuple[float, ...]]] = {method: [] for method in own.shares}
     for drawn in draws:
-        again = _Drawn(study, [completed[i] for i in drawn])
+        again = OfTrials(study, [completed[i] for i in drawn])
         drawn_again = collect_importances(again, n_trees=n_trees)
         place = {name: i for i, name in enumerate(drawn_again.names)}
         if set(place) == set(own.names):
@@ -73,21 +74,6 @@ def collect_stability(
     kept = {method: np.array(rows) for method, rows in found.items() if rows}
     reason = "" if kept else "No resampling of these trials tells importances: too few of them."
     return Stability(own.names if kept else (), kept, reason)
-
-
-class _Drawn(optuna.Study):
-    """A study of trials drawn from another, not copied as Optuna's own would."""
-
-    def __init__(self, study: optuna.Study, trials: list[FrozenTrial]) -> None:
-        empty = empty_study(directions=study.directions)
-        super().__init__(empty.study_name, empty._storage)
-        self._drawn = trials
-
-    def get_trials(
-        self, deepcopy: bool = True, states: Container[TrialState] | None = None
-    ) -> list[FrozenTrial]:
-        """Those that were drawn, not copied."""
-        return [t for t in self._drawn if states is None or t.state in states]
 
 
 def draw_stability(stability: Stability, *, ax: Axes | None = None) -> Axes:
