@@ -204,6 +204,7 @@ def main() -> None:
     parser.add_argument("name", nargs="?", choices=NAMES)
     parser.add_argument("--transfer", action="store_true", help="the shipped profiles elsewhere")
     parser.add_argument("--potentials", default=",".join(POTENTIALS), help="of --transfer")
+    parser.add_argument("--starts", default=",".join(STARTS), help="of --transfer")
     parser.add_argument("--held-out", type=int, default=38, help="reactions to prove it on")
     parser.add_argument("--out", type=Path, default=Path("runs/profiles"))
     asked = parser.parse_args()
@@ -277,7 +278,7 @@ def _print_transfer(asked: argparse.Namespace) -> None:
         if profile.name != (asked.name or profile.name):
             continue
         for potential in asked.potentials.split(","):
-            for start in STARTS:
+            for start in asked.starts.split(","):
                 name = f"{profile.solver}-{potential}-{start}"
                 if name not in NAMES or name == profile.name:
                     continue

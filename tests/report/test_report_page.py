@@ -389,13 +389,14 @@ def big_study(n: int, n_samples: int) -> optuna.Study:
 
 
 @pytest.mark.slow
-def test_figures_of_a_thousand_trials_are_drawn_within_twenty_seconds(tmp_path):
-    study = big_study(1000, 15)
+def test_figures_of_two_thousand_trials_are_drawn_within_twenty_seconds(tmp_path):
+    study = big_study(2000, 15)
     begun = time.process_time()  # others keep the processors busy meanwhile
-    trials, importances = report.collect_trials(study), report.collect_importances(study)
+    trials, shares = report.collect_trials(study), report.collect_shares(study)
+    importances = shares.importances[0]
     drawn = [
         report.draw_history(trials),
-        report.draw_importances(importances),
+        report.draw_shares(shares),
         report.draw_stability(report.collect_stability(study, importances)),
         report.draw_parallel(trials),
         report.draw_slices(trials),
@@ -404,7 +405,9 @@ def test_figures_of_a_thousand_trials_are_drawn_within_twenty_seconds(tmp_path):
     ]
     for number, figure in enumerate(drawn):
         report.save_figure(figure, tmp_path / f"{number}.png", dpi=100)
-    assert time.process_time() - begun < 20
+    took = time.process_time() - begun
+    print(f"{took:.1f} s of processor time")
+    assert took < 20
     assert importances.names[0] == "dt_min"
 
 
