@@ -111,8 +111,26 @@ SMALLER: dict[str, dict[str, Any]] = {
         "n_race": 6,
         "n_candidates": 1,
     },
+    # With the defaults nearly all searches take all steps.
+    "gad-pm6-noisy": {
+        "n_steps_per_sample": 100,
+        "max_samples": 16,
+        "n_samples": 4,
+        "n_trials": 8,
+        "n_race": 4,
+    },
+    # A Hessian of differences is 6N gradients.
+    "gad-gfn2": {
+        "n_steps_per_sample": 100,
+        "screening_steps": 30,
+        "max_samples": 20,
+        "n_samples": 6,
+        "n_trials": 10,
+        "n_race": 6,
+        "n_candidates": 1,
+    },
 }
-"""Studies on potentials that take too long otherwise, by solver and potential."""
+"""Studies on potentials that take too long otherwise, by solver and potential, or by profile."""
 
 NAMES = [
     f"{solver}-{potential}-{start}"
@@ -144,7 +162,9 @@ class Worth(NamedTuple):
 
     @property
     def is_gain(self) -> bool:
-        """Whether more succeed, or at least as many at less cost."""
+        """Whether more succeed, or at least as many at less cost; never where none does."""
+        if not self.tuned.n_success:
+            return False
         if mcnemar(self.gained, self.lost) < SIGNIFICANT:
             return self.gained > self.lost
         is_cheaper = self.cost[1] < self.cost[0] and self.p_cost < SIGNIFICANT
@@ -184,6 +204,7 @@ def main() -> None:
     parser.add_argument("name", nargs="?", choices=NAMES)
     parser.add_argument("--transfer", action="store_true", help="the shipped profiles elsewhere")
     parser.add_argument("--potentials", default=",".join(POTENTIALS), help="of --transfer")
+    parser.add_argument("--starts", default=",".join(STARTS), help="of --transfer")
     parser.add_argument("--held-out", type=int, default=38, help="reactions to prove it on")
     parser.add_argument("--out", type=Path, default=Path("runs/profiles"))
     asked = parser.parse_args()
@@ -198,7 +219,7 @@ def main() -> None:
 def _make(name: str, out: Path, held_out: int) -> None:
     solver, potential, start = name.split("-")
     searched = SEARCHED[solver] | POTENTIALS[potential] | STARTS[start]
-    smaller = SMALLER.get(f"{solver}-{potential}", {})
+    smaller = SMALLER.get(f"{solver}-{potential}", {}) | SMALLER.get(name, {})
     searched |= {name: smaller[name] for name in searched if name in smaller}
     settings = gadlib.TuneSettings(
         **searched | STUDY | OF_SOLVER[solver] | smaller,
@@ -257,7 +278,7 @@ def _print_transfer(asked: argparse.Namespace) -> None:
         if profile.name != (asked.name or profile.name):
             continue
         for potential in asked.potentials.split(","):
-            for start in STARTS:
+            for start in asked.starts.split(","):
                 name = f"{profile.solver}-{potential}-{start}"
                 if name not in NAMES or name == profile.name:
                     continue

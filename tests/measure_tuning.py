@@ -8,6 +8,11 @@ reactions of other splits. As a table:
 
     python tests/measure_tuning.py --solver trust --seeds 5 --out runs/measure_tuning
 
+rungs of steps where searches have many:
+
+    python tests/measure_tuning.py --solver damped --ways halving_steps --n-steps 800 --n-trials 8 \
+        --screening-steps 60 --n-samples 6 --n-race 6 --seeds 1 --no-random --held-out 0
+
 and what the easy reactions of a trial cost beside its fifteen hardest ones, both in the screening:
 
     python tests/measure_tuning.py --solver gad --easy
@@ -70,14 +75,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--solver", default="gad", choices=SEARCHED)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0, help="where they begin")
     parser.add_argument("--n-trials", type=int, default=20)
     parser.add_argument("--n-samples", type=int, default=15)
     parser.add_argument("--n-steps", type=int, default=100)
+    parser.add_argument("--screening-steps", type=int, help="where they are not --n-steps")
     parser.add_argument("--n-race", type=int, default=12)
     parser.add_argument("--n-candidates", type=int, default=2)
     parser.add_argument("--ways", default=",".join(WAYS), help="how trials end early")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--held-out", type=int, default=40)
+    parser.add_argument("--held-out", type=int, default=40, help="0: what studies cost alone")
+    parser.add_argument("--no-random", action="store_true", help="leave random trials out")
     parser.add_argument("--out", type=Path, default=Path("runs/measure_tuning"))
     parser.add_argument("--easy", action="store_true", help="the cost of easy reactions alone")
     asked = parser.parse_args()
@@ -85,9 +93,12 @@ def main() -> None:
         print(json.dumps(_easy_cost(asked)), flush=True)
         return
     rows = []
-    for row in (row for seed in range(asked.seeds) for row in _of_seed(asked, seed)):
+    seeds = range(asked.first_seed, asked.first_seed + asked.seeds)
+    for row in (row for seed in seeds for row in _of_seed(asked, seed)):
         rows.append(row)
         print(json.dumps(row), flush=True)
+    if not asked.held_out:
+        return
     names = list(dict.fromkeys(row["study"] for row in rows))
     by_name = {name: [row for row in rows if row["study"] == name] for name in names}
     for name, mine in by_name.items():
@@ -156,6 +167,8 @@ def _of_seed(asked: argparse.Namespace, seed: int) -> Iterable[dict[str, Any]]:
         study, spent = _tuned(asked, seed, way, pruning=way, n_trials=n, **race)
         raced = _row(asked, seed, WAYS[way], spent, study)
         yield raced
+    if asked.no_random:
+        return
     study, spent = None, {}
     for n_random in range(1, 4 * n):  # one trial at a time, up to the same cost
         found = {"pruning": "none", "sampler": "random", "n_trials": n_random}
@@ -179,7 +192,7 @@ def _tuned(
         **SEARCHED[asked.solver] | SPACE[asked.solver] | SAMPLE | STUDY | changes,
         n_samples=asked.n_samples,
         n_steps_per_sample=asked.n_steps,
-        screening_steps=asked.n_steps,
+        screening_steps=asked.screening_steps or asked.n_steps,
         seed=1000 * seed,
         workers=asked.workers,
         study_name=f"{name}{seed}",
@@ -214,7 +227,7 @@ def _screening(asked: argparse.Namespace) -> Path:
     if not out.is_file():
         settings = gadlib.ScreenSettings(
             **SEARCHED[asked.solver] | SAMPLE,
-            n_steps_per_sample=asked.n_steps,
+            n_steps_per_sample=asked.screening_steps or asked.n_steps,
             workers=asked.workers,
             out_dir=str(asked.out),
         )
@@ -247,7 +260,9 @@ def _row_of_trial_0(asked: argparse.Namespace) -> dict[str, Any]:
 
 
 def _held_out(asked: argparse.Namespace, values: dict[str, Any], out: Path) -> dict[str, Any]:
-    """What comes of values on reactions that no study saw."""
+    """What comes of values on reactions that no study saw; nothing where none are asked for."""
+    if not asked.held_out:
+        return {}
     searched = SEARCHED[asked.solver] | {"n_steps_per_sample": asked.n_steps}
     file = out / "held_out.json"
     records = held_out(searched, values, asked.held_out, asked.workers, file)

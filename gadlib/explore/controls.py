@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets as w
 
-from gadlib.explore.fields import button, classed, dropdown, text, whole
+from gadlib.explore.fields import button, classed, dropdown, table, text, whole
 from gadlib.explore.mode_choice import ModeChoice
 from gadlib.explore.solver_sliders import SolverSliders
 from gadlib.explore.sources import Sources
@@ -25,11 +25,13 @@ from gadlib.explore.tasks.choice import (
 from gadlib.molecules.problems import electrons_problem, lowest_multiplicity
 from gadlib.molecules.recipes import MAX_NOISE, parse_start
 from gadlib.molecules.starting_points import Start
+from gadlib.report.tuning.words import words_table
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import ExploreSettings, SearchSettings
 from gadlib.tuning.choices import STARTS
+from gadlib.tuning.ranges import ends_told
 
 _NUMBERS = {"noise_seed": "noise seed", "n_steps_per_sample": "steps at most"}
 """The settings that are a field of the page, and their labels there."""
@@ -43,6 +45,7 @@ class Controls:
 
     Attributes:
         box: the widget.
+        tried: the words that the trials of a study tried, as a table, once its best are shown.
         say: called with a sentence on what is wrong; `done` with one on what was done.
         show_start: called with the starting point that is chosen, None where there is none.
         show_picked: called with the atoms that the climbed mode is to be of.
@@ -103,7 +106,8 @@ class Controls:
             ]
         )
         buttons = classed(w.HBox([self.default_button, self.best_button, self.study]), "row")
-        self.hyperparameter_box = w.VBox([buttons, self._slider_box])
+        self.tried = classed(w.HTML(), "table-box")
+        self.hyperparameter_box = w.VBox([buttons, self.tried, self._slider_box])
         self.box = classed(
             w.Tab([self.search_box, self.hyperparameter_box], titles=["Search", "Hyperparameters"]),
             "controls",
@@ -111,7 +115,7 @@ class Controls:
 
     def _connect(self) -> None:
         self.solver.observe(self._show_solver, "value")
-        self.default_button.on_click(lambda _: self.sliders.reset())
+        self.default_button.on_click(lambda _: self._show_defaults())
         self.best_button.on_click(lambda _: self._show_best())
         for widget in (self.sources.source, self.molecule):
             widget.observe(lambda _: self._show_molecule(), "value")
@@ -212,6 +216,10 @@ class Controls:
     def _show_solver(self, _: Any) -> None:
         self._slider_box.children = [self.sliders.box]
 
+    def _show_defaults(self) -> None:
+        self.sliders.reset()
+        self.tried.value = ""
+
     def _show_best(self) -> None:
         where = self.study.value, self._settings.study_name
         try:
@@ -220,11 +228,15 @@ class Controls:
             self.sliders.show(best.hyperparameters)
             note = tuned_for_else(*where, self.task().settings)
         except InputError as error:
+            self.tried.value = ""
             self.say(str(error))
             return
+        self.tried.value = table(words_table(best.tried))
         words = ", ".join(f"{name} {word}" for name, word in best.words.items())
         also = f", and what it chose: {words}" if words else ""
-        told = f"The sliders show the best values of the study{also}. {note}".strip()
+        at_end = ends_told(best.at_ends)
+        told = f"The sliders show the best values of the study{also}. {at_end} {note}"
+        told = " ".join(told.split())
         (self.say if note else self.done)(told)
 
     def _show_words(self, words: Mapping[str, str]) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from gadlib.files.shapes import TuningFile, fit
+from gadlib.files.reading import read_json
+from gadlib.files.shapes import StudyKept, TuningFile, fit
 from gadlib.screening.setup import read_best, transfers
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.profiles import path_of
@@ -16,6 +17,8 @@ from gadlib.settings.reading import InputError, shown
 from gadlib.settings.searches import SearchSettings
 from gadlib.tuning import tune
 from gadlib.tuning.choices import of_settings, of_solver, require_words
+from gadlib.tuning.ranges import AtEnd, at_ends, read_at_ends
+from gadlib.tuning.tried import Words, words_in, words_of
 
 
 class StudyValues(NamedTuple):
@@ -24,10 +27,14 @@ class StudyValues(NamedTuple):
     Attributes:
         hyperparameters: the solver's numbers, filled up with defaults, and what words it chose.
         words: chosen for settings of the search, as `mode` and `start_from`.
+        tried: every word that its trials could choose, of settings and of the solver.
+        at_ends: values that lie at an end of the range that they were drawn from.
     """
 
     hyperparameters: dict[str, float | str]
     words: dict[str, str]
+    tried: Words
+    at_ends: tuple[AtEnd, ...] = ()
 
 
 def study_best(where: str, study_name: str | None, solver: str) -> StudyValues:
@@ -71,7 +78,12 @@ def tuned_for_else(where: str, study_name: str | None, settings: SearchSettings)
         best = read_best(where)
     else:
         study = tune.load(where if "://" in where else f"sqlite:///{where}", study_name)
-        stored = {"best_params": {"": 0}, "about": study.user_attrs.get("gadlib", {})}
+        trial = tune.preferred(study)
+        stored = {
+            "best_params": {"": 0},
+            "best_choices": of_settings({} if trial is None else trial.params),
+            "about": study.user_attrs.get("gadlib", {}),
+        }
         best = fit(TuningFile, stored, _shown(where))
     changes = transfers(best, settings)
     return f"It was tuned for something else: {'; '.join(changes)}." if changes else ""
@@ -84,7 +96,9 @@ def _declared(solver: str) -> set[str]:
 
 def _from_results(where: str) -> StudyValues:
     best = read_best(where)
-    return StudyValues(dict(best.best_params), dict(best.best_choices))
+    kept = fit(StudyKept, read_json(where), where)
+    at_end = read_at_ends(kept)
+    return StudyValues(dict(best.best_params), dict(best.best_choices), words_in(kept), at_end)
 
 
 def _from_study(where: str, study_name: str | None) -> StudyValues:
@@ -92,7 +106,9 @@ def _from_study(where: str, study_name: str | None) -> StudyValues:
     where, best = _shown(where), tune.preferred(study)
     if best is None:
         raise InputError(f"{where}: no completed trial in it, so there are no best values")
-    return StudyValues(of_solver(best.params), of_settings(best.params))
+    return StudyValues(
+        of_solver(best.params), of_settings(best.params), words_of(study), at_ends(best)
+    )
 
 
 def _place(where: str) -> str:

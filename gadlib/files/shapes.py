@@ -118,6 +118,37 @@ class TuningFile(Shape):
     study_name: str | None = None
 
 
+class AtEndKept(Shape):
+    """A tuned value at an end of the range that it was drawn from, and a wider one."""
+
+    name: str
+    value: float
+    end: str
+    low: float
+    high: float
+    wider: Annotated[tuple[float, float], Field(strict=False)] | None = None
+
+
+class TrialKept(Shape):
+    """A trial in an `hpo_results.json`, as far as what it tried is read again."""
+
+    state: str = ""
+    params: dict[str, Any] = {}
+    score: float | None = None
+    scores: dict[str, float] | None = None
+
+
+class StudyKept(Shape):
+    """An `hpo_results.json` or a profile, as far as what its trials tried is read again."""
+
+    best_params: dict[str, Any] = {}
+    best_choices: dict[str, str] = {}
+    best_at_ends: list[AtEndKept] | None = None
+    objectives: dict[str, str] | None = None
+    settings: dict[str, Any] = {}
+    trials: list[TrialKept] = []
+
+
 @cache
 def _shape_of(kind: Any) -> Any:
     """The shape itself, or that of a dataclass by its fields.

@@ -65,8 +65,8 @@ from .searches.tries import tries_table as tries_table
 from .style import wrapped as wrapped
 from .tuning.best import best_sentence as best_sentence
 from .tuning.best import best_table as best_table
-from .tuning.best import choices_sentence as choices_sentence
 from .tuning.best import easy_sentence as easy_sentence
+from .tuning.best import ends_sentence as ends_sentence
 from .tuning.front import collect_front as collect_front
 from .tuning.front import draw_front as draw_front
 from .tuning.front import front_table as front_table
@@ -107,6 +107,9 @@ from .tuning.study import draw_history as draw_history
 from .tuning.study import live_history as live_history
 from .tuning.study import read_study as read_study
 from .tuning.summary import study_summary as study_summary
+from .tuning.words import choices_sentence as choices_sentence
+from .tuning.words import collect_words as collect_words
+from .tuning.words import words_table as words_table
 from .validation.comparison import Comparison as Comparison
 from .validation.comparison import collect_comparison as collect_comparison
 from .validation.comparison import comparison_table as comparison_table

@@ -126,14 +126,15 @@ def read_best(path: str | Path) -> TuningFile:
 def transfers(best: TuningFile, settings: SetSettings) -> list[str]:
     """In what the tuning was about something else than the settings are, a part for each.
 
-    A file that does not say what it is about tells nothing.
+    A file that does not say what it is about tells nothing. A word that the study itself chose, as
+    of mode, is what it was tuned for, whatever its defaults ran with.
     """
     about = best.about.model_dump(exclude={"easy"})
     if len(about) < 2:  # `reactions` alone: written by hand, or by another program
         return []
-    return differences(
-        about, identity_of(settings, without=("starts", "hyperparameters")), settings
-    )
+    now = identity_of(settings, without=("starts", "hyperparameters"))
+    chosen = {name for name, word in best.best_choices.items() if now.get(name) == word}
+    return differences(about, {k: v for k, v in now.items() if k not in chosen}, settings)
 
 
 def require_tuned_for(best: TuningFile, path: str | Path, settings: SetSettings) -> None:

@@ -12,6 +12,7 @@ from gadlib.cluster.heartbeats import read_workers
 from gadlib.settings.objectives import Objective
 from gadlib.tuning.choices import of_settings, of_solver
 from gadlib.tuning.front import ABOUT, ID, front, objectives_in, preferred, race_kept
+from gadlib.tuning.ranges import at_ends
 
 
 def collect_results(study: optuna.Study, prefer: str | None = None) -> dict[str, Any]:
@@ -39,6 +40,7 @@ def collect_results(study: optuna.Study, prefer: str | None = None) -> dict[str,
         if best
         else {},
         "best_choices": of_settings(best.params) if best else {},
+        "best_at_ends": [one.kept() for one in at_ends(best)],
         "best_convergence_rate": best and best.user_attrs.get("convergence_rate"),
         "best_mean_steps": best and best.user_attrs.get("mean_steps"),
         "n_trials": {

@@ -52,10 +52,16 @@ _RESAMPLES = 2000
 
 @dataclass
 class _Candidate:
-    """A trial in the race, with its values on the samples so far."""
+    """A trial in the race, with its values on the samples so far.
+
+    Attributes:
+        may_win: whether it keeps the study's constraints; defaults that do not race all the same,
+            as what the others are compared with.
+    """
 
     number: int
     params: dict[str, Any]
+    may_win: bool = True
     found: list[tuple[float, ...]] = field(default_factory=list)
     has_left: bool = False
 
@@ -69,7 +75,7 @@ def hold_race(
     others: Mapping[str, Sequence[Start]] | None = None,
     beat: Callable[[], object] = lambda: None,
 ) -> Race | None:
-    """The race of the study's best trials, kept in the study; None where none is complete.
+    """The race of the study's best trials, kept in the study; None where none may win it.
 
     Held before, on the same trials and samples, it is not held again.
 
@@ -88,7 +94,7 @@ def hold_race(
         if earlier is not None and earlier.samples == names:
             return earlier
         known = candidates(study, settings.n_candidates)
-        if not known:
+        if not any(one.may_win for one in known):
             return None
         objectives = objectives_in(study.user_attrs)
 
@@ -109,10 +115,12 @@ def candidates(study: optuna.Study, n: int) -> list[_Candidate]:
     defaults = [t for t in trials if t.number == 0]
     sign = 1.0 if study.directions[0].name == "MAXIMIZE" else -1.0
     ranked = sorted(feasible(study, trials), key=lambda t: -sign * t.values[0])
+    keeping = {t.number for t in ranked}
     chosen: dict[str, _Candidate] = {}
-    for trial in (*defaults, *reversed(front(study)), *ranked):
+    for t in (*defaults, *reversed(front(study)), *ranked):
         if len(chosen) < n + len(defaults):
-            chosen.setdefault(str(trial.params), _Candidate(trial.number, trial.params))
+            one = _Candidate(t.number, t.params, may_win=t.number in keeping)
+            chosen.setdefault(str(t.params), one)
     return list(chosen.values())
 
 
@@ -147,6 +155,7 @@ def _under_way(known: Sequence[_Candidate], fresh: Sequence[Start], n_completed:
         n_searched={str(one.number): len(one.found) for one in known},
         left=[one.number for one in known if one.has_left],
         n_completed=n_completed,
+        samples=[start.name for start in fresh],
     )
 
 
@@ -169,7 +178,7 @@ def _let_go(known: Sequence[_Candidate], objective: Objective) -> None:
     sign = -1.0 if objective.is_cost else 1.0
     here = [one for one in known if not one.has_left]
     merits = {one.number: sign * np.array(one.found)[:, 0] for one in here}
-    best = max(here, key=lambda one: float(merits[one.number].mean()))
+    best = max((one for one in here if one.may_win), key=lambda one: merits[one.number].mean())
     tested = []
     for one in here:
         if one is not best and one.number:
@@ -191,11 +200,12 @@ def _result(
     found = np.array([one.found for one in staying])  # candidates, samples, objectives
     signs = np.array([-1.0 if one.is_cost else 1.0 for one in objectives])
     prefer = study.user_attrs.get("settings", {}).get("prefer")
-    winner = pick(found.mean(axis=1), objectives, prefer)
+    may = np.flatnonzero([one.may_win for one in staying])
+    winner = may[pick(found[may].mean(axis=1), objectives, prefer)]
     generator = np.random.default_rng(0)
     drawn = generator.integers(len(names), size=(_RESAMPLES, len(names)))
     means = found[:, drawn].mean(axis=2)  # candidates, resamples, objectives
-    wins = [pick(means[:, i], objectives, prefer) == winner for i in range(_RESAMPLES)]
+    wins = [may[pick(means[may, i], objectives, prefer)] == winner for i in range(_RESAMPLES)]
     gain = {}
     numbers = [one.number for one in staying]
     if 0 in numbers:

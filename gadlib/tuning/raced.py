@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import optuna
 
-from gadlib.tuning.front import completed, race_kept
+from gadlib.tuning.front import RACE, completed, race_kept
 
 RACING = "racing"
 """The attribute of a study that says how far its race has come."""
@@ -68,12 +69,14 @@ class UnderWay:
         n_searched: of each candidate by its number how many of them.
         left: the numbers of those that have left.
         n_completed: completed trials of the study when it began.
+        samples: names of the reactions, in their order; none of one that began in a version before.
     """
 
     n_samples: int
     n_searched: dict[str, int]
     left: list[int]
     n_completed: int
+    samples: list[str] = field(default_factory=list)
 
     @property
     def sentence(self) -> str:
@@ -95,3 +98,12 @@ def race_under_way(study: optuna.Study) -> UnderWay | None:
     if not isinstance(kept, Mapping) or kept.get("n_completed") != len(completed(study)):
         return None
     return UnderWay(**kept)
+
+
+def raced_names(attributes: Mapping[str, Any]) -> list[str]:
+    """The names of the reactions of the last race that a study began, by its attributes."""
+    for name in (RACING, RACE):
+        kept = attributes.get(name)
+        if isinstance(kept, Mapping) and kept.get("samples"):
+            return list(kept["samples"])
+    return []

@@ -107,12 +107,21 @@ def n_easy(settings: TuneSettings) -> int:
 
 
 def fresh_samples(
-    settings: TuneSettings, screened: Sequence[Record], used: Sequence[Start]
+    settings: TuneSettings,
+    screened: Sequence[Record],
+    used: Sequence[Start],
+    names: Sequence[str] = (),
 ) -> list[Start]:
     """The starting points of a race: of screened reactions that no trial has seen.
 
-    They are drawn with the study's seed, one from each of as many strata of difficulty, and come in
-    an order of their own, so that a part of them is easy and difficult alike.
+    They are drawn with the study's seed, one from each of as many strata of difficulty and of size,
+    and come in an order of their own, so that a part of them is easy and difficult alike.
+
+    Args:
+        settings: of the study.
+        screened: what the screening found.
+        used: what trials have searched.
+        names: of those that the study has raced on; with as many as are asked for they stay.
 
     Raises:
         InputError: when there are none.
@@ -125,13 +134,31 @@ def fresh_samples(
             f"n_race {settings.n_race}: the trials have seen all {len(used)} reactions that were"
             " screened; expected more max_samples, or a smaller n_samples"
         )
-    free.sort(key=difficulty)
     n, generator = min(settings.n_race, len(free)), np.random.default_rng(settings.seed)
+    if len(names) == n and {*names} <= {r.name for r in free}:
+        return [by_key[key(r)] for name in names for r in free if r.name == name]
+    free = _by_strata(free, n)
     edges = np.linspace(0, len(free), n + 1).astype(int)
     rows = [int(generator.integers(low, high)) for low, high in pairwise(edges)]
     if n < settings.n_race:
         print(f"The race has {n} reactions: no others were screened and not seen.", flush=True)
     return [by_key[key(free[row])] for row in generator.permutation(rows)]
+
+
+def _by_strata(records: Sequence[Record], n: int) -> list[Record]:
+    """In an order of which `n` equal parts are alike in difficulty and in size.
+
+    About as many bands of difficulty as each has parts by its atoms, up and down in turn, so that
+    neighbours of two bands are alike, too.
+    """
+    rising = sorted(records, key=difficulty)
+    n_bands = max(1, round(n**0.5))
+    edges = np.linspace(0, len(rising), n_bands + 1).astype(int)
+    found: list[Record] = []
+    for place, (low, high) in enumerate(pairwise(edges)):
+        band = rising[low:high]
+        found += sorted(band, key=lambda r: len(r.atomic_numbers), reverse=place % 2 == 1)
+    return found
 
 
 def from_other_recipes(settings: TuneSettings, samples: Sequence[Start]) -> dict[str, list[Start]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import optuna
 
+from gadlib.cluster.urls import without_password
 from gadlib.settings.studies import TuneSettings
 from gadlib.tuning.asked import require_settings
 from gadlib.tuning.samples import difficult_samples
@@ -67,3 +68,8 @@ def tune_seeds(
 def storages_of(settings: TuneSettings) -> str:
     """The storages of the studies, with commas between, as `gadlib report` takes them."""
     return ",".join(dict.fromkeys(default_storage(one) for one in of_seeds(settings)))
+
+
+def storages_shown(settings: TuneSettings) -> str:
+    """The same as they may be printed, each without its password."""
+    return ",".join(map(without_password, storages_of(settings).split(",")))

@@ -12,6 +12,7 @@ from gadlib.cluster.heartbeats import is_alive, read_workers
 from gadlib.cluster.slots import DONE
 from gadlib.tuning.front import front, objectives_in, preferred
 from gadlib.tuning.raced import race_of, race_under_way
+from gadlib.tuning.ranges import at_ends
 from gadlib.tuning.rungs import Rung, rungs_of
 
 
@@ -52,6 +53,7 @@ class StudyStatus:
         stale: numbers of running trials whose worker has died.
         rungs: how trials stand at each, the first one first; none where trials have no rungs.
         race: how far the race of the best trials has come, or how it ended; empty without one.
+        at_ends: the best trial's values that lie at an end of their ranges, a sentence each.
     """
 
     study_name: str
@@ -67,6 +69,7 @@ class StudyStatus:
     stale: tuple[int, ...]
     rungs: tuple[RungStatus, ...] = field(default=())
     race: str = ""
+    at_ends: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Some lines for a terminal or a notebook."""
@@ -93,6 +96,8 @@ class StudyStatus:
             lines["rungs"] = self.rungs_shown
         if self.race:
             lines["race"] = self.race
+        if self.at_ends:
+            lines["at their ends"] = "; ".join(self.at_ends)
         return "\n".join(f"{name + ':':<17}{value}" for name, value in lines.items())
 
     @property
@@ -153,4 +158,5 @@ def read_status(study: optuna.Study) -> StudyStatus:
         stale=tuple(t.number for t in running if t.user_attrs.get("worker") not in alive),
         rungs=read_rungs(study),
         race=_read_race(study),
+        at_ends=tuple(map(str, at_ends(best))),
     )

@@ -174,14 +174,6 @@ def require_storage(settings: TuneSettings) -> RetryingStorage:
     return storage
 
 
-def easy_in(storage: RetryingStorage, study_name: str) -> list[str] | None:
-    """The names of the easy reactions of a study that is there; None where there is none yet."""
-    if study_name not in names_in(storage):
-        return None
-    kept = optuna.load_study(study_name=study_name, storage=storage).user_attrs.get(ABOUT)
-    return None if kept is None else kept.get("easy", [])
-
-
 def open_study(
     settings: TuneSettings,
     samples: Sequence[Start],

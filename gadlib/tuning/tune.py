@@ -30,6 +30,7 @@ from gadlib.settings.studies import TuneSettings
 from gadlib.tuning.asked import require_settings, scored_by
 from gadlib.tuning.choices import choices_in
 from gadlib.tuning.content import collect_results
+from gadlib.tuning.earlier import easy_in, raced_in
 from gadlib.tuning.front import preferred
 from gadlib.tuning.race import hold_race
 from gadlib.tuning.results import Results, require_own, write_results
@@ -47,7 +48,6 @@ from gadlib.tuning.status import read_status
 from gadlib.tuning.study import (
     about,
     default_storage,
-    easy_in,
     load,
     names_in,
     open_study,
@@ -120,7 +120,9 @@ def tune(
     chosen = samples[: settings.n_samples]
     kept_easy = easy_in(storage, settings.study_name)
     easy = easy_samples(settings, screened, chosen, kept_easy)
-    fresh = fresh_samples(settings, screened, [*chosen, *easy]) if settings.n_race else []
+    seen = [*chosen, *easy]
+    raced = raced_in(storage, settings.study_name)
+    fresh = fresh_samples(settings, screened, seen, raced) if settings.n_race else []
     references = {}
     if needs_references(scored_by(settings)):
         chosen, references = with_references(settings, chosen, out / "reference.json")

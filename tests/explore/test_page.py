@@ -220,6 +220,17 @@ class TestSentences:
         assert sentence in made.message.value
         assert made.controls.sliders.values == before
 
+    def test_words_that_a_study_tried_are_a_table_until_the_defaults_are_back(self, made):
+        made.controls.study.value = "trust-dftb0-idpp"
+        made.controls.best_button.click()
+        shown = made.controls.tried.value
+        assert made.controls.sliders.choices["proof"].value == "products"
+        for cell in ("exact_hessians", "products", "median gradients", "taken"):
+            assert f">{cell}</t" in shown
+        made.controls.default_button.click()
+        assert made.controls.tried.value == ""
+        assert made.controls.sliders.choices["proof"].value == "auto"
+
     def test_search_that_is_refused_in_its_process(self, made):
         settings = dict(made.controls._potentials)
         made.controls._potentials["nonsense"] = {"calculator": "ase", "ase_calculator": "no:No"}

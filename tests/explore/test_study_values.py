@@ -10,6 +10,7 @@ from gadlib.explore.study_values import study_best, tuned_for_else
 from gadlib.settings import profiles
 from gadlib.settings.reading import InputError
 from gadlib.settings.searches import SearchSettings
+from gadlib.tuning import tune
 
 
 def test_best_values_are_read_from_results_and_filled_up_with_defaults(tmp_path):
@@ -109,6 +110,49 @@ def test_words_that_a_study_chose_come_with_its_numbers(tmp_path):
         assert found.words == words
         assert found.hyperparameters["exact_hessians"] == "often"
         assert found.hyperparameters["radius_start"] == 0.2
+
+
+def words_study(storage):
+    """A study whose trials chose the mode; its own is `reaction`, the best is `lowest`."""
+    study = optuna.create_study(storage=storage, study_name="mine", direction="minimize")
+    about = {"reactions": [], "solver": "trust", "criterion": "index1", "mode": "reaction"}
+    study.set_user_attr("gadlib", about | {"objectives": ["gradients"]})
+    study.set_user_attr("settings", {"choices": {"mode": ["lowest", "reaction"]}})
+    of = {
+        "mode": CategoricalDistribution(["lowest", "reaction"]),
+        "radius_start": FloatDistribution(0.02, 0.5),
+    }
+    for mode, value in (("reaction", 120.0), ("lowest", 90.0), ("lowest", 110.0)):
+        study.add_trial(
+            optuna.trial.create_trial(
+                params={"mode": mode, "radius_start": 0.499},
+                distributions=of,
+                value=value,
+                user_attrs={"scores": {"gradients": value}},
+            )
+        )
+    return study
+
+
+def test_what_trials_tried_and_which_values_lie_at_an_end_come_with_the_best(tmp_path):
+    storage = f"sqlite:///{tmp_path / 'study.db'}"
+    path = tune.write_results(words_study(storage), tmp_path / "hpo_results.json")
+    for where in (str(path), storage):
+        found = study_best(where, None, "trust")
+        rows = [(one.word, one.n_completed, one.medians, one.is_taken) for one in found.tried.tried]
+        assert rows == [("lowest", 2, (100.0,), True), ("reaction", 1, (120.0,), False)]
+        (at_end,) = found.at_ends
+        assert "radius_start (0.499) lies at the upper end of its range" in str(at_end)
+
+
+def test_a_word_that_the_study_chose_is_what_it_was_tuned_for(tmp_path):
+    storage = f"sqlite:///{tmp_path / 'study.db'}"
+    path = tune.write_results(words_study(storage), tmp_path / "hpo_results.json")
+    settings = SearchSettings(solver="trust", mode="lowest")
+    for where in (str(path), storage):
+        assert tuned_for_else(where, None, settings) == ""
+        other = settings.model_copy(update={"mode": "bonds:0-1"})
+        assert "mode was 'reaction', now 'bonds:0-1'" in tuned_for_else(where, None, other)
 
 
 def test_a_word_that_the_solver_does_not_know_is_refused(tmp_path):

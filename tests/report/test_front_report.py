@@ -50,6 +50,16 @@ def test_the_front_has_a_row_for_each_of_its_trials_and_the_defaults():
     assert "the defaults have bound 0.2" in found.sentence
 
 
+def test_a_winner_of_the_race_that_is_none_of_the_best_is_called_so():
+    study = study_of(5)
+    beaten = next(
+        t.number for t in study.trials if t.number not in {b.number for b in front(study)}
+    )
+    assert "won the race" not in report.collect_front(study).sentence
+    study.set_user_attr("race", {"winner": beaten, "n_completed": 5})
+    assert f"trial {beaten}, which won the race (" in report.collect_front(study).sentence
+
+
 def test_the_front_is_drawn_one_objective_against_the_other():
     told = texts(report.draw_front(report.collect_front(STUDY)))
     assert all(word in told for word in ("bound", "gradients", "front", "defaults", "to be taken"))

@@ -14,6 +14,7 @@ from sklearn.tree import DecisionTreeRegressor
 from gadlib import report
 from gadlib.report.tuning.anova import leaves
 from gadlib.report.tuning.interactions import _of_tree, shares_kept
+from gadlib.report.tuning.parts import within_ranges
 
 SPACE = {
     "x": FloatDistribution(-1.0, 1.0),
@@ -125,3 +126,28 @@ def test_results_hold_the_shares_and_are_written_again_without_harm(tmp_path):
     assert len(found["importances"]["converged"]["pairs"]) == 6
     report.write_results_with_shares(study, path)
     assert json.loads(path.read_text())["importances"] == found["importances"]
+
+
+@pytest.mark.filterwarnings("error", "ignore:Fixed parameter:UserWarning")
+@pytest.mark.parametrize("has_words", [False, True])
+def test_defaults_outside_of_the_ranges_are_no_part_of_importances(has_words):
+    """So they are in each study whose ranges leave them out, as those of the profiles of `gad`."""
+
+    def score(trial):
+        x, y = trial.suggest_float("x", 1.0, 2.0), trial.suggest_float("y", 0.0, 1.0)
+        word = trial.suggest_categorical("word", ["a", "b"]) if has_words else "a"
+        return x * y + (word == "b")
+
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study.enqueue_trial({"x": 0.2, "y": 0.5, "word": "a"})
+    study.optimize(score, n_trials=30)
+    assert study.trials[0].params["x"] == 0.2
+    inside = within_ranges(study)
+    assert [t.number for t in inside.get_trials()] == [*range(1, 30)]
+    assert within_ranges(inside) is inside
+    (alone,), (pairs,) = (
+        getattr(report.collect_shares(study), n) for n in ("importances", "pairs")
+    )
+    assert not alone.reason and not pairs.reason and "y" in alone.names
+    assert all(np.isfinite(shares).all() for shares in alone.shares.values())
+    assert np.isfinite(pairs.shares).all()

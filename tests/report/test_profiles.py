@@ -142,3 +142,4 @@ def test_more_that_succeed_or_as_many_for_less_are_a_gain_and_nothing_else_is():
     assert not worth(slow, [*failed(quick[:1]), *quick[1:]]).is_gain  # cheaper, but one less
     assert worth(failed(quick), slow).is_gain  # ten more, for more gradients
     assert not worth([*failed(quick[:5]), *quick[5:]], slow).is_gain  # five may be luck
+    assert not worth(failed(slow), failed(quick)).is_gain  # cheaper, but none succeeds

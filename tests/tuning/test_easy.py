@@ -3,8 +3,10 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from faulty import Springs
+from little_studies import record
 from optuna.trial import TrialState
 
 from gadlib import report
@@ -15,7 +17,7 @@ from gadlib.settings.studies import TuneSettings, ValidateSettings
 from gadlib.tuning import samples as choosing
 from gadlib.tuning import tune
 from gadlib.tuning.asked import require_settings
-from gadlib.tuning.samples import easy_samples, fresh_samples, n_easy
+from gadlib.tuning.samples import _by_strata, easy_samples, fresh_samples, n_easy
 from gadlib.tuning.trials import Loop
 from gadlib.tuning.validation import tuned_values
 
@@ -63,6 +65,34 @@ def test_easy_reactions_are_solved_ones_that_neither_score_nor_race_has(folder):
     again = easy_samples(settings, screened, chosen, [easy[1].name])
     assert [s.name for s in again] == [easy[1].name]
     assert easy_samples(settings, screened, chosen, []) == []
+
+
+def test_those_of_a_race_are_spread_over_difficulty_and_size():
+    steps, sizes = np.meshgrid(np.arange(6), np.arange(5, 11))
+    records = [
+        replace(record(f"{n}_{size}", 10 + int(n)), atomic_numbers=[1] * int(size))
+        for n, size in zip(steps.ravel(), sizes.ravel(), strict=True)
+    ]
+    ordered = _by_strata(records, 9)
+    parts = [ordered[i : i + 4] for i in range(0, 36, 4)]
+    spans = [
+        (np.ptp([r.steps for r in part]), np.ptp([len(r.atomic_numbers) for r in part]))
+        for part in parts
+    ]
+    assert sorted(r.name for r in ordered) == sorted(r.name for r in records)
+    assert all(span == (1, 1) for span in spans)  # of five and five
+
+
+def test_a_study_races_on_the_reactions_that_it_has_raced_on(folder):
+    settings = settings_of(folder, n_race=3)
+    screened, chosen = tune.difficult_samples(settings)
+    drawn = [s.name for s in fresh_samples(settings, screened, chosen[:4])]
+    free = [r.name for r in screened if r.name not in {s.name for s in chosen[:4]}]
+    others = [name for name in free if name not in drawn][:2] + drawn[:1]
+    assert [s.name for s in fresh_samples(settings, screened, chosen[:4], others)] == others
+    for names in (others[:2], ["gone", *others[:2]]):  # more are asked for, or one is not there
+        found = fresh_samples(settings, screened, chosen[:4], names)
+        assert [s.name for s in found] == drawn
 
 
 @pytest.mark.parametrize("pruning", ["wilcoxon", "halving"])

@@ -106,5 +106,40 @@ def test_candidates_are_the_defaults_and_the_best_without_the_same_values_twice(
     assert candidates(study_of(settings), 2) == []
 
 
+def bounded(settings, *trials):
+    """A study with a bound on its objective, which trials of these values keep or not."""
+    asked = settings.model_copy(update={"constraints": "gradients<=60"})
+    study = study_of(asked)
+    for kick, value in trials:
+        study.add_trial(
+            create_trial(
+                params={"kick": kick},
+                distributions=SPACE,
+                value=value,
+                user_attrs={"scores": {"gradients": value}},
+            )
+        )
+    return study
+
+
+def test_defaults_that_miss_the_constraints_race_and_can_not_win(settings, searched, tmp_path):
+    study = bounded(settings, (0.3, 90.0), (0.5, 50.0), (0.6, 55.0))  # on fresh ones 30, 50, 60
+    assert [(one.number, one.may_win) for one in candidates(study, 3)] == [
+        (0, False),
+        (1, True),
+        (2, True),
+    ]
+    race = hold_race(study, settings, FRESH, tmp_path / "race", {})
+    assert race.winner == 1 == preferred(study).number
+    assert race.n_searched == {"0": 15, "1": 15, "2": 6}
+    assert race.gain["gradients"][0] < 0  # it says that the defaults do better
+
+
+def test_where_no_trial_keeps_the_constraints_there_is_no_race(settings, searched, tmp_path):
+    study = bounded(settings, (0.3, 90.0), (0.5, 70.0))
+    assert hold_race(study, settings, FRESH, tmp_path / "race", {}) is None
+    assert not searched and preferred(study) is None
+
+
 def test_a_study_without_a_completed_trial_has_no_race(settings, searched, tmp_path):
     assert hold_race(study_of(settings), settings, FRESH, tmp_path / "race", {}) is None

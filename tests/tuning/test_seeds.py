@@ -3,12 +3,16 @@
 import json
 from pathlib import Path
 
+import optuna
 import pytest
 from faulty import Springs
 from little_reactions import write_h5
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import create_trial
 
 from gadlib import report
 from gadlib.cli.parser import main
+from gadlib.cluster.urls import without_password
 from gadlib.settings.studies import TuneSettings
 from gadlib.tuning import seeds
 from gadlib.tuning.study import load
@@ -45,6 +49,7 @@ def test_each_seed_has_a_study_of_its_own_about_the_same(settings):
     assert "of 2 studies agree" in report.agreement_sentence(found)
     urls = seeds.storages_of(settings).split(",")
     assert [load(url).study_name for url in urls] == [s.study_name for s in studies]
+    assert seeds.storages_shown(settings) == seeds.storages_of(settings)  # no password to hide
 
 
 def test_they_share_a_storage_that_is_named(settings, tmp_path):
@@ -61,6 +66,32 @@ def test_one_seed_is_one_study_as_ever(settings):
     assert seeds.of_seeds(one) == [one] and study.study_name == "gad_hpo"
     assert (Path(one.out_dir) / "hpo_results.json").is_file()
     assert load(seeds.storages_of(one)).study_name == "gad_hpo"
+
+
+def test_words_that_the_studies_found_best_stand_beside_their_numbers():
+    of = {"proof": CategoricalDistribution(["auto", "hessian", "products"])}
+    studies = []
+    for best in ("products", "products", "auto"):
+        study = optuna.create_study(study_name=f"of {best}")
+        for word in ("auto", "products"):
+            value = 0.0 if word == best else 1.0
+            trial = create_trial(params={"proof": word}, distributions=of, value=value)
+            study.add_trial(trial)
+        studies.append(study)
+    found = report.collect_seeds(studies)
+    told = report.agreement_sentence(found)
+    assert told == "The best words of 3 studies: proof products in 2, auto in 1."
+    assert report.seeds_table(found)["proof"].tolist() == ["products", "products", "auto"]
+    assert "proof products in all" in report.agreement_sentence(report.collect_seeds(studies[:2]))
+    report.draw_seeds(found)
+
+
+def test_storages_of_several_seeds_are_shown_without_their_passwords(tmp_path, monkeypatch):
+    url = "postgresql://me:secret@host/studies"
+    monkeypatch.setattr(seeds, "storages_of", lambda settings: f"{url},{url}2")
+    shown = seeds.storages_shown(TuneSettings())
+    assert shown.split(",") == [without_password(url), without_password(f"{url}2")]
+    assert "secret" not in shown
 
 
 def test_one_study_agrees_with_nothing():

@@ -54,7 +54,10 @@ def tune(settings: TuneSettings, options: argparse.Namespace) -> None:
     if len(study.directions) > 1:
         print(report.collect_front(study).sentence)
     print(report.easy_sentence(study))
+    if report.collect_words(study).tried:
+        print(report.choices_sentence(study))
     best = tune.preferred(study)
+    print(report.ends_sentence(study))
     print(json.dumps(best.params if best else {}, indent=1))
     out = Path(settings.out_dir) / "hpo_results.json"
     with contextlib.suppress(InputError):  # it was said that it can't be written
@@ -66,7 +69,7 @@ def tune(settings: TuneSettings, options: argparse.Namespace) -> None:
 def _tune_seeds(settings: TuneSettings, *, quietly: bool) -> None:
     """Make the studies of several seeds, and print what they agree on."""
     from gadlib import report
-    from gadlib.tuning import seeds, tune
+    from gadlib.tuning import seeds
 
     with told(quietly=quietly):
         studies = seeds.tune_seeds(settings)
@@ -75,8 +78,7 @@ def _tune_seeds(settings: TuneSettings, *, quietly: bool) -> None:
     print(report.seeds_table(found).to_string(index=False))
     print(report.agreement_sentence(found))
     print(report.held_out_sentence(report.collect_held_out(studies)))
-    shown = tune.without_password(seeds.storages_of(settings))
-    print(f"report:  gadlib report --storage {shown}")
+    print(f"report:  gadlib report --storage {seeds.storages_shown(settings)}")
 
 
 @command(
@@ -97,6 +99,7 @@ def write_results(settings: StudySettings, _: argparse.Namespace) -> None:
     from gadlib.tuning import tune
 
     study = tune.load(tune.default_storage(settings), settings.study_name)
+    print(report.ends_sentence(study, settings.prefer))
     out = Path(settings.out_dir) / "hpo_results.json"
     print(f"results: {report.write_results_with_shares(study, out, settings.prefer)}")
 

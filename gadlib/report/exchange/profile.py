@@ -16,7 +16,9 @@ from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.reading import InputError
 
 _OF_TRIAL = ("number", "state", "score", "scores", "params", "seed", "n_samples")
-_OF_STUDY = ("study_name", "study_id", "objectives", "best_trial", "race", "versions")
+_OF_STUDY = (
+    *("study_name", "study_id", "objectives", "best_trial", "best_at_ends", "race", "versions"),
+)
 
 _OF_MACHINE = ("out_dir", "storage", "screening", "keep_calls", "best")
 """Settings that say where something lies, which a file that goes to others has no use for."""

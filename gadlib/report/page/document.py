@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gadlib.paths.records import PathRecord
+from gadlib.report.searches.chemistry import collect_chemistry, draw_chemistry
 from gadlib.report.searches.nearness import nearness_sentence
 from gadlib.report.searches.paths import (
     draw_profiles_of,
@@ -27,8 +28,8 @@ from gadlib.report.searches.paths import (
     paths_table,
     verdict_sentence,
 )
-from gadlib.report.searches.screening import Screened
-from gadlib.report.tuning.best import best_table, choices_sentence, easy_sentence
+from gadlib.report.searches.screening import Screened, failure_table
+from gadlib.report.tuning.best import best_table, easy_sentence, ends_sentence
 from gadlib.report.tuning.front import collect_front, draw_front, front_table
 from gadlib.report.tuning.held_out import (
     Sides,
@@ -56,6 +57,7 @@ from gadlib.report.tuning.stability import (
     seeds_table,
 )
 from gadlib.report.tuning.study import collect_trials, draw_history
+from gadlib.report.tuning.words import choices_sentence, collect_words, words_table
 from gadlib.report.validation.comparison import comparison_table
 from gadlib.report.validation.gain import collect_gain, draw_gain, gain_table
 from gadlib.screening.records import Record, versions
@@ -131,6 +133,11 @@ def _gain(material: Material) -> Iterator[str]:
         yield sentence(f"With {side}: {nearness_sentence(records)}")
     yield f"<h3>Gained and lost ({len(gain.changes)})</h3>"
     yield table(gain.changes)
+    chemistry = collect_chemistry(material.tuned)
+    yield "<h3>What still fails with tuned values</h3>" + sentence(chemistry.sentence)
+    if chemistry.groups and chemistry.failed.n_success:
+        yield figure(lambda: draw_chemistry(chemistry))
+    yield table(failure_table(material.tuned))
 
 
 def _study(material: Material) -> Iterator[str]:
@@ -158,9 +165,11 @@ def _study(material: Material) -> Iterator[str]:
     yield figure(lambda: draw_slices(trials))
     yield figure(lambda: draw_contours(trials, importances))
     yield "<h3>Best values, and ranges to widen</h3>" + table(best_table(trials))
+    yield sentence(ends_sentence(study))
     yield sentence(easy_sentence(study))
-    if trials.words:
+    if trials.chosen:
         yield sentence(choices_sentence(study))
+        yield table(words_table(collect_words(study)))
     yield "<h3>Samples</h3>" + sentence(never_sentence(samples))
     yield figure(lambda: draw_samples(samples))
     yield sentence(kept_sentence(samples))

@@ -24,7 +24,8 @@ class Front(NamedTuple):
         numbers: of the T trials.
         values: T trials by the objectives.
         best: rows of the trials that no other is better than by all objectives.
-        preferred: the row of the one to take, None where there is none.
+        preferred: the row of the one to take, None where there is none; after a race it may be none
+            of the best.
         default: the row of trial 0, which runs the defaults; None where it did not complete.
     """
 
@@ -45,9 +46,10 @@ class Front(NamedTuple):
         if self.preferred is None:
             return f"Study {self.study_name!r} has no completed trial that keeps its constraints."
         found = self._told(self.preferred)
+        raced = "" if self.preferred in self.best else ", which won the race"
         sentence = (
             f"{len(self.best)} of {len(self.numbers)} trials are best in some way; to be taken is"
-            f" trial {self.numbers[self.preferred]} ({found})"
+            f" trial {self.numbers[self.preferred]}{raced} ({found})"
         )
         if self.default is None:
             return f"{sentence}."

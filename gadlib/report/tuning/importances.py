@@ -17,6 +17,7 @@ from optuna.trial import TrialState
 
 from gadlib.report.style import BLUE, LEGEND, ORANGE, axes_or_new, say
 from gadlib.report.tuning.anova import Fanova
+from gadlib.report.tuning.parts import within_ranges
 from gadlib.report.tuning.study import place_of
 
 METHOD_COLOURS = {"PED-ANOVA": BLUE, "fANOVA": ORANGE}
@@ -41,6 +42,8 @@ def collect_importances(
 ) -> Importances:
     """Importances by PED-ANOVA (Watanabe et al., IJCAI 2023, 4389), and by fANOVA where it can.
 
+    Trials with a value outside of the ranges, as the defaults may have, are left out.
+
     Args:
         study: with one objective or several.
         objective: for which of them; None: the first.
@@ -50,10 +53,11 @@ def collect_importances(
         InputError: when the study has no such objective.
     """
     place, chosen = place_of(study, objective)
+    study = within_ranges(study)
     sign = 1.0 if chosen.is_cost else -1.0  # PED-ANOVA takes less for better
     target = (lambda t: sign * t.values[place]) if len(study.directions) > 1 else None
     if len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))) < 2:
-        return Importances((), {}, "It has fewer than two completed trials.")
+        return Importances((), {}, "It has fewer than two completed trials in its ranges.")
     methods = {
         "PED-ANOVA": PedAnovaImportanceEvaluator,
         "fANOVA": lambda: Fanova(n_trees=n_trees, seed=0),

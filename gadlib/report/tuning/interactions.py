@@ -26,6 +26,7 @@ from gadlib.report.tuning.importances import (
     collect_importances,
     draw_importances,
 )
+from gadlib.report.tuning.parts import within_ranges
 from gadlib.report.tuning.study import objectives_shown, place_of
 from gadlib.settings.objectives import Objective
 from gadlib.settings.studies import TuneSettings
@@ -101,6 +102,7 @@ def collect_pairs(
         InputError: when the study has no such objective.
     """
     place, _ = place_of(study, objective)
+    study = within_ranges(study)
     trials = [t for t in completed(study) if np.isfinite(t.values[place])][-_MOST:]
     space: dict[str, Any] = intersection_search_space(study.get_trials(deepcopy=False))
     varied = [name for name, kind in space.items() if not kind.single()]

@@ -26,18 +26,25 @@ from gadlib.report.style import (
     say,
 )
 from gadlib.report.tuning.importances import Importances
-from gadlib.report.tuning.study import Range, Trials
+from gadlib.report.tuning.study import Trials, Word
+from gadlib.tuning.ranges import Range
 
 _COLOURS = "cividis"  # readable without colour vision
+_NOTHING = "The trials of this study share no number and no choice to draw."
 
 
 def draw_parallel(trials: Trials, *, ax: Axes | None = None) -> Axes:
-    """Every trial as a line through its values, each between the ends of its range."""
+    """Every trial as a line through its values, each between the ends of its range.
+
+    Words stand evenly from the first to the last of those that trials could choose.
+    """
     ax = axes_or_new(ax, width=9.0, height=4.2)
     if trials.best is None:
         return say(ax, trials.nothing_yet)
-    heights = _positions(trials)
-    x = np.arange(len(trials.ranges))
+    if not trials.ranges and not trials.chosen:
+        return say(ax, _NOTHING)
+    heights = np.column_stack([_positions(trials), *map(_heights, trials.chosen)])
+    x = np.arange(heights.shape[1])
     norm = _norm(trials)
     order = np.argsort(trials.merits)
     lines = [np.column_stack([x, heights[row]]) for row in order]
@@ -46,10 +53,9 @@ def draw_parallel(trials: Trials, *, ax: Axes | None = None) -> Axes:
     if trials.default is not None:
         ax.plot(x, heights[trials.default], color=BLACK, linestyle="--", label="defaults")
     ax.plot(x, heights[trials.best], color=VERMILLION, linewidth=2.4, label="best")
-    for i, r in enumerate(trials.ranges):
-        ax.annotate(f"{r.high:g}", (i, 1.02), ha="center", va="bottom", fontsize=7)
-        ax.annotate(f"{r.low:g}", (i, -0.02), ha="center", va="top", fontsize=7)
-    ax.set_xticks(x, [r.label for r in trials.ranges], rotation=35, ha="right")
+    _annotate(ax, trials)
+    names = [*(r.label for r in trials.ranges), *(word.name for word in trials.chosen)]
+    ax.set_xticks(x, names, rotation=35, ha="right")
     ax.set(ylim=(-0.09, 1.09), yticks=[])
     ax.set_title("Values of every trial, low end to high end", loc="left")
     ax.spines["left"].set_visible(False)
@@ -58,28 +64,73 @@ def draw_parallel(trials: Trials, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
+def _annotate(ax: Axes, trials: Trials) -> None:
+    """The ends of each range, and the words of each choice, beside their places."""
+    for i, r in enumerate(trials.ranges):
+        ax.annotate(f"{r.high:g}", (i, 1.02), ha="center", va="bottom", fontsize=7)
+        ax.annotate(f"{r.low:g}", (i, -0.02), ha="center", va="top", fontsize=7)
+    for i, word in enumerate(trials.chosen, start=len(trials.ranges)):
+        for place, told in enumerate(word.choices):
+            height = _height(word, float(place))
+            ax.annotate(told, (i, height), (4, 3), textcoords="offset points", fontsize=7)
+
+
+def _height(word: Word, place):
+    return place / (len(word.choices) - 1) if len(word.choices) > 1 else 0.5 + 0.0 * place
+
+
+def _heights(word: Word) -> np.ndarray:
+    return _height(word, word.places())
+
+
 def draw_slices(trials: Trials) -> Figure:
-    """The score against each hyperparameter."""
+    """The score against each hyperparameter, and against the words of each choice."""
     if trials.best is None:
         return _said(trials.nothing_yet)
+    n = len(trials.ranges) + len(trials.chosen)
+    if not n:
+        return _said(_NOTHING)
     n_columns = 4
-    n_rows = -(-len(trials.ranges) // n_columns)
-    figure, axes = panels(n_rows, n_columns, width=9.0, height=1.9 * n_rows + 0.4, sharey=True)
-    for column, (ax, r) in enumerate(zip(axes.flat, trials.ranges, strict=False)):
+    n_rows = -(-n // n_columns)
+    height = 1.9 * n_rows + 0.4 + (0.6 if trials.chosen else 0.0)  # for words below their axes
+    figure, axes = panels(n_rows, n_columns, width=9.0, height=height, sharey=True)
+    flat = [*axes.flat]
+    for column, (ax, r) in enumerate(zip(flat, trials.ranges, strict=False)):
         x = trials.values[:, column]
         ax.scatter(x, trials.scores, s=12, color=SKY, label="trial")
         if trials.default is not None:
             _mark(ax, x[trials.default], trials.scores[trials.default], GREY, "defaults")
         _mark(ax, x[trials.best], trials.scores[trials.best], VERMILLION, "best")
         _scale(ax, "x", r)
-    for ax in axes.flat[len(trials.ranges) :]:
+    for ax, word in zip(flat[len(trials.ranges) :], trials.chosen, strict=False):
+        _draw_word(ax, trials, word)
+    for ax in flat[n:]:
         ax.set_axis_off()
     for ax in axes[:, 0]:
         ax.set_ylabel(trials.label)
+    legend = {
+        name: of for ax in flat for of, name in zip(*ax.get_legend_handles_labels(), strict=True)
+    }
     figure.legend(
-        *axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3, **LEGEND
+        [*legend.values()], [*legend], loc="outside upper center", ncols=len(legend), **LEGEND
     )
     return figure
+
+
+def _draw_word(ax: Axes, trials: Trials, word: Word) -> None:
+    """The scores of trials over the words of one choice, with the median of each."""
+    places = word.places()
+    ax.scatter(places, trials.scores, s=12, color=SKY, label="trial")
+    for place in range(len(word.choices)):
+        if len(own := trials.scores[places == place]):
+            ends = [place - 0.3, place + 0.3]
+            ax.plot(ends, [np.median(own)] * 2, color=BLACK, linewidth=1.2, label="median")
+    if trials.default is not None:
+        _mark(ax, places[trials.default], trials.scores[trials.default], GREY, "defaults")
+    assert trials.best is not None
+    _mark(ax, places[trials.best], trials.scores[trials.best], VERMILLION, "best")
+    ax.set(xlim=(-0.5, len(word.choices) - 0.5), xlabel=word.name)
+    ax.set_xticks(range(len(word.choices)), word.choices, rotation=20, ha="right")
 
 
 def draw_contours(trials: Trials, importances: Importances, *, n_most: int = 3) -> Figure:
@@ -122,7 +173,7 @@ def _triangles(x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
 
 def _positions(trials: Trials) -> np.ndarray:
     columns = [r.position(trials.values[:, i]) for i, r in enumerate(trials.ranges)]
-    return np.column_stack(columns)
+    return np.column_stack(columns) if columns else np.empty((len(trials.scores), 0))
 
 
 def _norm(trials: Trials) -> Normalize:

@@ -5,7 +5,8 @@ References: as in `statistics`.
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,12 +14,13 @@ import optuna
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from gadlib.report.statistics import rank_agreement, resamples, spread
 from gadlib.report.style import BLUE, LEGEND, ORANGE, SKY, VERMILLION, axes_or_new, panels, say
 from gadlib.report.tuning.importances import METHOD_COLOURS, Importances, collect_importances
-from gadlib.report.tuning.study import Trials, collect_trials, empty_study
+from gadlib.report.tuning.parts import OfTrials
+from gadlib.report.tuning.study import Trials, collect_trials
 
 
 class Stability(NamedTuple):
@@ -62,7 +64,7 @@ def collect_stability(
     draws = resamples(n, n_drawn=min(n, max_trials), n_resamples=n_resamples, seed=seed)
     found: dict[str, list[tuple[float, ...]]] = {method: [] for method in own.shares}
     for drawn in draws:
-        again = _Drawn(study, [completed[i] for i in drawn])
+        again = OfTrials(study, [completed[i] for i in drawn])
         drawn_again = collect_importances(again, n_trees=n_trees)
         place = {name: i for i, name in enumerate(drawn_again.names)}
         if set(place) == set(own.names):
@@ -72,21 +74,6 @@ def collect_stability(
     kept = {method: np.array(rows) for method, rows in found.items() if rows}
     reason = "" if kept else "No resampling of these trials tells importances: too few of them."
     return Stability(own.names if kept else (), kept, reason)
-
-
-class _Drawn(optuna.Study):
-    """A study of trials drawn from another, not copied as Optuna's own would."""
-
-    def __init__(self, study: optuna.Study, trials: list[FrozenTrial]) -> None:
-        empty = empty_study(directions=study.directions)
-        super().__init__(empty.study_name, empty._storage)
-        self._drawn = trials
-
-    def get_trials(
-        self, deepcopy: bool = True, states: Container[TrialState] | None = None
-    ) -> list[FrozenTrial]:
-        """Those that were drawn, not copied."""
-        return [t for t in self._drawn if states is None or t.state in states]
 
 
 def draw_stability(stability: Stability, *, ax: Axes | None = None) -> Axes:
@@ -118,6 +105,7 @@ class Seeds(NamedTuple):
         positions: S by P, where the best value lies in its range, 0 to 1.
         agreement: mean rank correlation of the importances between studies; NaN for fewer than
             two.
+        words: by the name of a choice that all have, the best word of each.
     """
 
     trials: tuple[Trials, ...]
@@ -125,6 +113,7 @@ class Seeds(NamedTuple):
     names: tuple[str, ...]
     positions: np.ndarray
     agreement: float
+    words: Mapping[str, tuple[str | None, ...]] = {}
 
 
 def collect_seeds(studies: Sequence[optuna.Study]) -> Seeds:
@@ -145,13 +134,21 @@ def collect_seeds(studies: Sequence[optuna.Study]) -> Seeds:
             shares[row, column] = own_shares.get(name, np.nan)
             best = trials.values[trials.best, columns.index(name)]
             positions[row, column] = float(own[name].position(best))
-    return Seeds(tuple(t for _, t in pairs), shares, names, positions, rank_agreement(shares))
+    agreement = rank_agreement(shares)
+    found = tuple(trials for _, trials in pairs)
+    return Seeds(found, shares, names, positions, agreement, _best_words(found))
+
+
+def _best_words(found: Sequence[Trials]) -> dict[str, tuple[str | None, ...]]:
+    chosen = [{word.name: word.best for word in trials.chosen} for trials in found]
+    shared = [name for name in (chosen[0] if chosen else ()) if all(name in own for own in chosen)]
+    return {name: tuple(own[name] for own in chosen) for name in shared}
 
 
 def seeds_table(seeds: Seeds) -> pd.DataFrame:
     """One row per study: trials, default score, best score, and the best values."""
     rows = []
-    for label, trials in zip(_labels(seeds), seeds.trials, strict=True):
+    for place, (label, trials) in enumerate(zip(_labels(seeds), seeds.trials, strict=True)):
         columns = [r.name for r in trials.ranges]
         values = trials.values[trials.best]
         default = None if trials.default is None else round(float(trials.scores[trials.default]), 4)
@@ -162,22 +159,38 @@ def seeds_table(seeds: Seeds) -> pd.DataFrame:
             "best": round(float(trials.scores[trials.best]), 4),
         }
         row |= {name: f"{values[columns.index(name)]:.3g}" for name in seeds.names}
+        row |= {name: best[place] or "-" for name, best in seeds.words.items()}
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def agreement_sentence(seeds: Seeds) -> str:
     """How far the studies agree on importances and on best values, in a sentence."""
-    if len(seeds.trials) < 2 or not seeds.names:
-        return "Fewer than two studies have completed trials, so that nothing can agree."
-    spans = np.ptp(seeds.positions, axis=0)
-    close = [name for name, span in zip(seeds.names, spans, strict=True) if span < _CLOSE]
-    shown = ", ".join(close) or "none"
-    ranks = "unknown" if np.isnan(seeds.agreement) else f"{seeds.agreement:.2f}"
-    return (
-        f"Importances of {len(seeds.trials)} studies agree by {ranks} (mean rank correlation; 1 is"
-        f" the same order, 0 chance); best values lie within a quarter of the range for {shown}."
-    )
+    n = len(seeds.trials)
+    if n < 2:
+        return "Fewer than two studies have best values, so that nothing can agree."
+    told = []
+    if seeds.names:
+        spans = np.ptp(seeds.positions, axis=0)
+        close = [name for name, span in zip(seeds.names, spans, strict=True) if span < _CLOSE]
+        shown = ", ".join(close) or "none"
+        ranks = "unknown" if np.isnan(seeds.agreement) else f"{seeds.agreement:.2f}"
+        told.append(
+            f"Importances of {n} studies agree by {ranks} (mean rank correlation; 1 is the same"
+            f" order, 0 chance); best values lie within a quarter of the range for {shown}."
+        )
+    if seeds.words:
+        parts = [f"{name} {_counted(best)}" for name, best in seeds.words.items()]
+        told.append(f"The best words of {n} studies: {'; '.join(parts)}.")
+    return " ".join(told) or "The studies share no number and no choice, so that nothing can agree."
+
+
+def _counted(best: Sequence[str | None]) -> str:
+    """The words with how many have each, the most frequent first."""
+    counts = Counter(word or "unknown" for word in best).most_common()
+    if len(counts) == 1:
+        return f"{counts[0][0]} in all"
+    return ", ".join(f"{word} in {n}" for word, n in counts)
 
 
 _CLOSE = 0.25  # of the range; of three places drawn at random one time in six

@@ -21,38 +21,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from gadlib.cluster.retries import StorageLostError
 from gadlib.report.style import BLUE, GREY, LEGEND, SKY, axes_or_new, panels, say, wrapped
-from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.objectives import OBJECTIVES, Objective
 from gadlib.settings.reading import InputError
 from gadlib.tuning.front import completed, objectives_in, preferred
+from gadlib.tuning.ranges import Range, range_of
 from gadlib.tuning.status import read_rungs
 from gadlib.tuning.study import load
-
-DECLARED = {each.name: each for kind in SOLVERS.values() for each in kind.tunable()}
-"""The hyperparameters of all solvers, by their names."""
-
-
-class Range(NamedTuple):
-    """The range that a study drew one hyperparameter from."""
-
-    name: str
-    low: float
-    high: float
-    log: bool
-
-    @property
-    def label(self) -> str:
-        """The name, with the unit where there is one."""
-        unit = DECLARED[self.name].unit if self.name in DECLARED else ""
-        unit = unit.replace("^2", "²").replace("A", "Å")
-        return f"{self.name} ({unit})" if unit else self.name
-
-    def position(self, value):
-        """Where values lie from the low end (0) to the high end (1), on the range's own scale."""
-        if self.low == self.high:
-            return 0.5 + 0.0 * np.asarray(value)
-        scale = np.log10 if self.log else np.asarray
-        return (scale(value) - scale(self.low)) / (scale(self.high) - scale(self.low))
 
 
 class Word(NamedTuple):
@@ -63,12 +37,21 @@ class Word(NamedTuple):
         default: what trial 0 has, None where that does not draw it or did not complete.
         best: what the best trial has, None where that does not draw it.
         among: what it is drawn from, in words.
+        choices: the words that it is chosen from; none of a number.
+        values: what each of the T trials has, None where one does not draw it.
     """
 
     name: str
     default: str | None
     best: str | None
     among: str
+    choices: tuple[str, ...] = ()
+    values: tuple[str | None, ...] = ()
+
+    def places(self) -> np.ndarray:
+        """Of each trial the place of its word among the choices, NaN where it has none."""
+        known = {word: float(place) for place, word in enumerate(self.choices)}
+        return np.array([known.get(value or "", np.nan) for value in self.values])
 
 
 class Trials(NamedTuple):
@@ -98,6 +81,11 @@ class Trials(NamedTuple):
     default: int | None
     objective: Objective = OBJECTIVES["converged"]
     words: tuple[Word, ...] = ()
+
+    @property
+    def chosen(self) -> tuple[Word, ...]:
+        """The choices of words alone."""
+        return tuple(word for word in self.words if word.choices)
 
     @property
     def merits(self) -> np.ndarray:
@@ -189,7 +177,11 @@ def _words(
         return f"{value:.3g}" if isinstance(value, float) else value and str(value)
 
     return tuple(
-        Word(name, of(first, name), of(best, name), among(kind))
+        Word(
+            *(name, of(first, name), of(best, name), among(kind)),
+            choices=tuple(map(str, getattr(kind, "choices", ()))),
+            values=tuple(of(trial, name) for trial in found),
+        )
         for name, kind in drawn.items()
         if name not in numbers
     )
@@ -241,7 +233,7 @@ def _ranges(completed: list[FrozenTrial]) -> tuple[Range, ...]:
         if isinstance(distribution, FloatDistribution | IntDistribution)
         and all(name in t.params for t in completed)
     }
-    return tuple(Range(name, d.low, d.high, d.log) for name, d in shared.items())
+    return tuple(range_of(name, d) for name, d in shared.items())
 
 
 def draw_history(trials: Trials, *, ax: Axes | None = None) -> Axes:
