@@ -30,10 +30,11 @@ from gadlib.tuning import tune
 from gadlib.tuning.validation import Validation
 
 POTENTIALS: dict[str, dict[str, Any]] = {
-    "dftb0": {},
-    "pm6": {"scine_functional": "PM6"},
+    "dftb0": {"calculator": "scine", "scine_functional": "DFTB0"},
+    "pm6": {"calculator": "scine", "scine_functional": "PM6"},
     "gfn2": GFN2,
 }
+"""Each in full: what is left out `validate` takes from the profile."""
 
 STARTS: dict[str, dict[str, Any]] = {
     "noisy": {"start_from": "midpoint_rt_noise1.0A", "mode": "lowest"},

@@ -36,6 +36,7 @@ from gadlib.report.statistics import mcnemar
 from gadlib.screening.costs import gradients_of
 from gadlib.screening.records import read_records
 from gadlib.screening.screen import key
+from gadlib.settings.objectives import KNEE
 from gadlib.tuning import tune
 from gadlib.tuning.samples import easy_samples
 
@@ -238,9 +239,10 @@ def _screening(asked: argparse.Namespace) -> Path:
 def _row(
     asked: argparse.Namespace, seed: int, name: str, spent: dict[str, float], study: Any
 ) -> dict[str, Any]:
-    best = tune.preferred(study)
+    prefer = None if name in WAYS.values() else KNEE  # which passes over a race
+    best = tune.preferred(study, prefer)
     out = asked.out / f"{name}{seed}"
-    content = json.loads(tune.write_results(study, out / "hpo_results.json").read_text())
+    content = json.loads(tune.write_results(study, out / "hpo_results.json", prefer).read_text())
     trials = study.get_trials(deepcopy=False)
     return {
         "study": name,
