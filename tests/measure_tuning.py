@@ -88,6 +88,7 @@ def main() -> None:
     parser.add_argument("--held-out", type=int, default=40, help="0: what studies cost alone")
     parser.add_argument("--no-random", action="store_true", help="leave random trials out")
     parser.add_argument("--out", type=Path, default=Path("runs/measure_tuning"))
+    parser.add_argument("--h5-path", help="another set than the embedded one")
     parser.add_argument("--easy", action="store_true", help="the cost of easy reactions alone")
     asked = parser.parse_args()
     if asked.easy:
@@ -107,6 +108,11 @@ def main() -> None:
     for i, name in enumerate(names):
         for other in names[:i]:
             print(_beside(name, by_name[name], other, by_name[other]), flush=True)
+
+
+def _searched(asked: argparse.Namespace) -> dict[str, Any]:
+    """What is searched from where, of the set that is asked for."""
+    return SEARCHED[asked.solver] | {"h5_path": asked.h5_path}
 
 
 def _beside(
@@ -143,7 +149,7 @@ def _p(apart: np.ndarray) -> float:
 def _easy_cost(asked: argparse.Namespace) -> dict[str, Any]:
     """Gradients of the hardest reactions of the whole train split, and of easy ones beside them."""
     settings = gadlib.TuneSettings(
-        **SEARCHED[asked.solver],
+        **_searched(asked),
         split="train",
         screening_steps=200,
         workers=asked.workers,
@@ -190,7 +196,7 @@ def _tuned(
     """The study, and the gradients of its trials by how they ended, and of its race."""
     out = asked.out / f"{name}{seed}"
     settings = gadlib.TuneSettings(
-        **SEARCHED[asked.solver] | SPACE[asked.solver] | SAMPLE | STUDY | changes,
+        **_searched(asked) | SPACE[asked.solver] | SAMPLE | STUDY | changes,
         n_samples=asked.n_samples,
         n_steps_per_sample=asked.n_steps,
         screening_steps=asked.screening_steps or asked.n_steps,
@@ -227,7 +233,7 @@ def _screening(asked: argparse.Namespace) -> Path:
     out = asked.out / "screening.json"
     if not out.is_file():
         settings = gadlib.ScreenSettings(
-            **SEARCHED[asked.solver] | SAMPLE,
+            **_searched(asked) | SAMPLE,
             n_steps_per_sample=asked.screening_steps or asked.n_steps,
             workers=asked.workers,
             out_dir=str(asked.out),
@@ -265,7 +271,7 @@ def _held_out(asked: argparse.Namespace, values: dict[str, Any], out: Path) -> d
     """What comes of values on reactions that no study saw; nothing where none are asked for."""
     if not asked.held_out:
         return {}
-    searched = SEARCHED[asked.solver] | {"n_steps_per_sample": asked.n_steps}
+    searched = _searched(asked) | {"n_steps_per_sample": asked.n_steps}
     file = out / "held_out.json"
     records = held_out(searched, values, asked.held_out, asked.workers, file)
     return {
