@@ -85,9 +85,10 @@ def test_results_without_a_study_still_compare_what_was_validated(
     assert run_cells("03_results", values) == ""
     assert sentence in capsys.readouterr().out.replace("\n", " ")
     figures = drawn()
-    assert len(figures) == 11
+    assert len(figures) == 12
     assert all(NOT_YET in told for told in (figures[0], *figures[4:7]))
     assert "95 % Wilson intervals" in figures[9]
+    assert "No group has enough searches" in figures[11]
 
 
 @pytest.mark.parametrize("content", [None, "", "{}", '{"paths": []}'])
