@@ -101,16 +101,20 @@ OF_SOLVER: dict[str, dict[str, Any]] = {
     },
 }
 
+FEW_SAMPLES = {
+    "screening_steps": 30,
+    "max_samples": 20,
+    "n_samples": 6,
+    "n_trials": 10,
+    "n_race": 6,
+    "n_candidates": 1,
+}
+
 SMALLER: dict[str, dict[str, Any]] = {
     # A Hessian of PM6 takes 0.12 s, that of DFTB0 0.015 s, and `gad` asks for one at each step.
     "gad-pm6": {
         "n_steps_per_sample": 200,
-        "screening_steps": 30,
-        "max_samples": 20,
-        "n_samples": 6,
-        "n_trials": 10,
-        "n_race": 6,
-        "n_candidates": 1,
+        **FEW_SAMPLES,
     },
     # With the defaults nearly all searches take all steps.
     "gad-pm6-noisy": {
@@ -123,12 +127,7 @@ SMALLER: dict[str, dict[str, Any]] = {
     # A Hessian of differences is 6N gradients.
     "gad-gfn2": {
         "n_steps_per_sample": 100,
-        "screening_steps": 30,
-        "max_samples": 20,
-        "n_samples": 6,
-        "n_trials": 10,
-        "n_race": 6,
-        "n_candidates": 1,
+        **FEW_SAMPLES,
     },
 }
 """Studies on potentials that take too long otherwise, by solver and potential, or by profile."""

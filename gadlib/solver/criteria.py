@@ -78,7 +78,7 @@ class Verdict:
         known = self.state.is_exact & self.state.is_computed
         if not any(self.state.doubt):
             return known
-        return known & torch.tensor([not doubt for doubt in self.state.doubt], device=known.device)
+        return known & ~self.state.is_doubted
 
 
 def judge(

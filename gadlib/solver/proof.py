@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from gadlib.evaluation import Calculator, Evaluation, evaluate
@@ -33,8 +33,8 @@ def prove(calculator: Calculator, state: State, is_ended: Bool[Tensor, " B"]) ->
     Where one can't be computed, the point stays as it was and `doubt` says why. Where there is
     doubt already none is computed, since it would prove nothing.
     """
-    is_doubted = torch.tensor([bool(text) for text in state.doubt], device=state.index.device)
-    rows = (is_ended & ~state.is_exact & state.is_computed & ~is_doubted).nonzero().flatten()
+    is_due = is_ended & ~state.is_exact & state.is_computed & ~state.is_doubted
+    rows = is_due.nonzero().flatten()
     return put(state, rows, lambda part: _prove(calculator, part))
 
 
@@ -54,12 +54,19 @@ def confirm(calculator: Calculator, state: State, is_claimed: Bool[Tensor, " B"]
     (`evaluation.Calculator`): then the lower solution stands, on which the search is. Of others
     nobody knows whether what they said before was more than a trace of their past. A calculator
     without `fresh` has no memory, and is not asked again; nor is one that was asked at the same
-    point before (`is_confirmed`).
+    point before.
     """
-    if getattr(calculator, "fresh", None) is None:
-        return state
-    rows = (is_claimed & ~state.is_confirmed).nonzero().flatten()
+    rows = unconfirmed(calculator, state, is_claimed)
     return put(state, rows, lambda part: ask_anew(calculator, part).state)
+
+
+def unconfirmed(
+    calculator: Calculator, state: State, is_claimed: Bool[Tensor, " B"]
+) -> Int[Tensor, " K"]:
+    """The rows of which a fresh calculation is to be asked: none where the calculator has none."""
+    if getattr(calculator, "fresh", None) is None:
+        return state.index[:0]
+    return (is_claimed & ~state.is_confirmed).nonzero().flatten()
 
 
 @dataclass(frozen=True)

@@ -233,6 +233,11 @@ class State:
         return self.energy.isfinite()
 
     @property
+    def is_doubted(self) -> Bool[Tensor, " B"]:
+        """Whether there is doubt about the point where a system is, as `doubt` says."""
+        return torch.tensor([bool(text) for text in self.doubt], device=self.index.device)
+
+    @property
     def is_failed(self) -> Bool[Tensor, " B"]:
         """Whether the calculator could not compute a system where it is, as `message` says."""
         return torch.tensor([bool(text) for text in self.message], device=self.index.device)

@@ -196,8 +196,7 @@ def certify(calculator: Calculator, state: State, *, by_products: bool = False) 
 
     Unless there is doubt about the point.
     """
-    is_doubted = torch.tensor([bool(text) for text in state.doubt], device=state.index.device)
-    is_claimed = is_at_rest(state) & ~is_doubted
+    is_claimed = is_at_rest(state) & ~state.is_doubted
     return prove_orders(
         calculator, state, is_claimed, by_products=by_products, chance=CHANCE_LEARNED
     )

@@ -17,7 +17,7 @@ from gadlib.solver.delta.below import evaluate_below
 from gadlib.solver.delta.learning import below_of, seen_there, with_surrogate
 from gadlib.solver.delta.memory import DeltaMemory
 from gadlib.solver.delta.observations import Observations
-from gadlib.solver.proof import ask_anew
+from gadlib.solver.proof import ask_anew, unconfirmed
 from gadlib.solver.state import State
 from gadlib.systems.rows import put
 
@@ -31,9 +31,7 @@ def on_lowest(calculator: Calculator, state: State, is_claimed: Bool[Tensor, " B
     `doubt` says where a search is on another one and can't leave it: where the calculator has no
     `adopt`, by which it goes on from what a fresh one has found.
     """
-    if getattr(calculator, "fresh", None) is None:
-        return state
-    for row in (is_claimed & ~state.is_confirmed).nonzero():
+    for row in unconfirmed(calculator, state, is_claimed)[:, None]:
         state = put(state, row, lambda one: _on_lowest(calculator, one))
     return state
 
