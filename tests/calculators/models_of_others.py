@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -46,7 +47,7 @@ class Wrapper(ModelInterface):
         super().__init__()
         self._device, self._dtype = device or torch.device("cpu"), dtype
         self._compute_forces, self._compute_stress = True, True
-        self.model = Network(seed, dtype)
+        self.model = Network(seed, dtype).to(self._device)
         self.n_calls = 0
 
     def forward(self, state, **_):
@@ -117,14 +118,28 @@ def made(seed: int = 0) -> Wrapper:
     return Wrapper(seed)
 
 
+def elsewhere(seed: int = 0) -> Wrapper:
+    """A model that was put somewhere, whatever was asked for."""
+    return Wrapper(seed, device=torch.device("meta"))
+
+
 def not_declared(seed: int = 0):
     """A function that does not say what it returns."""
     CALLED.append("not_declared")
     return Wrapper(seed)
 
 
-def small_mace(seed: int = 0) -> ModelInterface:
-    """A small MACE of random weights for H, C and O; it needs mace-torch."""
+def small_mace(
+    seed: int = 0,
+    *,
+    elements: Sequence[int] = (1, 6, 8),
+    channels: int = 8,
+    max_ell: int = 2,
+    correlation: int = 2,
+    device: torch.device | None = None,
+    dtype: torch.dtype = torch.float64,
+) -> ModelInterface:
+    """A MACE of random weights, small where nothing else is said; it needs mace-torch."""
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")
         from mace.modules import ScaleShiftMACE, interaction_classes  # isort: skip, before e3nn
@@ -133,28 +148,29 @@ def small_mace(seed: int = 0) -> ModelInterface:
 
         torch.manual_seed(seed)
         usual = torch.get_default_dtype()
-        torch.set_default_dtype(torch.float64)
+        torch.set_default_dtype(dtype)
         block = interaction_classes["RealAgnosticResidualInteractionBlock"]
         try:
             network = ScaleShiftMACE(
                 r_max=4.0,
                 num_bessel=4,
                 num_polynomial_cutoff=5,
-                max_ell=2,
+                max_ell=max_ell,
                 interaction_cls=block,
                 interaction_cls_first=block,
                 num_interactions=2,
-                num_elements=3,
-                hidden_irreps=o3.Irreps("8x0e+8x1o"),
+                num_elements=len(elements),
+                hidden_irreps=o3.Irreps(f"{channels}x0e+{channels}x1o"),
                 MLP_irreps=o3.Irreps("8x0e"),
                 gate=torch.nn.functional.silu,
-                atomic_energies=np.zeros(3),
+                atomic_energies=np.zeros(len(elements)),
                 avg_num_neighbors=4.0,
-                atomic_numbers=[1, 6, 8],
-                correlation=2,
+                atomic_numbers=list(elements),
+                correlation=correlation,
                 atomic_inter_scale=1.0,
                 atomic_inter_shift=0.0,
             )
         finally:
             torch.set_default_dtype(usual)
-        return MaceModel(network, device=torch.device("cpu"), compute_stress=False)
+        where = device or torch.device("cpu")
+        return MaceModel(network, device=where, dtype=dtype, compute_stress=False)

@@ -39,6 +39,7 @@ MORSE_OPTIONS = {"sigma": 1.1, "epsilon": 1.0, "alpha": 3.0, "cutoff": 30.0, "dt
 @pytest.fixture(autouse=True)
 def others_on_path(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.syspath_prepend(Path(__file__).parent)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # what auto is, is the CPU
 
 
 def batch_of(*names: str) -> Batch:
@@ -176,6 +177,7 @@ def test_cells_repeat_along_all_directions_or_none():
         (f"{OTHERS}:not_declared", {}, "declares"),
         ("os:system", {"command": "true"}, "not a model of TorchSim"),
         (LJ, {"sigmma": 1.0}, "can't be made with them .*sigmma"),
+        (f"{OTHERS}:elsewhere", {}, "device 'cpu': .*elsewhere made a model .* on 'meta'"),
         (LJ, {"dtype": "half"}, "dtype is 'half'; expected one of float32, float64"),
     ],
 )

@@ -155,7 +155,11 @@ def _order_of_pair(model: torch.nn.Module, state_at: Callable[[Tensor], Any]) ->
     energy = said(model, state, own_forces=False).energy
     if not energy.requires_grad:
         return 0
-    (slope,) = torch.autograd.grad(energy.sum(), state.positions, retain_graph=True)
+    (slope,) = torch.autograd.grad(
+        energy.sum(), state.positions, retain_graph=True, allow_unused=True
+    )
+    if slope is None:  # the graph is of a copy of the positions
+        return 0
     ahead, behind = (
         float(said(model, state_at((_APART + h) * apart), own_forces=False).energy.detach())
         for h in (_STEP, -_STEP)

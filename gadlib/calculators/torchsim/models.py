@@ -85,9 +85,20 @@ def built(path: str, options: str, device: str) -> torch.nn.Module:
             ) from None
     if not isinstance(model, _interface()):
         raise InputError(f"torchsim_model {path!r}: it made {model!r}, no model of TorchSim")
+    _require_there(model, torch.device(device), path)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     return model.eval()
+
+
+def _require_there(model: Any, device: torch.device, path: str) -> None:
+    """Raise InputError where a model computes elsewhere than it was asked to."""
+    own = torch.device(model.device)
+    if (own.type, own.index or 0) != (device.type, device.index or 0):
+        raise InputError(
+            f"device {str(device)!r}: {path} made a model that computes on {str(own)!r}; say that"
+            " device, or give the function an argument `device` that it passes on"
+        )
 
 
 def require_trusted(options: Mapping[str, Any], *, is_trusted: bool) -> None:
