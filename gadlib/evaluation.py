@@ -21,6 +21,10 @@ from gadlib.progress.interrupts import outlived
 from gadlib.systems.batch import Batch
 
 
+class DeviceLostError(RuntimeError):
+    """The GPU can't be used by this process any more, and what it has there is lost."""
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """What a calculator says about a batch: detached, Cartesian, unprojected.
@@ -69,6 +73,9 @@ def evaluate(calculator: Calculator, batch: Batch, *, hessian: bool) -> tuple[Ev
     itself. Results that are not finite, or larger than any molecule's, become failures that name
     the calculator. Failed systems come back with zeros, so that the rest of the batch can go on.
     So do frozen atoms: what pulls at them moves nothing.
+
+    Raises:
+        DeviceLostError: when the GPU can't be used by this process any more.
     """
     if not len(batch):  # nobody to ask for
         return _of_nobody(batch, hessian), 0.0
@@ -82,10 +89,26 @@ def evaluate(calculator: Calculator, batch: Batch, *, hessian: bool) -> tuple[Ev
                 answer = calculator(own, hessian=hessian)
             evaluation = _formed(answer, batch, hessian)
         except Exception as error:  # foreign code: whatever it raises costs one record, not the run
+            if is_device_lost(error):
+                raise DeviceLostError(_device_lost(calculator, error)) from error
             evaluation = _one_by_one(calculator, own, hessian, error)
         seconds = time.perf_counter() - started
         signs_of_life.called()
     return _of_moving(_without_nonsense(evaluation, batch, calculator), batch), seconds
+
+
+def is_device_lost(error: BaseException) -> bool:
+    """Whether CUDA will fail in this process from now on, as after an index out of bounds."""
+    return "CUDA error" in str(error) and not isinstance(error, torch.OutOfMemoryError)
+
+
+def _device_lost(calculator: Calculator, error: Exception) -> str:
+    what = next(iter(str(error).splitlines()))
+    return (
+        f"{name_of(calculator)}: the GPU can't be used by this process any more ({what}). Often a"
+        " molecule has an element that the model does not know; in processes of their own"
+        " (workers = 1 or more) the molecule at fault is found, and the others go on"
+    )
 
 
 def _formed(answer: Any, batch: Batch, hessian: bool) -> Evaluation:

@@ -15,6 +15,8 @@ from gadlib.systems.batch import Batch
 VICTIM = 7
 """A molecule with an atom of this number (nitrogen) is the one that goes wrong."""
 
+_LOST: list[bool] = []
+
 
 @dataclass(frozen=True)
 class Springs:
@@ -22,7 +24,8 @@ class Springs:
 
     Attributes:
         fault: what becomes of a batch with a victim in it: nothing, or `raises`, `nan`, `exits`,
-            `hangs` for an hour, in a native call that nothing in the process can end.
+            `hangs` for an hour, in a native call that nothing in the process can end,
+            `loses_gpu`, as an index out of bounds does: no later call of the process is answered.
         diary: a file that gets a line with the number of atoms for each system computed.
     """
 
@@ -38,6 +41,9 @@ class Springs:
             raise RuntimeError("the nitrogen leaked out")
         if self.fault == "exits" and is_victim.any():
             os._exit(3)
+        if self.fault == "loses_gpu" and (is_victim.any() or _LOST):
+            _LOST.append(True)
+            raise RuntimeError("CUDA error: device-side assert triggered\nmore of it")
         if self.fault == "hangs" and is_victim.any():
             ctypes.PyDLL(None).sleep(3600)  # with Python's lock held
         x = batch.positions.flatten(1)

@@ -32,11 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.given = sys.argv[1:] if arguments is None else list(arguments)
     command = COMMANDS[options.command]
     from gadlib.cluster.retries import StorageLostError  # not before --help has been answered
+    from gadlib.evaluation import DeviceLostError
 
     signal.signal(signal.SIGTERM, interrupt)
     try:
         return command.run(settings_of(command.kind, options), options) or DONE
-    except InputError as error:
+    except (InputError, DeviceLostError) as error:
         leave_no_empty_folder()
         status, reason = UNUSABLE, str(error)
     except StorageLostError as error:

@@ -21,6 +21,7 @@ from pickle import PicklingError
 from loky import ProcessPoolExecutor
 from tqdm.auto import tqdm
 
+from gadlib.evaluation import DeviceLostError
 from gadlib.files.locks import scratch
 from gadlib.files.reading import whole_lines
 from gadlib.files.writing import append_line
@@ -248,11 +249,13 @@ class _Running:
         return found, left + ([_Running(self.job, rest)] if rest else [])
 
     def _error(self) -> BaseException | None:
-        """What the process failed with; it is given back to those that wait, where it did not."""
+        """What the process failed with; it is given back to those that wait, where it is of use."""
         if self.is_hung:
             return TimeoutError()
         error = self.future.exception()
-        if not isinstance(error, BrokenProcessPool):
+        if isinstance(error, DeviceLostError):
+            self.end()
+        elif not isinstance(error, BrokenProcessPool):
             keep(self.executor)
         return error
 
@@ -261,6 +264,8 @@ class _Running:
             status, reason = Status.TIMED_OUT, f"(No step for {timeout_s:g} s.)"
         elif isinstance(error, BrokenProcessPool):
             status, reason = Status.PROCESS_ENDED, f"({str(error).partition(chr(10))[0]})"
+        elif isinstance(error, DeviceLostError):
+            status, reason = Status.PROCESS_ENDED, f"({error}.)"
         else:  # a failed molecule is a record, whatever failed
             status = Status.SOLVER_FAILED
             reason = f"{type(error).__name__}: {error}" if error else "It gave no record."

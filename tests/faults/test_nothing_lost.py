@@ -19,6 +19,7 @@ from little_reactions import write_h5
 from little_searches import STARTS
 from optuna.trial import TrialState
 
+from gadlib.evaluation import DeviceLostError
 from gadlib.files import kept as keeping
 from gadlib.screening import screen
 from gadlib.settings.searches import SearchSettings
@@ -143,6 +144,7 @@ def test_exception_in_a_trial_keeps_the_completed_ones_and_resumes(tmp_path, mon
 def test_trial_is_in_the_database_before_the_next_begins(tmp_path, monkeypatch):
     monkeypatch.setattr("gadlib.calculators.build", lambda settings: Springs())
     write_h5(tmp_path / "little.h5")
+    monkeypatch.setattr(keeping, "_PAUSE", 0.0)  # however slow the disk is
     database, seen = tmp_path / "out" / "scine_hpo_study.db", []
     tune.tune(
         settings_of(tmp_path, n_trials=3),
@@ -160,6 +162,7 @@ def test_trial_is_in_the_database_before_the_next_begins(tmp_path, monkeypatch):
         ("raises", Status.BAD_START, "RuntimeError: the nitrogen leaked out"),
         ("nan", Status.BAD_START, "the calculator returned values that are not finite"),
         ("exits", Status.PROCESS_ENDED, "(A worker process"),
+        ("loses_gpu", Status.PROCESS_ENDED, "the GPU can't be used by this process any more (CUDA"),
     ],
 )
 @pytest.mark.parametrize("workers", [1, 2])  # below: the pool is kept from fault to fault
@@ -176,6 +179,17 @@ def test_faulty_calculator_costs_one_record_with_the_reason(
     assert reason in found[1].message
     assert found[1].energy is None
     assert len(json.loads(out.read_text())["records"]) == 3
+
+
+def test_a_lost_gpu_ends_what_computes_in_this_process_and_keeps_the_records(tmp_path, monkeypatch):
+    monkeypatch.setattr("faulty._LOST", [])
+    settings = SearchSettings(n_steps_per_sample=1, workers=0, batch_size=1)
+    out = tmp_path / "s.json"
+    with pytest.raises(DeviceLostError, match=r"workers = 1 or more.* the molecule at fault"):
+        screen.screen(
+            settings, starts=[STARTS[1], VICTIM], calculator=Springs("loses_gpu"), out=out
+        )
+    assert [r["name"] for r in json.loads(out.read_text())["records"]] == [STARTS[1].name]
 
 
 def test_faulty_calculator_costs_a_trial_one_sample(tmp_path, monkeypatch):
