@@ -30,7 +30,7 @@ from gadlib.calculators.torchsim.models import (
 )
 from gadlib.calculators.torchsim.states import blocks, by_period, padded, places, state_of
 from gadlib.evaluation import Evaluation
-from gadlib.settings.calculators import CalculatorSettings
+from gadlib.settings.calculators import DISPLACEMENT, CalculatorSettings
 from gadlib.settings.reading import InputError
 from gadlib.systems.batch import Batch
 
@@ -66,7 +66,7 @@ class TorchSim:
         *,
         device: str = "auto",
         threads: int | None = None,
-        displacement: float = 0.01,
+        displacement: float = DISPLACEMENT,
         takes_ions: bool = False,
         trust: bool = False,
     ) -> None:
