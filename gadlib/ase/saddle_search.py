@@ -28,7 +28,7 @@ from gadlib.ase.systems import (
     with_cheap,
 )
 from gadlib.hessians.inquiry import CHANCE
-from gadlib.settings.calculators import ASE_DISPLACEMENT
+from gadlib.settings.calculators import DISPLACEMENT
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.reading import InputError
@@ -104,7 +104,7 @@ class SaddleSearch(Optimizer):
         mode: str = "lowest",
         max_fragments: int | None = None,
         hyperparameters: Mapping[str, Any] | Hyperparameters | None = None,
-        displacement: float = ASE_DISPLACEMENT,
+        displacement: float = DISPLACEMENT,
         **options: Any,
     ) -> None:
         if restart is not None:

@@ -16,7 +16,7 @@ from gadlib.ase.systems import (
     potential_of,
     with_cheap,
 )
-from gadlib.settings.calculators import ASE_DISPLACEMENT
+from gadlib.settings.calculators import DISPLACEMENT
 from gadlib.settings.criteria import AT_POINTS
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.reading import InputError
@@ -37,7 +37,7 @@ def find_saddle(
     max_fragments: int | None = None,
     n_steps: int = 800,
     hyperparameters: Mapping[str, Any] | Hyperparameters | None = None,
-    displacement: float = ASE_DISPLACEMENT,
+    displacement: float = DISPLACEMENT,
 ) -> Atoms:
     """The saddle that a search from the guess ends at, as Atoms with energy and forces.
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from gadlib.molecules import reactions, starting_points
 from gadlib.molecules.reactions import Reaction
 from gadlib.molecules.starting_points import Start
-from gadlib.paths.finding import within
+from gadlib.paths.ends import within
 from gadlib.screening.setup import describe_sample, reactions_of
 from gadlib.settings.benchmarks import SUITES, BenchmarkSettings
 from gadlib.settings.reading import InputError, shown

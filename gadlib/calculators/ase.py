@@ -28,7 +28,7 @@ from gadlib.calculators.one_by_one import Computed, central_differences, moving,
 from gadlib.calculators.spread import spread
 from gadlib.calculators.unused import Unused
 from gadlib.evaluation import Evaluation
-from gadlib.settings.calculators import ASE_DISPLACEMENT, CalculatorSettings
+from gadlib.settings.calculators import DISPLACEMENT, CalculatorSettings
 from gadlib.settings.reading import InputError
 from gadlib.systems.batch import Batch
 
@@ -52,7 +52,7 @@ class Ase:
         calculator: str,
         options: Mapping[str, Any] | None = None,
         *,
-        displacement: float = ASE_DISPLACEMENT,
+        displacement: float = DISPLACEMENT,
         workers: int = 1,
     ) -> None:
         self.name = self.calculator = calculator
@@ -151,7 +151,7 @@ class Held:
         displacement: of the central differences, in A, where it has no Hessian of its own.
     """
 
-    def __init__(self, atoms: ase.Atoms, *, displacement: float = ASE_DISPLACEMENT) -> None:
+    def __init__(self, atoms: ase.Atoms, *, displacement: float = DISPLACEMENT) -> None:
         self.atoms = atoms
         self.displacement = displacement
         self._held = Unused(atoms.calc)

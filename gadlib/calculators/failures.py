@@ -1,8 +1,9 @@
-"""Systems that can't be computed: found before the call, blanked after it."""
+"""Systems that can't be computed, or not by one calculator: found before it, blanked after."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -24,6 +25,20 @@ def impossible(batch: Batch) -> dict[int, str]:
             reasons[i] = (
                 f"two atoms are {closest:.3f} A apart, expected at least {CLOSEST_PAIR_MIN} A"
             )
+    return reasons
+
+
+def refused(calculator: Any, batch: Batch) -> dict[int, str]:
+    """A sentence for each system that a calculator says it is not made for, by its place.
+
+    It says so by `unsupported` of elements, and by `refuses` of charge and multiplicity.
+    """
+    electrons = zip(batch.charges.tolist(), batch.multiplicities.tolist(), strict=True)
+    reasons = {i: why for i, of in enumerate(electrons) if (why := calculator.refuses(*of))}
+    unknown = calculator.unsupported(set(batch.atomic_numbers[batch.mask].tolist()))
+    for i, numbers in enumerate(batch.atomic_numbers.tolist() if unknown else []):
+        if found := unknown.keys() & set(numbers):
+            reasons[i] = f"element {min(found)}: {unknown[min(found)]}"
     return reasons
 
 

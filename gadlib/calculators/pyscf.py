@@ -6,15 +6,13 @@ for stability, and left for a lower one where it is none. What `fresh` returns c
 the stable solution below the one that was carried, and says the lower one; `adopt` goes on from it.
 Singlets are restricted, others unrestricted.
 
-References: Sun et al., J. Chem. Phys. 153, 024109 (2020), doi:10.1063/5.0006074; stability: Seeger,
-Pople, J. Chem. Phys. 66, 3045 (1977), doi:10.1063/1.434318.
+Reference: Sun et al., J. Chem. Phys. 153, 024109 (2020), doi:10.1063/5.0006074.
 """
 
 from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,8 +20,16 @@ from ase.data import chemical_symbols
 
 from gadlib.calculators.kind import Kind
 from gadlib.calculators.one_by_one import Computed, central_differences, moving, one_by_one
-from gadlib.calculators.pyscf_methods import has_core, has_functions, parts, program
+from gadlib.calculators.pyscf_methods import (
+    has_core,
+    has_functions,
+    is_meta_gga,
+    parts,
+    program,
+)
+from gadlib.calculators.pyscf_scf import can_rotate, lower, solved
 from gadlib.evaluation import Evaluation
+from gadlib.settings.calculators import DISPLACEMENT
 from gadlib.systems.batch import Batch
 from gadlib.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
 
@@ -39,12 +45,8 @@ CONVERGED_GRADIENT = 1e-7
 """Its orbital gradient then. With 1e-6, forces of C4H6 depend on the first guess by 1e-5 eV/A, with
 this by less than 1e-6, for two cycles more of 16; a cycle costs a fiftieth of a gradient."""
 
-_DISPLACEMENT = 0.01  # A, of the differences where there is no analytic Hessian
 _KEPT_POINTS = 64
 _MAX_CYCLES = 60
-_MAX_DESCENTS = 5  # from one solution of the SCF to a lower one
-_LEVEL_SHIFT = 0.5  # hartree
-_SAME_HARTREE = 1e-5  # within which two energies are those of one solution
 _GRADIENT_UNIT = EV_PER_HARTREE / ANGSTROM_PER_BOHR
 _HESSIAN_UNIT = EV_PER_HARTREE / ANGSTROM_PER_BOHR**2
 
@@ -65,6 +67,7 @@ class Pyscf:
     Args:
         method: HF or a functional, a slash, and the basis, as in B3LYP/def2-SVP.
         threads: of PySCF; by default one, or what OMP_NUM_THREADS says.
+        displacement: of the central differences, in A, where PySCF's own Hessian can't be used.
 
     Raises:
         ImportError: when PySCF, or what the functional needs beside it, is not installed.
@@ -73,23 +76,38 @@ class Pyscf:
 
     is_hessian_costly = True  # some ten gradients
 
-    def __init__(self, method: str = "HF/3-21G", *, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        method: str = "HF/3-21G",
+        *,
+        threads: int | None = None,
+        displacement: float = DISPLACEMENT,
+    ) -> None:
         self.name = self.method = method
         self.threads = threads
+        self.displacement = displacement
         self.functional, self.basis = parts(method)
         self._points: OrderedDict[int, _Point] = OrderedDict()
         self._n_computed = 0
         self._carried: Pyscf | None = None
 
+    @property
+    def has_hessian(self) -> bool:
+        """Whether PySCF's own Hessian can be trusted, so that there need be no differences.
+
+        That of meta-GGAs is off by 4 eV/A^2 for water in r2SCAN/3-21G, B3LYP's by 0.01.
+        """
+        return self.functional == "HF" or not is_meta_gga(self.functional)
+
     def __reduce__(self) -> tuple:
-        return _again, (self.method, self.threads)
+        return _again, (self.method, self.threads, self.displacement)
 
     def fresh(self) -> Pyscf:
         """The same, without any density: what it finds is stable, and no search led there.
 
         Unless what this one carries leads to a stable solution that is lower; then it says that.
         """
-        other = _again(self.method, self.threads)
+        other = _again(self.method, self.threads, self.displacement)
         other._carried = self
         return other
 
@@ -128,17 +146,17 @@ class Pyscf:
         here = at(positions, None if near is None else near.density)
         carried = None if self._carried is None else self._carried._near(key, positions)
         if near is None and carried is not None:
-            here = _lower(here, at(positions, carried.density))
+            here = lower(here, at(positions, carried.density))
         density = here.make_rdm1()
         self._keep(key, positions.copy(), density, near)
         curvature = None
-        if hessian and _has_hessian(here):
+        if hessian and self.has_hessian and can_rotate(here):
             curvature = _analytic(here, moving(batch, i))
         elif hessian:
             curvature = central_differences(
                 lambda place: _forces(at(place, density)),
                 positions,
-                _DISPLACEMENT,
+                self.displacement,
                 moving(batch, i),
             )
         return float(here.e_tot) * EV_PER_HARTREE, _forces(here), curvature
@@ -169,84 +187,12 @@ def _distance(point: _Point, positions: np.ndarray) -> float:
     return float(np.linalg.norm(point.positions - positions, axis=1).max())
 
 
-def solved(mean_field: Any, density: np.ndarray | None = None) -> Any:
-    """The mean field after its SCF has converged, from a density or from PySCF's own first guess.
-
-    Without a density, its solution is then followed to one that no small rotation of the orbitals
-    lowers. A density that leads nowhere is given up.
-
-    Raises:
-        RuntimeError: when it does not converge, by a second-order solver and with shifted levels
-            neither.
-    """
-    if density is not None:
-        mean_field.kernel(dm0=density)
-        if mean_field.converged:
-            return mean_field
-    _converge(mean_field, lambda: mean_field.kernel())
-    return _descended(mean_field)
-
-
-def _lower(fresh: Any, carried: Any) -> Any:
-    """Of two mean fields at one point, the second one not known to be stable, the lower one."""
-    if carried.e_tot > fresh.e_tot - _SAME_HARTREE:
-        return fresh
-    return _descended(carried)
-
-
-def _descended(mean_field: Any) -> Any:
-    """The mean field, converged, after it was followed to a stable solution."""
-    for _ in range(_MAX_DESCENTS if _can_rotate(mean_field) else 0):
-        orbitals, _, is_stable, _ = mean_field.stability(return_status=True)
-        if is_stable:
-            break
-        lower = mean_field.make_rdm1(orbitals, mean_field.mo_occ)
-        _converge(mean_field, lambda lower=lower: mean_field.kernel(dm0=lower))
-    return mean_field
-
-
-def _can_rotate(mean_field: Any) -> bool:
-    """Whether there are occupied and unoccupied orbitals, of either spin; PySCF asks for both."""
-    is_occupied = np.atleast_2d(mean_field.mo_occ) > 0
-    return bool((is_occupied.any(1) & ~is_occupied.all(1)).all())
-
-
-def _converge(mean_field: Any, begin: Callable[[], Any]) -> None:
-    """Run an SCF to its end: DIIS, then second order, then with unoccupied levels shifted up."""
-    begin()
-    if not mean_field.converged:
-        second = mean_field.newton()
-        second.kernel(mean_field.mo_coeff, mean_field.mo_occ)
-        mean_field.kernel(dm0=second.make_rdm1())
-    if not mean_field.converged:
-        mean_field.level_shift = _LEVEL_SHIFT
-        mean_field.kernel()
-        mean_field.level_shift = 0
-        mean_field.kernel(dm0=mean_field.make_rdm1())
-    if not mean_field.converged:
-        raise RuntimeError(
-            f"the SCF did not converge in {mean_field.max_cycle} cycles, by a second-order solver"
-            " and with shifted levels neither"
-        )
-
-
 def _forces(mean_field: Any) -> np.ndarray:
     """Forces in eV/A; of a functional those of its grid too, else their sum is off by 1e-3."""
     gradient = mean_field.nuc_grad_method()
     if hasattr(gradient, "grid_response"):
         gradient.grid_response = True
     return -_GRADIENT_UNIT * gradient.kernel()
-
-
-def _has_hessian(mean_field: Any) -> bool:
-    """Whether PySCF's own Hessian can be had and be trusted.
-
-    That of meta-GGAs is off by 4 eV/A^2 for water in r2SCAN/3-21G, B3LYP's by 0.01.
-    """
-    xc = getattr(mean_field, "xc", None)
-    if xc is not None and mean_field._numint.libxc.is_meta_gga(xc):
-        return False
-    return _can_rotate(mean_field)
 
 
 def _analytic(mean_field: Any, moves: np.ndarray) -> np.ndarray:
@@ -285,8 +231,8 @@ def _molecule(
     )
 
 
-def _again(method: str, threads: int | None) -> Pyscf:
-    return Pyscf(method, threads=threads)
+def _again(method: str, threads: int | None, displacement: float) -> Pyscf:
+    return Pyscf(method, threads=threads, displacement=displacement)
 
 
 KIND = Kind(

@@ -59,6 +59,13 @@ def parts(method: str) -> tuple[str, str]:
     return functional, basis
 
 
+@lru_cache(maxsize=16)
+def is_meta_gga(functional: str) -> bool:
+    """Whether the functional depends on the kinetic energy density."""
+    known = program()
+    return bool(known.dft.libxc.is_meta_gga(known.scf.dispersion.parse_dft(functional)[0]))
+
+
 @lru_cache(maxsize=1024)
 def has_functions(basis: str, symbol: str) -> bool:
     """Whether the basis has functions for the element."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from gadlib.evaluation import Calculator
 from gadlib.hessians.springs import model_hessian
 from gadlib.molecules.alignment import aligned
-from gadlib.molecules.bonds import bond_graph_of, is_same
+from gadlib.molecules.bonds import bond_graph_of, is_same, n_fragments
 from gadlib.molecules.descriptions import change_in_words
 from gadlib.molecules.ends import ends_problem
 from gadlib.molecules.starting_points import Start
@@ -120,3 +120,19 @@ def _forces_in_words(state: State) -> str:
     ]
     are = "The ends are no minima" if len(left) == 2 else "One end is no minimum"
     return f"{are} of this potential: forces of {' and '.join(left)}; relax_ends=far relaxes them."
+
+
+def fragments_of_ends(start: Start) -> int:
+    """In how many pieces a saddle between the ends may be: as many as the end with more."""
+    batch = Batch.of([replace(start, positions=end) for end in start.ends or ()])
+    return int(n_fragments(batch).max()) if start.ends else start.max_fragments
+
+
+def within(start: Start) -> Start:
+    """The start with the fragments that its ends allow, the product superposed."""
+    if start.ends is None or start.problem:
+        return start
+    reactant, product = start.ends
+    problem = ends_problem(start.atomic_numbers, reactant, product)
+    start = replace(start, ends=(reactant, aligned(product, reactant)), problem=problem)
+    return replace(start, max_fragments=fragments_of_ends(start))

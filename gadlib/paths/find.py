@@ -21,7 +21,8 @@ from gadlib.molecules.geometries import Geometry
 from gadlib.molecules.interpolation import require_interpolation
 from gadlib.molecules.pairs import Pair, match_atoms, paired, require_same_atoms
 from gadlib.molecules.starting_points import Start, hill_formula, require_some
-from gadlib.paths.finding import find_each, within
+from gadlib.paths.ends import within
+from gadlib.paths.finding import find_each
 from gadlib.paths.plans import Plan
 from gadlib.screening.records import Record
 from gadlib.screening.screen import screen

@@ -11,16 +11,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 import numpy as np
 
 from gadlib.calculators.springs import WITHOUT_CHEMISTRY
 from gadlib.evaluation import Calculator, evaluate
 from gadlib.molecules.alignment import aligned
-from gadlib.molecules.bonds import n_fragments
 from gadlib.molecules.endpoints import Connection
-from gadlib.molecules.ends import ends_problem
 from gadlib.molecules.starting_points import Start, problem_of
 from gadlib.paths.ends import prepare_ends
 from gadlib.paths.found import is_found_again, is_same
@@ -165,7 +162,9 @@ class _Quest:
             below = _from_below(self.job, between, self.plan)
             yield from itertools.islice(below, MAX_BELOW)
             self.job = replace(self.job, hyperparameters=TrustHyperparameters())
-        yield from guesses(self.job.calculator, between, energies, *how)
+        if self.best is None or self.n_left > self.plan.n_images:
+            calculator = self.job.calculator
+            yield from guesses(calculator, between, energies, *how, most=lambda: self.n_left)
 
     def is_known(self, gap: tuple[Minimum, Minimum]) -> bool:
         """Whether a gap was explored, or is none."""
@@ -180,9 +179,13 @@ class _Quest:
         part = replace(self.job, starts=(guess.start,), capacity=1)
         if self.is_costly:
             most = CALLS if self.job.hyperparameters.needs_cheap else part.n_steps
-            part = replace(part, n_steps=max(1, min(part.n_steps, most, self.n_left)))
-        is_enough = partial(is_found_again, found=self.seen) if self.is_costly else None
-        record = search_starts(part, on_frame=frames.append, is_enough=is_enough)[0]
+            part = replace(part, n_steps=min(part.n_steps, most))
+        (record,) = search_starts(
+            part, on_frame=frames.append, is_enough=lambda frame: bool(self.enough(frame))
+        )
+        if record.status == Status.STOPPED and frames[-1].status[0] is Status.RUNNING:
+            where = self.enough(frames[-1])
+            record = replace(record, message=f"The search was stopped {where}.")
         self.spent = self.spent.of_search(record)
         is_new = bool(record.bound) and not any(is_same(record, other) for other in self.seen)
         if is_new:
@@ -194,6 +197,16 @@ class _Quest:
         if self.best is None or _rank(record) < _rank(self.best):
             self.best = record
         return is_new and bool(record.passed) and record.verdict in _RANKS[2:]
+
+    def enough(self, frame: Frame) -> str:
+        """Where a search that stands so is to stop, in words; empty while it is not.
+
+        Only a costly potential's stops near a saddle that is known: what others do next may be new.
+        """
+        if int(frame.state.cost.n_gradient[0]) >= self.n_left:
+            return "where the criterion is not met"
+        is_again = self.is_costly and is_found_again(frame, self.seen)
+        return "near a saddle that was found before" if is_again else ""
 
     def followed(self, record: Record, seen: Sequence[Observations] | None) -> Record:
         """The record with what its saddle joins; a step of the reaction, where there is one."""
@@ -209,9 +222,13 @@ class _Quest:
         return record
 
     def result(self) -> Record:
-        """The best record, with all that was spent."""
+        """The best record, with all that was spent, and whether that was the budget."""
         assert self.best is not None
-        return self.spent.told(self.best)
+        best = self.best
+        if self.n_left <= 0 and best.verdict not in _RANKS[:2]:
+            spent = f"The budget of {self.plan.most(self.is_costly)} gradients is spent."
+            best = replace(best, message=f"{best.message} {spent}")
+        return self.spent.told(best)
 
 
 def _from_below(job: Job, between: Start, plan: Plan) -> Iterator[Guess]:
@@ -273,19 +290,3 @@ def _rank(record: Record) -> int:
     if record.verdict in _RANKS:
         return _RANKS.index(Connection(record.verdict))
     return len(_RANKS) + (not record.bound)
-
-
-def fragments_of_ends(start: Start) -> int:
-    """In how many pieces a saddle between the ends may be: as many as the end with more."""
-    batch = Batch.of([replace(start, positions=end) for end in start.ends or ()])
-    return int(n_fragments(batch).max()) if start.ends else start.max_fragments
-
-
-def within(start: Start) -> Start:
-    """The start with the fragments that its ends allow, the product superposed."""
-    if start.ends is None or start.problem:
-        return start
-    reactant, product = start.ends
-    problem = ends_problem(start.atomic_numbers, reactant, product)
-    start = replace(start, ends=(reactant, aligned(product, reactant)), problem=problem)
-    return replace(start, max_fragments=fragments_of_ends(start))

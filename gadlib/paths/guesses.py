@@ -6,7 +6,7 @@ slope.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,25 +47,42 @@ def guesses(
     energies: tuple[float, float],
     n_images: int,
     interpolation: str = "idpp",
+    *,
+    most: Callable[[], int] | None = None,
 ) -> Iterator[Guess]:
-    """The guesses between the ends of a start, whose energies in eV are known."""
+    """The guesses between the ends of a start.
+
+    Args:
+        calculator: the potential.
+        start: with its ends.
+        energies: of the ends, in eV.
+        n_images: between them, one gradient each.
+        interpolation: a name of `INTERPOLATIONS`.
+        most: how many gradients are left when it is asked, which bringing images down is held to;
+            None: as many as it takes.
+    """
     assert start.ends is not None
     images = INTERPOLATIONS[interpolation](start.atomic_numbers, *start.ends, n_images)
     band = compute_band(calculator, start, images, energies)
     cost, failure = band.n_gradient, _failure(band)
-    for found in _places(calculator, start, band, images):
+    for found in _places(calculator, start, band, images, most):
         yield replace(found, n_gradient=found.n_gradient + cost, failure=failure)
         cost, failure = 0, ""
 
 
 def _places(
-    calculator: Calculator, start: Start, band: Band, images: Float[np.ndarray, "k n 3"]
+    calculator: Calculator,
+    start: Start,
+    band: Band,
+    images: Float[np.ndarray, "k n 3"],
+    most: Callable[[], int] | None,
 ) -> Iterator[Guess]:
     """The guesses by what was computed of the images."""
     for top in band.tops:
         yield Guess(replace(start, positions=band.positions[top]), 0)
-    if not band.failures and len(images) > 2:
-        low = lower_band(calculator, start, band, N_LOWERINGS)
+    n = N_LOWERINGS if most is None else min(N_LOWERINGS, most() // len(images))
+    if not band.failures and len(images) > 2 and n > 0:
+        low = lower_band(calculator, start, band, n)
         cost = low.n_gradient
         for top in low.tops:
             near = (low.positions[top - 1], low.positions[top + 1])

@@ -17,8 +17,8 @@ class Plan:
 
     Attributes:
         n_images: between the ends.
-        budget: gradients at most for ends, images and searches, beyond which no other search is
-            begun; None for as many as the solver can do with.
+        budget: gradients for ends, images and searches, with which these stop: one is begun in any
+            case, and a step is made to its end; None for as many as the solver can do with.
         relax_ends: `never`, `far` or `always`, as `prepare_ends` has it.
         interpolation: a name of `INTERPOLATIONS`.
         has_guess: whether each start's own positions are a guess of the saddle, to begin with.

@@ -10,6 +10,7 @@ from gadlib.ase import saddles
 from gadlib.ase.systems import potential_of
 from gadlib.paths.find import find
 from gadlib.screening.atoms import atoms_of
+from gadlib.settings.calculators import DISPLACEMENT
 from gadlib.settings.reading import InputError
 
 
@@ -18,7 +19,7 @@ def find_saddle(
     product: Atoms | None = None,
     *,
     calculator: Any = None,
-    displacement: float = 0.01,
+    displacement: float = DISPLACEMENT,
     **options: Any,
 ) -> Atoms:
     """The saddle that a guess leads to, or that joins two minima, as Atoms with energy and forces.

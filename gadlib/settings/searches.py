@@ -230,9 +230,9 @@ class FindSettings(GuessSettings):
     budget: int | None = Field(
         None,
         ge=1,
-        description="gradients of ends, images and searches at most, beyond which no other search"
-        " is begun for a reaction; those on the way downhill are apart; none: 1000, with solver"
-        " delta 300",
+        description="gradients of ends, images and searches for a reaction, with which they stop (a"
+        " step is made to its end); those on the way downhill and Hessians are apart; none: 1000,"
+        " with solver delta 300",
     )
     guess: str | None = Field(
         None,

@@ -176,7 +176,7 @@ def test_batch_that_fills_the_memory_is_halved_for_good(hip: Hip, monkeypatch: p
         return predict(batch, hessian)
 
     monkeypatch.setattr(hip, "_predict", small)
-    monkeypatch.setattr(hip, "_capacity", 100)
+    monkeypatch.setattr(hip._in_halves, "capacity", 100)
     batch = batch_of("CH4", "HCN", "H2O", "CH4")
     assert not hip(batch).failures and not hip(batch).failures
     assert sizes == [4, 2, 2, 2, 2]

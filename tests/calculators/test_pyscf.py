@@ -10,10 +10,12 @@ pytest.importorskip("pyscf")
 
 from scipy.linalg import block_diag
 
-from gadlib.calculators import check, contract, get, pyscf
-from gadlib.calculators.pyscf import NEAR_A, Pyscf, _lower, _mean_field, _molecule, solved
+from gadlib.calculators import check, contract, get, pyscf_scf
+from gadlib.calculators.pyscf import NEAR_A, Pyscf, _mean_field, _molecule
+from gadlib.calculators.pyscf_scf import lower, solved
 from gadlib.evaluation import evaluate
 from gadlib.settings.reading import InputError
+from gadlib.solver.products import takes_products
 from gadlib.systems.batch import Batch
 from gadlib.units import EV_PER_HARTREE
 
@@ -50,6 +52,17 @@ def test_hessians_of_meta_ggas_are_differences_and_without_rigid_modes():
     assert found.hessian is not None
     net = found.hessian[0].unflatten(0, (2, 3)).sum(0)
     assert float(net.abs().max()) < 1e-3 < float(found.hessian.abs().max())
+
+
+@pytest.mark.parametrize(
+    ("functional", "has_hessian"),
+    [("HF", True), ("B3LYP", True), ("PBE", True), ("r2SCAN", False), ("M06-2X", False)],
+)
+def test_who_computes_hessians_by_differences_says_so(functional, has_hessian):
+    """So that proofs ask for products in place of all differences."""
+    calculator = Pyscf(f"{functional}/STO-3G")
+    assert calculator.has_hessian is has_hessian
+    assert takes_products(calculator, "auto") != has_hessian
 
 
 @pytest.mark.parametrize(
@@ -147,13 +160,13 @@ def test_a_lower_solution_is_gone_on_from_in_place_of_a_stable_one_that_was_carr
 
 def test_a_fresh_one_says_the_lower_solution_that_was_carried():
     high, low = with_hole(0), with_hole(1)
-    assert _lower(high, low) is low
-    assert _lower(low, high) is low
+    assert lower(high, low) is low
+    assert lower(low, high) is low
     calculator, batch = Pyscf(), of(**STRETCHED)
     calculator(batch, hessian=False)
     fresh = calculator.fresh()
     with pytest.MonkeyPatch.context() as patch:  # as if a first guess led to the higher one
-        patch.setattr(pyscf, "_descended", lambda mean_field: mean_field)
+        patch.setattr(pyscf_scf, "descended", lambda mean_field: mean_field)
         alone = Pyscf()(batch, hessian=False)
         told = fresh(batch, hessian=False)
     known = calculator(batch, hessian=False)
@@ -208,8 +221,8 @@ def test_elements_without_functions_are_named():
 
 
 def test_pickled_and_fresh_it_has_no_density():
-    calculator = Pyscf()
+    calculator = Pyscf(displacement=0.005)
     calculator(of(), hessian=False)
     for other in (pickle.loads(pickle.dumps(calculator)), calculator.fresh()):
-        assert other.method == calculator.method
+        assert (other.method, other.displacement) == (calculator.method, 0.005)
         assert not other._points

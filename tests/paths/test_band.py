@@ -10,7 +10,7 @@ from gadlib.molecules import reactions
 from gadlib.molecules.interpolation import idpp
 from gadlib.molecules.starting_points import starts
 from gadlib.paths.band import Band, compute_band, lower_band
-from gadlib.paths.finding import within
+from gadlib.paths.ends import within
 
 pytest.importorskip("scine_sparrow")
 

@@ -15,9 +15,9 @@ from gadlib.molecules import reactions
 from gadlib.molecules.endpoints import Connection
 from gadlib.molecules.interpolation import crowding, idpp, linear, with_room
 from gadlib.molecules.starting_points import starts
-from gadlib.paths.ends import prepare_ends
+from gadlib.paths.ends import prepare_ends, within
 from gadlib.paths.find import find
-from gadlib.paths.finding import find_each, within
+from gadlib.paths.finding import find_each
 from gadlib.paths.plans import Plan
 from gadlib.paths.saddles import find_saddle
 from gadlib.screening.jobs import Job
@@ -105,8 +105,10 @@ def test_a_budget_ends_the_search_and_what_was_found_is_told():
     ((_, record),) = find_each(job, plan=Plan(budget=10))
     assert not record.converged
     assert record.verdict == ""
-    assert record.n_gradient > 10
+    assert record.n_gradient == 10
     assert record.n_image == 7
+    told = "The search was stopped where the criterion is not met. The budget of 10 gradients is"
+    assert record.message.startswith(told)
 
 
 @pytest.mark.parametrize(

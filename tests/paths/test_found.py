@@ -12,7 +12,8 @@ from gadlib.calculators.paired import Paired
 from gadlib.calculators.springs import WITHOUT_CHEMISTRY
 from gadlib.molecules.reactions import read
 from gadlib.molecules.starting_points import Start, starts
-from gadlib.paths.finding import _cheap_at, find_each, within
+from gadlib.paths.ends import within
+from gadlib.paths.finding import _cheap_at, find_each
 from gadlib.paths.found import is_found_again, is_same
 from gadlib.paths.plans import BUDGET, USUAL_BUDGET, Plan
 from gadlib.screening.jobs import Job, search_starts

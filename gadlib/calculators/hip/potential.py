@@ -17,8 +17,8 @@ from typing import Any
 import torch
 
 from gadlib.calculators.device import find_device, seeded, threads
-from gadlib.calculators.failures import impossible
-from gadlib.calculators.halving import NO_LIMIT, in_halves
+from gadlib.calculators.failures import impossible, refused
+from gadlib.calculators.halving import InHalves
 from gadlib.calculators.hip.checkpoint import digest, find_checkpoint, load_model
 from gadlib.calculators.hip.source import find_source, missing_packages, quiet
 from gadlib.calculators.kind import Kind
@@ -72,7 +72,7 @@ class Hip:
         self.threads = threads
         self.seed = seed
         self._arguments = (str(checkpoint), str(folder), str(self.device), trust, mean_atoms)
-        self._capacity = NO_LIMIT
+        self._in_halves = InHalves("HIP", self.device)
         self._model = _loaded(*self._arguments)
 
     def __reduce__(self) -> tuple:
@@ -80,12 +80,11 @@ class Hip:
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """Energies, forces and, where asked for, Hessians of the batch, in one forward pass."""
-        return in_halves(
+        return self._in_halves(
             batch,
             hessian,
-            lambda some: self._attempt(some, hessian),
+            lambda some: self._predict(some, hessian),
             failures=self._foreign(batch) | impossible(batch),
-            capacity=self._capacity,
         )
 
     def unsupported(self, atomic_numbers: set[int]) -> dict[int, str]:
@@ -104,29 +103,9 @@ class Hip:
     def _foreign(self, batch: Batch) -> dict[int, str]:
         """A sentence for each system that HIP's model is not made for."""
         cutoff = float(self._model.cutoff)  # type: ignore[arg-type]
-        known = torch.tensor((0, *ELEMENTS), device=batch.positions.device)
-        is_known = torch.isin(batch.atomic_numbers, known).all(-1).tolist()
-        electrons = zip(batch.charges.tolist(), batch.multiplicities.tolist(), strict=True)
-        reasons = {i: reason for i, of in enumerate(electrons) if (reason := self.refuses(*of))}
-        for i, closest in enumerate(batch.closest_pair.tolist()):
-            if not is_known[i]:
-                reasons[i] = _UNKNOWN_ELEMENT
-            elif not closest < cutoff:
-                reasons[i] = f"HIP: no two atoms are closer than its cutoff of {cutoff:g} A"
-        return reasons
-
-    def _attempt(self, batch: Batch, hessian: bool) -> tuple[Evaluation | None, str]:
-        """The evaluation, or why there is none; what filled the memory is not tried again."""
-        try:
-            return self._predict(batch, hessian), ""
-        except torch.OutOfMemoryError:
-            reason = f"HIP: out of memory on {self.device}"
-        except Exception as error:  # foreign code may raise anything
-            text = " ".join(str(error).split())[:200]
-            return None, f"HIP: {type(error).__name__} {text}".strip()
-        self._capacity = max(1, len(batch) // 2)
-        torch.cuda.empty_cache()
-        return None, reason
+        apart = f"HIP: no two atoms are closer than its cutoff of {cutoff:g} A"
+        is_apart = (~(batch.closest_pair < cutoff)).nonzero().flatten().tolist()
+        return dict.fromkeys(is_apart, apart) | refused(self, batch)
 
     def _predict(self, batch: Batch, hessian: bool) -> Evaluation:
         mask = batch.mask

@@ -16,9 +16,8 @@ from torch import Tensor
 
 from gadlib.calculators.device import find_device, threads
 from gadlib.calculators.displaced import Displaced
-from gadlib.calculators.failures import impossible
-from gadlib.calculators.halving import NO_LIMIT, in_halves
-from gadlib.calculators.import_paths import in_a_line
+from gadlib.calculators.failures import impossible, refused
+from gadlib.calculators.halving import InHalves
 from gadlib.calculators.kind import Kind, refusal
 from gadlib.calculators.torchsim.energies import curvature, gradient, order_of, said
 from gadlib.calculators.torchsim.models import (
@@ -31,7 +30,7 @@ from gadlib.calculators.torchsim.models import (
 )
 from gadlib.calculators.torchsim.states import blocks, by_period, padded, places, state_of
 from gadlib.evaluation import Evaluation
-from gadlib.settings.calculators import CalculatorSettings
+from gadlib.settings.calculators import DISPLACEMENT, CalculatorSettings
 from gadlib.settings.reading import InputError
 from gadlib.systems.batch import Batch
 
@@ -67,7 +66,7 @@ class TorchSim:
         *,
         device: str = "auto",
         threads: int | None = None,
-        displacement: float = 0.01,
+        displacement: float = DISPLACEMENT,
         takes_ions: bool = False,
         trust: bool = False,
     ) -> None:
@@ -78,7 +77,7 @@ class TorchSim:
         self.displacement = displacement
         self.takes_ions = takes_ions
         self.trust = trust
-        self._capacity = NO_LIMIT
+        self._in_halves = InHalves(self.name, self.device)
         require_trusted(self.options, is_trusted=trust)
         self._model = built(model, json.dumps(self.options, sort_keys=True), str(self.device))
 
@@ -89,12 +88,11 @@ class TorchSim:
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """Energies, forces and, where asked for, Hessians of the batch."""
-        return in_halves(
+        return self._in_halves(
             batch,
             hessian,
-            lambda some: self._attempt(some, hessian),
+            lambda some: self._computed(some, hessian),
             failures=self._foreign(batch) | impossible(batch),
-            capacity=self._capacity,
         )
 
     @property
@@ -128,29 +126,12 @@ class TorchSim:
 
     def _foreign(self, batch: Batch) -> dict[int, str]:
         """A sentence for each system that the model is not made for."""
-        electrons = zip(batch.charges.tolist(), batch.multiplicities.tolist(), strict=True)
-        reasons = {i: reason for i, of in enumerate(electrons) if (reason := self.refuses(*of))}
-        unknown = self.unsupported(set(batch.atomic_numbers[batch.mask].tolist()))
-        for i in range(len(batch)):
-            if found := unknown.keys() & set(batch.atomic_numbers[i].tolist()):
-                reasons[i] = f"element {min(found)}: {unknown[min(found)]}"
+        reasons = refused(self, batch)
         if batch.boundary is not None:
             some, every = (batch.boundary.is_periodic.any(-1), batch.boundary.is_periodic.all(-1))
             for i in (some & ~every).nonzero().flatten().tolist():
                 reasons[i] = f"{self.name}: TorchSim's cells repeat along all directions or none"
         return reasons
-
-    def _attempt(self, batch: Batch, hessian: bool) -> tuple[Evaluation | None, str]:
-        """The evaluation, or why there is none; what filled the memory is not tried again."""
-        try:
-            return self._computed(batch, hessian), ""
-        except torch.OutOfMemoryError:
-            reason = f"{self.name}: out of memory on {self.device}"
-        except Exception as error:  # foreign code may raise anything
-            return None, f"{self.name}: {in_a_line(error)[:300]}"
-        self._capacity = max(1, len(batch) // 2)
-        torch.cuda.empty_cache()
-        return None, reason
 
     def _computed(self, batch: Batch, hessian: bool) -> Evaluation:
         with quiet(), threads(self.threads), torch.enable_grad():
