@@ -197,6 +197,7 @@ def test_every_setting_and_hyperparameter_is_a_flag_that_can_be_given(name):
             "n_images": 5,
             "interpolation": "geodesic",
             "relax_ends": "always",
+            "trial_samples": "strata",
         }.get(field, others[plain])
         flag = f"--{field.replace('_', '-')}"
         given = [flag] if plain is bool else [flag, str(wanted)]
