@@ -103,8 +103,10 @@ def main() -> None:
         return
     names = list(dict.fromkeys(row["study"] for row in rows))
     by_name = {name: [row for row in rows if row["study"] == name] for name in names}
+    trial_0 = _row_of_trial_0(asked)
+    print(json.dumps(trial_0), flush=True)
     for name, mine in by_name.items():
-        print(_beside(name, mine, "trial 0", [_row_of_trial_0(asked)] * len(mine)), flush=True)
+        print(_beside(name, mine, "trial 0", [trial_0] * len(mine)), flush=True)
     for i, name in enumerate(names):
         for other in names[:i]:
             print(_beside(name, by_name[name], other, by_name[other]), flush=True)
@@ -264,7 +266,7 @@ def _row(
 
 def _row_of_trial_0(asked: argparse.Namespace) -> dict[str, Any]:
     fixed = SPACE[asked.solver].get("hyperparameters", {})
-    return {"gradients": 0, **_held_out(asked, fixed, asked.out)}
+    return {"study": "trial 0", "gradients": 0, **_held_out(asked, fixed, asked.out)}
 
 
 def _held_out(asked: argparse.Namespace, values: dict[str, Any], out: Path) -> dict[str, Any]:

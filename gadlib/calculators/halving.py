@@ -9,7 +9,7 @@ import torch
 
 from gadlib.calculators.failures import blanked
 from gadlib.calculators.import_paths import in_a_line
-from gadlib.evaluation import Evaluation
+from gadlib.evaluation import Evaluation, is_device_lost
 from gadlib.systems.batch import Batch
 
 NO_LIMIT = 1_000_000
@@ -81,6 +81,8 @@ class InHalves:
         except torch.OutOfMemoryError:
             reason = f"{self.name}: out of memory on {self.device}"
         except Exception as error:  # foreign code may raise anything
+            if is_device_lost(error):  # nothing else can be computed either
+                raise
             return None, f"{self.name}: {in_a_line(error)[:_LONGEST_REASON]}"
         self.capacity = max(1, len(batch) // 2)
         torch.cuda.empty_cache()

@@ -14,7 +14,7 @@ from typing import Any
 from gadlib.cli.commands.table import Argument, Command
 from gadlib.settings.declarations import Choice, Hyperparameter
 from gadlib.settings.hyperparameters import SOLVERS
-from gadlib.settings.reading import Settings
+from gadlib.settings.reading import InputError, Settings
 from gadlib.settings.topics import TOPICS
 
 _WITHOUT_FLAG = ("hyperparameters", "ranges", "choices", "records")
@@ -59,6 +59,20 @@ def _settings(command: Command) -> Iterator[tuple[str, Add]]:
         yield kind.topic_of("ranges"), _repeated(kind, "ranges", "--range", _range, "LOW:HIGH")
     if "choices" in kind.model_fields:
         yield kind.topic_of("choices"), _repeated(kind, "choices", "--choice", _words, "A,B,...")
+    if "ranges" in kind.model_fields:
+        yield kind.topic_of("ranges"), _fix
+
+
+def _fix(group: Any) -> None:
+    """Add the flag that gives what might be drawn one value; a flag of its own gives the same."""
+    group.add_argument(
+        "--fix",
+        action="extend",
+        type=_fixed,
+        metavar="NAME=VALUE,...",
+        help="values that are the same in all trials, of hyperparameters, or mode and start_from:"
+        " the same as a flag of each, as --try-steps 150; may be repeated",
+    )
 
 
 def _setting(kind: type[Settings], name: str, of_file: Any) -> Add:
@@ -192,6 +206,30 @@ def _words(text: str) -> tuple[str, list[str]]:
     return name.replace("-", "_"), found
 
 
+def _fixed(text: str) -> list[tuple[str, Any]]:
+    """Names and values, of which one may hold commas, as of bonds."""
+    parts: list[str] = []
+    for part in text.split(","):
+        if "=" in part or not parts:
+            parts.append(part)
+        else:
+            parts[-1] += f",{part}"
+    numbers, _ = _declared()
+    of = {alias: number for number in numbers.values() for alias in (number.name, *number.aliases)}
+    found = []
+    for part in parts:
+        name, _, value = part.partition("=")
+        name, value = name.strip().replace("-", "_"), value.strip()
+        try:
+            number = of.get(name)
+            found.append((name, value) if number is None else (number.name, number.type(value)))
+        except ValueError:
+            value = ""
+        if not name or not value:
+            raise argparse.ArgumentTypeError(f"{part!r}: expected NAME=VALUE, as in try_steps=150")
+    return found
+
+
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
@@ -211,9 +249,18 @@ def settings_of(kind: type[Settings], options: argparse.Namespace) -> Any:
     """
     given = {name: value for name, value in vars(options).items() if value is not None}
     given |= {name: dict(given[name]) for name in ("ranges", "choices") if name in given}
+    fixed = given.get("fix", [])
+    for i, (name, _) in enumerate(fixed):
+        if name in given or name in dict(fixed[:i]):
+            raise InputError(f"--fix {name}: has two values; expected one")
+        if name in given.get("choices", {}):
+            raise InputError(f"--fix {name}: has choices and one value; expected one of them")
+    drawable = [name for name in kind.model_fields if kind.extra(name).get("is_drawable")]
+    given |= {name: value for name, value in fixed if name in drawable}
     values = {name: given[name] for name in kind.model_fields if name in given}
     if "hyperparameters" in kind.model_fields:
         numbers, choices = _declared()
         chosen = {name: given[name] for name in (*numbers, *choices) if name in given}
+        chosen |= {name: value for name, value in fixed if name not in drawable}
         values |= {"hyperparameters": chosen} if chosen else {}
     return kind.read(values)

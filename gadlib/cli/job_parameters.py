@@ -207,7 +207,7 @@ def _best(
 ) -> dict[str, Any]:
     """The tuned values of the file that `BEST` names, which were tuned for what is searched."""
     path = variables.get("BEST")
-    if not path or "best" in kind.model_fields:
+    if not path or "best" in kind.model_fields or kind is TuneSettings:  # which tunes them anew
         return {}
     best = read_best(path)
     settings = kind.read(
@@ -226,7 +226,7 @@ def _best_choices(
 ) -> dict[str, str]:
     """The tuned words in the file that `BEST` names, but those that the environment has."""
     path = variables.get("BEST")
-    if not path or "best" in kind.model_fields:
+    if not path or "best" in kind.model_fields or kind is TuneSettings:
         return {}
     words = read_best(path).best_choices.items()
     return {name: word for name, word in words if name in known and not variables.get(name.upper())}

@@ -32,8 +32,15 @@ class TuneSettings(ScreenSettings):
     )
     n_samples: Count = Field(
         15,
-        description="reactions in a trial, the hardest ones",
+        description="reactions in a trial, by trial_samples",
         json_schema_extra=CHOICE | shown_as("sample"),
+    )
+    trial_samples: str = Field(
+        "hardest",
+        description="which of the difficult reactions trials take: hardest, or strata (drawn with"
+        " sample_seed, one from each stratum of difficulty and size)",
+        pattern="^(hardest|strata)$",
+        json_schema_extra=CHOICE | shown_as("sample", words=("hardest", "strata")),
     )
     easy_share: float = Field(  # a fifth of the samples costs 6 % of the gradients for gad, and
         0.2,  # 13 % for trust (docs/measurements); one alone of five says little of a trial

@@ -1,7 +1,9 @@
 """A race of the best trials, the defaults among them, on reactions that no trial has seen.
 
 A study always finds something that is better on its own samples. The race says whether it is on
-others: after each block of samples those leave that are significantly worse than the best one.
+others: after each block of samples those leave that are significantly worse than the best one. So
+do the defaults, by a test that allows for every look at them, and the gain over them is that on the
+samples that they were searched on (`gains`).
 
 References: F-Race, Birattari et al., GECCO 2002, 11; irace, Lopez-Ibanez et al., Oper. Res.
 Perspect. 3, 43 (2016), doi:10.1016/j.orp.2016.09.002: blocks, of which the first is larger, and
@@ -36,6 +38,7 @@ from gadlib.tuning.front import (
     objectives_in,
     pick,
 )
+from gadlib.tuning.gains import interval
 from gadlib.tuning.pruning import p_of_gain
 from gadlib.tuning.raced import RACING, Race, UnderWay, race_of
 from gadlib.tuning.scores import compared, values
@@ -45,13 +48,14 @@ FIRST, BLOCK = 6, 3
 Wilcoxon tests of six pairs reach 1.6 %, so that one of three may leave."""
 
 P_MAX = 0.05
-"""Of leaving, corrected for the number of candidates (Holm)."""
+"""Of leaving, corrected for the number of candidates (Holm), and of the defaults for the number of
+blocks after which they may (Bonferroni), as it is them that a gain is claimed over."""
 
 _RESAMPLES = 2000
 
 
 @dataclass
-class _Candidate:
+class Candidate:
     """A trial in the race, with its values on the samples so far.
 
     Attributes:
@@ -109,23 +113,23 @@ def hold_race(
     return race
 
 
-def candidates(study: optuna.Study, n: int) -> list[_Candidate]:
+def candidates(study: optuna.Study, n: int) -> list[Candidate]:
     """The defaults, if they are complete, and the best trials: the front, then by the first."""
     trials = completed(study)
     defaults = [t for t in trials if t.number == 0]
     sign = 1.0 if study.directions[0].name == "MAXIMIZE" else -1.0
     ranked = sorted(feasible(study, trials), key=lambda t: -sign * t.values[0])
     keeping = {t.number for t in ranked}
-    chosen: dict[str, _Candidate] = {}
+    chosen: dict[str, Candidate] = {}
     for t in (*defaults, *reversed(front(study)), *ranked):
         if len(chosen) < n + len(defaults):
-            one = _Candidate(t.number, t.params, may_win=t.number in keeping)
+            one = Candidate(t.number, t.params, may_win=t.number in keeping)
             chosen.setdefault(str(t.params), one)
     return list(chosen.values())
 
 
 def _run(
-    known: Sequence[_Candidate],
+    known: Sequence[Candidate],
     plans: Sequence[tuple[SearchSettings, Sequence[Start]]],
     folder: Path,
     objectives: Sequence[Objective],
@@ -145,11 +149,11 @@ def _run(
                 n_steps = plan.n_steps_per_sample
                 one.found = [values([record], n_steps, objectives) for record in records]
                 told()
-        if len(objectives) == 1:
-            _let_go(known, objectives[0])
+        if len(objectives) == 1 and end < n:
+            let_go(known, objectives[0], n_looks=len(ends) - 1)
 
 
-def _under_way(known: Sequence[_Candidate], fresh: Sequence[Start], n_completed: int) -> UnderWay:
+def _under_way(known: Sequence[Candidate], fresh: Sequence[Start], n_completed: int) -> UnderWay:
     return UnderWay(
         n_samples=len(fresh),
         n_searched={str(one.number): len(one.found) for one in known},
@@ -160,7 +164,7 @@ def _under_way(known: Sequence[_Candidate], fresh: Sequence[Start], n_completed:
 
 
 def _plan(
-    one: _Candidate,
+    one: Candidate,
     settings: TuneSettings,
     others: Mapping[str, Sequence[Start]],
     fresh: Sequence[Start],
@@ -173,16 +177,28 @@ def _plan(
     return plan, others.get(chosen.get(STARTS, ""), fresh)
 
 
-def _let_go(known: Sequence[_Candidate], objective: Objective) -> None:
-    """Those leave that are worse than the best one by a paired test; the defaults never do."""
+def let_go(known: Sequence[Candidate], objective: Objective, n_looks: int) -> None:
+    """Those leave that are worse than the best one by a paired test.
+
+    The defaults only where the interval of the gain over them says so, too, as it will be told.
+
+    Args:
+        known: all in the race, of which those that are in it have the same samples.
+        objective: of the study.
+        n_looks: how often the defaults, trial 0, are looked at before the race ends.
+    """
     sign = -1.0 if objective.is_cost else 1.0
     here = [one for one in known if not one.has_left]
     merits = {one.number: sign * np.array(one.found)[:, 0] for one in here}
     best = max((one for one in here if one.may_win), key=lambda one: merits[one.number].mean())
     tested = []
     for one in here:
-        if one is not best and one.number:
-            tested.append((p_of_gain(merits[best.number] - merits[one.number]), one))
+        if one is not best:
+            apart = merits[best.number] - merits[one.number]
+            p = p_of_gain(apart)
+            if not one.number:
+                p = p * n_looks if interval(apart, is_cost=objective.is_cost)[0] > 0 else 1.0
+            tested.append((p, one))
     tested.sort(key=lambda pair: pair[0])
     for rank, (p, one) in enumerate(tested):
         if p >= P_MAX / (len(tested) - rank):
@@ -192,13 +208,12 @@ def _let_go(known: Sequence[_Candidate], objective: Objective) -> None:
 
 def _result(
     study: optuna.Study,
-    known: Sequence[_Candidate],
+    known: Sequence[Candidate],
     names: list[str],
     objectives: Sequence[Objective],
 ) -> Race:
     staying = [one for one in known if not one.has_left]
     found = np.array([one.found for one in staying])  # candidates, samples, objectives
-    signs = np.array([-1.0 if one.is_cost else 1.0 for one in objectives])
     prefer = study.user_attrs.get("settings", {}).get("prefer")
     may = np.flatnonzero([one.may_win for one in staying])
     winner = may[pick(found[may].mean(axis=1), objectives, prefer)]
@@ -206,16 +221,8 @@ def _result(
     drawn = generator.integers(len(names), size=(_RESAMPLES, len(names)))
     means = found[:, drawn].mean(axis=2)  # candidates, resamples, objectives
     wins = [may[pick(means[may, i], objectives, prefer)] == winner for i in range(_RESAMPLES)]
-    gain = {}
-    numbers = [one.number for one in staying]
-    if 0 in numbers:
-        apart = signs * (means[winner] - means[numbers.index(0)])
-        mean = signs * (found[winner] - found[numbers.index(0)]).mean(axis=0)
-        low, high = np.quantile(apart, (0.025, 0.975), axis=0)
-        for i, one in enumerate(objectives):
-            gain[one.name] = [float(mean[i]), float(low[i]), float(high[i])]
     return Race(
-        winner=numbers[winner],
+        winner=staying[winner].number,
         samples=names,
         n_searched={str(one.number): len(one.found) for one in known},
         scores={
@@ -226,6 +233,24 @@ def _result(
             for one in known
         },
         win_share=float(np.mean(wins)),
-        gain=gain,
+        gain=_gains(known, staying[winner], objectives),
         n_completed=len(completed(study)),
     )
+
+
+def _gains(
+    known: Sequence[Candidate], winner: Candidate, objectives: Sequence[Objective]
+) -> dict[str, list[float]]:
+    """By objective how much better the winner is than the defaults, where these were searched."""
+    defaults = next((one for one in known if not one.number), None)
+    if defaults is None:
+        return {}
+    apart = np.array(winner.found)[: len(defaults.found)] - np.array(defaults.found)
+    gains = {
+        one.name: (-apart[:, i] if one.is_cost else apart[:, i], one.is_cost)
+        for i, one in enumerate(objectives)
+    }
+    return {
+        name: [float(found.mean()), *interval(found, is_cost=is_cost)]
+        for name, (found, is_cost) in gains.items()
+    }

@@ -25,7 +25,7 @@ class Race:
         scores: of each candidate, by objective, its mean over the samples that it has.
         win_share: how often the winner would be the best one if the samples were drawn again.
         gain: by objective the difference of the winner to the defaults, positive where the winner
-            is better: mean and 95 % interval.
+            is better: mean and 95 % interval, of the reactions that the defaults were searched on.
         n_completed: completed trials of the study when it was held.
     """
 
@@ -36,6 +36,11 @@ class Race:
     win_share: float
     gain: dict[str, list[float]]
     n_completed: int = 0
+
+    @property
+    def n_of_defaults(self) -> int:
+        """How many of the reactions the defaults were searched on; all where they did not race."""
+        return self.n_searched.get("0", len(self.samples))
 
     @property
     def sentence(self) -> str:
@@ -51,6 +56,8 @@ class Race:
         again = f"it would win {100 * self.win_share:.0f} % of races on others like them"
         if self.winner == 0:
             return f"{told}: the defaults; {again}."
+        if self.n_of_defaults < n:
+            again += f"; the defaults left it after {self.n_of_defaults}"
         return f"{told}; {again}. Gain over the defaults, 95 % interval: {shares}."
 
 

@@ -34,6 +34,8 @@ from gadlib.tuning.choices import STARTS, choices_in
 def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]]:
     """All screening records, and the starting points of the difficult ones, hardest first.
 
+    Those that a trial takes come before all others.
+
     The screening is read from `settings.screening`, or done now (and resumed) in the output folder.
 
     Raises:
@@ -68,6 +70,12 @@ def difficult_samples(settings: TuneSettings) -> tuple[list[Record], list[Start]
             f"{settings.screening}: {settings.h5_path or 'the embedded set'} has no {missing[0]}"
             f" in split {settings.split!r}; expected a screening of these reactions"
         )
+    if settings.trial_samples == "strata":
+        generator = np.random.default_rng(settings.sample_seed)
+        chosen = _one_of_each(hardest, settings.n_samples, generator)
+        names = {key(record) for record in chosen}
+        chosen.sort(key=difficulty, reverse=True)
+        hardest = [*chosen, *(r for r in hardest if key(r) not in names)]
     return records, [by_key[key(r)] for r in hardest]
 
 
@@ -137,12 +145,17 @@ def fresh_samples(
     n, generator = min(settings.n_race, len(free)), np.random.default_rng(settings.seed)
     if len(names) == n and {*names} <= {r.name for r in free}:
         return [by_key[key(r)] for name in names for r in free if r.name == name]
-    free = _by_strata(free, n)
-    edges = np.linspace(0, len(free), n + 1).astype(int)
-    rows = [int(generator.integers(low, high)) for low, high in pairwise(edges)]
+    chosen = _one_of_each(free, n, generator)
     if n < settings.n_race:
         print(f"The race has {n} reactions: no others were screened and not seen.", flush=True)
-    return [by_key[key(free[row])] for row in generator.permutation(rows)]
+    return [by_key[key(chosen[row])] for row in generator.permutation(n)]
+
+
+def _one_of_each(records: Sequence[Record], n: int, generator: np.random.Generator) -> list[Record]:
+    """One record from each of `n` strata of difficulty and of size."""
+    apart = _by_strata(records, n)
+    edges = np.linspace(0, len(apart), n + 1).astype(int)
+    return [apart[int(generator.integers(low, high))] for low, high in pairwise(edges)]
 
 
 def _by_strata(records: Sequence[Record], n: int) -> list[Record]:

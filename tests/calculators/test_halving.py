@@ -51,6 +51,12 @@ def test_a_system_that_fails_alone_is_a_failure_in_words(error, told):
     assert found.energy.isnan().all()
 
 
+def test_a_lost_gpu_is_no_failure_of_a_molecule():
+    error = RuntimeError("CUDA error: device-side assert triggered")
+    with pytest.raises(RuntimeError, match="device-side"):
+        one_of(clusters(0), error, 2)
+
+
 class Choosy:
     def unsupported(self, atomic_numbers: set[int]) -> dict[int, str]:
         return dict.fromkeys(atomic_numbers & {9, 17}, "not known")

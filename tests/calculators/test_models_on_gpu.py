@@ -78,7 +78,7 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does():
         halved = calculator(many, hessian=False)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
-    assert 1 <= calculator._capacity < len(many)
+    assert 1 <= calculator._in_halves.capacity < len(many)
     assert not halved.failures
     torch.testing.assert_close(halved.forces, whole.forces, rtol=0, atol=1e-10)
 

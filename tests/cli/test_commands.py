@@ -104,6 +104,15 @@ TUNE = "tune --h5-path little.h5 --split train --start-from ts --n-samples 1 --w
         (f"{TUNE} --n-samples 4", "n_samples 4: larger than the set, expected at most 3"),
         (f"{TUNE} --n-trials 0", "n_trials = 0: Input should be greater than or equal to 1"),
         (f"{TUNE} --dt-min 2e-6 --range dt_min=1e-7:1e-5", "dt_min: has a range and one value"),
+        (f"{TUNE} --fix dt_min=2e-6 --range dt_min=1e-7:1e-5", "dt_min: has a range and one value"),
+        (f"{TUNE} --fix dt_max=0.02 --dt-max 0.02", "--fix dt_max: has two values; expected one"),
+        (f"{TUNE} --fix dt_max=0.02,dt_max=0.03", "--fix dt_max: has two values; expected one"),
+        (f"{TUNE} --fix mode=lowest --choice mode=lowest,reaction", "has choices and one value"),
+        (f"{TUNE} --fix integrator=damped --choice integrator=explicit,damped", "has choices and"),
+        (f"{TUNE} --fix try_steps=50", "try_steps: unknown hyperparameter of solver 'gad'"),
+        (f"{TUNE} --fix dt_max=9", "dt_max = 9: expected 0.0001 .. 1 A^2/eV"),
+        (f"{TUNE} --fix dt_max=small", "'dt_max=small': expected NAME=VALUE, as in try_steps=150"),
+        (f"{TUNE} --fix dt_max", "'dt_max': expected NAME=VALUE, as in try_steps=150"),
         (f"{TUNE} --storage sqlite:///not.db", "not.db: not a usable database (file is not a"),
         (f"{TUNE} --storage study.db", "study.db: not a usable storage URL"),
         (f"{TUNE} --storage sqlite:///file/x.db", "output folder file: can't be written (File ex"),
@@ -188,6 +197,7 @@ def test_every_setting_and_hyperparameter_is_a_flag_that_can_be_given(name):
             "n_images": 5,
             "interpolation": "geodesic",
             "relax_ends": "always",
+            "trial_samples": "strata",
         }.get(field, others[plain])
         flag = f"--{field.replace('_', '-')}"
         given = [flag] if plain is bool else [flag, str(wanted)]
@@ -198,6 +208,22 @@ def test_every_setting_and_hyperparameter_is_a_flag_that_can_be_given(name):
             given = [f"--{number.name.replace('_', '-')}", f"{number.low:g}"]
             read = settings_of(kind, parser.parse_args([name, *given]))
             assert read.hyperparameters == {number.name: pytest.approx(number.low)}
+
+
+def test_fixed_values_are_those_that_a_flag_of_each_gives():
+    def read(*given):
+        options = build().parse_args(["tune", "--solver", "trust", *given])
+        return settings_of(COMMANDS["tune"].kind, options)
+
+    flags = ["--try-steps", "150", "--proof", "products", "--mode", "bonds:0-1,2-3"]
+    fixed = ["--fix", "try-steps=150,proof=products", "--fix", "mode=bonds:0-1,2-3"]
+    assert read(*fixed) == read(*flags)
+    assert type(read(*fixed).hyperparameters["try_steps"]) is int
+    assert read("--fix", "try_steps=150", "--kick", "0.4").hyperparameters == {
+        "try_steps": 150,
+        "kick": 0.4,
+    }
+    assert read("--fix", "max_atom_disp=0.2").hyperparameters == {"trust_radius_max": 0.2}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -47,6 +47,13 @@ def test_hyperparameters_come_from_the_best_and_from_capitals(tmp_path):
     assert found["hyperparameters"] == {"dt_max": 0.02, "escape_delta": 0.15}
 
 
+def test_capitals_fix_values_of_a_study_and_the_best_of_another_do_not(tmp_path):
+    best = write_json(tmp_path / "b.json", {"best_params": {"dt_max": 0.02}})
+    variables = {"BEST": str(best), "ESCAPE_DELTA": "0.15"}
+    found = parameters_of("02_tune", {"hyperparameters": {"integrator": "damped"}}, variables)
+    assert found["hyperparameters"] == {"integrator": "damped", "escape_delta": 0.15}
+
+
 @pytest.mark.parametrize(
     ("name", "given", "variables", "reason"),
     [

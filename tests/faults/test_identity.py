@@ -34,6 +34,7 @@ WORDS = {
     "sample": "first",
     "device": "cpu",
     "pruning": "none",
+    "trial_samples": "strata",
     "objective": "steps",
     "hyperparameters": {"dt_max": 0.02},
     "choices": {"mode": ["lowest", "reaction"]},

@@ -42,7 +42,8 @@ def test_a_validation_of_each_goes_before_races():
     mean, low, high = found.gains["converged"]
     assert mean == 0 and low < 0 < high  # one gained, one lost
     (same,) = report.collect_held_out([study], [(DEFAULT, DEFAULT)])
-    assert same.gains["converged"] == (0, 0, 0)
+    mean, low, high = same.gains["converged"]
+    assert mean == 0 and low == pytest.approx(-high, abs=0.02)  # four pairs say little
 
 
 def test_too_few_validations_are_passed_over_and_nothing_is_told_of_nothing():

@@ -10,12 +10,13 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import create_trial
 
 from gadlib.screening.records import Record
+from gadlib.settings.objectives import OBJECTIVES
 from gadlib.settings.studies import TuneSettings
 from gadlib.solver.state import Status
 from gadlib.tuning import race as racing
 from gadlib.tuning.content import collect_results
 from gadlib.tuning.front import preferred
-from gadlib.tuning.race import candidates, hold_race, race_of
+from gadlib.tuning.race import Candidate, candidates, hold_race, let_go, race_of
 from gadlib.tuning.study import settings_shown
 
 FRESH = [replace(STARTS[i % 4], name=f"fresh{i}") for i in range(15)]
@@ -63,13 +64,48 @@ def test_who_was_lucky_in_the_study_does_not_win_the_race(settings, searched, tm
     assert preferred(study).number == 1
     race = hold_race(study, settings, FRESH, tmp_path / "race", {})
     assert race.winner == 2 == preferred(study).number
-    assert race.n_searched == {"0": 15, "1": 6, "2": 15, "3": 6}  # who is clearly worse leaves
+    assert race.n_searched == {"0": 6, "1": 6, "2": 15, "3": 6}  # who is clearly worse leaves
     assert race.win_share == 1.0
     mean, low, high = race.gain["gradients"]
     assert low <= mean <= high and mean == pytest.approx(20, abs=3)
     content = collect_results(study)
     assert content["best_trial"] == 2 and content["race"]["samples"] == race.samples
     assert "trial 2 wins the race on 15 reactions" in race.sentence
+    assert "races on others like them; the defaults left it after 6. Gain" in race.sentence
+
+
+def in_a_race(number, *gradients):
+    return Candidate(number, {}, found=[(n,) for n in gradients])
+
+
+def test_the_defaults_leave_by_a_test_that_allows_for_every_look_at_them():
+    better, worse = in_a_race(1, *range(40, 46)), [50.0 + 2 * i for i in range(6)]
+    for number, n_looks, has_left in ((2, 5, True), (0, 3, True), (0, 4, False)):
+        other = in_a_race(number, *worse)  # p = 1/64
+        let_go([other, better], OBJECTIVES["gradients"], n_looks)
+        assert other.has_left is has_left, (number, n_looks)
+        assert not better.has_left
+
+
+def test_the_gain_is_that_on_the_samples_that_the_defaults_were_searched_on(
+    settings, searched, tmp_path
+):
+    study = study_of(settings, (0.5, 50.0), (0.3, 30.0))
+    race = hold_race(study, settings, FRESH, tmp_path / "race", {})
+    assert race.n_searched == {"0": 6, "1": 15}
+    noise = [
+        np.random.default_rng([i, 500]).integers(-3, 4)
+        - np.random.default_rng([i, 300]).integers(-3, 4)
+        for i in range(6)
+    ]
+    assert race.gain["gradients"][0] == pytest.approx(20 + np.mean(noise))
+    assert race.scores["0"]["gradients"] == pytest.approx(race.scores["1"]["gradients"] + 20, abs=3)
+
+
+def test_defaults_that_are_not_clearly_worse_stay_to_the_end(settings, searched, tmp_path):
+    study = study_of(settings, (0.31, 50.0), (0.3, 30.0))
+    race = hold_race(study, settings, FRESH, tmp_path / "race", {})
+    assert race.n_searched == {"0": 15, "1": 15} and "left it" not in race.sentence
 
 
 def test_the_defaults_stay_to_the_end_and_may_win(settings, searched, tmp_path):

@@ -12,7 +12,7 @@ from gadlib.settings.reading import InputError
 from gadlib.settings.searches import ScreenSettings
 from gadlib.settings.studies import TuneSettings
 from gadlib.solver.state import Status
-from gadlib.tuning.samples import difficult_samples
+from gadlib.tuning.samples import difficult_samples, fresh_samples
 
 STEPS = {"rxn00": 5, "rxn01": 9, "rxn02": None}
 """Of the searches of the train split; None did not converge."""
@@ -82,3 +82,47 @@ def test_a_screening_of_a_reaction_that_the_set_lacks_is_refused(screened):
 def test_a_screening_made_with_other_steps_is_refused(screened):
     with pytest.raises(InputError, match="n_steps_per_sample was 20, now 21"):
         difficult_samples(screened(screening_steps=21))
+
+
+@pytest.fixture
+def embedded(tmp_path):
+    """Settings of a study on the embedded set, screened by hand: each takes a step more."""
+    wanted = ScreenSettings(n_steps_per_sample=200, start_from="ts")
+    starts = starts_of(wanted)
+    records = [
+        replace(Record.blank(start, Status.ORDER_ONE, ""), steps=i, converged=True, n_gradient=i)
+        for i, start in enumerate(starts, start=1)
+    ]
+    path = tmp_path / "screening.json"
+    write_json(path, payload(wanted, records, about=identity_of(wanted)))
+
+    def settings(**changes):
+        asked = {"screening": str(path), "screening_steps": 200, "start_from": "ts"}
+        return TuneSettings(**asked, **changes)
+
+    settings.steps = {record.name: record.steps for record in records}
+    return settings
+
+
+def test_trials_take_samples_of_all_strata_where_that_is_asked_for(embedded):
+    settings = embedded(n_samples=9, trial_samples="strata")
+    records, starts = difficult_samples(settings)
+    steps = [embedded.steps[start.name] for start in starts]
+    chosen, n = steps[:9], len(records)
+    assert chosen == sorted(chosen, reverse=True)  # the hardest first, as rungs take them
+    assert sorted(steps) == [*range(n // 2 + 1, n + 1)]  # the difficult half, each once
+    bands = [sum(low < step <= low + n / 6 for step in chosen) for low in (n / 2, 2 * n / 3)]
+    assert all(2 <= band <= 4 for band in bands)
+    hardest = difficult_samples(embedded(n_samples=9))[1]
+    assert [embedded.steps[start.name] for start in hardest[:9]] == [*range(n, n - 9, -1)]
+    fresh = fresh_samples(embedded(n_samples=9, n_race=9), records, starts[:9])
+    assert not {start.name for start in fresh} & {start.name for start in starts[:9]}
+
+
+def test_which_samples_of_all_strata_is_for_the_seed_of_the_sample_to_say(embedded):
+    def names(**changes):
+        settings = embedded(n_samples=6, trial_samples="strata", **changes)
+        return [start.name for start in difficult_samples(settings)[1][:6]]
+
+    assert names() == names(seed=7)  # studies of several seeds have the same
+    assert names() != names(sample_seed=1)

@@ -1,7 +1,4 @@
-"""What studies of several seeds gain on reactions that no trial has seen, and if they agree.
-
-Reference: the bootstrap, Efron, Ann. Stat. 7, 1 (1979), doi:10.1214/aos/1176344552.
-"""
+"""What studies of several seeds gain on reactions that no trial has seen, and if they agree."""
 
 from __future__ import annotations
 
@@ -14,9 +11,8 @@ import pandas as pd
 
 from gadlib.report.validation.comparison import key_of_pairs
 from gadlib.screening.records import Record
+from gadlib.tuning.gains import interval
 from gadlib.tuning.raced import race_of
-
-_RESAMPLES = 2000
 
 Sides = tuple[Sequence[Record], Sequence[Record]]
 """The records of a validation, with the defaults and with the tuned values."""
@@ -28,7 +24,7 @@ class HeldOut(NamedTuple):
     Attributes:
         study_name: of the study.
         source: race, validation, or nothing.
-        n_reactions: of these.
+        n_reactions: of these, which both were searched on.
         gains: by objective mean and 95 % interval, positive where the tuned values are better.
     """
 
@@ -60,21 +56,19 @@ def _of_race(study: optuna.Study) -> HeldOut:
     if race is None:
         return HeldOut(study.study_name, "", 0, {})
     gains = {name: (mean, low, high) for name, (mean, low, high) in race.gain.items()}
-    return HeldOut(study.study_name, "race", len(race.samples), gains)
+    return HeldOut(study.study_name, "race", race.n_of_defaults, gains)
 
 
 def _gain(
     default: Sequence[Record], tuned: Sequence[Record]
 ) -> dict[str, tuple[float, float, float]]:
-    """The difference of the shares that converge, with the interval of the bootstrap over pairs."""
+    """The difference of the shares that converge, with its interval."""
     key = key_of_pairs(default, tuned)
     other = {key(record): record.converged for record in tuned}
     apart = np.array([float(other[key(r)]) - r.converged for r in default if key(r) in other])
     if not len(apart):
         return {}
-    drawn = np.random.default_rng(0).integers(len(apart), size=(_RESAMPLES, len(apart)))
-    low, high = np.quantile(apart[drawn].mean(axis=1), (0.025, 0.975))
-    return {"converged": (float(apart.mean()), float(low), float(high))}
+    return {"converged": (float(apart.mean()), *interval(apart, is_cost=False))}
 
 
 def held_out_table(found: Sequence[HeldOut]) -> pd.DataFrame:
