@@ -120,6 +120,27 @@ class Pyscf:
                 self._points = OrderedDict(rest)
             self._keep(point.key, point.positions, point.density)
 
+    def carried(self, batch: Batch, i: int) -> np.ndarray | None:
+        """The density at the point of a system, in a row; None where none was computed there."""
+        key, positions = _key(batch, i), batch.system(i)[1]
+        found = self._nearest(key, positions)
+        is_there = found is not None and _distance(found, positions) == 0
+        return found.density.ravel() if found is not None and is_there else None
+
+    def carry(self, batch: Batch, i: int, positions: np.ndarray, density: np.ndarray) -> None:
+        """Have a density, in a row, that was computed at a point of a system's molecule before.
+
+        One of another basis is left.
+        """
+        numbers, here = batch.system(i)
+        electrons = int(batch.charges[i]), int(batch.multiplicities[i])
+        if positions.shape != here.shape or not np.isfinite(density).all():
+            return
+        n = int(_molecule(numbers, here, *electrons, self.basis).nao)
+        shape = (n, n) if electrons[1] == 1 else (2, n, n)
+        if density.size == np.prod(shape):
+            self._keep(_key(batch, i), positions, density.reshape(shape))
+
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """Energies, forces and, where asked for, Hessians, one molecule after the other."""
         is_said = self.threads is None and "OMP_NUM_THREADS" in os.environ
@@ -136,7 +157,7 @@ class Pyscf:
     def _compute(self, batch: Batch, i: int, hessian: bool) -> Computed:
         numbers, positions = batch.system(i)
         charge, multiplicity = int(batch.charges[i]), int(batch.multiplicities[i])
-        key = numbers.tobytes(), charge, multiplicity
+        key = _key(batch, i)
 
         def at(place: np.ndarray, density: np.ndarray | None) -> Any:
             molecule = _molecule(numbers, place, charge, multiplicity, self.basis)
@@ -180,6 +201,10 @@ class Pyscf:
         self._points[self._n_computed] = _Point(key, positions, density, line)
         if len(self._points) > _KEPT_POINTS:
             self._points.popitem(last=False)
+
+
+def _key(batch: Batch, i: int) -> _Key:
+    return batch.system(i)[0].tobytes(), int(batch.charges[i]), int(batch.multiplicities[i])
 
 
 def _distance(point: _Point, positions: np.ndarray) -> float:

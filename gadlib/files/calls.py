@@ -24,6 +24,14 @@ _TABLE = (
     " (name TEXT PRIMARY KEY, energy REAL NOT NULL, forces BLOB NOT NULL, hessian BLOB)"
 )
 
+_CARRIED = (
+    "CREATE TABLE IF NOT EXISTS carried"
+    " (id INTEGER PRIMARY KEY, molecule TEXT NOT NULL, positions BLOB NOT NULL, carried BLOB NOT"
+    " NULL)"
+)
+_LARGEST = 2**26  # bytes of what is carried from one point: a density of 2,000 functions, two spins
+_MOST = 64  # points of a molecule
+
 
 @dataclass(frozen=True)
 class Call:
@@ -72,6 +80,7 @@ class Calls:
                     raise InputError(f"keep_calls {path}: another program's file; {_EXPECTED}")
                 connection.execute(f"PRAGMA application_id = {_OURS}")
                 connection.execute(_TABLE)
+                connection.execute(_CARRIED)
         except sqlite3.Error as error:
             raise InputError(f"keep_calls {path}: {error}; {_EXPECTED}") from None
         return found
@@ -96,6 +105,45 @@ class Calls:
         with self._connected() as connection:
             connection.executemany("INSERT OR REPLACE INTO calls VALUES (?, ?, ?, ?)", rows)
 
+    def carried(self, molecule: str) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The points (n, 3) of a molecule and what was carried from each, the last one at the end.
+
+        What that is whoever kept it knows: numbers in a row.
+        """
+        with self._connected() as connection:
+            rows = connection.execute(
+                "SELECT positions, carried FROM carried WHERE molecule = ? AND length(carried) <= ?"
+                " ORDER BY id",
+                (molecule, _LARGEST),
+            ).fetchall()
+        return [(_numbers(at).reshape(-1, 3), _numbers(values)) for at, values in rows]
+
+    def carry(
+        self, molecule: str, positions: np.ndarray, values: np.ndarray, *, near: float
+    ) -> None:
+        """Keep what is carried from a point of a molecule, in place of what was near that (A).
+
+        More than 64 MiB is not kept, nor more than the last 64 points.
+        """
+        if values.nbytes > _LARGEST:
+            return
+        with self._connected() as connection:
+            known = connection.execute(
+                "SELECT id, positions FROM carried WHERE molecule = ? ORDER BY id DESC", (molecule,)
+            ).fetchall()
+            is_near = [
+                np.linalg.norm(_numbers(at).reshape(-1, 3) - positions, axis=1).max() <= near
+                for _, at in known
+            ]
+            gone = [(row[0],) for row, is_one in zip(known, is_near, strict=True) if is_one]
+            left = [(row[0],) for row, is_one in zip(known, is_near, strict=True) if not is_one]
+            gone += left[_MOST - 1 :]
+            connection.executemany("DELETE FROM carried WHERE id = ?", gone)
+            connection.execute(
+                "INSERT INTO carried (molecule, positions, carried) VALUES (?, ?, ?)",
+                (molecule, _bytes(positions), _bytes(values)),
+            )
+
     @contextlib.contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
         """A connection of one use, which a process that was forked can't have inherited."""
@@ -111,6 +159,10 @@ _EXPECTED = "expected a file of calls that gadlib made, or a new name in a folde
 
 def _bytes(values: np.ndarray | None) -> bytes | None:
     return None if values is None else values.astype("<f8").tobytes()
+
+
+def _numbers(values: bytes) -> np.ndarray:
+    return np.frombuffer(values, dtype="<f8")
 
 
 def _read(energy: float, forces: bytes, hessian: bytes | None) -> Call:

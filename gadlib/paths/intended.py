@@ -281,7 +281,8 @@ def _judge(
         if isinstance(path, Exception):
             raise path
         if path.reasons:
-            return PathRecord.failed(record, _NOT_FOLLOWED + path.reasons[0], seconds)
+            why = _NOT_FOLLOWED + path.reasons[0]
+            return PathRecord.failed(record, why, seconds, path.calls)
         known = lookup(record)
         found = compare_path(path, record, known, conditions)
         found |= measure_reference(calculator, record, known)

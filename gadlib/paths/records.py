@@ -85,9 +85,12 @@ class PathRecord:
     multiplicity: int = 1
 
     @classmethod
-    def failed(cls, record: Record, message: str, seconds: float = 0.0) -> PathRecord:
-        """That of a saddle which could not be followed, and why."""
+    def failed(
+        cls, record: Record, message: str, seconds: float = 0.0, calls: tuple[int, int] = (0, 0)
+    ) -> PathRecord:
+        """That of a saddle which could not be followed, why, and the calls it took to know."""
         own = {name: getattr(record, name) for name in SHARED}
+        own |= dict(zip(("n_gradient", "n_hessian"), calls, strict=True))
         return cls(**own, verdict=Connection.FAILED, message=message, elapsed_s=seconds)
 
 

@@ -9,7 +9,7 @@ import hashlib
 import json
 import sqlite3
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,10 @@ SAME = 1e-7
 """A, to which coordinates are rounded to find a geometry again. A search that begins anew repeats
 itself to rounding, some 1e-12 A; over 1e-7 A an energy changes by less than 1e-6 eV."""
 
+NEAR = 0.3
+"""A, within which what is carried from a point takes the place of what was carried from another:
+steps of a search are shorter, so that one is kept of each search (`calculators.pyscf.NEAR_A`)."""
+
 
 @dataclass(frozen=True)
 class Remembered:
@@ -34,6 +38,8 @@ class Remembered:
 
     Failures are not kept, since the next attempt may succeed; nor is what was computed in cells, on
     external surfaces or with frozen atoms. What `fresh` returns keeps nothing and reads nothing.
+    Where the source carries something from point to point, as the density of an SCF, the last of
+    that is kept too, so that a search that begins anew goes on with the solution that it had.
 
     Attributes:
         source: the calculator.
@@ -44,11 +50,17 @@ class Remembered:
     source: Calculator
     calls: Calls
     about: str
+    _taken_up: set[str] = field(default_factory=set, init=False, compare=False)
+
+    def __reduce__(self) -> tuple:
+        return Remembered, (self.source, self.calls, self.about)
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """What is kept of each system, else what the source says."""
         if not batch.is_free or bool(batch.is_held.any()):
             return self.source(batch, hessian=hessian)
+        if carries := hasattr(self.source, "carry"):
+            self._take_up(batch)
         names = self._names(batch)
         known = self._known(names)
         rows = [i for i, call in enumerate(known) if _lacks(call, hessian)]
@@ -61,6 +73,8 @@ class Remembered:
         good = [i for i, call in made.items() if i not in failures and call.is_finite]
         if good:
             self._keep({names[i]: made[i] for i in good})
+        if carries:
+            self._carry(batch, good)
         return _joined(
             [made.get(i, call) for i, call in enumerate(known)], batch, hessian, failures
         )
@@ -69,6 +83,38 @@ class Remembered:
         if name.startswith("_") or name in ("source", "calls", "about"):  # as while it is unpickled
             raise AttributeError(name)
         return getattr(self.source, name)
+
+    def _molecule(self, batch: Batch, i: int) -> str:
+        """The name of a system's molecule, wherever its atoms are."""
+        numbers, positions = batch.system(i)
+        electrons = int(batch.charges[i]), int(batch.multiplicities[i])
+        return name_of(self.about, numbers, np.zeros_like(positions), *electrons)
+
+    def _take_up(self, batch: Batch) -> None:
+        """Give the source what was carried from points of the molecules, once in a process."""
+        for i in range(len(batch)):
+            molecule = self._molecule(batch, i)
+            if molecule in self._taken_up:
+                continue
+            self._taken_up.add(molecule)
+            try:
+                found = self.calls.carried(molecule)
+            except (sqlite3.Error, ValueError) as error:
+                self._say(error)
+                continue
+            for positions, values in found:
+                self.source.carry(batch, i, positions, values)  # type: ignore[attr-defined]
+
+    def _carry(self, batch: Batch, rows: list[int]) -> None:
+        """Keep what is carried from the points that were computed."""
+        try:
+            for i in rows:
+                values = self.source.carried(batch, i)  # type: ignore[attr-defined]
+                if values is not None:
+                    place = batch.system(i)[1]
+                    self.calls.carry(self._molecule(batch, i), place, values, near=NEAR)
+        except sqlite3.Error as error:
+            self._say(error)
 
     def _names(self, batch: Batch) -> list[str]:
         electrons = zip(batch.charges.tolist(), batch.multiplicities.tolist(), strict=True)
@@ -87,7 +133,7 @@ class Remembered:
         except sqlite3.Error as error:
             self._say(error)
 
-    def _say(self, error: sqlite3.Error) -> None:
+    def _say(self, error: Exception) -> None:
         reason = f"keep_calls {self.calls.path}: {error}; going on without, it is tried again"
         print(reason, file=sys.stderr, flush=True)
 

@@ -236,8 +236,8 @@ class FindSettings(GuessSettings):
     )
     guess: str | None = Field(
         None,
-        description="file with a guess of the saddle, its atoms in the reactant's order, that is"
-        " searched from before the images; none: images alone",
+        description="file with a guess of the saddle that is searched from before the images; none:"
+        " images alone",
         json_schema_extra=shown_as("starts", form="FILE"),
     )
     start_from: str = Field(

@@ -68,7 +68,8 @@ def main(folder: Path) -> None:
     PICTURES.mkdir(exist_ok=True)
     only = sys.argv[2:]
     if "explore" not in only:
-        learned(folder)
+        learned()
+        counted(folder, PICTURES / "calls.png")
     if not only:
         make_site = runpy.run_path(str(PICTURES.parents[1] / "docs" / "make_site.py"))
         for name, executed in make_site["execute"](folder).items():
@@ -78,16 +79,21 @@ def main(folder: Path) -> None:
         explored(folder)
 
 
-def learned(folder: Path) -> None:
-    """Draw what `delta` learns, and its calls beside those of `trust`."""
+def learned() -> None:
+    """Draw what `delta` learns."""
     found = map_learned(SearchSettings.read(shown.PAIR), n=85)
     told = {"calls": found.calls.tolist(), "cheap_saddle": found.cheap_saddle.tolist()}
     save(_image(report.draw_learned(found)), PICTURES / "delta.png", 1100, told)
-    settings = BenchmarkSettings.read(CALLS | {"out_dir": str(folder / "calls"), "resume": True})
+
+
+def counted(folder: Path, path: Path, **more: Any) -> None:
+    """Draw the calls of `delta` beside those of `trust`; more settings go over `CALLS`."""
+    where = {"out_dir": str(folder / "calls"), "resume": True}
+    settings = BenchmarkSettings.read(CALLS | where | more)
     calls = report.collect_calls({}, solvers.compare(settings).records)
     print(report.calls_table(calls).to_string(index=False))
     drawn = report.draw_profiles(report.call_profiles(calls), unit="calls of the search")
-    save(_image(drawn.figure), PICTURES / "calls.png")
+    save(_image(drawn.figure), path)
 
 
 def _image(figure: Any) -> Image.Image:

@@ -31,3 +31,15 @@ def test_picture_of_delta_shows_the_calls_of_today():
     assert len(told["calls"]) == len(found.calls), again
     assert told["calls"] == [pytest.approx(place, abs=0.01) for place in found.calls], again
     assert told["cheap_saddle"] == pytest.approx(found.cheap_saddle, abs=0.01), again
+
+
+def test_the_picture_of_calls_is_made_of_both_solvers(tmp_path, capsys):
+    """As docs/delta.md shows it, of two reactions here."""
+    pytest.importorskip("playwright")
+    from make_pictures import counted
+
+    counted(tmp_path, tmp_path / "calls.png", max_samples=2, workers=0)
+    with Image.open(tmp_path / "calls.png") as picture:
+        assert picture.width > 300 and len(picture.convert("L").getcolors()) > 2
+    told = capsys.readouterr().out
+    assert "trust" in told and "delta" in told

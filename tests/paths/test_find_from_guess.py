@@ -8,8 +8,8 @@ from ase import Atoms
 from ase.io import write
 
 from gadlib.cli.parser import main
-from gadlib.molecules import reactions
-from gadlib.paths.find import GUESS, find
+from gadlib.molecules import geometries, reactions
+from gadlib.paths.find import GUESS, _from_guess, _order_of_guess, find, pair
 from gadlib.screening.records import read_records
 from gadlib.settings.reading import InputError
 
@@ -32,6 +32,9 @@ def shaken(width, seed=1):
     return (SHIFT.transition_state + noise)[:, [1, 2, 0]]
 
 
+APART = 5.0 * np.arange(3 * len(NUMBERS), dtype=float).reshape(-1, 3)
+
+
 def found(guess, **settings):
     (record,) = find(*ENDS, guess=guess, **{"workers": 0} | settings)
     return record
@@ -42,6 +45,36 @@ def test_a_guess_near_the_saddle_takes_no_images():
     assert (record.verdict, record.start, record.n_image) == ("intended", GUESS, 0)
     assert record.passed[0].barrier == pytest.approx(1.943, abs=0.01)
     assert record.n_gradient < found(None).n_gradient
+
+
+HYDROGENS = np.flatnonzero(NUMBERS == 1)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        np.arange(len(NUMBERS))[::-1],
+        np.random.default_rng(3).permutation(len(NUMBERS)),
+        [
+            int(np.roll(HYDROGENS, 1)[list(HYDROGENS).index(i)]) if i in HYDROGENS else i
+            for i in range(len(NUMBERS))
+        ],
+    ],
+    ids=["backwards", "shuffled", "hydrogens alone"],
+)
+def test_a_guess_whose_atoms_are_numbered_otherwise_is_put_right(order):
+    guess = shaken(0.02)
+    start = pair(*(geometries.only(geometries.of_atoms([one]), "end") for one in ENDS))
+    given = geometries.only(geometries.of_atoms([atoms(guess[order], NUMBERS[order])]), "guess")
+    np.testing.assert_allclose(_from_guess(start, given).positions, guess, atol=1e-10)
+    assert not np.allclose(given.positions, guess)
+
+
+def test_a_guess_in_order_stays_as_it_is():
+    start = pair(*(geometries.only(geometries.of_atoms([one]), "end") for one in ENDS))
+    for width in (0.0, 0.1):
+        given = geometries.only(geometries.of_atoms([atoms(shaken(width))]), "guess")
+        assert _order_of_guess(start, NUMBERS, given.positions) == range(len(NUMBERS))
 
 
 def test_where_a_guess_leads_elsewhere_the_images_are_taken():
@@ -94,7 +127,10 @@ def test_a_guess_of_a_file_is_what_the_command_begins_at(tmp_path, monkeypatch):
             atoms(shaken(0)[:-1], NUMBERS[:-1]),
             r"the reactant is .* and the guess .*: expected the same",
         ),
-        (atoms(shaken(0)[::-1], NUMBERS[::-1]), "the guess has .*0 where the reactant has .*0: "),
+        (
+            atoms(APART, NUMBERS[::-1]),
+            "the guess has .*0 where the reactant has .*0, and",
+        ),
         (atoms(shaken(0), charge=2), r"the guess has a charge of \+2 and a multiplicity of 1"),
     ],
 )

@@ -172,6 +172,7 @@ def test_minimum_called_a_saddle_fails_in_words(known, calculator):
     for path in intended.follow_all(calculator, wrong[:1], known):
         assert path.verdict == Connection.FAILED
         assert "no mode with a negative eigenvalue" in path.message
+        assert path.n_gradient > 0 and path.n_hessian > 0
 
 
 def xyz(numbers, positions) -> str:

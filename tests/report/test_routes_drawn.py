@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from gadlib import report
 from gadlib.molecules.endpoints import Connection
 from gadlib.molecules.starting_points import Start
+from gadlib.paths.records import PathRecord
 from gadlib.screening.records import Passed, Record
 from gadlib.solver.state import Status
 
@@ -60,3 +61,15 @@ def test_the_table_has_a_row_for_each_saddle_and_for_what_was_not_found():
     assert list(table["back (eV)"]) == ["1.50", "2.00", "-"]
     assert report.found_sentence([BOTH, found(verdict="")]) == "Of 2 reactions: 1 in steps."
     assert report.found_sentence([]) == "No saddle was followed downhill."
+
+
+def test_intended_saddles_without_a_barrier_to_compare_with_are_not_said_to_be_none():
+    blank = PathRecord.failed(Record.blank(START, Status.SADDLE, ""), "")
+    for verdict, told in (
+        (Connection.INTENDED, "No barrier of a reference to compare with."),
+        (Connection.UNINTENDED, "No saddle joins the reactant and the product."),
+    ):
+        figure = report.draw_verdicts([replace(blank, verdict=verdict)])
+        left, right = figure.axes
+        assert [text.get_text() for text in right.texts] == [told]
+        assert all(float(tick).is_integer() for tick in left.get_xticks())

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from gadlib.molecules.endpoints import Connection
 from gadlib.paths.records import PathRecord
@@ -144,9 +145,12 @@ def draw_verdicts(paths: Sequence[PathRecord]) -> Figure:
     left.bar_label(bars, padding=2, fontsize=8)
     left.invert_yaxis()
     left.margins(x=0.1)
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
     left.set(xlabel="saddles", title=f"{len(paths)} saddles followed both ways")
     if not len(connections.barriers):
-        say(right, "No saddle joins the reactant and the product.")
+        n_joining = connections.counts.get(Connection.INTENDED, 0)
+        nobody = "No saddle joins the reactant and the product."
+        say(right, "No barrier of a reference to compare with." if n_joining else nobody)
         return figure
     ends = np.array([connections.barriers.min(), connections.barriers.max()])
     right.plot(ends, ends, color=GREY, linewidth=1, label="equal")
