@@ -79,6 +79,7 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0, help="where they begin")
     parser.add_argument("--n-trials", type=int, default=20)
     parser.add_argument("--n-samples", type=int, default=15)
+    parser.add_argument("--trial-samples", default="hardest", help="as of tune")
     parser.add_argument("--n-steps", type=int, default=100)
     parser.add_argument("--screening-steps", type=int, help="where they are not --n-steps")
     parser.add_argument("--n-race", type=int, default=12)
@@ -200,6 +201,7 @@ def _tuned(
     settings = gadlib.TuneSettings(
         **_searched(asked) | SPACE[asked.solver] | SAMPLE | STUDY | changes,
         n_samples=asked.n_samples,
+        trial_samples=asked.trial_samples,
         n_steps_per_sample=asked.n_steps,
         screening_steps=asked.screening_steps or asked.n_steps,
         seed=1000 * seed,
