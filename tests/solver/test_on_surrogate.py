@@ -13,7 +13,7 @@ from gadlib.evaluation import Evaluation
 from gadlib.molecules.alignment import rmsd
 from gadlib.molecules.reactions import read
 from gadlib.molecules.starting_points import Start, starts
-from gadlib.settings.hyperparameters import DeltaHyperparameters
+from gadlib.settings.hyperparameters import DeltaHyperparameters, TrustHyperparameters
 from gadlib.solver.delta.memory import seen_by
 from gadlib.solver.delta.observations import SAME
 from gadlib.solver.downhill import irc
@@ -148,6 +148,22 @@ def test_a_minimum_has_no_way_down(followed, saddles):
     end = saddles[0].batch.moved_to(followed[0].legs[0].positions[-1][None])
     (path,) = irc.follow(Paired(PM6, DFTB0), end)
     assert path.reasons == ["There is no mode with a negative eigenvalue to follow."]
+    assert path.told == irc.INSTEAD  # it is the potential itself that has none
+
+
+def test_where_the_surrogate_learns_no_saddle_the_potential_itself_is_followed():
+    """Its order is nine there after all looks; its ways down led 2 eV up, and nobody said so."""
+    (guess,) = (s for s in starts(read(split="all"), "ts") if s.name == "rxn0018")
+    *_, frame = search(
+        PM6, Batch.of([guess]), TrustHyperparameters(), criterion="strict", n_steps=100
+    )
+    assert frame.status[0].is_met
+    (found,) = irc.follow(Paired(PM6, DFTB0), frame.state.batch)
+    (itself,) = irc.follow(PM6, frame.state.batch)
+    assert found.told == irc.INSTEAD and not found.reasons
+    assert found.calls[0] > itself.calls[0]
+    ends, others = ([float(leg.energy[-1]) for leg in path.legs] for path in (found, itself))
+    assert ends == pytest.approx(others, abs=1e-4)
 
 
 def test_each_of_several_askings_gets_its_own_answers():

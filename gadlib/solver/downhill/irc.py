@@ -11,6 +11,7 @@ Phys. 88, 922 (1988), doi:10.1063/1.454172 (the steps); Hratchian, Schlegel, J. 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
 
@@ -18,18 +19,18 @@ from gadlib.evaluation import Calculator
 from gadlib.progress import signs_of_life
 from gadlib.solver.delta.observations import Observations
 from gadlib.solver.downhill.descent import depart, lowest_mode, step_down
+from gadlib.solver.downhill.learned_saddle import NOT_LEARNED
 from gadlib.solver.downhill.on_surrogate import follow_learned
 from gadlib.solver.downhill.path import Leg, Path, exact_vibrations, leg_of
-from gadlib.solver.downhill.relaxation import (
-    can_go_on,
-    relax,
-)
+from gadlib.solver.downhill.relaxation import can_go_on, relax
 from gadlib.solver.downhill.sharpening import sharpen
 from gadlib.solver.points import begin
 from gadlib.solver.state import State, displacement
 from gadlib.solver.trust.curvature import is_hessian_costly
 from gadlib.systems.batch import Batch
 from gadlib.systems.rows import put, take
+
+INSTEAD = "The way down is on the potential itself: no saddle was learned there."
 
 
 def follow(
@@ -44,7 +45,8 @@ def follow(
 
     A saddle is first sharpened by Newton steps, since what is left of its forces would bend a path
     that begins flat. Of a calculator with a cheap one beside it (attribute `cheap`) all this is
-    done on a surrogate (`on_surrogate`), and no Hessian of the costly one is computed.
+    done on a surrogate (`on_surrogate`), and no Hessian of the costly one is computed; unless the
+    surrogate has no saddle there after all looks, which the path then says.
 
     Args:
         calculator: the potential.
@@ -68,9 +70,23 @@ def follow_each(
     known: Sequence[Observations] | None = None,
 ) -> Iterator[tuple[int, Path]]:
     """The place of each saddle and its path, as they end; otherwise as `follow`."""
-    if getattr(calculator, "cheap", None) is not None:
-        yield from follow_learned(calculator, batch, known, n_steps)
+    if getattr(calculator, "cheap", None) is None:
+        yield from _follow_itself(calculator, batch, hessian_every, n_steps)
         return
+    for i, path in follow_learned(calculator, batch, known, n_steps):
+        if path.message != NOT_LEARNED:
+            yield i, path
+            continue
+        one = batch.take(torch.tensor([i], device=batch.positions.device))
+        ((_, itself),) = _follow_itself(calculator, one, hessian_every, n_steps)
+        cost = itself.n_gradient + path.n_gradient
+        yield i, replace(itself, n_gradient=cost, told=f"{path.told} {INSTEAD}".strip())
+
+
+def _follow_itself(
+    calculator: Calculator, batch: Batch, hessian_every: int | None, n_steps: int
+) -> Iterator[tuple[int, Path]]:
+    """The paths on the potential itself."""
     if hessian_every is None and not is_hessian_costly(calculator):
         hessian_every = 1
     first = begin(batch, calculator)

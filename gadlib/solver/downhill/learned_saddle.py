@@ -26,6 +26,8 @@ ALIKE = 0.9
 _LOOKS = 4
 """At the saddle at most; one is enough nearly always."""
 
+NOT_LEARNED = "The surrogate has no saddle of order one there, whatever was learned beside it."
+
 _SHARPENINGS, _SHARPENED = 2, 0.1
 """Calls that may be spent on less force at the saddle, and A that it may move for that."""
 
@@ -41,7 +43,11 @@ class Top:
 
 
 def learn_saddle(cheap: Calculator, batch: Batch, known: Observations) -> Asking[Top]:
-    """The saddle with its mode learned by looks to both sides, sharpened."""
+    """The saddle with its mode learned by looks to both sides, sharpened.
+
+    Where the surrogate has another order than one there in the end, its ways down lead anywhere:
+    one went up by 2 eV beside a saddle. The message is NOT_LEARNED then.
+    """
     place, n_asked = batch.positions, 0
     n = int(batch.n_atoms[0])
     if not len(known) or float(known.distances(place[0, :n].cpu()).min()) > SAME:
@@ -58,8 +64,8 @@ def learn_saddle(cheap: Calculator, batch: Batch, known: Observations) -> Asking
     top = yield from _sharpened(top)
     assert top.state is not None
     why = top.state.message[0]
-    if not why and not int(top.state.order[0]):
-        why = "There is no mode with a negative eigenvalue to follow."
+    if not why and int(top.state.order[0]) != 1:
+        why = NOT_LEARNED
     return replace(top, message=why)
 
 
