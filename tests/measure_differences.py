@@ -1,7 +1,7 @@
 """How large the error of whole Hessians by straight differences is, by the displacement.
 
-    .venv/bin/python tests/measure_differences.py pyscf CH3OH CH3NO2 --method r2SCAN/STO-3G
-    .venv/bin/python tests/measure_differences.py single CH3OH 2-butyne isobutane
+    python tests/measure_differences.py pyscf CH3OH CH3NO2 --method r2SCAN/STO-3G
+    python tests/measure_differences.py single CH3OH 2-butyne isobutane
 
 `pyscf`: at the minima of molecules that ASE has, the softest wavenumbers, and the largest net
 force constant of an atom, which is zero where there is no error (eV/A^2). `single`: a Morse
