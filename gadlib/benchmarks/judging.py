@@ -12,8 +12,8 @@ import torch
 
 from gadlib.evaluation import Calculator
 from gadlib.molecules.starting_points import Start
+from gadlib.screening.ended import describe
 from gadlib.screening.ends import downhill_of
-from gadlib.screening.jobs import describe
 from gadlib.screening.nearness import from_start
 from gadlib.screening.records import Record
 from gadlib.solver.criteria import judge

@@ -25,6 +25,7 @@ from gadlib.paths.plans import Plan
 from gadlib.screening import screen
 from gadlib.screening.costs import without_proof
 from gadlib.screening.jobs import Job, search_each
+from gadlib.screening.portfolios import search_in_turn
 from gadlib.screening.records import Record, read_records
 from gadlib.screening.references import (
     Key,
@@ -153,15 +154,17 @@ def _found(job: Job, solver: str) -> Iterator[tuple[int, Record]]:
     The Hessian that proves a strict saddle is set apart.
     """
     if solver in PEERS:
-        for place, record in sella.search_each(job):
-            start = job.starts[place]
-            judged = certify(
-                record, start, job.calculator, job.criterion, check_ends=job.check_ends
-            )
-            yield place, judged
+        yield from search_in_turn(job, _judged)
         return
     for place, record in find_each(job, plan=Plan()) if solver == FIND else search_each(job):
         yield place, without_proof(record)
+
+
+def _judged(job: Job, _: Sequence[int]) -> Iterator[tuple[int, Record]]:
+    """The place of each start and what Sella found from there, judged at the last point."""
+    how = job.calculator, job.criterion
+    for place, record in sella.search_each(job):
+        yield place, certify(record, job.starts[place], *how, check_ends=job.check_ends)
 
 
 def _search_settings(settings: BenchmarkSettings, solver: str) -> SearchSettings:

@@ -137,6 +137,16 @@ def _reason(result: Any) -> str:
     return message + (f" Tries given up: {counted}." if counted else "")
 
 
+def _further(records: Sequence[Any]) -> list[str]:
+    """What portfolios came to, in a line; none where no second start was searched from."""
+    again = [r for r in records if len(r.searches) > 1]
+    n_met = sum(r.converged for r in again)
+    whence = Counter(one.start for r in again if r.converged for one in r.searches if one.is_kept)
+    told = f" ({', '.join(f'{n} from {of}' for of, n in whence.most_common())})" if n_met else ""
+    line = f"searched from further starts: {len(again)}; {n_met} of them meet the criterion{told}"
+    return [line] if again else []
+
+
 def searches_summary(records: Sequence[Any], out: Path, *, n_told: int) -> list[str]:
     """What came of searches, in lines: statuses and criteria counted, medians, the files.
 
@@ -162,7 +172,7 @@ def searches_summary(records: Sequence[Any], out: Path, *, n_told: int) -> list[
     told = {name: f"{name} {n}/{len(records)}" for name, n in n_met.items()}
     if n_met["bound"]:
         told["bound"] += f" ({sum(bool(r.near) for r in records)} near)"
-    lines += [", ".join(told.values())]
+    lines += [", ".join(told.values()), *_further(records)]
     if n_down := sum(r.n_path_gradient for r in records):
         lines += [f"downhill, apart: {_counted(n_down, 'gradient')}"]
     if done := [r for r in records if r.converged]:

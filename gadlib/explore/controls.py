@@ -20,10 +20,11 @@ from gadlib.explore.tasks.choice import (
     potential_of,
     potentials,
     recipe,
+    shown_as,
     task_of,
 )
 from gadlib.molecules.problems import electrons_problem, lowest_multiplicity
-from gadlib.molecules.recipes import MAX_NOISE, parse_start
+from gadlib.molecules.recipes import MAX_NOISE, is_portfolio
 from gadlib.molecules.starting_points import Start
 from gadlib.report.tuning.words import words_table
 from gadlib.settings.criteria import CRITERIA
@@ -65,8 +66,9 @@ class Controls:
         self._given: dict[str, Any] = settings.model_dump()
         self.sources = Sources(molecules, lambda s: self.say(s), lambda s: self.done(s))
         self.molecule = self.sources.molecule
-        anchor, noise = parse_start(settings.start_from)
-        self.anchor = dropdown("start", ANCHORS, anchor, "where the search starts")
+        anchor, noise = shown_as(settings.start_from)
+        offered = tuple(dict.fromkeys([*ANCHORS, anchor]))
+        self.anchor = dropdown("start", offered, anchor, "where the search starts")
         self.noise = _noise_slider(noise)
         self.numbers = {
             name: whole(name, label, getattr(settings, name)) for name, label in _NUMBERS.items()
@@ -136,7 +138,8 @@ class Controls:
 
     def preview(self) -> None:
         """Show the starting point that is chosen."""
-        self.anchor.disabled = self.noise.disabled = self.seed.disabled = self.chosen.is_fixed
+        self.anchor.disabled = self.seed.disabled = self.chosen.is_fixed
+        self.noise.disabled = self.chosen.is_fixed or is_portfolio(self.anchor.value)
         try:
             start = self.chosen.start_at(self._start_from(), self.seed.value, self._electrons)
         except InputError:  # said when it is run
@@ -211,7 +214,7 @@ class Controls:
 
     def _start_from(self) -> str:
         shown, given = (self.anchor.value, self.noise.value), self._given["start_from"]
-        return given if shown == parse_start(given) else recipe(shown[0], round(shown[1], 3))
+        return given if shown == shown_as(given) else recipe(shown[0], round(shown[1], 3))
 
     def _show_solver(self, _: Any) -> None:
         self._slider_box.children = [self.sliders.box]
@@ -247,7 +250,10 @@ class Controls:
             self.mode.value = words["mode"]
 
     def _show_recipe(self, start_from: str) -> None:
-        self.anchor.value, noise = parse_start(start_from)
+        anchor, noise = shown_as(start_from)
+        if anchor not in self.anchor.options:
+            self.anchor.options = (*self.anchor.options, anchor)
+        self.anchor.value = anchor
         self.noise.max = max(self.noise.max, noise)
         self.noise.value = noise
 

@@ -150,7 +150,8 @@ class SweepPanel(Panel):
         self.run_button.disabled = False
 
     def _draw(self, sweep: Sweep) -> None:
-        self.map.value = map_png(collect_map(sweep), sweep.task.settings.n_steps_per_sample)
+        n_steps = sweep.task.settings.n_steps_per_sample * len(sweep.task.start.each)
+        self.map.value = map_png(collect_map(sweep), n_steps)
         self.map.layout.display = "block"
 
     def _say(self, sentence: str) -> None:

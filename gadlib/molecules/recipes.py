@@ -1,7 +1,9 @@
 """Recipes of starting points: where a search begins that knows a reaction's three geometries.
 
-A recipe is a row of the table; its name is what settings say, and noise may be added to each. What
-lists recipes (settings, the page, `python -m gadlib starts`, the documentation) reads the table.
+A recipe is a row of the table; its name is what settings say, and noise may be added to each.
+Several joined by `+` are a portfolio: a reaction is searched from the first, then from the next
+while no search has met the criterion. What lists recipes (settings, the page, `python -m gadlib
+starts`, the documentation) reads the table.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ from gadlib.settings.reading import InputError
 
 MAX_NOISE = 5.0
 """The largest standard deviation of the noise in A: beyond, nothing of the molecule is left."""
+
+JOIN = "+"
+"""Between the recipes of a portfolio, as in `idpp_rp+midpoint_rp_noise0.1A`."""
 
 N_IMAGES = 7
 """Images between reactant and product; an odd number has one in the middle."""
@@ -109,24 +114,55 @@ def parse_start(start_from: str) -> tuple[str, float]:
     return match[1], noise
 
 
-def place(reaction: Reaction, start_from: str, seed: int) -> Float[np.ndarray, "n 3"]:
-    """The positions in A that a start such as `midpoint_rt_noise1.0A` has of a reaction.
+def parse_starts(start_from: str) -> tuple[tuple[str, float], ...]:
+    """The recipe and the noise in A of each start of a portfolio, in order; of one recipe its own.
+
+    Raises:
+        InputError: as `parse_start`, or when a point would be searched from twice.
+    """
+    found = tuple(parse_start(one) for one in in_turn(start_from))
+    for place, (name, noise) in enumerate(found):
+        if not noise and (name, noise) in found[:place]:
+            raise InputError(
+                f"start {start_from!r}: {name} is there twice, which without noise is the same"
+                " point; expected each once, or noise, which is drawn anew"
+            )
+    return found
+
+
+def in_turn(start_from: str) -> tuple[str, ...]:
+    """The starts of a portfolio, in order, as settings say each; of one recipe itself."""
+    return tuple(start_from.split(JOIN))
+
+
+def is_portfolio(start_from: str) -> bool:
+    """Whether there are several starts."""
+    return len(in_turn(start_from)) > 1
+
+
+def places(reaction: Reaction, start_from: str, seed: int) -> list[Float[np.ndarray, "n 3"]]:
+    """The positions in A of each start of a portfolio; of one recipe its own.
+
+    The first noisy one draws what it would draw alone, each other one draws on, so that no two
+    have the same noise.
 
     Args:
         reaction: with its three geometries.
-        start_from: a recipe, with noise or without; the noise is Gaussian on every coordinate.
+        start_from: recipes, each with noise or without.
         seed: of all that is drawn.
 
     Raises:
-        InputError: as `parse_start`.
+        InputError: as `parse_starts`.
     """
-    name, noise = parse_start(start_from)
     generator = torch.Generator().manual_seed(seed)
-    positions = RECIPES[name].place(reaction, generator)
-    if not noise:
-        return positions
-    drawn = torch.randn(positions.shape, generator=generator, dtype=torch.float32)
-    return positions + (noise * drawn).double().numpy()
+    found = []
+    for name, noise in parse_starts(start_from):
+        positions = RECIPES[name].place(reaction, generator)
+        if noise:
+            drawn = torch.randn(positions.shape, generator=generator, dtype=torch.float32)
+            positions = positions + (noise * drawn).double().numpy()
+        found.append(positions)
+    return found
 
 
 def table() -> str:
@@ -137,7 +173,11 @@ def table() -> str:
         "each with an optional _noise<A>A, Gaussian noise of that standard deviation (at most"
         f" {MAX_NOISE:g} A) on every coordinate, as in midpoint_rt_noise1.0A"
     )
-    return "\n".join([*lines, noise])
+    several = (
+        f"several joined by {JOIN}, as in idpp_rp{JOIN}midpoint_rp_noise0.1A: searched from in turn"
+        " until a search meets the criterion, each with all the steps of a search"
+    )
+    return "\n".join([*lines, noise, several])
 
 
 def markdown_table() -> str:

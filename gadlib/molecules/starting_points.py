@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from gadlib.molecules.bonds import n_fragments
 from gadlib.molecules.formats.contents import printable
 from gadlib.molecules.geometries import Geometry
 from gadlib.molecules.reactions import Reaction
-from gadlib.molecules.recipes import parse_start, place
+from gadlib.molecules.recipes import in_turn, parse_starts, places
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError, listed
 from gadlib.systems.batch import Batch, atom_label
@@ -33,7 +33,7 @@ class Start:
     Attributes:
         name: of the reaction, or of the frame in a file of geometries.
         split: that it came from, empty for a file of geometries.
-        start: the recipe, as in `midpoint_rt_noise1.0A`.
+        start: the recipe, as in `midpoint_rt_noise1.0A`, or a portfolio of some.
         noise_seed: that its own noise was drawn with, None without noise.
         max_fragments: pieces that the reference transition state (or, without one, the geometry
             itself) is in.
@@ -41,6 +41,7 @@ class Start:
         charge: in e.
         multiplicity: 2S + 1.
         problem: why no search can begin here, in words; empty where one can.
+        further: of a portfolio where searches begin in turn after the first, in A.
     """
 
     name: str
@@ -55,6 +56,19 @@ class Start:
     problem: str = ""
     charge: int = 0
     multiplicity: int = 1
+    further: tuple[Float[np.ndarray, "n 3"], ...] = ()
+
+    @property
+    def each(self) -> tuple[Start, ...]:
+        """The starts of a portfolio by themselves, in order; of another one itself."""
+        if not self.further:
+            return (self,)
+        return tuple(
+            replace(self, start=recipe, positions=positions, further=())
+            for recipe, positions in zip(
+                in_turn(self.start), (self.positions, *self.further), strict=True
+            )
+        )
 
     @property
     def digest(self) -> str:
@@ -64,8 +78,8 @@ class Start:
         """
         if self.split:
             return ""
-        places = np.concatenate([self.positions, *(self.ends or ())])
-        rounded = np.round(places, 5) + 0.0  # without negative zeros
+        points = np.concatenate([self.positions, *self.further, *(self.ends or ())])
+        rounded = np.round(points, 5) + 0.0  # without negative zeros
         return hashlib.sha256(self.atomic_numbers.tobytes() + rounded.tobytes()).hexdigest()[:16]
 
 
@@ -79,29 +93,32 @@ def starts(reactions: Sequence[Reaction], start_from: str, noise_seed: int = 42)
 
     That i is the place in the splits that were read, so that a reaction starts from the same
     point in every sample; of reactions that were not read it is the place among those given.
+    Of a portfolio a starting point has all its starts (`recipes.places`).
 
     Raises:
         InputError: when the recipe is unknown, or no reaction can be searched.
     """
-    _, noise = parse_start(start_from)
+    is_noisy = any(noise for _, noise in parse_starts(start_from))
     found = []
     for i, reaction in enumerate(reactions):
         seed = noise_seed + (i if reaction.place is None else reaction.place)
-        has_atoms = not reaction.problem
+        nowhere = [np.zeros((0, 3))] * len(in_turn(start_from))
+        first, *further = nowhere if reaction.problem else places(reaction, start_from, seed)
         found.append(
             Start(
                 name=reaction.name,
                 formula=reaction.formula,
                 split=reaction.split,
                 start=start_from,
-                noise_seed=seed if noise else None,
+                noise_seed=seed if is_noisy else None,
                 atomic_numbers=reaction.atomic_numbers,
-                positions=place(reaction, start_from, seed) if has_atoms else np.zeros((0, 3)),
+                positions=first,
                 max_fragments=_pieces(reaction.atomic_numbers, reaction.transition_state),
                 ends=(reaction.reactant, reaction.product),
                 problem=reaction.problem,
                 charge=reaction.charge,
                 multiplicity=reaction.multiplicity,
+                further=tuple(further),
             )
         )
     require_some(found, start_from)
@@ -180,13 +197,18 @@ def too_close(start: Start, least: float) -> str:
 
 
 def problem_of(start: Start, least: float) -> str:
-    """Why no search can begin there, in words; empty where one can.
+    """Why no search can begin there, in words; empty where one can, of a portfolio from any start.
 
     Args:
         start: where to begin.
         least: how close two atoms may be (A).
     """
-    return start.problem or _no_saddle(start) or too_close(start, least)
+    return start.problem or _no_saddle(start) or _too_close_everywhere(start, least)
+
+
+def _too_close_everywhere(start: Start, least: float) -> str:
+    close = [too_close(one, least) for one in start.each]
+    return close[0] if all(close) else ""
 
 
 def _no_saddle(start: Start) -> str:

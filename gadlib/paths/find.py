@@ -22,6 +22,7 @@ from gadlib.molecules.ends import ends_problem
 from gadlib.molecules.geometries import Geometry
 from gadlib.molecules.interpolation import require_interpolation
 from gadlib.molecules.pairs import Pair, match_atoms, paired, require_same_atoms
+from gadlib.molecules.recipes import is_portfolio
 from gadlib.molecules.starting_points import Start, hill_formula, require_some
 from gadlib.paths.ends import within
 from gadlib.paths.finding import find_each
@@ -114,6 +115,11 @@ def find(
 def _of_set(settings: FindSettings, recipe: str, images: str) -> list[Start]:
     """The reactions of a set; at a recipe's points where these are guesses, and no image's."""
     at = "reactant" if recipe == images else recipe
+    if is_portfolio(recipe):
+        raise InputError(
+            f"start_from {shown(recipe)}: a search from several starts in turn; expected one guess,"
+            " as searches go on from images anyway"
+        )
     found = starting_points.starts(reactions_of(settings), at, settings.noise_seed)
     return [replace(within(start), start=recipe) for start in found]
 

@@ -13,7 +13,8 @@ from gadlib.molecules.ends import bonds_changed
 from gadlib.paths.comparison import compare_path
 from gadlib.paths.references import Known
 from gadlib.paths.thermochemistry import Conditions
-from gadlib.screening.records import Passed, Record
+from gadlib.screening.record_parts import Passed
+from gadlib.screening.records import Record
 from gadlib.solver.delta.observations import Observations
 from gadlib.solver.downhill import irc
 from gadlib.solver.state import Status

@@ -17,7 +17,8 @@ from gadlib.molecules.alignment import rmsd
 from gadlib.molecules.bonds import bond_graph_of, is_same
 from gadlib.molecules.descriptions import change_in_words
 from gadlib.molecules.endpoints import SHAPE_TOL, Connection
-from gadlib.screening.records import Passed, Record
+from gadlib.screening.record_parts import Passed
+from gadlib.screening.records import Record
 
 MAX_STEPS = 3
 """Steps that a reaction may be made of: with more, other ways are as likely."""

@@ -5,37 +5,33 @@ It knows neither files (`screen`) nor other processes (`processes`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from gadlib.evaluation import Calculator
-from gadlib.molecules.contacts import gap, is_adrift
 from gadlib.molecules.starting_points import Start, problem_of
 from gadlib.molecules.unshaken import unshaken
 from gadlib.progress import signs_of_life
-from gadlib.screening.ends import downhill_of, mark_without_ends
+from gadlib.screening.ended import record_of
+from gadlib.screening.ends import Followed, downhill_of, mark_without_ends
 from gadlib.screening.nearness import from_start
+from gadlib.screening.portfolios import search_in_turn
 from gadlib.screening.records import Record
 from gadlib.screening.resting import RestFiles
 from gadlib.screening.setup import calculator_of, hyperparameters_of, paired
-from gadlib.settings.criteria import AT_POINTS, CRITERIA
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.searches import SearchSettings
 from gadlib.solver.asking import Accept
-from gadlib.solver.criteria import Verdict
-from gadlib.solver.delta.memory import told_below
 from gadlib.solver.goal import Frame
 from gadlib.solver.mode_following import read_aim, stack
 from gadlib.solver.resting import Rests
 from gadlib.solver.search import search
-from gadlib.solver.state import State, Status, lowest_displacement
-from gadlib.solver.trust.tries import tell_tries
+from gadlib.solver.state import State, Status
 from gadlib.systems.batch import Batch
 
 
@@ -129,44 +125,88 @@ def search_each(
     """The place of each start and its record, as the searches end, computed in this process.
 
     A start that no search can begin at (unreadable, without a saddle, with atoms closer than the
-    solver takes) is a record at once; the calculator never sees it.
+    solver takes) is a record at once; the calculator never sees it. Of a portfolio all starts are
+    searched from in turn, until a search meets the criterion.
 
     Args:
         job: what to search.
-        on_frame: called with every frame, for plots and logs.
+        on_frame: called with every frame, for plots and logs, in which the searches of a portfolio
+            are one.
         is_enough: says of a frame whether all that are under way are to stop there.
     """
-    sane = []
-    for place, start in enumerate(mark_without_ends(job.criterion, job.starts)):
-        if reason := problem_of(start, job.hyperparameters.closest_pair):
-            message = f"{Status.BAD_START.sentence} {reason}"
-            yield place, Record.blank(start, Status.BAD_START, message)
-        else:
-            sane.append(place)
-    if not sane:
-        return
-    part = job.part(sane)
-    resting = RestFiles(part.rest_files, part.rest_after)
-    begun = resting.energy_start
-    ends = downhill_of(job.calculator, part.starts, job.criterion, check_ends=job.check_ends)
-    for frame in _frames(part, ends, resting.rests):
-        begun |= _begun(frame.state)
-        signs_of_life.stepped(int((frame.state.steps > 0).sum()), len(frame.status))
-        if on_frame is not None:
-            on_frame(frame)
-        is_last = is_enough is not None and is_enough(frame)
-        frame = _stopped(frame) if is_last else frame
-        if ends is not None:
-            ends.see(frame.verdict, frame.is_done)
-        for row in sorted([*frame.is_done, *frame.is_resting]):
-            which = int(frame.state.index[row])
-            start = part.starts[which]
-            record = _record(start, frame, row, job.criterion)
-            record = record if ends is None else ends.told(record, which)
-            record = replace(record, energy_start=begun.get(which))
-            yield sane[which], from_start(record, start)
-        if is_last:
+    turns = _Turns(on_frame, is_enough)
+    yield from search_in_turn(job, turns.search, is_over=lambda: turns.is_over)
+
+
+@dataclass
+class _Turns:
+    """The searches of a job from one start each, turn after turn, and what lasts from turn to turn.
+
+    Attributes:
+        steps: made so far, by the places of the starts.
+        saddles: that were followed so far; one that is found again is not followed again.
+    """
+
+    on_frame: Callable[[Frame], None] | None
+    is_enough: Callable[[Frame], bool] | None
+    is_over: bool = False
+    steps: Counter[int] = field(default_factory=Counter)
+    saddles: dict[int, list[Followed]] = field(default_factory=dict)
+
+    def search(self, job: Job, places: Sequence[int]) -> Iterator[tuple[int, Record]]:
+        """The place of each start in the job, and the record of its search.
+
+        Args:
+            job: of one start each.
+            places: that these have in the whole.
+        """
+        sane = []
+        for place, start in enumerate(mark_without_ends(job.criterion, job.starts)):
+            if reason := problem_of(start, job.hyperparameters.closest_pair):
+                message = f"{Status.BAD_START.sentence} {reason}"
+                yield place, Record.blank(start, Status.BAD_START, message)
+            else:
+                sane.append(place)
+        if not sane:
             return
+        part = job.part(sane)
+        resting = RestFiles(part.rest_files, part.rest_after)
+        begun = resting.energy_start
+        ends = downhill_of(job.calculator, part.starts, job.criterion, check_ends=job.check_ends)
+        if ends is not None:
+            ends.found = {i: self.saddles.setdefault(places[at], []) for i, at in enumerate(sane)}
+        for frame in _frames(part, ends, resting.rests):
+            begun |= _begun(frame.state)
+            signs_of_life.stepped(int((frame.state.steps > 0).sum()), len(frame.status))
+            if self.on_frame is not None:
+                self.on_frame(self._whole(frame, [places[at] for at in sane]))
+            self.is_over = self.is_enough is not None and self.is_enough(frame)
+            frame = _stopped(frame) if self.is_over else frame
+            if ends is not None:
+                ends.see(frame.verdict, frame.is_done)
+            for row in sorted([*frame.is_done, *frame.is_resting]):
+                which = int(frame.state.index[row])
+                start = part.starts[which]
+                record = record_of(start, frame, row, job.criterion)
+                record = record if ends is None else ends.told(record, which)
+                record = replace(record, energy_start=begun.get(which))
+                self.steps[places[sane[which]]] += record.steps
+                yield sane[which], from_start(record, start)
+            if self.is_over:
+                return
+
+    def _whole(self, frame: Frame, places: Sequence[int]) -> Frame:
+        """The frame with the places in the whole, and all steps that were made from each.
+
+        Args:
+            frame: of the searches of a turn.
+            places: that these have in the whole.
+        """
+        state = frame.state
+        index = [places[i] for i in state.index.tolist()]
+        before = [self.steps[place] for place in index]
+        index, before = (torch.as_tensor(of, device=state.index.device) for of in (index, before))
+        return frame._replace(state=replace(state, index=index, steps=state.steps + before))
 
 
 def _stopped(frame: Frame) -> Frame:
@@ -205,78 +245,4 @@ def _frames(job: Job, accept: Accept | None, rests: Rests) -> Iterator[Frame]:
         capacity=job.capacity or len(job.starts),
         accept=accept,
         rests=rests,
-    )
-
-
-def _record(start: Start, frame: Frame, row: int, criterion: str) -> Record:
-    state, status = frame.state, frame.status[row]
-    reasons = (
-        () if status.is_met else (state.message[row], state.doubt[row], _drifted(start, state, row))
-    )
-    reasons = (status.sentence, *reasons, told_below(state, row))
-    message = " ".join(text for text in reasons if text)
-    return replace(
-        Record.blank(start, status, message),
-        converged=bool(frame.verdict.meets(criterion)[row]),
-        steps=int(state.steps[row]),
-        escapes=int(state.escapes[row]),
-        n_energy=int(state.cost.n_gradient[row]),
-        n_gradient=int(state.cost.n_gradient[row]),
-        n_hessian=int(state.cost.n_hessian[row]),
-        elapsed_s=round(float(state.cost.elapsed_s[row]), 6),
-        calculator_s=round(float(state.cost.calculator_s[row]), 6),
-        positions=state.batch.system(row)[1].tolist(),
-        tries=list(tell_tries(state, row, str(status))),
-        **describe(frame.verdict, row),
-    )
-
-
-def describe(verdict: Verdict, row: int) -> dict[str, Any]:
-    """What is known of a point, as fields of its record; without an exact Hessian not all are."""
-    state, known = verdict.state, {}
-    if state.is_computed[row]:
-        known |= {
-            "n_fragments": int(verdict.n_fragments[row]),
-            "fmax": float(state.max_force[row]),
-            "energy": float(state.energy[row]),
-            "forces": _of_atoms(state, row, state.forces[row]),
-        }
-    if state.is_computed[row] and state.is_exact[row]:
-        known |= {
-            "criteria": dict.fromkeys(CRITERIA)
-            | {name: bool(verdict.meets(name)[row]) for name in AT_POINTS},
-            "imaginary_cm1": float(verdict.imaginary_cm1[row]),
-            "order": int(state.order[row]),
-            "eigenvalues": state.spectrum.eigenvalues[row, :2].tolist(),
-            "mode": _lowest_mode(state, row),
-        }
-        if (proof := state.proof[row]) is not None:
-            known |= {"proof": proof.sentence, "n_proof": proof.n_gradient}
-    return known
-
-
-def _lowest_mode(state: State, row: int) -> list[list[float]]:
-    """The displacement of the atoms along the lowest mode, of length 1, always of one sign."""
-    unit = lowest_displacement(state, row)
-    generic = torch.cos(torch.arange(len(unit), device=unit.device, dtype=unit.dtype))
-    sign = -1.0 if float(unit @ generic) < 0 else 1.0
-    return _of_atoms(state, row, (sign * unit).unflatten(0, (-1, 3)))
-
-
-def _of_atoms(state: State, row: int, vectors: Float[Tensor, "N 3"]) -> list[list[float]]:
-    """Vectors of the atoms as a record keeps them."""
-    return vectors[: int(state.batch.n_atoms[row])].double().round(decimals=8).tolist()
-
-
-def _drifted(start: Start, state: State, row: int) -> str:
-    """That pieces which may be apart went from one another, in words; empty where they did not."""
-    here = state.batch.take(torch.tensor([row], device=state.index.device))
-    first = Batch.of([start])
-    several = state.max_fragments[[row]] > 1
-    now, then = gap(here, several), gap(first, several.cpu())
-    if not is_adrift(now.cpu(), then).any():
-        return ""
-    return (
-        "Its pieces have gone from one another, to"
-        f" {float(now):.1f} times the sum of the covalent radii ({float(then):.1f} at the start)."
     )

@@ -1,6 +1,6 @@
 """Jobs on several processes.
 
-A process that the calculator brings down, or that hangs, costs the molecule that did it one record,
+A process that the calculator brings down, or that hangs, costs the molecule that did it one search,
 and nobody else anything. No process outlives the one that waits for it.
 """
 
@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from pickle import PicklingError
@@ -29,6 +29,7 @@ from gadlib.processes.executors import keep, submit
 from gadlib.progress import signs_of_life
 from gadlib.progress.signs_of_life import Life, Pulse, Told, Watch
 from gadlib.screening.jobs import Job, search_each
+from gadlib.screening.portfolios import is_decided, joined
 from gadlib.screening.records import Record
 from gadlib.solver.state import Status
 
@@ -188,13 +189,16 @@ class _Running:
     """The places of a job that a process computes, and how much of its file has been read.
 
     Attributes:
-        is_alone: whether this is one molecule, computed apart since a process failed with it.
+        is_alone: whether this is one molecule, computed apart since a process failed with it; of a
+            portfolio from one start at a time.
+        earlier: the records of its searches before.
         is_hung: whether the process was ended since nothing came of it.
     """
 
     job: Job
     places: list[int]
     is_alone: bool = False
+    earlier: tuple[Record, ...] = ()
     is_hung: bool = False
     n_read: int = 0
     given: set[int] = field(default_factory=set)
@@ -206,6 +210,8 @@ class _Running:
     def begin(self, compute: Compute, path: Path) -> None:
         """Give it to a process, which writes to files of that name."""
         job = self.job.part(self.places)
+        if self.is_alone:
+            job = replace(job, starts=(job.starts[0].each[len(self.earlier)],))
         self.path, self.watch = path.with_suffix(".jsonl"), Watch(path.with_suffix(".pulse"))
         self.executor, self.future = submit(_written, compute, job, self.path)
 
@@ -215,7 +221,7 @@ class _Running:
 
     def news(self) -> dict[int, Record]:
         """The records that were written since this was last asked."""
-        if not self.path.exists():
+        if not self.path.exists() or self._is_turn:  # of which the last one tells
             return {}
         lines, self.n_read = whole_lines(self.path, self.n_read)
         contents = [json.loads(line) for line in lines]
@@ -240,13 +246,29 @@ class _Running:
         found = {} if error else {self.places[i]: r for i, r in self.future.result().items()}
         found = {place: record for place, record in found.items() if place not in self.given}
         missing = [i for i in self.places if i not in self.given and i not in found]
-        if missing and (self.is_alone or (self.is_hung and len(missing) == 1)):
+        is_one = self.is_hung and len(missing) == 1 and not self.job.starts[missing[0]].further
+        if missing and (self.is_alone or is_one):
             found[missing[0]] = self._failed(missing[0], error, timeout_s)
-            return found, []
+            missing = []
+        if self._is_turn:
+            return self._after(found)
         n_apart = self.job.capacity or len(missing)
         left = [_Running(self.job, [i], is_alone=True) for i in missing[:n_apart]]
         rest = missing[n_apart:]
         return found, left + ([_Running(self.job, rest)] if rest else [])
+
+    @property
+    def _is_turn(self) -> bool:
+        """Whether it is one of several searches of one molecule."""
+        return self.is_alone and bool(self.job.starts[self.places[0]].further)
+
+    def _after(self, found: dict[int, Record]) -> tuple[dict[int, Record], list[_Running]]:
+        """What `rest` gives after one of several searches: the record of all, or the next one."""
+        (place,) = self.places
+        start, records = self.job.starts[place], (*self.earlier, found[place])
+        if is_decided(start, records):
+            return {place: joined(start, records)}, []
+        return {}, [_Running(self.job, [place], is_alone=True, earlier=records)]
 
     def _error(self) -> BaseException | None:
         """What the process failed with; it is given back to those that wait, where it is of use."""
@@ -269,4 +291,5 @@ class _Running:
         else:  # a failed molecule is a record, whatever failed
             status = Status.SOLVER_FAILED
             reason = f"{type(error).__name__}: {error}" if error else "It gave no record."
-        return Record.blank(self.job.starts[place], status, f"{status.sentence} {reason}")
+        start = self.job.starts[place].each[len(self.earlier)]
+        return Record.blank(start, status, f"{status.sentence} {reason}")

@@ -14,6 +14,7 @@ from gadlib import __version__
 from gadlib.files.reading import read_json
 from gadlib.files.shapes import ResultFile, fit
 from gadlib.molecules.starting_points import Start
+from gadlib.screening.record_parts import Passed, Searched
 from gadlib.settings.criteria import AT_POINTS, CRITERIA
 from gadlib.settings.reading import InputError, Settings, shown
 from gadlib.solver.state import PastTry, Status
@@ -23,29 +24,6 @@ FORMAT = 2
 criteria `index1`, `strict` and `bound`."""
 
 _CRITERIA_1 = ("index1", "strict", "bound")
-
-
-@dataclass(frozen=True)
-class Passed:
-    """A saddle on the way from a reactant to a product, followed downhill; energies in eV.
-
-    Attributes:
-        verdict: what it joins.
-        change: what happens to the bonds.
-        energy: of the saddle.
-        imaginary_cm1: its imaginary wavenumber.
-        barrier, reaction_energy: from the end on the reactant's side.
-        positions, ends: the saddle, and the minima on the reactant's and the product's side, in A.
-    """
-
-    verdict: str
-    change: str
-    energy: float
-    imaginary_cm1: float
-    barrier: float
-    reaction_energy: float
-    positions: list[list[float]]
-    ends: list[list[list[float]]]
 
 
 @dataclass(frozen=True)
@@ -85,6 +63,8 @@ class Record:
         near: whether a bound saddle is near that (`nearness`).
         verdict: what the saddle joins, where it was followed between known ends, else empty;
             passed: the saddles on the way, in order, of a reaction in two steps both.
+        searches: of a portfolio those that were made, in order, whose costs the record has in all;
+            empty of one start.
         n_image, n_end: gradients of images between the ends, and at the ends, relaxing them
             included, among `n_gradient`; n_path_gradient, n_path_hessian: calls on the way
             downhill, apart.
@@ -133,6 +113,7 @@ class Record:
     proof: str = ""
     n_proof: int = 0
     given: str = ""
+    searches: list[Searched] = field(default_factory=list)
 
     @classmethod
     def blank(cls, start: Start, status: Status, message: str) -> Record:
@@ -181,6 +162,11 @@ class Record:
     def bound(self) -> bool | None:
         """Whether the last point is a bound saddle, as far as is known."""
         return self.criteria.get("bound")
+
+    @property
+    def is_timed_out(self) -> bool:
+        """Whether the limit of time has ended its search, or one of a portfolio."""
+        return Status.TIMED_OUT in (self.status, *(one.status for one in self.searches))
 
     def meets(self, criterion: str) -> bool:
         """Whether the last point is known to meet the criterion."""
@@ -268,8 +254,16 @@ def payload(settings: Settings, records: Iterable[Record], **more: Any) -> dict[
         "settings": settings.model_dump(),
         "versions": versions(),
         **more,
-        "records": [asdict(r) for r in records],
+        "records": [_kept(r) for r in records],
     }
+
+
+def _kept(record: Record) -> dict[str, Any]:
+    """The fields of a record as files have them: those of a portfolio where it is of one."""
+    fields = asdict(record)
+    if not record.searches:
+        del fields["searches"]
+    return fields
 
 
 def read_results(path: str | Path) -> tuple[ResultFile, list[Record]]:

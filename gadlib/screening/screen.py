@@ -244,8 +244,11 @@ def _with_defaults(earlier: dict[str, Any]) -> dict[str, Any]:
 
 
 def difficulty(record: Record) -> int:
-    """How difficult a reaction is: its steps, or 1000 where the search did not converge."""
-    return record.steps if record.converged else NOT_CONVERGED
+    """How difficult a reaction is: its steps, or 1000 where the search did not converge.
+
+    Several searches of a portfolio may take more steps, which are not more difficult than that.
+    """
+    return min(record.steps, NOT_CONVERGED - 1) if record.converged else NOT_CONVERGED
 
 
 def select_difficult(

@@ -20,7 +20,7 @@ from gadlib.files.reading import read_json
 from gadlib.files.shapes import TuningFile, fit
 from gadlib.molecules import reactions, starting_points
 from gadlib.molecules.reactions import Reaction
-from gadlib.molecules.recipes import parse_start
+from gadlib.molecules.recipes import parse_starts
 from gadlib.molecules.starting_points import Start, require_some
 from gadlib.screening import remembered
 from gadlib.screening.ends import mark_without_ends
@@ -163,7 +163,7 @@ def require_usable(settings: SetSettings) -> None:
     require_mode(settings.mode)
     if isinstance(settings, SearchSettings):
         hyperparameters_of(settings)
-        parse_start(settings.start_from)
+        parse_starts(settings.start_from)
     if calculators.KINDS[settings.calculator].is_quick:  # others may load a model
         try:
             remembered.build(settings)

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from gadlib.molecules.geometries import Geometry
 from gadlib.molecules.starting_points import Start, at_geometry
 from gadlib.screening.jobs import Job, search_starts
+from gadlib.screening.portfolios import kept_start
 from gadlib.screening.records import Record
 from gadlib.screening.search import completed
 from gadlib.screening.setup import starts_of
@@ -149,6 +150,8 @@ def repeat_search(
 ) -> Trajectory:
     """The search behind a record, made again in this process; that of an own geometry, too.
 
+    Of the searches of a portfolio it is the one that the record was kept from.
+
     As in `repeat_search(record)` for a record of `search("my.xyz")`, and, for one of a result file,
     `repeat_search(record, settings)` with the settings that `read_records` gives.
 
@@ -177,7 +180,7 @@ def repeat_search(
 def _start_in_set(record: Record, settings: SearchSettings) -> Start:
     for start in starts_of(settings):
         if (start.name, start.noise_seed) == (record.name, record.noise_seed):
-            return start
+            return kept_start(start, record)
     raise InputError(f"record {record.name!r}: not among the starts that the settings name")
 
 

@@ -156,8 +156,9 @@ class SearchSettings(SetSettings):
     )
     start_from: str = Field(
         "midpoint_rt_noise1.0A",
-        description="recipe of the starting points, as in ts or midpoint_rt_noise1.0A;"
-        " `gadlib starts` lists them",
+        description="recipe of the starting points, as in ts or midpoint_rt_noise1.0A, or several"
+        " joined by + (idpp_rp+midpoint_rp_noise0.1A), which are searched from in turn until a"
+        " search meets the criterion, each with all the steps; `gadlib starts` lists them",
         json_schema_extra=OF_SET | DRAWABLE | shown_as("starts", form="RECIPE"),
     )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from gadlib.molecules.recipes import is_portfolio
 from gadlib.screening.setup import hyperparameters_of
 from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.objectives import EASY, bounds_of, objectives_of, require_prefer
 from gadlib.settings.reading import InputError
 from gadlib.settings.studies import TuneSettings
+from gadlib.tuning.choices import STARTS, choices_in
 from gadlib.tuning.pruning import WAYS
 from gadlib.tuning.samples import n_easy
 from gadlib.tuning.space import SAMPLERS, drawn_in, sampler
@@ -17,8 +19,7 @@ def require_settings(settings: TuneSettings) -> None:
     hyperparameters_of(settings)
     drawn_in(settings)
     _require_objectives(settings)
-    if settings.pruning not in WAYS:
-        raise InputError(f"pruning {settings.pruning!r}: expected one of {', '.join(WAYS)}")
+    _require_pruning(settings)
     if settings.sampler not in SAMPLERS:
         raise InputError(f"sampler {settings.sampler!r}: expected one of {', '.join(SAMPLERS)}")
     sampler(settings.sampler, settings.seed, settings.n_startup_trials)
@@ -45,12 +46,24 @@ def _require_objectives(settings: TuneSettings) -> None:
             "sampler cmaes: knows one objective and no constraints; expected another of"
             f" {', '.join(SAMPLERS)}"
         )
+
+
+def _require_pruning(settings: TuneSettings) -> None:
+    if settings.pruning not in WAYS:
+        raise InputError(f"pruning {settings.pruning!r}: expected one of {', '.join(WAYS)}")
     if settings.pruning == "halving_steps" and CRITERIA[settings.criterion].is_asked:
         raise InputError(
             f"pruning halving_steps: with criterion {settings.criterion} it is not kept which"
             " saddles were declined; expected pruning halving, or criterion bound"
         )
-    if settings.pruning == "wilcoxon" and several:
+    starts = (settings.start_from, *choices_in(settings).get(STARTS, ()))
+    if settings.pruning == "halving_steps" and (of := next(filter(is_portfolio, starts), "")):
+        raise InputError(
+            f"pruning halving_steps: start_from {of} has a search for each of its starts, and how"
+            " far several have come is not compared; expected pruning halving, or one start"
+        )
+    asked = objectives_of(settings.objective, settings.solver)
+    if settings.pruning == "wilcoxon" and len(asked) > 1:
         raise InputError(
             f"pruning wilcoxon: knows one objective; expected another of {', '.join(WAYS)}"
         )

@@ -12,7 +12,7 @@ from typing import Any
 from optuna.trial import Trial
 
 from gadlib.evaluation import Calculator
-from gadlib.molecules.recipes import parse_start
+from gadlib.molecules.recipes import parse_starts
 from gadlib.settings.hyperparameters import SOLVERS
 from gadlib.settings.reading import InputError, shown
 from gadlib.settings.searches import SearchSettings
@@ -23,7 +23,7 @@ from gadlib.solver.trust.curvature import is_hessian_costly
 STARTS = "start_from"
 """The setting that chooses where searches begin."""
 
-_CHECKS = {"mode": require_mode, STARTS: parse_start}
+_CHECKS = {"mode": require_mode, STARTS: parse_starts}
 
 
 def drawable() -> tuple[str, ...]:

@@ -92,6 +92,7 @@ def digest(identity: Mapping[str, Any], start: Start, hyperparameters: Hyperpara
         [start.name, start.formula, start.split, start.start, start.noise_seed],
         start.atomic_numbers.tolist(),
         start.positions.tolist(),
+        *([[place.tolist() for place in start.further]] if start.further else []),
         [start.max_fragments, start.charge, start.multiplicity],
         [end.tolist() for end in start.ends or ()],
         hyperparameters.solver,

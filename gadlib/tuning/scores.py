@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gadlib.molecules.recipes import in_turn
 from gadlib.molecules.starting_points import Start
 from gadlib.screening.costs import gradients_of
 from gadlib.screening.records import Record, judged
@@ -27,8 +28,13 @@ def convergence_rate(records: Sequence[Record]) -> float:
 
 def mean_steps(records: Sequence[Record], n_steps: int) -> float:
     """The mean steps of the searches that converged; the budget where none did."""
-    steps = [r.steps for r in records if r.converged]
-    return sum(steps) / len(steps) if steps else float(n_steps)
+    steps = [r.steps for r in records if r.converged] or [budget(r, n_steps) for r in records]
+    return sum(steps) / len(steps)
+
+
+def budget(record: Record, n_steps: int) -> int:
+    """The steps that might be made of a reaction: those of a search from each start that it has."""
+    return n_steps * len(in_turn(record.start))
 
 
 def _published(records: Sequence[Record], n_steps: int) -> float:
@@ -44,12 +50,12 @@ def _mean(cost: Callable[[Record, int], float]) -> Callable[[Sequence[Record], i
 
 
 def _steps(record: Record, n_steps: int) -> float:
-    return record.steps if record.converged else n_steps
+    return record.steps if record.converged else budget(record, n_steps)
 
 
 def _gradients(record: Record, n_steps: int) -> float:
     own = gradients_of(record)
-    return own if record.converged else max(own, n_steps)
+    return own if record.converged else max(own, budget(record, n_steps))
 
 
 SCORES: dict[str, Callable[[Sequence[Record], int], float]] = {

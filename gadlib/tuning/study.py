@@ -67,7 +67,8 @@ def about(
         easy: where those begin that trials are not scored by.
         calculator: which says what of the solver acts.
     """
-    positions: list[Any] = [s.positions.round(6).tolist() for s in (*samples, *others)]
+    everywhere = [one for start in (*samples, *others) for one in start.each]
+    positions: list[Any] = [one.positions.round(6).tolist() for one in everywhere]
     electrons = [[s.charge, s.multiplicity] for s in samples]
     if any(of != [0, 1] for of in electrons):  # a study of before is about neutral closed shells
         positions.append(electrons)

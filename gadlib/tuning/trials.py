@@ -198,7 +198,7 @@ class Loop:
         number, places = job.tag
         name = self._key(job.hyperparameters, places[place], self.way_of.get(number))
         if record.status != Status.RESTING:
-            self.cache.put(self._timed(name) if record.status == Status.TIMED_OUT else name, record)
+            self.cache.put(self._timed(name) if record.is_timed_out else name, record)
         if (this := self.running.get(number)) is not None:
             this.found[places[place]] = record
 

@@ -195,3 +195,18 @@ def test_drawings_show_every_solver_or_say_that_there_is_nothing(round_numbers):
     assert "no search" in report.draw_rates(nothing).texts[0].get_text()
     assert report.draw_profiles([], unit="gradients").texts
     assert report.draw_ends(nothing).axes[0].texts
+
+
+def test_all_solvers_search_a_portfolio_from_its_starts_in_turn(tmp_path):
+    pytest.importorskip("scine_sparrow")
+    pytest.importorskip("sella")
+    given = SMALL | {"starts": "reactant+ts,ts", "n_steps_per_sample": 15, "max_samples": 1}
+    settings = BenchmarkSettings(solvers="trust,sella", out_dir=str(tmp_path), **given)
+    for of in solvers.compare(settings).records.values():
+        several, one = of
+        assert (several.start, one.start) == ("reactant+ts", "ts")
+        first, second = several.searches
+        assert not first.is_kept and second.is_kept and several.converged and one.converged
+        assert second.steps == one.steps
+        assert several.steps == first.steps + one.steps
+        assert several.n_gradient == first.n_gradient + second.n_gradient

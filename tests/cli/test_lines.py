@@ -20,6 +20,7 @@ from gadlib.cli.lines import path_line, search_line, searches_summary, told
 from gadlib.molecules.starting_points import Start
 from gadlib.paths.records import PathRecord
 from gadlib.progress.bar import Bar
+from gadlib.screening.record_parts import Searched
 from gadlib.screening.records import Record
 from gadlib.solver.state import PastTry, Status
 
@@ -58,6 +59,15 @@ def test_line_has_name_status_rise_of_the_energy_force_frequency_and_cost():
     )
     assert " - cm-1" in words(search_line(LOST))
     assert words(search_line(REFUSED)) == "rxn01 bad start nothing was computed"
+
+
+def test_summary_says_what_further_starts_came_to(tmp_path):
+    first, second = (Searched(of, "saddle", 9, 9, 0, is_kept=of == "b") for of in "ab")
+    found, lost = (replace(r, searches=[first, second]) for r in (FOUND, LOST))
+    lines = searches_summary([FOUND, found, lost], tmp_path / "o.json", n_told=3)
+    told_of = "searched from further starts: 2; 1 of them meet the criterion (1 from b)"
+    assert told_of in lines
+    assert "searched from" not in "".join(searches_summary([FOUND], tmp_path / "o.json", n_told=1))
 
 
 def test_line_of_a_path_has_both_barriers_and_the_bonds():

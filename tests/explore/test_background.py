@@ -57,6 +57,13 @@ def test_tells_every_point_and_the_record_of_the_same_search():
     assert abs(points[-1].mode).max() <= 1.0 + 1e-9
 
 
+def test_points_of_a_portfolio_go_on_where_those_of_its_first_search_end():
+    asked = task(start_from="reactant+product", n_steps_per_sample=3)
+    *points, ended = all_of(Background(search_tasks, [asked], True))
+    assert [point.steps for point in points] == [0, 1, 2, 3, 3, 4, 5, 6]
+    assert ended.record.steps == 6 and len(ended.record.searches) == 2
+
+
 def test_a_run_is_a_row_with_what_was_changed():
     asked = task(hyperparameters={"radius_start": 0.3, "torn_steps": 10})
     *points, ended = all_of(Background(search_tasks, [asked], True))

@@ -173,3 +173,31 @@ def test_study_and_its_name_are_where_the_best_values_come_from(tmp_path):
     found = made.task().settings
     assert (found.mode, found.start_from) == ("reaction", "ts_noise0.2A")
     assert found.hyperparameters["dt_max"] == 0.02
+
+
+def test_a_portfolio_of_starts_is_shown_as_it_is_and_searched_from():
+    several = "ts_noise0.2A+reactant"
+    made = controls(start_from=several)
+    made.preview()
+    assert made.anchor.value == several and made.noise.disabled
+    task = made.task()
+    assert task.settings.start_from == several
+    assert [one.start for one in task.start.each] == ["ts_noise0.2A", "reactant"]
+    made.noise.value = 0.4  # which none of its starts has
+    assert made.task().settings.start_from == several
+    made.anchor.value = "ts"
+    assert not made.noise.disabled
+    assert made.task().settings.start_from == "ts_noise0.4A"
+    made.show(task, made.chosen)
+    assert made.task().settings.start_from == several
+
+
+def test_a_portfolio_that_a_study_chose_is_offered_beside_the_recipes(tmp_path):
+    several = "idpp_rp+midpoint_rp_noise0.1A"
+    content = {"best_params": {"dt_max": 0.02}, "best_choices": {"start_from": several}}
+    (tmp_path / "results.json").write_text(json.dumps(content))
+    made = controls(best=str(tmp_path / "results.json"))
+    assert several not in made.anchor.options
+    made.best_button.click()
+    assert several in made.anchor.options
+    assert made.task().settings.start_from == several

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from little_reactions import geometries
@@ -98,6 +100,47 @@ def test_noise_that_leaves_nothing_of_the_molecule_is_refused():
         recipes.parse_start("ts_noise5.1A")
 
 
+def test_a_portfolio_begins_where_its_recipes_do_and_draws_each_noise_anew():
+    own = [reaction("H2CO"), reaction("HCN")]
+    name = "idpp_rp+ts_noise0.5A+ts_noise0.5A+reactant_noise1.0A"
+    for i, start in enumerate(starting_points.starts(own, name, 42)):
+        assert (start.start, start.noise_seed) == (name, 42 + i)
+        alone = [starting_points.starts(own, of, 42)[i] for of in name.split("+")]
+        each = start.each
+        assert [one.start for one in each] == name.split("+")
+        assert [one.further for one in each] == [()] * 4
+        for place in (0, 1):  # what has no noise, and the first that has
+            np.testing.assert_array_equal(each[place].positions, alone[place].positions)
+        noise = [(each[k].positions - own[i].transition_state) / 0.5 for k in (1, 2)]
+        noise.append(each[3].positions - own[i].reactant)
+        overlaps = [abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) for a, b in combinations(noise, 2)]
+        assert max(overlaps) < 0.9 and np.abs(noise).max() < 5
+        for one in each:
+            assert (one.max_fragments, one.charge, one.name) == (start.max_fragments, 0, start.name)
+            assert one.ends is start.ends
+
+
+def test_one_recipe_is_a_start_by_itself():
+    (start,) = starting_points.starts([reaction("H2CO")], "ts_noise0.5A")
+    assert start.each == (start,) and start.further == ()
+    assert not recipes.is_portfolio("ts_noise0.5A") and recipes.is_portfolio("ts+reactant")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("ts+reactant+ts", "ts is there twice, which without noise is the same point"),
+        ("ts+ts_noise0.0A", "ts is there twice"),
+        ("ts+middle", "start 'middle': expected one of reactant"),
+        ("ts+", "start '': expected one of reactant"),
+        ("ts+ts_noise6A", "expected noise of at most 5.0 A"),
+    ],
+)
+def test_a_portfolio_of_what_is_no_recipe_or_one_point_twice_is_refused(name, reason):
+    with pytest.raises(InputError, match=reason):
+        starting_points.starts([reaction("H2CO")], name)
+
+
 def test_a_row_is_all_that_a_new_recipe_takes(monkeypatch, capsys):
     def place(one, generator):
         return one.product + 0.1 * generator.initial_seed()
@@ -118,8 +161,9 @@ def test_a_row_is_all_that_a_new_recipe_takes(monkeypatch, capsys):
 def test_every_recipe_is_listed_and_offered_on_the_page(capsys):
     assert main(["starts"]) == 0
     told = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in told[:-1]] == list(RECIPES) == list(ANCHORS)
-    assert "at most 5 A" in told[-1]
+    assert [line.split()[0] for line in told[:-2]] == list(RECIPES) == list(ANCHORS)
+    assert "at most 5 A" in told[-2]
+    assert "several joined by +, as in idpp_rp+midpoint_rp_noise0.1A" in told[-1]
 
 
 def test_no_recipe_is_asked_for_a_reaction_that_can_not_be_used():

@@ -132,3 +132,24 @@ def test_notebooks_take_any_calculator_by_parameters_alone(potential, tmp_path, 
         assert settings["calculator"] == chosen["calculator"]
         assert len(records) == 3
         assert all(r.energy is not None for r in records)
+
+
+def test_notebooks_take_portfolios_of_starts_by_parameters_alone(tmp_path, drawn_nowhere):
+    pytest.importorskip("scine_sparrow")
+    one, two = "idpp_rp", "idpp_rp+midpoint_rp_noise0.1A"
+    tiny = {"max_samples": 3, "n_steps_per_sample": 4, "workers": 0, "solver": "trust"}
+    small = {
+        "01_screen": tiny | {"split": "train", "start_from": two},
+        "02_tune": tiny
+        | {"screening_steps": 4, "n_samples": 2, "n_trials": 4, "start_from": two}
+        | {"choices": {"start_from": [two, one]}},
+        "03_results": tiny | {"start_from": two},
+    }
+    study = tmp_path / "study.db"
+    small["02_tune"]["storage"] = small["03_results"]["storage"] = f"sqlite:///{study}"
+    for name, values in demo.parameters(tmp_path, 0).items():
+        assert run_cells(name, values | small[name]) == ""
+    for stem in ("screening", "default"):
+        _, records = read_records(tmp_path / f"{stem}.json")
+        assert {r.start for r in records} == {two}
+        assert any(len(r.searches) == 2 for r in records)

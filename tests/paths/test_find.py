@@ -270,3 +270,5 @@ def test_the_geodesic_is_taken_where_it_is_asked_for():
     assert record.verdict == Connection.INTENDED
     with pytest.raises(InputError, match="start_from 'ts': expected none with files"):
         find(*ends(SHIFT), start_from="ts")
+    with pytest.raises(InputError, match="several starts in turn; expected one guess"):
+        find(start_from="ts+ts_noise0.1A", max_samples=1)

@@ -9,7 +9,8 @@ from gadlib.molecules.endpoints import Connection
 from gadlib.molecules.starting_points import Start
 from gadlib.paths.finding import worth_trying
 from gadlib.paths.routes import Landscape, Minimum, in_steps, turned
-from gadlib.screening.records import Passed, Record
+from gadlib.screening.record_parts import Passed
+from gadlib.screening.records import Record
 from gadlib.solver.state import Status
 
 NUMBERS = np.array([6, 14, 8, 7, 1])

@@ -10,7 +10,8 @@ from gadlib import report
 from gadlib.molecules.endpoints import Connection
 from gadlib.molecules.starting_points import Start
 from gadlib.paths.records import PathRecord
-from gadlib.screening.records import Passed, Record
+from gadlib.screening.record_parts import Passed
+from gadlib.screening.records import Record
 from gadlib.solver.state import Status
 
 START = Start("ring", "CHN", "", "idpp_rp", None, np.array([6, 1, 7]), np.eye(3), 1)

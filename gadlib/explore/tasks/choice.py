@@ -16,7 +16,7 @@ from gadlib.explore.tasks.background import Task
 from gadlib.molecules import reactions, starting_points
 from gadlib.molecules.problems import electrons_problem
 from gadlib.molecules.reactions import Reaction
-from gadlib.molecules.recipes import RECIPES, parse_start
+from gadlib.molecules.recipes import RECIPES, is_portfolio, parse_start, parse_starts
 from gadlib.molecules.starting_points import Start
 from gadlib.screening.setup import hyperparameters_of, named, reactions_of
 from gadlib.settings.as_command import search_command
@@ -221,12 +221,27 @@ def require_usable(settings: ExploreSettings) -> None:
     if settings.criterion not in CRITERIA:
         raise InputError(f"criterion {settings.criterion!r}: expected one of {', '.join(CRITERIA)}")
     hyperparameters_of(settings)
-    parse_start(settings.start_from)
+    parse_starts(settings.start_from)
 
 
 def recipe(anchor: str, noise: float) -> str:
-    """The start in the form that settings have it, as in `midpoint_rt_noise0.3A`."""
-    return f"{anchor}_noise{noise:g}A" if noise else anchor
+    """The start in the form that settings have it, as in `midpoint_rt_noise0.3A`.
+
+    A portfolio, whose starts have noise of their own, is shown and searched from as it is.
+    """
+    return f"{anchor}_noise{noise:g}A" if noise and not is_portfolio(anchor) else anchor
+
+
+def shown_as(start_from: str) -> tuple[str, float]:
+    """The anchor and the noise in A that show a start; of a portfolio itself, and none.
+
+    Raises:
+        InputError: when there is no such recipe.
+    """
+    if is_portfolio(start_from):
+        parse_starts(start_from)
+        return start_from, 0.0
+    return parse_start(start_from)
 
 
 def task_of(
