@@ -228,11 +228,14 @@ def _look(surrogate: Surrogate, found: Climb, state: State) -> Climb:
 
 
 def _climb(surrogate: Surrogate, state: State, h: DeltaHyperparameters) -> Climb:
-    """The climb of this step: far where it keeps to its mode, else as far as the reach."""
+    """The climb of this step: far where it keeps to its mode, else as far as the reach.
+
+    Where the potential has just failed it is asked within the reach, nearer each time.
+    """
     memory: DeltaMemory = state.memory
     mode = pick(memory.is_first, _first_mode(state), memory.mode)
     reach = memory.reach * state.shortened
-    far = torch.maximum(reach, h.lead * state.shortened)
+    far = torch.where(state.rejected > 0, reach, reach.clamp(min=h.lead))
     start = begin_climb(surrogate, state, mode, memory.observations, far, memory.origin)
     lost = is_lost(state).nonzero().flatten()
     back = take(memory, lost)
