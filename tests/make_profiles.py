@@ -110,25 +110,28 @@ FEW_SAMPLES = {
     "n_candidates": 1,
 }
 
+FEW_STEPS = {
+    "n_steps_per_sample": 100,
+    "max_samples": 16,
+    "n_samples": 4,
+    "n_trials": 8,
+    "n_race": 4,
+}
+"""With the defaults nearly all searches from noisy starts take all steps."""
+
 SMALLER: dict[str, dict[str, Any]] = {
     # A Hessian of PM6 takes 0.12 s, that of DFTB0 0.015 s, and `gad` asks for one at each step.
     "gad-pm6": {
         "n_steps_per_sample": 200,
         **FEW_SAMPLES,
     },
-    # With the defaults nearly all searches take all steps.
-    "gad-pm6-noisy": {
-        "n_steps_per_sample": 100,
-        "max_samples": 16,
-        "n_samples": 4,
-        "n_trials": 8,
-        "n_race": 4,
-    },
+    "gad-pm6-noisy": FEW_STEPS,
     # A Hessian of differences is 6N gradients.
     "gad-gfn2": {
         "n_steps_per_sample": 100,
         **FEW_SAMPLES,
     },
+    "gad-gfn2-noisy": FEW_STEPS,
 }
 """Studies on potentials that take too long otherwise, by solver and potential, or by profile."""
 

@@ -12,7 +12,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from loky import ProcessPoolExecutor
@@ -28,10 +30,15 @@ _ORPHAN_S = 0.5
 _SOCKET_NAME = 107
 """Bytes that the name of a socket may have on Linux, unix(7); scratch folders may be longer."""
 
+Surroundings = tuple[tuple[str, ...], str, frozenset[tuple[str, str]]]
+"""Where modules are searched, the working folder and the environment of a process."""
+
 _IDLE: list[ProcessPoolExecutor] = []
 """Processes that wait for the next job, each the only one of its executor: none falls with another.
 """
 os.register_at_fork(after_in_child=_IDLE.clear)
+
+_BEGUN_IN: WeakKeyDictionary[ProcessPoolExecutor, Surroundings] = WeakKeyDictionary()
 
 
 def keep(executor: ProcessPoolExecutor) -> None:
@@ -40,13 +47,30 @@ def keep(executor: ProcessPoolExecutor) -> None:
 
 
 def submit(function: Callable, *given: Any) -> tuple[ProcessPoolExecutor, Future]:
-    """A process that is at it, and what will come of it."""
+    """A process that is at it, and what will come of it.
+
+    It has the program's `sys.path`, working folder and environment of now: one that was kept from
+    before a change of these is ended, since it would not find what was added.
+    """
+    now = _surroundings()
     while _IDLE:
         executor = _IDLE.pop()
+        if _BEGUN_IN.get(executor) != now:
+            executor.shutdown(wait=False, kill_workers=True)
+            continue
         with contextlib.suppress(BrokenProcessPool, RuntimeError):  # it may have died meanwhile
             return executor, executor.submit(function, *given)
     executor = ProcessPoolExecutor(max_workers=1, timeout=_IDLE_S, **_beginning())
+    _BEGUN_IN[executor] = now
     return executor, executor.submit(function, *given)
+
+
+def _surroundings() -> Surroundings:
+    try:
+        folder = str(Path.cwd())
+    except FileNotFoundError:  # it was removed
+        folder = ""
+    return tuple(sys.path), folder, frozenset(os.environ.items())
 
 
 def _beginning() -> dict[str, Any]:

@@ -195,7 +195,7 @@ class DeltaHyperparameters(Hyperparameters):
         0.3,
         0.1,
         0.6,
-        "how far from all that was computed the first climb may lead whose mode was lost",
+        "how far from all that was computed the first climb may lead that loses its mode",
         unit="A",
         limits=(0.01, 2.0),
     )
@@ -212,10 +212,10 @@ class DeltaHyperparameters(Hyperparameters):
         0.6, 0.2, 0.9, "factor by which it shrinks where they were not", limits=(0.01, 0.99)
     )
     lead: float = declare(
-        1.0,
+        2.0,
         0.0,
         3.0,
-        "how far from its start the first climb may follow the cheap potential",
+        "how far from all that was computed a climb may lead that keeps to its mode",
         unit="A",
         limits=(0.0, 10.0),
     )

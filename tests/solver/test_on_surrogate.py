@@ -120,7 +120,7 @@ def test_energies_along_the_way_are_the_costly_ones_and_the_arc_grows(saddles, f
             places = [*leg.positions]
             batch = Batch.pack(places, [state.batch.system(0)[0]] * len(places))
             true = PM6(batch, hessian=False).energy
-            assert float((leg.energy - true).abs().max()) < 0.03
+            assert float((leg.energy - true).abs().max()) < 0.04  # of falls of 1.9 eV
             assert (leg.travelled.diff() >= 0).all()
 
 

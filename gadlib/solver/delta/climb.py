@@ -37,8 +37,8 @@ CAREFUL = TrustHyperparameters(radius_start=0.03, radius_max=0.06)
 """Steps of a climb: with 0.12 A one of 40 ended 3 eV away from its guess."""
 
 KEPT_CURVATURE, KEPT_SHARE = -0.5, 10.0
-"""eV/A^2, and a tenth of what it was at first: the curvature along its mode that a climb on the
-cheap potential is to end with. Where it is lost, that surface lacks the saddle."""
+"""eV/A^2, and a tenth of what it was at first: the curvature along its mode with which a climb ends
+that may lead far. Where it is lost, the surrogate lacks the saddle."""
 
 _HALVINGS = 12  # of the last step, to find where what was seen ends; to a thousandth of it
 

@@ -1,9 +1,9 @@
 """The step rule: one call of the costly potential at the surrogate's saddle, then it is learned.
 
-Each step climbs on the sum of a cheap potential and of a process of the difference, within a radius
-that learns from how well forces were predicted, asks the costly potential there, and learns. The
-first climb may lead farther, as long as it keeps to its mode. The cheap potential is the
-calculator's `cheap`.
+Each step climbs on the sum of a cheap potential and of a process of the difference, asks the costly
+potential where the climb ends, and learns. A climb may lead far as long as it keeps to its mode,
+else no farther than a radius that learns from how well forces were predicted. The cheap potential
+is the calculator's `cheap`.
 
 The order of steps follows Koistinen, Asgeirsson, Vehtari, Jonsson, J. Chem. Theory Comput. 16, 499
 (2020), doi:10.1021/acs.jctc.9b01038; that what is learned is a difference is Ramakrishnan, Dral,
@@ -228,20 +228,23 @@ def _look(surrogate: Surrogate, found: Climb, state: State) -> Climb:
 
 
 def _climb(surrogate: Surrogate, state: State, h: DeltaHyperparameters) -> Climb:
-    """The climb of this step; the first may lead farther, where it keeps to its mode."""
+    """The climb of this step: far where it keeps to its mode, else as far as the reach.
+
+    Where the potential has just failed it is asked within the reach, nearer each time.
+    """
     memory: DeltaMemory = state.memory
     mode = pick(memory.is_first, _first_mode(state), memory.mode)
-    reach = torch.where(memory.is_first, h.lead, memory.reach) * state.shortened
-    start = begin_climb(surrogate, state, mode, memory.observations, reach, memory.origin)
+    reach = memory.reach * state.shortened
+    far = torch.where(state.rejected > 0, reach, reach.clamp(min=h.lead))
+    start = begin_climb(surrogate, state, mode, memory.observations, far, memory.origin)
     lost = is_lost(state).nonzero().flatten()
     back = take(memory, lost)
     start = put(start, lost, lambda part: _return(surrogate.take(lost), part, back))
     found = climb(surrogate, start)
-    rows = (memory.is_first & ~keeps_mode(start, found)).nonzero().flatten()
+    rows = (~keeps_mode(start, found)).nonzero().flatten()
     if not len(rows):
         return found
-    again = replace(take(start, rows), reach=(memory.reach * state.shortened)[rows])
-    again = climb(surrogate.take(rows), again)
+    again = climb(surrogate.take(rows), replace(take(start, rows), reach=reach[rows]))
     return put(found, rows, lambda _: again)
 
 
