@@ -144,7 +144,7 @@ def test_exception_in_a_trial_keeps_the_completed_ones_and_resumes(tmp_path, mon
 def test_trial_is_in_the_database_before_the_next_begins(tmp_path, monkeypatch):
     monkeypatch.setattr("gadlib.calculators.build", lambda settings: Springs())
     write_h5(tmp_path / "little.h5")
-    monkeypatch.setattr(keeping, "_PAUSE", 0.0)  # however slow the disk is
+    monkeypatch.setattr(tune, "_SLOW_WRITING_S", float("inf"))  # however slow the disk is
     database, seen = tmp_path / "out" / "scine_hpo_study.db", []
     tune.tune(
         settings_of(tmp_path, n_trials=3),
