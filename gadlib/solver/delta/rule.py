@@ -241,7 +241,7 @@ def _climb(surrogate: Surrogate, state: State, h: DeltaHyperparameters) -> Climb
     back = take(memory, lost)
     start = put(start, lost, lambda part: _return(surrogate.take(lost), part, back))
     found = climb(surrogate, start)
-    rows = (~keeps_mode(start, found)).nonzero().flatten()
+    rows = (~keeps_mode(start, found) & (far > reach)).nonzero().flatten()
     if not len(rows):
         return found
     again = climb(surrogate.take(rows), replace(take(start, rows), reach=reach[rows]))
