@@ -4,7 +4,6 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from faulty import Springs
 from optuna.trial import TrialState
 
 from gadlib import report
@@ -89,12 +88,6 @@ def test_a_study_of_before_goes_on_with_the_numbers_that_it_draws():
     before = {"space": {k.name: [k.low, k.high, k.log] for k in everything}}
     assert drawn_of(before, settings) == everything != drawn_in(settings, COSTLY)
     assert drawn_of(about(settings, [], calculator=COSTLY), settings) == drawn_in(settings, COSTLY)
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr("gadlib.calculators.build", lambda settings: Springs())
-    return tmp_path
 
 
 def little(folder, **changes):

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from faulty import Springs
 from little_studies import record
 from optuna.trial import TrialState
 
@@ -30,9 +29,8 @@ def settings_of(folder, **changes):
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(folder, monkeypatch):
     """No reaction converges on springs; of the screening, let the last ones have."""
-    monkeypatch.setattr("gadlib.calculators.build", lambda settings: Springs())
     screen = choosing.screen
 
     def some_solved(*given, **more):
@@ -40,7 +38,7 @@ def folder(tmp_path, monkeypatch):
         return [replace(r, converged=i > 5, steps=i) for i, r in enumerate(found)]
 
     monkeypatch.setattr(choosing, "screen", some_solved)
-    return tmp_path
+    return folder
 
 
 @pytest.mark.parametrize(

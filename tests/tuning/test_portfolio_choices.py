@@ -99,12 +99,6 @@ def test_a_sample_of_which_one_search_was_timed_out_is_kept_for_that_limit_alone
     assert loop.cache.get(name) is None and loop.cache.get(f"{name}-7.0") is not None
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr("gadlib.calculators.build", lambda settings: Springs())
-    return tmp_path
-
-
 def little(folder, **changes):
     given = {
         **{"solver": "trust", "criterion": "bound", "start_from": ONE, "sampler": "random"},
