@@ -22,6 +22,7 @@ from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.reading import InputError
 from gadlib.solver.delta.memory import told_below
 from gadlib.solver.goal import Frame
+from gadlib.solver.handing_over import told_given_up
 from gadlib.solver.search import search
 from gadlib.solver.state import lowest_displacement
 
@@ -107,7 +108,8 @@ def _attached(guess: Atoms, frame: Frame) -> Atoms:
     state, status = frame.state, frame.status[0]
     atoms = guess.copy()
     atoms.positions = state.batch.system(0)[1]
-    reasons = (status.sentence, state.message[0], state.doubt[0], told_below(state, 0))
+    told = (told_below(state, 0), told_given_up(state, 0))
+    reasons = (status.sentence, state.message[0], state.doubt[0], *told)
     info: dict[str, Any] = {
         "status": str(status),
         "message": " ".join(text for text in reasons if text),

@@ -219,6 +219,13 @@ class DeltaHyperparameters(Hyperparameters):
         unit="A",
         limits=(0.0, 10.0),
     )
+    give_up: int = declare(
+        40,
+        20,
+        80,
+        "steps without an end after which `trust` takes over, from the start",
+        limits=(1, 10_000),
+    )
 
 
 SOLVERS: dict[str, type[Hyperparameters]] = {

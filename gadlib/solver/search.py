@@ -24,6 +24,7 @@ from gadlib.solver.aim import Aim
 from gadlib.solver.asking import Accept, Asked
 from gadlib.solver.criteria import judge
 from gadlib.solver.goal import Frame, Goal, ended_as
+from gadlib.solver.handing_over import Spent, is_given_up, successor, with_spent
 from gadlib.solver.proof import confirm, prove
 from gadlib.solver.put_back import give_back, keep_strict, take_back
 from gadlib.solver.resting import Rest, Rests
@@ -115,6 +116,7 @@ class _Search:
         self.waiting = torch.arange(len(batch), device=batch.positions.device)
         self.active: State | None = None
         self.kept: dict[int, State] = {}
+        self.spent: dict[int, Spent] = {}
         self.status: tuple[Status, ...] = ()
         self.n_frames = 0
         self.started = time.perf_counter()
@@ -122,11 +124,13 @@ class _Search:
     @property
     def is_open(self) -> bool:
         """Whether there is a system left whose search has not ended."""
-        return self.active is not None or len(self.waiting) > 0
+        return self.active is not None or len(self.waiting) + len(self.spent) > 0
 
     def next_frame(self) -> Frame:
         """The frame after a step of the active systems, with those that entered."""
-        called = 0.0 if self.active is None else float(self.active.cost.calculator_s.sum())
+        if self.active is None and not len(self.waiting):
+            self._hand_over()
+        called = self._called(self.active)
         with torch.inference_mode():  # autograd is the calculators' alone, and costs time
             active = self._enter(self._step())
         frame = self._ask(self._frame(active))
@@ -136,7 +140,7 @@ class _Search:
             state = _conclude(self.calculator, state, frame)
         if state is not active:
             frame = ended_as(frame.status, self._frame(state))
-        called = float(state.cost.calculator_s.sum()) - called
+        called = self._called(state) - called
         seconds = (time.perf_counter() - self.started - called) / len(state.batch)
         self.active = replace(state, cost=state.cost.plus(own_s=seconds))
         self.status = frame.status
@@ -144,6 +148,12 @@ class _Search:
             place = int(self.active.index[row])
             self.rests.on_rest(place, Rest.of(self.active, row, self.kept.pop(place, None)))
         return frame._replace(state=self.active)
+
+    def _called(self, active: State | None) -> float:
+        """Seconds in the calculator of these and of searches that were given up."""
+        costs = [one.cost for one in self.spent.values()]
+        costs += [] if active is None else [active.cost]
+        return sum(float(cost.calculator_s.sum()) for cost in costs)
 
     def _frame(self, state: State) -> Frame:
         """How the systems stand."""
@@ -185,7 +195,16 @@ class _Search:
         """The states of systems at their starting points."""
         begun = self.rule.init(self.calculator, self.batch.take(places), self.hyperparameters)
         allowed = self.goal.max_fragments[places] + self.goal.n_more
-        return replace(begun, index=places, max_fragments=allowed)
+        begun = replace(begun, index=places, max_fragments=allowed)
+        spent = [self.spent.pop(place) for place in places.tolist() if place in self.spent]
+        return with_spent(begun, spent) if spent else begun
+
+    def _hand_over(self) -> None:
+        """The solver that takes over has what the one before gave up."""
+        after = successor(self.hyperparameters)
+        assert after is not None
+        self.hyperparameters, self.rule = after, rule_for(after, self.goal.criterion)
+        self.waiting = torch.tensor(sorted(self.spent), device=self.batch.positions.device)
 
     def _go_on(self, place: int) -> State:
         """The state of a system that has rested."""
@@ -203,17 +222,28 @@ class _Search:
         self.started = time.perf_counter()  # what the caller did is not the search's
         assert self.active is not None
         rows = [i for i, status in enumerate(self.status) if status is Status.RUNNING]
+        given_up = [row for row in rows if self._is_given_up(row)]
+        for row in given_up:
+            self.spent[int(self.active.index[row])] = Spent.of(self.active, row)
+        rows = [row for row in rows if row not in given_up]
         if len(rows) == len(self.status):
             return
         device = self.batch.positions.device
         self.active = take(self.active, torch.tensor(rows, device=device)) if rows else None
-        open_ = self.waiting
+        later = torch.tensor([*self.spent], dtype=self.waiting.dtype, device=device)
+        open_ = torch.cat([self.waiting, later])
         if self.active is not None:
             open_ = torch.cat([self.active.index, open_])
         width = int(self.batch.n_atoms[open_].max()) if len(open_) else 0
         if 0 < width < self.batch.positions.shape[1]:  # padding costs time
             self.batch, self.wanted = narrow(self.batch, width), narrow(self.wanted, width)
             self.active = narrow(self.active, width)
+
+    def _is_given_up(self, row: int) -> bool:
+        """Whether another solver is to go on with a search; not with one that may rest."""
+        assert self.active is not None
+        is_resting = self.rests.after is not None or bool(self.rests.begun)
+        return not is_resting and is_given_up(self.hyperparameters, int(self.active.steps[row]))
 
 
 def _require(criterion: str, n_steps: int, capacity: int) -> None:

@@ -73,7 +73,7 @@ class PastTry:
     """A try that is over, of a search that makes several, as `trust` does.
 
     Attributes:
-        phase: where it ended, a `trust.phases.Phase` in lower case.
+        phase: where it ended, a `trust.phases.Phase` in lower case; `delta` where that gave up.
         ending: why, an `Ending` from there in lower case; of the last try how the search ended, a
             `Status`.
         steps, gradients: what it cost.

@@ -1,0 +1,78 @@
+"""Searches that one solver gives up: another begins anew at their starting points.
+
+`delta` ends soon or hardly ever: where the cheap potential is wrong, what is learned at one place
+is of no use at the next. `trust` asks the potential alone, and takes over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from gadlib.settings.hyperparameters import (
+    DeltaHyperparameters,
+    Hyperparameters,
+    TrustHyperparameters,
+)
+from gadlib.solver.state import Cost, PastTry, State
+from gadlib.solver.trust.phases import Ending
+from gadlib.systems.rows import concatenate, take
+
+PHASE = DeltaHyperparameters.solver
+"""What tries are called in records that were not those of `trust`."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What searches had taken when they were given up.
+
+    Attributes:
+        steps: moves.
+        cost: of them.
+    """
+
+    steps: Int[Tensor, " B"]
+    cost: Cost
+
+    @classmethod
+    def of(cls, state: State, row: int) -> Spent:
+        """What the search of one row has taken."""
+        one = torch.tensor([row], device=state.index.device)
+        return take(cls(state.steps, state.cost), one)
+
+
+def successor(hyperparameters: Hyperparameters) -> Hyperparameters | None:
+    """Of the solver that takes over what another gives up; None where none does."""
+    if not isinstance(hyperparameters, DeltaHyperparameters):
+        return None
+    return TrustHyperparameters(proof=hyperparameters.proof)
+
+
+def is_given_up(hyperparameters: Hyperparameters, steps: int) -> bool:
+    """Whether a search that has not ended after so many steps is another solver's."""
+    return isinstance(hyperparameters, DeltaHyperparameters) and steps >= hyperparameters.give_up
+
+
+def with_spent(begun: State, before: Sequence[Spent]) -> State:
+    """The states of searches that begin anew, with the steps and the cost of those given up.
+
+    What was given up is the first of their tries.
+    """
+    spent = concatenate(before)
+    names = ("n_gradient", "n_hessian", "calculator_s", "own_s")
+    cost = begun.cost.plus(**{name: getattr(spent.cost, name) for name in names})
+    numbers = zip(spent.steps.tolist(), spent.cost.n_gradient.tolist(), strict=True)
+    tries = tuple((PastTry(PHASE, Ending.TOO_LONG.word, *each),) for each in numbers)
+    return replace(begun, steps=begun.steps + spent.steps, cost=cost, tries=tries)
+
+
+def told_given_up(state: State, row: int) -> str:
+    """That a search was given up by the solver that began it, in a sentence; else empty."""
+    first = state.tries[row][:1]
+    if not first or first[0].phase != PHASE:
+        return ""
+    return f"{PHASE} gave up after {first[0].steps} steps; trust searched from the start."
