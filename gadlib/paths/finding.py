@@ -29,7 +29,7 @@ from gadlib.paths.routes import Landscape, Minimum, in_steps
 from gadlib.paths.spending import Spent
 from gadlib.screening.jobs import Job, search_starts
 from gadlib.screening.records import Record
-from gadlib.settings.hyperparameters import TrustHyperparameters
+from gadlib.settings.hyperparameters import DeltaHyperparameters, TrustHyperparameters
 from gadlib.solver.delta.below import cheaps_of
 from gadlib.solver.delta.memory import seen_by
 from gadlib.solver.delta.observations import Observations
@@ -46,11 +46,6 @@ end."""
 
 _MAX_GAPS = 2
 """Gaps within gaps: from reactant to product, what one step leaves of it, and what another does."""
-
-
-CALLS = 60
-"""Steps of one search on a surrogate, a call each, after which the next guess is tried; of 40
-searches from guesses that arrived the longest took 46."""
 
 
 MAX_BELOW = 3
@@ -178,8 +173,7 @@ class _Quest:
         frames: list[Frame] = []
         part = replace(self.job, starts=(guess.start,), capacity=1)
         if self.is_costly:
-            most = CALLS if self.job.hyperparameters.needs_cheap else part.n_steps
-            part = replace(part, n_steps=min(part.n_steps, most))
+            part = replace(part, n_steps=min(part.n_steps, _most_steps(part)))
         (record,) = search_starts(
             part, on_frame=frames.append, is_enough=lambda frame: bool(self.enough(frame))
         )
@@ -255,6 +249,12 @@ def _from_below(job: Job, between: Start, plan: Plan) -> Iterator[Guess]:
         yield Guess(replace(between, positions=place, ends=(reactant, product)), 0, is_below=True)
     for guess in guesses(cheap, between, (first, last), plan.n_images, plan.interpolation):
         yield replace(guess, n_gradient=0, failure="")
+
+
+def _most_steps(job: Job) -> int:
+    """Steps of one search, after which the next guess is tried: of `delta` before it gives up."""
+    own = job.hyperparameters
+    return own.give_up if isinstance(own, DeltaHyperparameters) else job.n_steps
 
 
 def _cheap_at(

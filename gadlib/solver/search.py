@@ -55,7 +55,8 @@ def search(
 
     The first frame holds the starting points. A system is in the frames until the one that says how
     it ended, at most `n_steps` moves later; `frame.state.index` tells which system of the batch
-    each row is. Breaking off the iteration is safe at any frame.
+    each row is. One that its solver gives up (`handing_over`) comes back when the others have
+    ended, at its starting point. Breaking off the iteration is safe at any frame.
 
     Args:
         calculator: the potential.
