@@ -220,8 +220,8 @@ class DeltaHyperparameters(Hyperparameters):
         limits=(0.0, 10.0),
     )
     give_up: int = declare(
-        40,
-        20,
+        30,
+        15,
         80,
         "steps without an end after which `trust` takes over, from the start",
         limits=(1, 10_000),
