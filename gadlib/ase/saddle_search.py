@@ -33,6 +33,7 @@ from gadlib.settings.criteria import CRITERIA
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.reading import InputError
 from gadlib.solver.criteria import FORCE_TOL, judge
+from gadlib.solver.delta.memory import seen_by
 from gadlib.solver.goal import Frame
 from gadlib.solver.image_step import polish
 from gadlib.solver.points import begin
@@ -201,7 +202,7 @@ class SaddleSearch(Optimizer):
         Products take its place where they are to prove saddles.
         """
         if takes_products(self.potential, getattr(self.hyperparameters, "proof", "hessian")):
-            chance = CHANCE_LEARNED if self.hyperparameters.needs_cheap else CHANCE
+            chance = CHANCE if seen_by(state) is None else CHANCE_LEARNED
             state = ask_products(self.potential, state, chance)
             if state.proof[0] is not None:
                 self._state = state
