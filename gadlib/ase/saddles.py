@@ -20,9 +20,8 @@ from gadlib.settings.calculators import DISPLACEMENT
 from gadlib.settings.criteria import AT_POINTS
 from gadlib.settings.hyperparameters import Hyperparameters
 from gadlib.settings.reading import InputError
-from gadlib.solver.delta.memory import told_below
 from gadlib.solver.goal import Frame
-from gadlib.solver.handing_over import told_given_up
+from gadlib.solver.handing_over import told_on_the_way
 from gadlib.solver.search import search
 from gadlib.solver.state import lowest_displacement
 
@@ -108,8 +107,7 @@ def _attached(guess: Atoms, frame: Frame) -> Atoms:
     state, status = frame.state, frame.status[0]
     atoms = guess.copy()
     atoms.positions = state.batch.system(0)[1]
-    told = (told_below(state, 0), told_given_up(state, 0))
-    reasons = (status.sentence, state.message[0], state.doubt[0], *told)
+    reasons = (status.sentence, state.message[0], state.doubt[0], told_on_the_way(state, 0))
     info: dict[str, Any] = {
         "status": str(status),
         "message": " ".join(text for text in reasons if text),

@@ -14,9 +14,8 @@ from gadlib.molecules.starting_points import Start
 from gadlib.screening.records import Record
 from gadlib.settings.criteria import AT_POINTS, CRITERIA
 from gadlib.solver.criteria import Verdict
-from gadlib.solver.delta.memory import told_below
 from gadlib.solver.goal import Frame
-from gadlib.solver.handing_over import told_given_up
+from gadlib.solver.handing_over import told_on_the_way
 from gadlib.solver.state import State, lowest_displacement
 from gadlib.solver.trust.tries import tell_tries
 from gadlib.systems.batch import Batch
@@ -35,7 +34,7 @@ def record_of(start: Start, frame: Frame, row: int, criterion: str) -> Record:
     reasons = (
         () if status.is_met else (state.message[row], state.doubt[row], _drifted(start, state, row))
     )
-    reasons = (status.sentence, *reasons, told_below(state, row), told_given_up(state, row))
+    reasons = (status.sentence, *reasons, told_on_the_way(state, row))
     message = " ".join(text for text in reasons if text)
     return replace(
         Record.blank(start, status, message),

@@ -19,6 +19,7 @@ from gadlib.settings.hyperparameters import (
     Hyperparameters,
     TrustHyperparameters,
 )
+from gadlib.solver.delta.memory import told_below
 from gadlib.solver.state import Cost, PastTry, State
 from gadlib.solver.trust.phases import Ending
 from gadlib.systems.rows import concatenate, take
@@ -53,9 +54,11 @@ def successor(hyperparameters: Hyperparameters) -> Hyperparameters | None:
     return TrustHyperparameters(proof=hyperparameters.proof)
 
 
-def is_given_up(hyperparameters: Hyperparameters, steps: int) -> bool:
-    """Whether a search that has not ended after so many steps is another solver's."""
-    return isinstance(hyperparameters, DeltaHyperparameters) and steps >= hyperparameters.give_up
+def rows_given_up(hyperparameters: Hyperparameters, state: State) -> set[int]:
+    """The rows of searches that another solver takes over if they have not ended."""
+    if not isinstance(hyperparameters, DeltaHyperparameters):
+        return set()
+    return set((state.steps >= hyperparameters.give_up).nonzero().flatten().tolist())
 
 
 def with_spent(begun: State, before: Sequence[Spent]) -> State:
@@ -71,9 +74,9 @@ def with_spent(begun: State, before: Sequence[Spent]) -> State:
     return replace(begun, steps=begun.steps + spent.steps, cost=cost, tries=tries)
 
 
-def told_given_up(state: State, row: int) -> str:
-    """That a search was given up by the solver that began it, in a sentence; else empty."""
+def told_on_the_way(state: State, row: int) -> str:
+    """What changed below a search, or which solver gave it up, in words; else empty."""
     first = state.tries[row][:1]
     if not first or first[0].phase != PHASE:
-        return ""
+        return told_below(state, row)
     return f"{PHASE} gave up after {first[0].steps} steps; trust searched from the start."

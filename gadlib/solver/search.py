@@ -24,7 +24,7 @@ from gadlib.solver.aim import Aim
 from gadlib.solver.asking import Accept, Asked
 from gadlib.solver.criteria import judge
 from gadlib.solver.goal import Frame, Goal, ended_as
-from gadlib.solver.handing_over import Spent, is_given_up, successor, with_spent
+from gadlib.solver.handing_over import Spent, rows_given_up, successor, with_spent
 from gadlib.solver.proof import confirm, prove
 from gadlib.solver.put_back import give_back, keep_strict, take_back
 from gadlib.solver.resting import Rest, Rests
@@ -223,10 +223,7 @@ class _Search:
         self.started = time.perf_counter()  # what the caller did is not the search's
         assert self.active is not None
         rows = [i for i, status in enumerate(self.status) if status is Status.RUNNING]
-        given_up = [row for row in rows if self._is_given_up(row)]
-        for row in given_up:
-            self.spent[int(self.active.index[row])] = Spent.of(self.active, row)
-        rows = [row for row in rows if row not in given_up]
+        rows = self._without_given_up(rows)
         if len(rows) == len(self.status):
             return
         device = self.batch.positions.device
@@ -240,11 +237,18 @@ class _Search:
             self.batch, self.wanted = narrow(self.batch, width), narrow(self.wanted, width)
             self.active = narrow(self.active, width)
 
-    def _is_given_up(self, row: int) -> bool:
-        """Whether another solver is to go on with a search; not with one that may rest."""
+    def _without_given_up(self, rows: list[int]) -> list[int]:
+        """The rows of searches that their solver goes on with; what the others took is put aside.
+
+        It goes on with all that may rest, since a rest is that of one solver.
+        """
+        if self.rests.after is not None or self.rests.begun:
+            return rows
         assert self.active is not None
-        is_resting = self.rests.after is not None or bool(self.rests.begun)
-        return not is_resting and is_given_up(self.hyperparameters, int(self.active.steps[row]))
+        given_up = rows_given_up(self.hyperparameters, self.active).intersection(rows)
+        for row in given_up:
+            self.spent[int(self.active.index[row])] = Spent.of(self.active, row)
+        return [row for row in rows if row not in given_up]
 
 
 def _require(criterion: str, n_steps: int, capacity: int) -> None:

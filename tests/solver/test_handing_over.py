@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import pytest
 import torch
+from ase import Atoms
 from clusters import Recorded
 
+from gadlib.ase import saddle_search
 from gadlib.ase.saddles import find_saddle
 from gadlib.calculators import get
 from gadlib.calculators.paired import Paired
+from gadlib.hessians.inquiry import CHANCE
 from gadlib.molecules.reactions import read
 from gadlib.molecules.starting_points import Start, starts
 from gadlib.screening.jobs import Job, search_starts
 from gadlib.settings.hyperparameters import DeltaHyperparameters, TrustHyperparameters
+from gadlib.solver.products import CHANCE_LEARNED
 from gadlib.solver.resting import Rests
 from gadlib.solver.search import search
 from gadlib.solver.state import Status
@@ -74,6 +78,8 @@ def test_all_calls_are_counted_before_and_after(guesses):
     assert n_asked - n_hessian <= n_gradient <= n_asked
     assert all(float(cost.own_s[row]) >= 0 for cost, row in costs)
     assert all(float(cost.calculator_s[row]) > 0 for cost, row in costs)
+    assert all(float(cost.elapsed_s[row]) >= float(cost.calculator_s[row]) for cost, row in costs)
+    assert all(torch.isfinite(cost.own_s[row]) for cost, row in costs)
 
 
 @pytest.mark.parametrize("capacity", [1, 32])
@@ -118,20 +124,35 @@ def test_record_and_atoms_say_it(guesses):
     assert SENTENCE not in own.message
 
 
-def test_saddles_of_atoms_are_handed_over_too(guesses):
-    ase = pytest.importorskip("ase")
+@pytest.fixture
+def atoms(guesses):
+    """The first guess on GFN2-xTB."""
     tblite = pytest.importorskip("tblite.ase")
-    guess = guesses[0]
-    atoms = ase.Atoms(numbers=guess.atomic_numbers, positions=guess.positions)
+    atoms = Atoms(numbers=guesses[0].atomic_numbers, positions=guesses[0].positions)
     atoms.calc = tblite.TBLite(method="GFN2-xTB", verbosity=0)
+    return atoms
+
+
+def test_saddles_of_atoms_are_handed_over_too(atoms):
     found = find_saddle(
         atoms, solver="delta", cheap="scine:DFTB0", criterion="strict", hyperparameters=AT_ONCE
     )
     assert SENTENCE in found.info["message"]
 
 
-def test_seconds_of_searches_are_no_less_than_those_of_their_calls(guesses):
-    for frame, row in ended(paired(), Batch.of(guesses), AT_ONCE):
-        cost = frame.state.cost
-        assert float(cost.elapsed_s[row]) >= float(cost.calculator_s[row])
-        assert torch.isfinite(cost.own_s[row])
+@pytest.mark.parametrize(("own", "chance"), [(AT_ONCE, CHANCE), (None, CHANCE_LEARNED)])
+def test_an_optimizer_goes_on_and_proves_by_the_chance_of_who_ends(atoms, own, chance, monkeypatch):
+    chances, ask = [], saddle_search.ask_products
+    monkeypatch.setattr(
+        saddle_search, "ask_products", lambda *given: chances.append(given[-1]) or ask(*given)
+    )
+    run = saddle_search.SaddleSearch(
+        atoms,
+        solver="delta",
+        cheap="scine:DFTB0",
+        criterion="strict",
+        hyperparameters=own,
+        logfile=None,
+    )
+    assert run.run(fmax=0.05, steps=60)
+    assert set(chances) == {chance}
