@@ -5,7 +5,16 @@ from ase.build import molecule
 from clusters import SEEDS, backwards, clusters, padded, turned
 from hypothesis import given
 
-from gadlib.molecules.bonds import bonds, full_shells, most_neighbours, n_fragments
+from gadlib.molecules.bonds import (
+    BOND_SCALE,
+    DOUBT,
+    bond_graph_of,
+    bonds,
+    full_shells,
+    is_same,
+    most_neighbours,
+    n_fragments,
+)
 from gadlib.systems.batch import Batch
 
 
@@ -74,3 +83,53 @@ def test_phosphorus_and_sulphur_can_have_more_neighbours_than_fill_a_shell():
     batch = Batch.pack([np.zeros((4, 3))], [[15, 16, 8, 6]])
     assert full_shells(batch).tolist() == [[3, 2, 2, 4]]
     assert most_neighbours(batch).tolist() == [[5, 6, 2, 4]]
+
+
+def methanols(*scaled: float):
+    """Bond graphs of methanol with O-H so many times the sum of the radii long."""
+    methanol = molecule("CH3OH")
+    oxygen, hydrogen = 1, 3
+    assert (methanol[oxygen].symbol, methanol[hydrogen].symbol) == ("O", "H")
+    for times in scaled:
+        there = methanol.copy()
+        there.set_distance(oxygen, hydrogen, times * (0.66 + 0.31), fix=0)
+        yield bond_graph_of(there.numbers, there.positions)
+
+
+@pytest.mark.parametrize(
+    ("short", "long", "same"),
+    [
+        (BOND_SCALE - 0.004, BOND_SCALE + 0.004, True),
+        (1.0, BOND_SCALE + 0.9 * DOUBT, True),
+        (BOND_SCALE - 0.9 * DOUBT, 1.5, True),
+        (1.0, BOND_SCALE + 1.1 * DOUBT, False),
+        (BOND_SCALE - 1.1 * DOUBT, 1.5, False),
+        (1.0, 1.5, False),
+    ],
+)
+def test_a_bond_at_the_limit_counts_as_it_suits_one_beyond_it_does_not(short, long, same):
+    one, other = methanols(short, long)
+    assert one.number_of_edges() == other.number_of_edges() + 1
+    assert is_same(one, other) is is_same(other, one) is same
+
+
+def test_other_elements_or_bonds_stay_other_whatever_is_doubtful():
+    (one,) = methanols(BOND_SCALE)
+    silanol = molecule("CH3OH")
+    silanol.numbers[0] = 14
+    assert not is_same(one, bond_graph_of(silanol.numbers, silanol.positions))
+    apart = molecule("CH3OH")
+    apart.positions[4] += 5.0
+    assert not is_same(one, bond_graph_of(apart.numbers, apart.positions))
+
+
+def test_many_doubtful_pairs_are_asked_nearest_first_in_bounded_time():
+    rng = np.random.default_rng(0)
+    cube = np.stack(np.meshgrid(*[np.arange(3.0)] * 3), -1).reshape(-1, 3)
+    cube *= BOND_SCALE * 2 * 0.76  # carbon: each neighbour at the limit
+    one, other = (
+        bond_graph_of(np.full(27, 6), cube + 0.005 * rng.normal(size=cube.shape)) for _ in range(2)
+    )
+    assert len(one.graph["doubtful"]) > 50
+    assert is_same(one, one)
+    assert not is_same(one, other)
