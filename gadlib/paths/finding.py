@@ -20,7 +20,7 @@ from gadlib.molecules.alignment import aligned
 from gadlib.molecules.endpoints import Connection
 from gadlib.molecules.starting_points import Start, problem_of
 from gadlib.paths.ends import prepare_ends
-from gadlib.paths.found import is_found_again, is_same
+from gadlib.paths.found import RANKS, is_found_again, is_same, rank, worth_trying
 from gadlib.paths.guesses import Guess, guesses
 from gadlib.paths.judging import followed
 from gadlib.paths.plans import USUAL_BUDGET, Plan
@@ -37,20 +37,16 @@ from gadlib.solver.goal import Frame
 from gadlib.solver.state import Status
 from gadlib.systems.batch import Batch
 
-_RANKS = (Connection.INTENDED, Connection.IN_STEPS, Connection.HALF, Connection.UNINTENDED)
-
-_N_JOINING = 3
-"""Ranks of saddles that join the reactant or the product with something. Of eight that the costly
-potential was searched from, for three reactions that the cheap one has no way for, one joined an
-end."""
-
 _MAX_GAPS = 2
 """Gaps within gaps: from reactant to product, what one step leaves of it, and what another does."""
-
 
 MAX_BELOW = 3
 """Guesses of the cheap potential that are tried. Of 19 reactions, GFN2-xTB on PM6 and DFTB0, those
 that needed more took 400 to 760 gradients, where `trust` takes 70."""
+
+MAX_BELOW_STEP = 1
+"""The same for what a step leaves of the reaction. With three, two reactions spent 73 and 86 of 300
+gradients there and were half found; `trust` finds them whole for 42 and 54."""
 
 
 def find_each(job: Job, *, plan: Plan) -> Iterator[tuple[int, Record]]:
@@ -118,7 +114,7 @@ class _Quest:
     @property
     def is_over(self) -> bool:
         """Whether what is looked for was found, or the budget is spent."""
-        is_found = self.best is not None and self.best.verdict in _RANKS[:2]
+        is_found = self.best is not None and self.best.verdict in RANKS[:2]
         return is_found or (self.best is not None and self.n_left <= 0)
 
     @property
@@ -148,15 +144,19 @@ class _Quest:
     def guesses(self, between: Start, energies: tuple[float, float], depth: int) -> Iterator[Guess]:
         """Where searches begin: at a guess that was given; with `delta` where the cheap one leads.
 
-        Where that leads to nothing, `trust` goes on from images of the costly one.
+        Where that leads to nothing, `trust` begins anew between reactant and product, from images
+        of the costly one.
         """
         how = self.plan.n_images, self.plan.interpolation
         if self.plan.has_guess and depth == 0:
             yield Guess(between, 0)
         if self.job.hyperparameters.needs_cheap:
             below = _from_below(self.job, between, self.plan)
-            yield from itertools.islice(below, MAX_BELOW)
+            yield from itertools.islice(below, MAX_BELOW_STEP if depth else MAX_BELOW)
+            if depth:
+                return
             self.job = replace(self.job, hyperparameters=TrustHyperparameters())
+            self.gaps = self.gaps[:1]
         if self.best is None or self.n_left > self.plan.n_images:
             calculator = self.job.calculator
             yield from guesses(calculator, between, energies, *how, most=lambda: self.n_left)
@@ -188,9 +188,9 @@ class _Quest:
         if guess.is_below and record.bound and record.rmsd_start is not None:
             off = f"It was sought on the cheap potential first: {record.rmsd_start:.2f} A off."
             record = replace(record, message=f"{record.message} {off}")
-        if self.best is None or _rank(record) < _rank(self.best):
+        if self.best is None or rank(record) < rank(self.best):
             self.best = record
-        return is_new and bool(record.passed) and record.verdict in _RANKS[2:]
+        return is_new and bool(record.passed) and record.verdict in RANKS[2:]
 
     def enough(self, frame: Frame) -> str:
         """Where a search that stands so is to stop, in words; empty while it is not.
@@ -219,7 +219,7 @@ class _Quest:
         """The best record, with all that was spent, and whether that was the budget."""
         assert self.best is not None
         best = self.best
-        if self.n_left <= 0 and best.verdict not in _RANKS[:2]:
+        if self.n_left <= 0 and best.verdict not in RANKS[:2]:
             spent = f"The budget of {self.plan.most(self.is_costly)} gradients is spent."
             best = replace(best, message=f"{best.message} {spent}")
         return self.spent.told(best)
@@ -228,13 +228,13 @@ class _Quest:
 def _from_below(job: Job, between: Start, plan: Plan) -> Iterator[Guess]:
     """The saddles that the same search finds on a cheap potential, the best first.
 
-    Then the images as it has them. Nothing of this is counted.
+    Where none joins an end, the highest of the images as it has them. Nothing of this is counted.
     """
     assert between.ends is not None
-    found = _cheap_at(job.calculator, between)
-    if found is None:
+    at_ends = _cheap_at(job.calculator, between)
+    if at_ends is None:
         return
-    cheap, (first, last) = found
+    cheap, (first, last) = at_ends
     below = replace(job, calculator=cheap, hyperparameters=TrustHyperparameters())
     plan = replace(plan, budget=USUAL_BUDGET)
     minima = [
@@ -243,12 +243,16 @@ def _from_below(job: Job, between: Start, plan: Plan) -> Iterator[Guess]:
     ]
     quest = _Quest(below, between, plan, Landscape(minima[0], minima[1]), Spent())
     quest.explore((minima[0], minima[1]), depth=0)
-    for record in worth_trying(quest.land):
+    found = worth_trying(quest.land)
+    for record in found:
         reactant, product = (np.array(end) for end in record.passed[0].ends)
         place = np.array(record.passed[0].positions)
         yield Guess(replace(between, positions=place, ends=(reactant, product)), 0, is_below=True)
-    for guess in guesses(cheap, between, (first, last), plan.n_images, plan.interpolation):
-        yield replace(guess, n_gradient=0, failure="")
+    if not found:
+        images = guesses(cheap, between, (first, last), plan.n_images, plan.interpolation)
+        yield from (
+            replace(image, n_gradient=0, failure="") for image in itertools.islice(images, 1)
+        )
 
 
 def _most_steps(job: Job) -> int:
@@ -273,20 +277,3 @@ def _cheap_at(
             first, last = energies.tolist()
             return cheap, (first, last)
     return None
-
-
-def worth_trying(land: Landscape) -> list[Record]:
-    """Saddles of a cheap potential from which the costly one is searched, the best first.
-
-    Those of the route, then others that join the reactant or the product with something.
-    """
-    route = land.route
-    others = [step for step in land.steps if step not in route and _rank(step) < _N_JOINING]
-    return [*route, *sorted(others, key=_rank)]
-
-
-def _rank(record: Record) -> int:
-    """How near a record is to what is looked for, the nearest first."""
-    if record.verdict in _RANKS:
-        return _RANKS.index(Connection(record.verdict))
-    return len(_RANKS) + (not record.bound)

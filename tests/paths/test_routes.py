@@ -7,7 +7,7 @@ import pytest
 
 from gadlib.molecules.endpoints import Connection
 from gadlib.molecules.starting_points import Start
-from gadlib.paths.finding import worth_trying
+from gadlib.paths.found import worth_trying
 from gadlib.paths.routes import Landscape, Minimum, in_steps, turned
 from gadlib.screening.record_parts import Passed
 from gadlib.screening.records import Record
