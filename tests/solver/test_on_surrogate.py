@@ -30,6 +30,8 @@ PM6, DFTB0 = (get("scine", functional=name) for name in ("PM6", "DFTB0"))
 NAMES = ("rxn0040", "rxn0062")
 """Of 6 and 7 atoms; the direct way of the first takes 104 gradients and three Hessians."""
 
+NOT_LEARNED_THERE = f"{irc.INSTEAD}: no saddle was learned there."
+
 
 @pytest.fixture(scope="module")
 def guesses() -> list[Start]:
@@ -137,18 +139,40 @@ def test_where_the_costly_potential_fails_a_leg_says_so(saddles):
     assert path.calls[0] < 20
 
 
-def test_a_saddle_that_either_potential_cannot_compute_says_why(saddles):
+def test_a_saddle_that_the_potential_cannot_compute_says_why(saddles):
     never = spoiled(PM6, lambda batch: torch.ones(len(batch)).bool(), how="is not finite")
-    for calculator in (Paired(never, DFTB0), Paired(PM6, never)):
-        (path,) = irc.follow(calculator, saddles[0].batch)
-        assert path.reasons and not path.legs
+    (path,) = irc.follow(Paired(never, DFTB0), saddles[0].batch)
+    assert path.reasons and not path.legs
+
+
+def beyond(state: State, far: float):
+    """Whether an atom has moved farther from there."""
+    here = state.batch.positions[0]
+    return lambda batch: (batch.positions - here).norm(dim=-1).amax(-1) > far
+
+
+@pytest.mark.parametrize(
+    ("far", "why"), [(-1.0, "the cheap potential fails at the saddle"), (0.4, "the cheap potential fails (")]
+)
+def test_where_the_cheap_potential_leads_nowhere_the_potential_itself_is_followed(
+    saddles, far, why
+):
+    """At the saddle, or on the way down."""
+    bad = spoiled(DFTB0, beyond(saddles[0], far), how="is not finite")
+    (path,) = irc.follow(Paired(PM6, bad), saddles[0].batch)
+    (itself,) = irc.follow(PM6, saddles[0].batch)
+    assert path.told.startswith(f"{irc.INSTEAD}: ") and path.told.endswith(".")
+    assert why in path.told and not path.reasons
+    ends, others = ([float(leg.energy[-1]) for leg in one.legs] for one in (path, itself))
+    assert ends == pytest.approx(others, abs=1e-4)
+    assert path.calls[0] > itself.calls[0] and path.calls[1] == itself.calls[1]
 
 
 def test_a_minimum_has_no_way_down(followed, saddles):
     end = saddles[0].batch.moved_to(followed[0].legs[0].positions[-1][None])
     (path,) = irc.follow(Paired(PM6, DFTB0), end)
     assert path.reasons == ["There is no mode with a negative eigenvalue to follow."]
-    assert path.told == irc.INSTEAD  # it is the potential itself that has none
+    assert path.told == NOT_LEARNED_THERE  # it is the potential itself that has none
 
 
 def test_where_the_surrogate_learns_no_saddle_the_potential_itself_is_followed():
@@ -160,7 +184,7 @@ def test_where_the_surrogate_learns_no_saddle_the_potential_itself_is_followed()
     assert frame.status[0].is_met
     (found,) = irc.follow(Paired(PM6, DFTB0), frame.state.batch)
     (itself,) = irc.follow(PM6, frame.state.batch)
-    assert found.told == irc.INSTEAD and not found.reasons
+    assert found.told == NOT_LEARNED_THERE and not found.reasons
     assert found.calls[0] > itself.calls[0]
     ends, others = ([float(leg.energy[-1]) for leg in path.legs] for path in (found, itself))
     assert ends == pytest.approx(others, abs=1e-4)

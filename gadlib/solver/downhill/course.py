@@ -44,6 +44,11 @@ class Course:
     message: str = ""
     failure: str = ""
 
+    @property
+    def is_astray(self) -> bool:
+        """Whether it leads nowhere, and not since the costly potential fails."""
+        return bool(self.failure) or not (self.is_over or self.message)
+
 
 def leg_down(course: Course) -> Leg:
     """The leg, its points' energies by all that was learned."""
@@ -58,7 +63,9 @@ def leg_down(course: Course) -> Leg:
     rest = ends.batch.masses[0].sqrt()[:, None] * (here - places[-2])
     arcs = [arc for arc, _ in course.trail]
     force, message = float(ends.max_force[0]), course.message
-    if not message and not course.is_over:
+    if course.failure:
+        message = f"the cheap potential fails ({course.failure.rstrip('.')})"
+    elif not message and not course.is_over:
         message = f"forces of {force:.3f} eV/A are left after {course.n_asked} calls"
     return Leg(
         travelled=torch.tensor([*arcs, arcs[-1] + float(rest.norm())], dtype=torch.float64),

@@ -19,7 +19,6 @@ from gadlib.evaluation import Calculator
 from gadlib.progress import signs_of_life
 from gadlib.solver.delta.observations import Observations
 from gadlib.solver.downhill.descent import depart, lowest_mode, step_down
-from gadlib.solver.downhill.learned_saddle import NOT_LEARNED
 from gadlib.solver.downhill.on_surrogate import follow_learned
 from gadlib.solver.downhill.path import Leg, Path, exact_vibrations, leg_of
 from gadlib.solver.downhill.relaxation import can_go_on, relax
@@ -30,7 +29,7 @@ from gadlib.solver.trust.curvature import is_hessian_costly
 from gadlib.systems.batch import Batch
 from gadlib.systems.rows import put, take
 
-INSTEAD = "The way down is on the potential itself: no saddle was learned there."
+INSTEAD = "The way down is on the potential itself"
 
 
 def follow(
@@ -46,7 +45,8 @@ def follow(
     A saddle is first sharpened by Newton steps, since what is left of its forces would bend a path
     that begins flat. Of a calculator with a cheap one beside it (attribute `cheap`) all this is
     done on a surrogate (`on_surrogate`), and no Hessian of the costly one is computed; unless the
-    surrogate has no saddle there after all looks, which the path then says.
+    surrogate has no saddle there after all looks, or does not lead to two minima; the path says so
+    then.
 
     Args:
         calculator: the potential.
@@ -74,13 +74,14 @@ def follow_each(
         yield from _follow_itself(calculator, batch, hessian_every, n_steps)
         return
     for i, path in follow_learned(calculator, batch, known, n_steps):
-        if path.message != NOT_LEARNED:
+        if not path.is_astray:
             yield i, path
             continue
         one = batch.take(torch.tensor([i], device=batch.positions.device))
         ((_, itself),) = _follow_itself(calculator, one, hessian_every, n_steps)
-        cost = itself.n_gradient + path.n_gradient
-        yield i, replace(itself, n_gradient=cost, told=f"{path.told} {INSTEAD}".strip())
+        cost = itself.n_gradient + path.calls[0]
+        told = f"{path.told} {INSTEAD}: {path.reasons[0].rstrip('.')}.".strip()
+        yield i, replace(itself, n_gradient=cost, told=told)
 
 
 def _follow_itself(

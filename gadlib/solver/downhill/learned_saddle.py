@@ -26,7 +26,10 @@ ALIKE = 0.9
 _LOOKS = 4
 """At the saddle at most; one is enough nearly always."""
 
-NOT_LEARNED = "The surrogate has no saddle of order one there, whatever was learned beside it."
+NOT_LEARNED = "no saddle was learned there"
+"""Of the surrogate, whatever was learned beside it."""
+
+CHEAP_FAILS = "the cheap potential fails at the saddle"
 
 _SHARPENINGS, _SHARPENED = 2, 0.1
 """Calls that may be spent on less force at the saddle, and A that it may move for that."""
@@ -57,7 +60,7 @@ def learn_saddle(cheap: Calculator, batch: Batch, known: Observations) -> Asking
             return Top(None, None, n_asked, answer.failures[0])
         known = observed(cheap, batch, place, answer, known)
         if not len(known):
-            return Top(None, None, n_asked, "The cheap potential fails at the saddle.")
+            return Top(None, None, n_asked, CHEAP_FAILS)
     learned = Learned.of(cheap, batch, known)
     top = Top(learned, learned.at(place), n_asked, "")
     top = yield from _with_mode(top)

@@ -52,6 +52,7 @@ class Path:
         n_gradient, n_hessian: calculator calls at the saddle.
         message: why there are none.
         told: what is to be said of it besides, in sentences.
+        is_astray: whether it is a surrogate, and not the potential, for which it leads nowhere.
     """
 
     energy: float
@@ -63,6 +64,7 @@ class Path:
     n_hessian: int
     message: str
     told: str = ""
+    is_astray: bool = False
 
     @property
     def calls(self) -> tuple[int, int]:
