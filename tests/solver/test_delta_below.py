@@ -177,7 +177,7 @@ def test_ways_down_go_on_with_the_next_cheap_potential(saddle, is_at_saddle):
         assert float(end.max_force[0]) < RELAXED_FORCE and int(end.order[0]) == 0
 
 
-def test_a_way_down_without_another_cheap_potential_says_why_it_ends(saddle):
+def test_a_way_down_without_another_cheap_potential_is_on_the_potential_itself(saddle):
     top = saddle.batch.positions[0]
 
     def is_beyond(batch: Batch):
@@ -185,4 +185,5 @@ def test_a_way_down_without_another_cheap_potential_says_why_it_ends(saddle):
 
     cheap = spoiled(DFTB0, is_beyond, how="raises")
     (path,) = irc.follow(Paired(PM6, cheap), saddle.batch, known=seen_by(saddle))
-    assert path.reasons and path.told == ""
+    assert not path.reasons and len(path.legs) == 2
+    assert path.told.startswith(irc.INSTEAD) and "cursed" in path.told

@@ -16,7 +16,7 @@ from gadlib.molecules.starting_points import Start, starts
 from gadlib.settings.hyperparameters import DeltaHyperparameters, TrustHyperparameters
 from gadlib.solver.delta.memory import seen_by
 from gadlib.solver.delta.observations import SAME
-from gadlib.solver.downhill import irc
+from gadlib.solver.downhill import irc, on_surrogate
 from gadlib.solver.downhill.learned import together
 from gadlib.solver.downhill.relaxation import RELAXED_FORCE
 from gadlib.solver.points import begin
@@ -145,24 +145,21 @@ def test_a_saddle_that_the_potential_cannot_compute_says_why(saddles):
     assert path.reasons and not path.legs
 
 
-def beyond(state: State, far: float):
-    """Whether an atom has moved farther from there."""
-    here = state.batch.positions[0]
-    return lambda batch: (batch.positions - here).norm(dim=-1).amax(-1) > far
-
-
-@pytest.mark.parametrize(
-    ("far", "why"), [(-1.0, "the cheap potential fails at the saddle"), (0.4, "the cheap potential fails (")]
-)
-def test_where_the_cheap_potential_leads_nowhere_the_potential_itself_is_followed(
-    saddles, far, why
+@pytest.mark.parametrize("is_short", [True, False])
+def test_where_the_surrogate_leads_nowhere_the_potential_itself_is_followed(
+    saddles, monkeypatch, is_short
 ):
-    """At the saddle, or on the way down."""
-    bad = spoiled(DFTB0, beyond(saddles[0], far), how="is not finite")
-    (path,) = irc.follow(Paired(PM6, bad), saddles[0].batch)
+    """Since the calls are spent on the way, or the cheap potential fails at the saddle."""
+    calculator, why = Paired(PM6, DFTB0), "eV/A are left after 1 calls"
+    if is_short:
+        monkeypatch.setattr(on_surrogate, "MAX_ASKED", 1)
+    else:
+        never = spoiled(DFTB0, lambda batch: torch.ones(len(batch)).bool(), how="is not finite")
+        calculator, why = Paired(PM6, never), "the cheap potential fails at the saddle"
+    (path,) = irc.follow(calculator, saddles[0].batch)
     (itself,) = irc.follow(PM6, saddles[0].batch)
-    assert path.told.startswith(f"{irc.INSTEAD}: ") and path.told.endswith(".")
-    assert why in path.told and not path.reasons
+    assert path.told.startswith(f"{irc.INSTEAD}: ") and path.told.endswith(f"{why}.")
+    assert not path.reasons
     ends, others = ([float(leg.energy[-1]) for leg in one.legs] for one in (path, itself))
     assert ends == pytest.approx(others, abs=1e-4)
     assert path.calls[0] > itself.calls[0] and path.calls[1] == itself.calls[1]
