@@ -76,3 +76,13 @@ def test_where_nothing_is_found_below_trust_finds_the_reaction(ends, monkeypatch
     assert record.converged and record.verdict == "intended"
     assert record.n_image > 0
     assert np.isfinite(record.energy)
+
+
+@pytest.mark.parametrize("has_saddle", [True, False])
+def test_below_are_saddles_or_where_there_is_none_the_highest_image(ends, monkeypatch, has_saddle):
+    if not has_saddle:
+        monkeypatch.setattr(finding, "worth_trying", lambda land: [])
+    job = Job(Paired(PM6, DFTB0), (ends,), DeltaHyperparameters(), "bound", 100, mode="reaction")
+    found = list(finding._from_below(job, ends, Plan()))
+    assert found and all(guess.n_gradient == 0 for guess in found)
+    assert [guess.is_below for guess in found] == ([True] * len(found) if has_saddle else [False])
