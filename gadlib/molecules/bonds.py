@@ -82,9 +82,9 @@ def bond_graph(batch: Batch, i: int = 0) -> nx.Graph:
     graph = nx.from_numpy_array(bonds(batch)[i, :n, :n].cpu().numpy())
     nx.set_node_attributes(graph, dict(enumerate(batch.atomic_numbers[i, :n].tolist())), "z")
     off = (batch.scaled_distances[i, :n, :n] - BOND_SCALE).abs().cpu().numpy()
-    pairs = zip(*np.triu_indices(n, 1), strict=True)
-    near = sorted((off[pair], *map(int, pair)) for pair in pairs if off[pair] < DOUBT)
-    graph.graph["doubtful"] = [pair for _, *pair in near]
+    near = np.argwhere(np.triu(off < DOUBT, 1))
+    order = off[tuple(near.T)].argsort(kind="stable")
+    graph.graph["doubtful"] = near[order].tolist()
     return graph
 
 
@@ -97,7 +97,8 @@ def is_same(a: nx.Graph, b: nx.Graph) -> bool:
     """Whether two bond graphs are isomorphic, elements included, doubtful bonds as it suits."""
     return any(
         nx.is_isomorphic(one, other, node_match=lambda p, q: p["z"] == q["z"])
-        for one, other in itertools.product(_readings(a), _readings(b))
+        for one in _readings(a)
+        for other in _readings(b)
     )
 
 

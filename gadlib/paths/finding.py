@@ -29,11 +29,12 @@ from gadlib.paths.routes import Landscape, Minimum, in_steps
 from gadlib.paths.spending import Spent
 from gadlib.screening.jobs import Job, search_starts
 from gadlib.screening.records import Record
-from gadlib.settings.hyperparameters import DeltaHyperparameters, TrustHyperparameters
+from gadlib.settings.hyperparameters import TrustHyperparameters
 from gadlib.solver.delta.below import cheaps_of
 from gadlib.solver.delta.memory import seen_by
 from gadlib.solver.delta.observations import Observations
 from gadlib.solver.goal import Frame
+from gadlib.solver.handing_over import gives_up_after
 from gadlib.solver.state import Status
 from gadlib.systems.batch import Batch
 
@@ -156,7 +157,7 @@ class _Quest:
             if depth:
                 return
             self.job = replace(self.job, hyperparameters=TrustHyperparameters())
-            self.gaps = self.gaps[:1]
+            self.gaps = self.gaps[:1]  # between others `trust` may look anew
         if self.best is None or self.n_left > self.plan.n_images:
             calculator = self.job.calculator
             yield from guesses(calculator, between, energies, *how, most=lambda: self.n_left)
@@ -172,8 +173,8 @@ class _Quest:
         """Search from the guess and follow what is new; whether another end of it was reached."""
         frames: list[Frame] = []
         part = replace(self.job, starts=(guess.start,), capacity=1)
-        if self.is_costly:
-            part = replace(part, n_steps=min(part.n_steps, _most_steps(part)))
+        if (most := gives_up_after(part.hyperparameters)) is not None:
+            part = replace(part, n_steps=min(part.n_steps, most))  # then the next guess is tried
         (record,) = search_starts(
             part, on_frame=frames.append, is_enough=lambda frame: bool(self.enough(frame))
         )
@@ -250,15 +251,7 @@ def _from_below(job: Job, between: Start, plan: Plan) -> Iterator[Guess]:
         yield Guess(replace(between, positions=place, ends=(reactant, product)), 0, is_below=True)
     if not found:
         images = guesses(cheap, between, (first, last), plan.n_images, plan.interpolation)
-        yield from (
-            replace(image, n_gradient=0, failure="") for image in itertools.islice(images, 1)
-        )
-
-
-def _most_steps(job: Job) -> int:
-    """Steps of one search, after which the next guess is tried: of `delta` before it gives up."""
-    own = job.hyperparameters
-    return own.give_up if isinstance(own, DeltaHyperparameters) else job.n_steps
+        yield replace(next(images), n_gradient=0, failure="")
 
 
 def _cheap_at(

@@ -29,7 +29,7 @@ PHASE = DeltaHyperparameters.solver
 
 
 @dataclass(frozen=True)
-class Spent:
+class GivenUp:
     """What searches had taken when they were given up.
 
     Attributes:
@@ -41,7 +41,7 @@ class Spent:
     cost: Cost
 
     @classmethod
-    def of(cls, state: State, row: int) -> Spent:
+    def of(cls, state: State, row: int) -> GivenUp:
         """What the search of one row has taken."""
         one = torch.tensor([row], device=state.index.device)
         return take(cls(state.steps, state.cost), one)
@@ -54,14 +54,19 @@ def successor(hyperparameters: Hyperparameters) -> Hyperparameters | None:
     return TrustHyperparameters(proof=hyperparameters.proof)
 
 
+def gives_up_after(hyperparameters: Hyperparameters) -> int | None:
+    """Steps after which a search that has not ended is given up; None where none is."""
+    is_delta = isinstance(hyperparameters, DeltaHyperparameters)
+    return hyperparameters.give_up if is_delta else None
+
+
 def rows_given_up(hyperparameters: Hyperparameters, state: State) -> set[int]:
     """The rows of searches that another solver takes over if they have not ended."""
-    if not isinstance(hyperparameters, DeltaHyperparameters):
-        return set()
-    return set((state.steps >= hyperparameters.give_up).nonzero().flatten().tolist())
+    most = gives_up_after(hyperparameters)
+    return set() if most is None else set((state.steps >= most).nonzero().flatten().tolist())
 
 
-def with_spent(begun: State, before: Sequence[Spent]) -> State:
+def with_given_up(begun: State, before: Sequence[GivenUp]) -> State:
     """The states of searches that begin anew, with the steps and the cost of those given up.
 
     What was given up is the first of their tries.

@@ -24,7 +24,7 @@ from gadlib.solver.aim import Aim
 from gadlib.solver.asking import Accept, Asked
 from gadlib.solver.criteria import judge
 from gadlib.solver.goal import Frame, Goal, ended_as
-from gadlib.solver.handing_over import Spent, rows_given_up, successor, with_spent
+from gadlib.solver.handing_over import GivenUp, rows_given_up, successor, with_given_up
 from gadlib.solver.proof import confirm, prove
 from gadlib.solver.put_back import give_back, keep_strict, take_back
 from gadlib.solver.resting import Rest, Rests
@@ -117,7 +117,7 @@ class _Search:
         self.waiting = torch.arange(len(batch), device=batch.positions.device)
         self.active: State | None = None
         self.kept: dict[int, State] = {}
-        self.spent: dict[int, Spent] = {}
+        self.given_up: dict[int, GivenUp] = {}
         self.status: tuple[Status, ...] = ()
         self.n_frames = 0
         self.started = time.perf_counter()
@@ -125,7 +125,7 @@ class _Search:
     @property
     def is_open(self) -> bool:
         """Whether there is a system left whose search has not ended."""
-        return self.active is not None or len(self.waiting) + len(self.spent) > 0
+        return self.active is not None or len(self.waiting) + len(self.given_up) > 0
 
     def next_frame(self) -> Frame:
         """The frame after a step of the active systems, with those that entered."""
@@ -152,7 +152,7 @@ class _Search:
 
     def _called(self, active: State | None) -> float:
         """Seconds in the calculator of these and of searches that were given up."""
-        costs = [one.cost for one in self.spent.values()]
+        costs = [one.cost for one in self.given_up.values()]
         costs += [] if active is None else [active.cost]
         return sum(float(cost.calculator_s.sum()) for cost in costs)
 
@@ -197,15 +197,15 @@ class _Search:
         begun = self.rule.init(self.calculator, self.batch.take(places), self.hyperparameters)
         allowed = self.goal.max_fragments[places] + self.goal.n_more
         begun = replace(begun, index=places, max_fragments=allowed)
-        spent = [self.spent.pop(place) for place in places.tolist() if place in self.spent]
-        return with_spent(begun, spent) if spent else begun
+        spent = [self.given_up.pop(place) for place in places.tolist() if place in self.given_up]
+        return with_given_up(begun, spent) if spent else begun
 
     def _hand_over(self) -> None:
         """The solver that takes over has what the one before gave up."""
         after = successor(self.hyperparameters)
         assert after is not None
         self.hyperparameters, self.rule = after, rule_for(after, self.goal.criterion)
-        self.waiting = torch.tensor(sorted(self.spent), device=self.batch.positions.device)
+        self.waiting = torch.tensor(sorted(self.given_up), device=self.batch.positions.device)
 
     def _go_on(self, place: int) -> State:
         """The state of a system that has rested."""
@@ -228,7 +228,7 @@ class _Search:
             return
         device = self.batch.positions.device
         self.active = take(self.active, torch.tensor(rows, device=device)) if rows else None
-        later = torch.tensor([*self.spent], dtype=self.waiting.dtype, device=device)
+        later = torch.tensor([*self.given_up], dtype=self.waiting.dtype, device=device)
         open_ = torch.cat([self.waiting, later])
         if self.active is not None:
             open_ = torch.cat([self.active.index, open_])
@@ -245,10 +245,10 @@ class _Search:
         if self.rests.after is not None or self.rests.begun:
             return rows
         assert self.active is not None
-        given_up = rows_given_up(self.hyperparameters, self.active).intersection(rows)
-        for row in given_up:
-            self.spent[int(self.active.index[row])] = Spent.of(self.active, row)
-        return [row for row in rows if row not in given_up]
+        left = rows_given_up(self.hyperparameters, self.active).intersection(rows)
+        for row in left:
+            self.given_up[int(self.active.index[row])] = GivenUp.of(self.active, row)
+        return [row for row in rows if row not in left]
 
 
 def _require(criterion: str, n_steps: int, capacity: int) -> None:

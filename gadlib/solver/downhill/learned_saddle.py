@@ -29,8 +29,6 @@ _LOOKS = 4
 NOT_LEARNED = "no saddle was learned there"
 """Of the surrogate, whatever was learned beside it."""
 
-CHEAP_FAILS = "the cheap potential fails at the saddle"
-
 _SHARPENINGS, _SHARPENED = 2, 0.1
 """Calls that may be spent on less force at the saddle, and A that it may move for that."""
 
@@ -43,6 +41,7 @@ class Top:
     state: State | None
     n_asked: int
     message: str
+    is_computed: bool = True  # by the costly potential
 
 
 def learn_saddle(cheap: Calculator, batch: Batch, known: Observations) -> Asking[Top]:
@@ -57,10 +56,10 @@ def learn_saddle(cheap: Calculator, batch: Batch, known: Observations) -> Asking
         answer = yield place
         n_asked = answer.asked
         if answer.failures:
-            return Top(None, None, n_asked, answer.failures[0])
+            return Top(None, None, n_asked, answer.failures[0], is_computed=False)
         known = observed(cheap, batch, place, answer, known)
         if not len(known):
-            return Top(None, None, n_asked, CHEAP_FAILS)
+            return Top(None, None, n_asked, "the cheap potential fails at the saddle")
     learned = Learned.of(cheap, batch, known)
     top = Top(learned, learned.at(place), n_asked, "")
     top = yield from _with_mode(top)

@@ -25,7 +25,7 @@ from gadlib.solver.delta.observations import SAME, Observations
 from gadlib.solver.downhill.course import REACH_MAX, REACH_MIN, Course, leg_down, seen_on
 from gadlib.solver.downhill.descent import depart, lowest_mode, step_down
 from gadlib.solver.downhill.learned import Asking, Learned, answer_all, together
-from gadlib.solver.downhill.learned_saddle import ALIKE, CHEAP_FAILS, learn_saddle, look
+from gadlib.solver.downhill.learned_saddle import ALIKE, learn_saddle, look
 from gadlib.solver.downhill.path import Path
 from gadlib.solver.downhill.relaxation import can_go_on, is_calm, relax
 from gadlib.solver.state import State, displacement
@@ -127,8 +127,17 @@ def _attempt(
     if top.learned is None or top.state is None or top.message:
         still, none = torch.zeros(n, 3, dtype=torch.float64), float("nan")
         here = batch.positions[0, :n]
-        is_astray = top.learned is not None or top.message == CHEAP_FAILS
-        path = Path(none, here, None, still, (), top.n_asked, 0, top.message, is_astray=is_astray)
+        path = Path(
+            energy=none,
+            positions=here,
+            vibrations=None,
+            mode=still,
+            legs=(),
+            n_gradient=top.n_asked,
+            n_hessian=0,
+            message=top.message,
+            is_astray=top.is_computed,
+        )
         seen = known if top.learned is None else top.learned.observations
         return _Attempt(path, seen, "" if top.state is None else top.state.message[0])
     state = top.state
