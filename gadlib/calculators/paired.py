@@ -17,11 +17,11 @@ from gadlib.systems.batch import Batch, Molecule
 USUAL = ("tblite:GFN2-xTB", "scine:DFTB0")
 """What `auto` tries, in this order."""
 
-INSTEAD = (*USUAL[:1], "tblite:GFN1-xTB", *USUAL[1:], "springs")
+INSTEAD = (*USUAL[:1], "tblite:GFN1-xTB", *USUAL[1:], "springs", "none")
 """What takes the place of a cheap potential that fails for a molecule, in this order.
 
 GFN1-xTB serves about as well as GFN2-xTB; DFTB0 has no self-consistency that can fail; springs know
-all elements."""
+all elements. `none` is taken where one misleads."""
 
 _TBLITE = "tblite.ase:TBLite"
 

@@ -24,6 +24,7 @@ class Nothing:
 
     name: str = "nothing"
     is_hessian_costly = False
+    says_nothing = True
 
     def __call__(self, batch: Batch, *, hessian: bool = True) -> Evaluation:
         """Zeros."""

@@ -180,7 +180,9 @@ def names_beside(calculator: Calculator) -> tuple[str, ...]:
 def test_others_stand_by_where_the_cheap_one_fails(molecules):
     pytest.importorskip("tblite")
     found = names_beside(pair(POTENTIAL, "auto", molecules, PM6))
-    assert found == INSTEAD == ("tblite:GFN2-xTB", "tblite:GFN1-xTB", "scine:DFTB0", "springs")
+    assert (
+        found == INSTEAD == ("tblite:GFN2-xTB", "tblite:GFN1-xTB", "scine:DFTB0", "springs", "none")
+    )
     named = pair(POTENTIAL, "scine:AM1", molecules, PM6)
     assert names_beside(named) == ("scine:AM1", *INSTEAD)
     assert names_beside(pair(POTENTIAL, "springs", molecules, PM6)) == ("springs",)
@@ -194,6 +196,7 @@ def test_the_calculator_itself_never_stands_by_however_it_was_given(options, mol
         "scine:DFTB0",
         "tblite:GFN1-xTB",
         "springs",
+        "none",
     )
 
 
@@ -202,7 +205,7 @@ def test_those_that_are_not_installed_do_not_stand_by(molecules, monkeypatch):
     for name in ("tblite", "tblite.ase"):
         monkeypatch.setitem(sys.modules, name, None)
     found = names_beside(pair(POTENTIAL, "auto", molecules, PM6))
-    assert found == ("scine:DFTB0", "springs")
+    assert found == ("scine:DFTB0", "springs", "none")
 
 
 def test_what_one_of_the_cheap_ones_knows_is_known():

@@ -108,12 +108,12 @@ def test_each_that_fails_is_said_and_the_last_one_is_the_end(guesses):
     assert "it is tired" in record.message and "two took its place." in record.message
 
 
-def observed(costly: Calculator, cheap: Calculator, batch: Batch) -> Observations:
+def observed(one: Calculator, other: Calculator, batch: Batch) -> Observations:
     known = Observations.none(batch.positions.shape[1])
-    (above, _), (below, _) = (evaluate(one, batch, hessian=False) for one in (costly, cheap))
+    (above, _), (below, _) = (evaluate(each, batch, hessian=False) for each in (one, other))
     for i in range(len(batch)):
-        energy, gradient = above.energy - below.energy, below.forces - above.forces
-        known = known.plus(batch.positions[i, None], energy[i, None], gradient[i, None])
+        costly, cheap = ((each.energy[i], -each.forces[i]) for each in (above, below))
+        known = known.plus(batch.positions[i], costly, cheap)
     return known
 
 
@@ -125,13 +125,13 @@ def test_what_was_seen_is_against_the_next_cheap_potential_then(guesses):
     calculator = Paired(PM6, DFTB0, (Tired(AM1, 0), AM1), ("one", "two", "three"))
     found = take_over(calculator, batch.take(torch.tensor([1])), known, "it was bad")
     assert found is not None
-    after, there, told = found
     expected = observed(PM6, AM1, batch)
+    after = found.known
     assert after.which == 2
-    assert torch.allclose(after.energies, expected.energies, atol=1e-6)
-    assert torch.allclose(after.gradients, expected.gradients, atol=1e-6)
-    assert there.hessian is not None
-    assert told == "The cheap potential failed (it was bad); three took its place."
+    for name in ("energies", "gradients", "cheap_energies", "cheap_gradients"):
+        assert torch.allclose(getattr(after, name), getattr(expected, name), atol=1e-6)
+    assert found.here.hessian is not None
+    assert found.told == "The cheap potential failed (it was bad); three took its place."
     assert take_over(calculator, batch.take(torch.tensor([1])), after, "so was this") is None
 
 

@@ -1,13 +1,14 @@
 """The process of a difference: derivatives, symmetries, and what it learns of known functions."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
-from gadlib.solver.delta.observations import MAX_VALUES, Observations
-from gadlib.solver.delta.process import Process, inverse_distances, jacobian, learn
+from gadlib.solver.delta.observations import MAX_VALUES, Observations, Told
+from gadlib.solver.delta.process import Process, inverse_distances, jacobian, learn, likelihood
 
 RING = torch.tensor(
     [[0.0, 0.0, 0.0], [1.3, 0.0, 0.1], [1.4, 1.2, 0.0], [0.1, 1.3, -0.2]], dtype=torch.float64
@@ -29,8 +30,13 @@ def seen_at(*places: Tensor, energy=energy_of) -> Observations:
         at = place.clone().requires_grad_()
         value = energy(at)
         (gradient,) = torch.autograd.grad(value, at)
-        found = found.plus(place[None], value.detach()[None], gradient[None])
+        found = found.plus(place, (value.detach(), gradient), nothing(place))
     return found
+
+
+def nothing(place: Tensor) -> Told:
+    """What no potential says."""
+    return place.new_zeros(()), torch.zeros_like(place)
 
 
 def around(middle: Tensor, n: int, *, by: float = 0.1, seed: int = 0) -> list[Tensor]:
@@ -177,7 +183,7 @@ def test_far_from_all_it_saw_it_says_the_mean():
 def test_a_second_look_at_one_place_is_left_out():
     seen = seen_at(RING)
     assert len(seen) == 1
-    again = seen.plus(RING[None] + 1e-7, seen.energies, seen.gradients)
+    again = seen.plus(RING + 1e-7, *seen.of(0)[1:])
     assert again is seen
     assert len(seen_at(RING, RING + 1e-3 * torch.eye(4, 3, dtype=torch.float64))) == 2
 
@@ -192,6 +198,31 @@ def test_observations_almost_at_one_place_are_learned_from(apart):
     _, gradient = process.energy_and_gradient(places[0])
     assert (gradient - seen.gradients[0]).abs().max() < 0.05
     assert process.hessian(RING).isfinite().all()
+
+
+def test_how_far_from_zero_energies_are_does_not_matter():
+    places = around(RING, 6)
+    near = seen_at(*places)
+    far = replace(near, energies=near.energies - 2e5)
+    (energy, gradient), (below, same) = (
+        learn(one).energy_and_gradient(RING) for one in (near, far)
+    )
+    assert float(energy - below) == pytest.approx(2e5, abs=1e-6)
+    assert torch.allclose(gradient, same, atol=1e-6)
+
+
+def test_what_a_process_explains_is_likelier_than_what_jumps():
+    smooth = seen_at(*around(RING, 8))
+    jumps = replace(smooth, gradients=smooth.gradients.flip(0))
+    assert likelihood(smooth) > likelihood(jumps) + smooth.n_values
+
+
+def test_a_cheap_potential_that_says_the_same_leaves_nothing_and_is_the_likeliest():
+    seen = seen_at(*around(RING, 6))
+    same = replace(seen, cheap_energies=seen.energies + 3, cheap_gradients=seen.gradients)
+    assert likelihood(same) > likelihood(seen) + 5 * seen.n_values
+    energy, gradient = learn(same).energy_and_gradient(RING)
+    assert float(energy) == pytest.approx(-3, abs=1e-6) and gradient.abs().max() < 1e-6
 
 
 def test_a_difference_of_nothing_is_learned_as_nothing():
@@ -209,11 +240,9 @@ def test_of_too_many_the_nearest_to_the_last_are_kept_in_their_order():
     moves = [0.1 * i for i in range(most + 5, 0, -1)]
     found = Observations.none(n_atoms)
     for move in [*moves, 0.0]:
-        found = found.plus(
-            (middle + move)[None],
-            torch.tensor([move], dtype=torch.float64),
-            torch.full((1, n_atoms, 3), move, dtype=torch.float64),
-        )
+        at = middle + move
+        told = torch.tensor(move, dtype=torch.float64), torch.full_like(at, move)
+        found = found.plus(at, told, nothing(at))
     assert len(found) == most
     assert found.energies.tolist() == [*moves[6:], 0.0]
     assert torch.equal(found.positions[:, 0, 0], found.energies)
@@ -225,6 +254,6 @@ def test_of_a_large_molecule_two_are_kept():
     n_atoms = 500
     found = Observations.none(n_atoms)
     for move in (0.0, 0.1, 0.2):
-        at = torch.full((1, n_atoms, 3), move, dtype=torch.float64)
-        found = found.plus(at, at[:, 0, 0], at)
+        at = torch.full((n_atoms, 3), move, dtype=torch.float64)
+        found = found.plus(at, (at[0, 0], at), nothing(at))
     assert found.energies.tolist() == [0.1, 0.2]

@@ -35,7 +35,8 @@ class DeltaMemory:
         first_mode: the mode that was followed there.
         n_returns: how often the search went back there.
         n_refused: how many steps in a row were taken back.
-        is_stuck: whether the last climb led nowhere, as where the cheap potential fails.
+        is_stuck: whether the last climb led nowhere, as where the cheap potential fails, or astray,
+            on one that misleads.
         n_lowered: how often the search went over to a lower solution of its potential.
         told: that it did, and which cheap potential took another one's place, in sentences.
     """
@@ -62,7 +63,7 @@ class DeltaMemory:
 
 
 def is_lost(state: State) -> Bool[Tensor, " B"]:
-    """Whether no mode curves down, or a climb led nowhere; then a search goes back to its start."""
+    """Whether no mode curves down, or a climb led nowhere or astray: it goes back to its start."""
     memory: DeltaMemory = state.memory
     is_nowhere = (state.order == 0) | memory.is_stuck
     return is_nowhere & ~memory.is_first & (memory.n_returns < MAX_RETURNS)

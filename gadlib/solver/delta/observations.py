@@ -1,4 +1,4 @@
-"""What a search has seen of the difference between its potential and the cheap one."""
+"""What a search has seen of its potential, and what the cheap one says at the same places."""
 
 from __future__ import annotations
 
@@ -19,20 +19,28 @@ SAME = 1e-5
 that the noise of 1e-8 keeps solvable."""
 
 
+Told = tuple[Float[Tensor, ""], Float[Tensor, "n 3"]]
+"""What a potential says of one geometry: the energy in eV, the gradient in eV/A."""
+
+
 @dataclass(frozen=True)
 class Observations:
-    """Geometries of one system, and what the potential says there beyond the cheap one.
+    """Geometries of one system, and what the costly and a cheap potential say there.
 
     Attributes:
         positions: in A.
-        energies: differences in eV.
-        gradients: differences in eV/A.
-        which: of the calculator's cheap potentials they are differences to, from 0.
+        energies: of the costly one, in eV.
+        gradients: of the costly one, in eV/A.
+        cheap_energies: in eV.
+        cheap_gradients: in eV/A.
+        which: of the calculator's cheap potentials it is, from 0.
     """
 
     positions: Float[Tensor, "M n 3"]
     energies: Float[Tensor, " M"]
     gradients: Float[Tensor, "M n 3"]
+    cheap_energies: Float[Tensor, " M"]
+    cheap_gradients: Float[Tensor, "M n 3"]
     which: int = 0
 
     def __len__(self) -> int:
@@ -40,46 +48,70 @@ class Observations:
         return len(self.energies)
 
     @property
+    def n_values(self) -> int:
+        """Energies and force components, but those that rigid motions tell."""
+        return len(self) * max(1, 3 * self.positions.shape[1] - 5)
+
+    @property
     def n_most(self) -> int:
         """How many geometries are kept."""
         return max(2, MAX_VALUES // (1 + 3 * self.positions.shape[1]))
 
     @classmethod
-    def none(cls, n_atoms: int) -> Observations:
+    def none(cls, n_atoms: int, which: int = 0) -> Observations:
         """Of a system of which nothing has been seen."""
         nothing = torch.zeros(0, n_atoms, 3, dtype=torch.float64)
-        return cls(nothing, nothing[:, 0, 0], nothing)
+        no_energy = nothing[:, 0, 0]
+        return cls(nothing, no_energy, nothing, no_energy, nothing, which)
 
     def plus(
         self,
-        positions: Float[Tensor, "K n 3"],
-        energies: Float[Tensor, " K"],
-        gradients: Float[Tensor, "K n 3"],
+        positions: Float[Tensor, "n 3"],
+        costly: Told,
+        cheap: Told,
         centre: Float[Tensor, "n 3"] | None = None,
     ) -> Observations:
-        """These and others; of too many those are left out that lie farthest from a centre.
+        """These and one more; of too many those are left out that lie farthest from a centre.
 
         What lies where something is known already tells nothing, and is left out.
 
         Args:
-            positions: of the others, in A.
-            energies: in eV.
-            gradients: in eV/A.
-            centre: in A; None for the last of them.
+            positions: where, in A.
+            costly: what the costly potential says there.
+            cheap: what the cheap one does.
+            centre: in A; None for the new one.
         """
-        if len(self) and float(self.distances(positions[-1]).min()) < SAME:
+        positions = positions.cpu()
+        if len(self) and float(self.distances(positions).min()) < SAME:
             return self
         found = Observations(
-            torch.cat([self.positions, positions]),
-            torch.cat([self.energies, energies]),
-            torch.cat([self.gradients, gradients]),
+            torch.cat([self.positions, positions[None]]),
+            torch.cat([self.energies, costly[0].cpu()[None]]),
+            torch.cat([self.gradients, costly[1].cpu()[None]]),
+            torch.cat([self.cheap_energies, cheap[0].cpu()[None]]),
+            torch.cat([self.cheap_gradients, cheap[1].cpu()[None]]),
             self.which,
         )
         most = self.n_most
         if len(found) <= most:
             return found
-        distances = found.distances(positions[-1] if centre is None else centre)
+        distances = found.distances(positions if centre is None else centre.cpu())
         return found.nearest(distances, most)
+
+    def of(self, place: int) -> tuple[Float[Tensor, "n 3"], Told, Told]:
+        """The geometry at a place, and what the costly and the cheap potential say there."""
+        costly = self.energies[place], self.gradients[place]
+        cheap = self.cheap_energies[place], self.cheap_gradients[place]
+        return self.positions[place], costly, cheap
+
+    def on_nothing(self, which: int) -> Observations:
+        """The same against a cheap potential at this place that is zero everywhere."""
+        zeros = torch.zeros_like(self.cheap_energies), torch.zeros_like(self.cheap_gradients)
+        return replace(self, cheap_energies=zeros[0], cheap_gradients=zeros[1], which=which)
+
+    def within(self, radius: float, place: Float[Tensor, "n 3"]) -> Observations:
+        """Those in which no atom is farther (A) from where it is at a place."""
+        return self._only((self.distances(place) <= radius).nonzero().flatten())
 
     def apart(self, positions: Float[Tensor, "n 3"], least: float) -> Observations:
         """Those that lie so far from one another (A), of closer ones the nearest to a place."""
@@ -100,6 +132,8 @@ class Observations:
             positions=self.positions[kept],
             energies=self.energies[kept],
             gradients=self.gradients[kept],
+            cheap_energies=self.cheap_energies[kept],
+            cheap_gradients=self.cheap_gradients[kept],
         )
 
     def distances(self, positions: Float[Tensor, "n 3"]) -> Float[Tensor, " M"]:

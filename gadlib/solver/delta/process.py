@@ -12,7 +12,8 @@ doi:10.1021/acs.jctc.9b01038 (inverse distances); Denzel, Kaestner, J. Chem. Phy
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -91,25 +92,56 @@ def learn(observations: Observations, before: Process | None = None) -> Process:
     those of the greatest likelihood, in closed form: Rasmussen, Williams (2006), equations 5.8 and
     2.41.
     """
-    positions = observations.positions
-    inputs = torch.stack([inverse_distances(one) for one in positions])
-    changes = torch.stack([jacobian(one) for one in positions])
     lengths = LENGTHS
-    if len(observations) < EARLY:
-        lengths = tuple(length for length in LENGTHS if length >= LEAST_EARLY)
-    elif before is not None:
+    if len(observations) >= EARLY and before is not None:
         place = LENGTHS.index(before.length)
         lengths = LENGTHS[max(0, place - 1) : place + 2]
-    values = torch.cat([observations.energies, observations.gradients.flatten()])
-    parts = _Products.of(inputs, changes)
+    best = _likeliest(observations, lengths)
+    positions, size = observations.positions, len(observations)
+    inputs, changes = _inputs(positions)
+    by_input = torch.einsum("md,mpd->mp", best.weights[size:].reshape(size, -1), changes)
+    return Process(best.length, best.mean, inputs, best.weights[:size], by_input)
+
+
+def likelihood(observations: Observations) -> float:
+    """The logarithm of how likely what was observed is, with the length that makes it most so.
+
+    It is right but for a constant that is the same for all observations at the same geometries.
+    """
+    return _likeliest(observations, LENGTHS).likelihood
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A process of one length: the logarithm of its likelihood, its mean and its weights."""
+
+    likelihood: float
+    length: float
+    mean: float
+    weights: Float[Tensor, " L"]
+
+
+def _likeliest(seen: Observations, lengths: Sequence[float]) -> _Fit:
+    """The fit of the greatest likelihood with one of these lengths."""
+    if len(seen) < EARLY:
+        lengths = tuple(length for length in lengths if length >= LEAST_EARLY)
+    differences = seen.energies - seen.cheap_energies
+    slopes = seen.gradients - seen.cheap_gradients
+    level = float(differences[0])  # may be far from zero
+    values = torch.cat([differences - level, slopes.flatten()])
+    parts = _Products.of(*_inputs(seen.positions))
     for noise in NOISE:
-        found = [_fit(parts, values, length, noise) for length in lengths]
-        likelihood, length, mean, weights = max(found, key=lambda one: one[0])
-        if likelihood > -math.inf:
+        fits = [_fit(parts, values, length, noise) for length in lengths]
+        best = max(fits, key=lambda one: one.likelihood)
+        if best.likelihood > -math.inf:
             break
-    size = len(observations)
-    by_input = torch.einsum("md,mpd->mp", weights[size:].reshape(size, -1), changes)
-    return Process(length, mean, inputs, weights[:size], by_input)
+    return replace(best, mean=best.mean + level)
+
+
+def _inputs(positions: Float[Tensor, "M n 3"]) -> tuple[Tensor, Tensor]:
+    """Inverse distances and how they change with coordinates."""
+    inputs = torch.stack([inverse_distances(one) for one in positions])
+    return inputs, torch.stack([jacobian(one) for one in positions])
 
 
 @dataclass(frozen=True)
@@ -150,15 +182,13 @@ class _Products:
         return whole
 
 
-def _fit(
-    parts: _Products, values: Float[Tensor, " L"], length: float, noise: float
-) -> tuple[float, float, float, Float[Tensor, " L"]]:
-    """The logarithm of the likelihood, the length, the mean, the weights."""
+def _fit(parts: _Products, values: Float[Tensor, " L"], length: float, noise: float) -> _Fit:
+    """The fit; of no likelihood where it can't be computed."""
     covariance = parts.covariance(length)
     covariance.diagonal().add_(noise)
     factor, info = torch.linalg.cholesky_ex(covariance)
     if int(info):
-        return -math.inf, length, 0.0, torch.zeros_like(values)
+        return _Fit(-math.inf, length, 0.0, torch.zeros_like(values))
     size = len(parts.squares)
     constant = torch.zeros_like(values)
     constant[:size] = 1.0
@@ -169,7 +199,7 @@ def _fit(
     n = max(1, len(values) - 6 * size)  # rigid motions tell nothing
     variance = max(rest / n, 1e-300)
     likelihood = -n / 2 * math.log(variance) - float(factor.diagonal().log().sum())
-    return likelihood, length, mean, weights
+    return _Fit(likelihood, length, mean, weights)
 
 
 def inverse_distances(positions: Float[Tensor, "n 3"]) -> Float[Tensor, " P"]:

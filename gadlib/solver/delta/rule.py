@@ -25,6 +25,7 @@ from gadlib.settings.hyperparameters import DeltaHyperparameters
 from gadlib.solver.delta.below import evaluate_below
 from gadlib.solver.delta.climb import Climb, begin_climb, climb, keeps_mode
 from gadlib.solver.delta.learning import (
+    begun_anew,
     below_of,
     failed_below,
     seen_there,
@@ -136,6 +137,8 @@ def _advance(calculator: Calculator, state: State, h: DeltaHyperparameters) -> S
     memory = replace(memory, is_stuck=is_nowhere & (memory.n_returns < MAX_RETURNS))
     moved = replace(moved, memory=memory)
     moved, is_turned = turned_below(calculator, moved, failed_below(below, led, is_nowhere))
+    moved, is_misled = begun_anew(calculator, moved, is_poor & ~is_turned)
+    is_turned = is_turned | is_misled
     is_first = state.memory.is_first & is_turned & is_nowhere
     moved = replace(moved, memory=replace(moved.memory, is_first=is_first))
     is_end = is_nowhere & ~memory.is_stuck & ~is_turned

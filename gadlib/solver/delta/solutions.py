@@ -53,7 +53,7 @@ def _gone_over(calculator: Calculator, state: State, answer: Evaluation) -> Stat
     told = f"A lower solution of the potential, {float(answer.energy - state.energy):+.3f} eV, was"
     state = replace(state, energy=answer.energy, forces=answer.forces, doubt=("",))
     (known,) = memory.observations
-    nothing = replace(Observations.none(int(state.batch.n_atoms[0])), which=known.which)
+    nothing = Observations.none(int(state.batch.n_atoms[0]), known.which)
     below = evaluate_below(below_of(calculator, (nothing,)), state.batch, hessian=False)
     memory = replace(
         memory,

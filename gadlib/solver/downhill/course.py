@@ -84,6 +84,5 @@ def seen_on(ways: Sequence[Course]) -> Observations:
     first, *others = (way.learned.observations for way in ways)
     for other in others:
         for i in range(len(other)):
-            one = slice(i, i + 1)
-            first = first.plus(other.positions[one], other.energies[one], other.gradients[one])
+            first = first.plus(*other.of(i))
     return first

@@ -55,7 +55,7 @@ def _minimum(calculator: Calculator, one: State) -> Asking[Course | None]:
         return None
     batch, answer = one.batch, Evaluation(one.energy, one.forces)
     for which, cheap in enumerate(cheaps_of(calculator)):
-        none = replace(Observations.none(int(batch.n_atoms[0])), which=which)
+        none = Observations.none(int(batch.n_atoms[0]), which)
         known = observed(cheap, batch, batch.positions, answer, none)
         if len(known):
             learned = replace(Learned.of(cheap, batch, known), last=(batch.positions, answer))

@@ -96,18 +96,18 @@ def _through(
     cheaps, n_asked, told = cheaps_of(calculator), 0, ""
     if len(cheaps) > 1:  # before the costly potential is asked in vain
         here, _ = evaluate(cheaps[known.which], batch, hessian=True)
-        if here.failures and (next_one := take_over(calculator, batch, known, here.failures[0])):
-            known, _, told = next_one
+        if here.failures and (turn := take_over(calculator, batch, known, here.failures[0])):
+            known, told = turn.known, turn.told
     while True:
         tried = yield from _attempt(cheaps[known.which], batch, known, n_steps)
         path = replace(tried.path, n_gradient=tried.path.n_gradient + n_asked, told=told)
         if not tried.failure:
             return path
-        next_one = take_over(calculator, batch, tried.known, tried.failure)
-        if next_one is None:
+        turn = take_over(calculator, batch, tried.known, tried.failure)
+        if turn is None:
             return path
         n_asked = path.calls[0]
-        known, told = next_one[0], f"{told} {next_one[2]}".strip()
+        known, told = turn.known, f"{told} {turn.told}".strip()
 
 
 @dataclass(frozen=True)
