@@ -12,6 +12,7 @@ from gadlib.molecules.alignment import rmsd
 from gadlib.molecules.reactions import read
 from gadlib.molecules.starting_points import starts
 from gadlib.paths.ends import prepare_ends
+from gadlib.solver.downhill import on_surrogate
 from gadlib.solver.downhill.relaxation import RELAXED_FORCE
 
 pytest.importorskip("scine_sparrow")
@@ -61,6 +62,19 @@ def test_where_a_cheap_potential_fails_another_is_taken_or_none(start, plain):
         found = prepare_ends(calculator, start, "always")
         require_same(found, plain, start)
         assert bool(found.n_hessian) != bool(calculator.others)
+
+
+@pytest.mark.parametrize("n_calls", [1, 3])
+def test_where_the_calls_run_out_the_potential_itself_is_followed(
+    n_calls, start, plain, monkeypatch
+):
+    monkeypatch.setattr(on_surrogate, "MAX_ASKED", n_calls)
+    costly = Recorded(PM6)
+    found = prepare_ends(Paired(costly, DFTB0), start, "always")
+    require_same(found, plain, start)
+    assert found.n_hessian > 0
+    batches = zip(costly.batches, costly.hessians, strict=True)
+    assert found.n_gradient == sum(len(batch) for batch, has_hessian in batches if not has_hessian)
 
 
 def test_a_costly_potential_that_fails_on_the_way_is_a_sentence(start):

@@ -27,8 +27,8 @@ from gadlib.systems.rows import put, take
 def relax_learned(calculator: Calculator, state: State) -> State:
     """The state at minima, for few calls of a potential that has cheap ones beside it.
 
-    Where no cheap one can be computed, the potential itself is followed (`relaxation.relax`). Where
-    the calls ran out, forces are left.
+    Where no cheap one can be computed, or the way leads to no minimum for as many calls as it may
+    take, the potential itself is followed (`relaxation.relax`), from the lower of both ends of it.
 
     Args:
         calculator: the costly potential.
@@ -39,13 +39,12 @@ def relax_learned(calculator: Calculator, state: State) -> State:
     found: dict[int, Course | None] = dict(answer_all(calculator, state.batch, askings))
     for i, course in found.items():
         row = rows[i]
-        if course is not None and not course.failure:
+        if course is None:
+            state = put(state, row, lambda part: relax(calculator, part))
+        elif course.is_astray:
+            state = put(state, row, lambda part, course=course: _relaxed(calculator, part, course))
+        else:
             state = put(state, row, lambda part, course=course: _at_end(part, course))
-            continue
-        n_asked = 0 if course is None else course.n_asked
-        relaxed = relax(calculator, take(state, row))
-        relaxed = replace(relaxed, cost=relaxed.cost.plus(n_gradient=n_asked))
-        state = put(state, row, lambda _, relaxed=relaxed: relaxed)
     return state
 
 
@@ -71,6 +70,13 @@ def _begun(learned: Learned, positions: Float[Tensor, "1 N 3"]) -> Course:
     here = replace(here, memory=walk)
     why = here.message[0]
     return Course(learned, here, ((0.0, positions[0]),), failure=why, is_over=bool(why))
+
+
+def _relaxed(calculator: Calculator, state: State, course: Course) -> State:
+    """The state at a minimum of the potential itself, after a course that has led to none."""
+    spent = replace(state, cost=state.cost.plus(n_gradient=course.n_asked))
+    is_lower = not course.failure and bool(course.state.energy < state.energy)
+    return relax(calculator, _at_end(state, course) if is_lower else spent)
 
 
 def _at_end(state: State, course: Course) -> State:
