@@ -75,7 +75,7 @@ def test_one_that_is_worse_than_nothing_goes_and_it_is_told(guess):
     assert torch.equal(turn.known.energies, known.energies)
     assert not turn.known.cheap_energies.any() and not turn.known.cheap_gradients.any()
     assert turn.here.hessian is not None and not turn.here.hessian.any()
-    assert turn.told == "a bad one misled; after 8 calls the search began anew without it."
+    assert turn.told == "a bad one misled; after 8 points the search began anew without it."
     assert without_misleading(calculator, system, turn.known) is None
     assert without_misleading(Paired(PM6, cheap, (DFTB0,)), system, known) is None
 

@@ -148,7 +148,7 @@ def without_misleading(calculator: Calculator, system: Batch, known: Observation
         return None
     here, _ = evaluate(cheaps[nothing.which], system, hessian=True)
     name = names_of(calculator)[known.which]
-    told = f"{name} misled; after {len(known)} calls the search began anew without it."
+    told = f"{name} misled; after {len(known)} points the search began anew without it."
     return Turn(nothing, here, told)
 
 
