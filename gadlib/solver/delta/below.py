@@ -1,8 +1,8 @@
-"""Which cheap potential is below each system, and who takes over where it fails.
+"""Which cheap potential is below each system, and who takes over where it fails or misleads.
 
 A calculator has one (`cheap`), and may have others beside it for what that one fails at (`others`,
-with `names` for all). What was seen of the difference is worked out anew for the next one: that
-takes calls of cheap potentials alone.
+with `names` for all). What was seen is set against the next one then: that takes calls of cheap
+potentials alone. One that misleads gives way to the one that says nothing.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gadlib.evaluation import Calculator, Evaluation, evaluate, name_of
-from gadlib.solver.delta.observations import Observations
+from gadlib.solver.delta.observations import Observations, Told
 from gadlib.solver.delta.process import likelihood
+from gadlib.solver.state import State
 from gadlib.systems.batch import Batch
 
 MISLED = 0.2
@@ -90,8 +91,7 @@ def observed(
     below, _ = evaluate(cheap, many, hessian=False)
     n = int(batch.n_atoms[0])
     for row in (answer.energy - below.energy).isfinite().nonzero().flatten().tolist():
-        costly, under = ((one.energy[row], -one.forces[row, :n]) for one in (answer, below))
-        known = known.plus(positions[row, :n], costly, under)
+        known = known.plus(positions[row, :n], told(answer, row, n), told(below, row, n))
     return known
 
 
@@ -119,12 +119,11 @@ def take_over(calculator: Calculator, system: Batch, known: Observations, why: s
         known: seen of it.
         why: the last one has failed.
     """
-    cheaps, names = cheaps_of(calculator), names_of(calculator)
-    for which in range(known.which + 1, len(cheaps)):
-        here, _ = evaluate(cheaps[which], system, hessian=True)
-        if not here.failures:
-            told = f"The cheap potential failed ({why}); {names[which]} took its place."
-            return Turn(_rebased(cheaps, system, known, which), here, told)
+    names = names_of(calculator)
+    for which in range(known.which + 1, len(cheaps_of(calculator))):
+        sentence = f"The cheap potential failed ({why}); {names[which]} took its place."
+        if (turn := _turn(calculator, system, known, which, sentence)) is not None:
+            return turn
     return None
 
 
@@ -139,35 +138,39 @@ def without_misleading(calculator: Calculator, system: Batch, known: Observation
         system: a batch of one, where it is.
         known: seen of it.
     """
-    cheaps = cheaps_of(calculator)
-    says_nothing = [getattr(cheap, "says_nothing", False) for cheap in cheaps]
+    says_nothing = [getattr(cheap, "says_nothing", False) for cheap in cheaps_of(calculator)]
     if says_nothing[known.which] or not any(says_nothing):
         return None
-    nothing = known.on_nothing(says_nothing.index(True))
-    if likelihood(nothing) - likelihood(known) < MISLED * known.n_values:
-        return None
-    here, _ = evaluate(cheaps[nothing.which], system, hessian=True)
     name = names_of(calculator)[known.which]
-    told = f"{name} misled; after {len(known)} points the search began anew without it."
-    return Turn(nothing, here, told)
+    sentence = f"{name} misled; after {len(known)} points the search began anew without it."
+    turn = _turn(calculator, system, known, says_nothing.index(True), sentence)
+    if turn is None or likelihood(turn.known) - likelihood(known) < MISLED * known.n_values:
+        return None
+    return turn
 
 
-def _rebased(
-    cheaps: Sequence[Calculator], system: Batch, known: Observations, which: int
-) -> Observations:
-    """The observations against another cheap potential, at points where both can be computed."""
+def _turn(
+    calculator: Calculator, system: Batch, known: Observations, which: int, sentence: str
+) -> Turn | None:
+    """The turn to a cheap potential, told in a sentence; None where it does not answer here."""
+    cheap = cheaps_of(calculator)[which]
+    here, _ = evaluate(cheap, system, hessian=True)
+    if here.failures:
+        return None
     if not len(known):
-        return replace(known, which=which)
+        return Turn(replace(known, which=which), here, sentence)
     n, device = known.positions.shape[1], system.positions.device
     places = system.positions.new_zeros(len(known), *system.positions.shape[1:])
     places[:, :n] = known.positions.to(places)
     many = system.take(torch.zeros(len(known), dtype=torch.int64, device=device)).moved_to(places)
-    below, _ = evaluate(cheaps[which], many, hessian=False)
-    found = Observations.none(n, which)
-    for row in below.energy.isfinite().nonzero().flatten().tolist():
-        place, costly, _ = known.of(row)
-        found = found.plus(place, costly, (below.energy[row], -below.forces[row, :n]))
-    return found
+    below, _ = evaluate(cheap, many, hessian=False)
+    seen = known.against(which, below.energy.cpu(), -below.forces[:, :n].cpu())
+    return Turn(seen, here, sentence)
+
+
+def told(answer: Evaluation | State, row: int, n: int) -> Told:
+    """What a potential says of one system of so many atoms."""
+    return answer.energy[row], -answer.forces[row, :n]
 
 
 def _places(rows: Sequence[int], batch: Batch) -> Tensor:

@@ -13,7 +13,14 @@ from torch import Tensor
 from gadlib.evaluation import Calculator, Evaluation
 from gadlib.hessians.inquiry import Order
 from gadlib.hessians.normal_modes import spectrum
-from gadlib.solver.delta.below import Turn, cheaps_of, observed, take_over, without_misleading
+from gadlib.solver.delta.below import (
+    Turn,
+    cheaps_of,
+    observed,
+    take_over,
+    told,
+    without_misleading,
+)
 from gadlib.solver.delta.climb import Climb
 from gadlib.solver.delta.memory import DeltaMemory
 from gadlib.solver.delta.observations import Observations
@@ -58,9 +65,8 @@ def seen_there(
     found = []
     for row, known in enumerate(observations):
         n = known.positions.shape[1]
-        costly = state.energy[row], -state.forces[row, :n]
-        cheap = below.energy[row], -below.forces[row, :n]
-        if (costly[0] - cheap[0]).isfinite():
+        if (state.energy[row] - below.energy[row]).isfinite():
+            costly, cheap = told(state, row, n), told(below, row, n)
             known = known.plus(state.batch.positions[row, :n], costly, cheap, next_at[row, :n])
         found.append(known)
     return tuple(found)
@@ -159,8 +165,8 @@ def with_products(calculator: Calculator, state: State) -> State:
         width, n = state.batch.positions.shape[1], proof.beside.positions.shape[1]
         points = torch.nn.functional.pad(proof.beside.positions, (0, 0, 0, width - n))
         forces = torch.nn.functional.pad(proof.beside.forces, (0, 0, 0, width - n))
-        told = Evaluation(proof.beside.energies, forces)
-        seen[place] = observed(cheaps[place], system, points, told, seen[place])
+        answer = Evaluation(proof.beside.energies, forces)
+        seen[place] = observed(cheaps[place], system, points, answer, seen[place])
         if proof.order != Order.ONE:
             processes[place] = learn(seen[place], processes[place])
     memory = replace(memory, observations=tuple(seen), processes=tuple(processes))

@@ -50,7 +50,7 @@ class Observations:
     @property
     def n_values(self) -> int:
         """Energies and force components, but those that rigid motions tell."""
-        return len(self) * max(1, 3 * self.positions.shape[1] - 5)
+        return max(1, len(self) * (3 * self.positions.shape[1] - 5))
 
     @property
     def n_most(self) -> int:
@@ -104,10 +104,12 @@ class Observations:
         cheap = self.cheap_energies[place], self.cheap_gradients[place]
         return self.positions[place], costly, cheap
 
-    def on_nothing(self, which: int) -> Observations:
-        """The same against a cheap potential at this place that is zero everywhere."""
-        zeros = torch.zeros_like(self.cheap_energies), torch.zeros_like(self.cheap_gradients)
-        return replace(self, cheap_energies=zeros[0], cheap_gradients=zeros[1], which=which)
+    def against(
+        self, which: int, energies: Float[Tensor, " M"], gradients: Float[Tensor, "M n 3"]
+    ) -> Observations:
+        """Those beside which another cheap potential, at this place, says something; with that."""
+        found = replace(self, which=which, cheap_energies=energies, cheap_gradients=gradients)
+        return found._only(energies.isfinite().nonzero().flatten())
 
     def within(self, radius: float, place: Float[Tensor, "n 3"]) -> Observations:
         """Those in which no atom is farther (A) from where it is at a place."""

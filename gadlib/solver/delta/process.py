@@ -96,11 +96,10 @@ def learn(observations: Observations, before: Process | None = None) -> Process:
     if len(observations) >= EARLY and before is not None:
         place = LENGTHS.index(before.length)
         lengths = LENGTHS[max(0, place - 1) : place + 2]
-    best = _likeliest(observations, lengths)
-    positions, size = observations.positions, len(observations)
-    inputs, changes = _inputs(positions)
-    by_input = torch.einsum("md,mpd->mp", best.weights[size:].reshape(size, -1), changes)
-    return Process(best.length, best.mean, inputs, best.weights[:size], by_input)
+    parts, size = _Products.of(observations.positions), len(observations)
+    best = _likeliest(parts, observations, lengths)
+    by_input = torch.einsum("md,mpd->mp", best.weights[size:].reshape(size, -1), parts.changes)
+    return Process(best.length, best.mean, parts.inputs, best.weights[:size], by_input)
 
 
 def likelihood(observations: Observations) -> float:
@@ -108,7 +107,7 @@ def likelihood(observations: Observations) -> float:
 
     It is right but for a constant that is the same for all observations at the same geometries.
     """
-    return _likeliest(observations, LENGTHS).likelihood
+    return _likeliest(_Products.of(observations.positions), observations, LENGTHS).likelihood
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ class _Fit:
     weights: Float[Tensor, " L"]
 
 
-def _likeliest(seen: Observations, lengths: Sequence[float]) -> _Fit:
+def _likeliest(parts: _Products, seen: Observations, lengths: Sequence[float]) -> _Fit:
     """The fit of the greatest likelihood with one of these lengths."""
     if len(seen) < EARLY:
         lengths = tuple(length for length in lengths if length >= LEAST_EARLY)
@@ -129,35 +128,40 @@ def _likeliest(seen: Observations, lengths: Sequence[float]) -> _Fit:
     slopes = seen.gradients - seen.cheap_gradients
     level = float(differences[0])  # may be far from zero
     values = torch.cat([differences - level, slopes.flatten()])
-    parts = _Products.of(*_inputs(seen.positions))
     for noise in NOISE:
-        fits = [_fit(parts, values, length, noise) for length in lengths]
+        fits = [_fit(parts, values, seen.n_values, length, noise) for length in lengths]
         best = max(fits, key=lambda one: one.likelihood)
         if best.likelihood > -math.inf:
             break
     return replace(best, mean=best.mean + level)
 
 
-def _inputs(positions: Float[Tensor, "M n 3"]) -> tuple[Tensor, Tensor]:
-    """Inverse distances and how they change with coordinates."""
-    inputs = torch.stack([inverse_distances(one) for one in positions])
-    return inputs, torch.stack([jacobian(one) for one in positions])
-
-
 @dataclass(frozen=True)
 class _Products:
-    """What covariances of every length are made of, for M observations of d coordinates."""
+    """What covariances of every length are made of, for M observations of d coordinates.
 
+    Attributes:
+        inputs: inverse distances of the observations.
+        changes: how these change with coordinates.
+        squares, along, crossed: products of differences between the inputs, and of their changes.
+    """
+
+    inputs: Float[Tensor, "M P"]
+    changes: Float[Tensor, "M P d"]
     squares: Float[Tensor, "M M"]
     along: Float[Tensor, "M M d"]
     crossed: Float[Tensor, "M d M d"]
 
     @classmethod
-    def of(cls, inputs: Float[Tensor, "M P"], changes: Float[Tensor, "M P d"]) -> _Products:
+    def of(cls, positions: Float[Tensor, "M n 3"]) -> _Products:
+        inputs = torch.stack([inverse_distances(one) for one in positions])
+        changes = torch.stack([jacobian(one) for one in positions])
         apart = inputs[:, None] - inputs[None]
         size, _, n = changes.shape
         flat = changes.mT.reshape(size * n, -1)
         return cls(
+            inputs,
+            changes,
             apart.square().sum(-1),
             torch.einsum("klp,lpd->kld", apart, changes),
             (flat @ flat.T).reshape(size, n, size, n),
@@ -182,8 +186,10 @@ class _Products:
         return whole
 
 
-def _fit(parts: _Products, values: Float[Tensor, " L"], length: float, noise: float) -> _Fit:
-    """The fit; of no likelihood where it can't be computed."""
+def _fit(
+    parts: _Products, values: Float[Tensor, " L"], n: int, length: float, noise: float
+) -> _Fit:
+    """The fit, n of whose values tell something; of no likelihood where it can't be computed."""
     covariance = parts.covariance(length)
     covariance.diagonal().add_(noise)
     factor, info = torch.linalg.cholesky_ex(covariance)
@@ -196,7 +202,6 @@ def _fit(parts: _Products, values: Float[Tensor, " L"], length: float, noise: fl
     mean = float(constant @ solved[:, 0] / (constant @ solved[:, 1]))
     weights = solved[:, 0] - mean * solved[:, 1]
     rest = float((values - mean * constant) @ weights)
-    n = max(1, len(values) - 6 * size)  # rigid motions tell nothing
     variance = max(rest / n, 1e-300)
     likelihood = -n / 2 * math.log(variance) - float(factor.diagonal().log().sum())
     return _Fit(likelihood, length, mean, weights)

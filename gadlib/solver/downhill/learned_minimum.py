@@ -41,10 +41,8 @@ def relax_learned(calculator: Calculator, state: State) -> State:
         row = rows[i]
         if course is None:
             state = put(state, row, lambda part: relax(calculator, part))
-        elif course.is_astray:
-            state = put(state, row, lambda part, course=course: _relaxed(calculator, part, course))
         else:
-            state = put(state, row, lambda part, course=course: _at_end(part, course))
+            state = put(state, row, lambda part, course=course: _after(calculator, part, course))
     return state
 
 
@@ -72,17 +70,18 @@ def _begun(learned: Learned, positions: Float[Tensor, "1 N 3"]) -> Course:
     return Course(learned, here, ((0.0, positions[0]),), failure=why, is_over=bool(why))
 
 
-def _relaxed(calculator: Calculator, state: State, course: Course) -> State:
-    """The state at a minimum of the potential itself, after a course that has led to none."""
-    spent = replace(state, cost=state.cost.plus(n_gradient=course.n_asked))
+def _after(calculator: Calculator, state: State, course: Course) -> State:
+    """The state after a course; at a minimum of the potential itself where that has led to none."""
+    state = replace(state, cost=state.cost.plus(n_gradient=course.n_asked))
+    if not course.is_astray:
+        return _at_end(state, course)
     is_lower = not course.failure and bool(course.state.energy < state.energy)
-    return relax(calculator, _at_end(state, course) if is_lower else spent)
+    return relax(calculator, _at_end(state, course) if is_lower else state)
 
 
 def _at_end(state: State, course: Course) -> State:
     """The state where the course has ended, with the costly potential's energy and forces there."""
     end = course.state
-    spent = state.cost.plus(n_gradient=course.n_asked)
     return replace(
         state,
         batch=end.batch,
@@ -91,5 +90,4 @@ def _at_end(state: State, course: Course) -> State:
         hessian=end.hessian,
         spectrum=end.spectrum,
         message=(course.message,),
-        cost=spent,
     )
