@@ -35,16 +35,19 @@ class GivenUp:
     Attributes:
         steps: moves.
         cost: of them.
+        told: what changed below each, in sentences; mostly empty.
     """
 
     steps: Int[Tensor, " B"]
     cost: Cost
+    told: tuple[str, ...]
 
     @classmethod
     def of(cls, state: State, row: int) -> GivenUp:
         """What the search of one row has taken."""
         one = torch.tensor([row], device=state.index.device)
-        return take(cls(state.steps, state.cost), one)
+        told = tuple(told_below(state, each) for each in range(len(state.index)))
+        return take(cls(state.steps, state.cost, told), one)
 
 
 def successor(hyperparameters: Hyperparameters) -> Hyperparameters | None:
@@ -74,8 +77,8 @@ def with_given_up(begun: State, before: Sequence[GivenUp]) -> State:
     spent = concatenate(before)
     names = ("n_gradient", "n_hessian", "calculator_s", "own_s")
     cost = begun.cost.plus(**{name: getattr(spent.cost, name) for name in names})
-    numbers = zip(spent.steps.tolist(), spent.cost.n_gradient.tolist(), strict=True)
-    tries = tuple((PastTry(PHASE, Ending.TOO_LONG.word, *each),) for each in numbers)
+    each = zip(spent.steps.tolist(), spent.cost.n_gradient.tolist(), spent.told, strict=True)
+    tries = tuple((PastTry(PHASE, Ending.TOO_LONG.word, *search),) for search in each)
     return replace(begun, steps=begun.steps + spent.steps, cost=cost, tries=tries)
 
 
@@ -84,4 +87,5 @@ def told_on_the_way(state: State, row: int) -> str:
     first = state.tries[row][:1]
     if not first or first[0].phase != PHASE:
         return told_below(state, row)
-    return f"{PHASE} gave up after {first[0].steps} steps; trust searched from the start."
+    gave_up = f"{PHASE} gave up after {first[0].steps} steps; trust searched from the start."
+    return f"{first[0].told} {gave_up}".lstrip()

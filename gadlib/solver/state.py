@@ -77,12 +77,14 @@ class PastTry:
         ending: why, an `Ending` from there in lower case; of the last try how the search ended, a
             `Status`.
         steps, gradients: what it cost.
+        told: what changed below it on the way, in sentences; mostly empty.
     """
 
     phase: str
     ending: str
     steps: int
     gradients: int
+    told: str = ""
 
 
 @dataclass(frozen=True)

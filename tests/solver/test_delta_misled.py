@@ -111,3 +111,12 @@ def test_a_search_that_is_misled_begins_anew_at_its_start(guess):
     assert float(after.observations[0].distances(after.start[0]).max()) <= NEAR_START
     assert int(after.n_returns) == int(before.n_returns)
     assert int(frames[turned + 1].memory.n_returns) == int(before.n_returns) + 1
+
+
+def test_what_was_left_out_is_said_where_trust_takes_over_too(guess):
+    calculator = Paired(PM6, Inverted(DFTB0), (NOTHING,), ("a bad one", "none"))
+    job = Job(calculator, (guess,), DeltaHyperparameters(give_up=10), "strict", 80)
+    (record,) = search_starts(job)
+    misled, gave_up = (record.message.find(said) for said in ("a bad one misled", "delta gave up"))
+    assert 0 <= misled < gave_up, record.message
+    assert record.tries[0].told.startswith("a bad one misled; after")
