@@ -5,7 +5,6 @@ Stability: Seeger, Pople, J. Chem. Phys. 66, 3045 (1977), doi:10.1063/1.434318.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,10 @@ import numpy as np
 _MAX_DESCENTS = 5  # from one solution of the SCF to a lower one
 _LEVEL_SHIFT = 0.5  # hartree
 _SAME_HARTREE = 1e-5  # within which two energies are those of one solution
+
+_NEARLY = 10.0
+"""Times its thresholds within which an SCF has converged where no way leads below them: rounding
+keeps some above. A radical of 13 atoms, HF/3-21G, ends at an orbital gradient of 1.3e-7."""
 
 
 def solved(mean_field: Any, density: np.ndarray | None = None) -> Any:
@@ -25,11 +28,9 @@ def solved(mean_field: Any, density: np.ndarray | None = None) -> Any:
         RuntimeError: when it does not converge, by a second-order solver and with shifted levels
             neither.
     """
-    if density is not None:
-        mean_field.kernel(dm0=density)
-        if mean_field.converged:
-            return mean_field
-    _converge(mean_field, lambda: mean_field.kernel())
+    if density is not None and _reaches(mean_field, density):
+        return mean_field
+    _converge(mean_field)
     return descended(mean_field)
 
 
@@ -47,7 +48,7 @@ def descended(mean_field: Any) -> Any:
         if is_stable:
             break
         lower = mean_field.make_rdm1(orbitals, mean_field.mo_occ)
-        _converge(mean_field, lambda lower=lower: mean_field.kernel(dm0=lower))
+        _converge(mean_field, lower)
     return mean_field
 
 
@@ -57,20 +58,32 @@ def can_rotate(mean_field: Any) -> bool:
     return bool((is_occupied.any(1) & ~is_occupied.all(1)).all())
 
 
-def _converge(mean_field: Any, begin: Callable[[], Any]) -> None:
-    """Run an SCF to its end: DIIS, then second order, then with unoccupied levels shifted up."""
-    begin()
-    if not mean_field.converged:
-        second = mean_field.newton()
-        second.kernel(mean_field.mo_coeff, mean_field.mo_occ)
-        mean_field.kernel(dm0=second.make_rdm1())
-    if not mean_field.converged:
-        mean_field.level_shift = _LEVEL_SHIFT
-        mean_field.kernel()
-        mean_field.level_shift = 0
-        mean_field.kernel(dm0=mean_field.make_rdm1())
-    if not mean_field.converged:
+def _converge(mean_field: Any, density: np.ndarray | None = None) -> None:
+    """Run an SCF to its end, at last with unoccupied levels shifted up."""
+    if _reaches(mean_field, density):
+        return
+    mean_field.level_shift = _LEVEL_SHIFT
+    mean_field.kernel(dm0=density)
+    mean_field.level_shift = 0
+    if not _reaches(mean_field, mean_field.make_rdm1()):
         raise RuntimeError(
             f"the SCF did not converge in {mean_field.max_cycle} cycles, by a second-order solver"
             " and with shifted levels neither"
         )
+
+
+def _reaches(mean_field: Any, density: np.ndarray | None) -> bool:
+    """Whether an SCF converges from a density, or nearly: by DIIS, then to second order."""
+    mean_field.kernel(dm0=density)
+    if mean_field.converged:
+        return True
+    second = mean_field.newton()
+    second.kernel(mean_field.mo_coeff, mean_field.mo_occ)
+    mean_field.kernel(dm0=second.make_rdm1())
+    if mean_field.converged:
+        return True
+    thresholds = mean_field.conv_tol, mean_field.conv_tol_grad
+    mean_field.conv_tol, mean_field.conv_tol_grad = (_NEARLY * one for one in thresholds)
+    mean_field.kernel(dm0=mean_field.make_rdm1())
+    mean_field.conv_tol, mean_field.conv_tol_grad = thresholds
+    return bool(mean_field.converged)
