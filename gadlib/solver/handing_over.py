@@ -47,8 +47,7 @@ class GivenUp:
     def of(cls, state: State, row: int) -> GivenUp:
         """What the search of one row has taken."""
         one = torch.tensor([row], device=state.index.device)
-        told = tuple(told_below(state, each) for each in range(len(state.index)))
-        return take(cls(state.steps, state.cost, told), one)
+        return cls(state.steps[one], take(state.cost, one), (told_below(state, row),))
 
 
 def successor(hyperparameters: Hyperparameters) -> Hyperparameters | None:
