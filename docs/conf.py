@@ -12,7 +12,7 @@ myst_enable_extensions = ["html_image"]
 myst_heading_anchors = 4
 source_suffix = {".md": "markdown"}
 root_doc = "README"
-include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/*.md"]
+include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**/*.md"]
 exclude_patterns = [".venv", "runs", "tests"]
 html_theme = "alabaster"
 html_show_copyright = False
@@ -20,6 +20,8 @@ html_theme_options = {"page_width": "1080px", "fixed_sidebar": True}
 
 PAGES = ["searching", "command_line", "solvers", "delta", "calculators", "tuning", "right_saddle"]
 PAGES += ["measurements", "glossary", "architecture"]
+MEASURED = ["solvers", "saddles", "delta", "proofs", "tuning", "calculators"]
+PAGES += [f"measurements/{page}" for page in MEASURED]
 NOTEBOOKS = Path(__file__).parents[1] / "runs/site-notebooks/notebooks"
 """Executed, as HTML."""
 

@@ -84,8 +84,8 @@ OF_SOLVER: dict[str, dict[str, Any]] = {
         "n_candidates": 2,
     },
     # Words alone: nine samples do not tell numbers that lose saddles from those that do not
-    # (docs/measurements, "Two objectives"). Words that came before cost nothing again, so that
-    # eighteen trials draw most of the nine pairs, and only one that can't win ends early.
+    # (docs/measurements/tuning.md, "Two objectives"). Words that came before cost nothing again, so
+    # that eighteen trials draw most of the nine pairs, and only one that can't win ends early.
     "trust": {
         "hyperparameters": {one.name: one.default for one in SOLVERS["trust"].tunable()},
         "choices": {

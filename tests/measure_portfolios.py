@@ -3,8 +3,8 @@
     python tests/measure_portfolios.py --out runs/portfolios
 
 `trust` on the embedded reactions of val and test, by the criteria `bound` and `intended`; the
-portfolio is the one that a study on train chose (docs/measurements). Of each pair of ways it prints
-what is found, exact McNemar, and gradients (a Hessian as 6N) with Wilcoxon's test.
+portfolio is the one that a study on train chose (docs/measurements/tuning.md). Of each pair of ways
+it prints what is found, exact McNemar, and gradients (a Hessian as 6N) with Wilcoxon's test.
 """
 
 from __future__ import annotations

@@ -19,8 +19,9 @@ from gadlib.hessians.davidson import Products, Ritz
 from gadlib.hessians.missed import Rest
 
 FIRST = 2
-"""Modes of the model that are asked for first. At 46 saddles of `delta` (docs/measurements.md,
-"Proof by products") the order is proved by 6.7, 5.9, 6.4 gradients on average with 1, 2, 3."""
+"""Modes of the model that are asked for first. At 46 saddles of `delta`
+(docs/measurements/proofs.md, "Proof by products") the order is proved by 6.7, 5.9, 6.4 gradients on
+average with 1, 2, 3."""
 
 CHANCE = 1e-2
 """That a negative eigenvalue is missed where there is one beside those found, and the model takes

@@ -38,8 +38,8 @@ leaves open is divided by ten times as much as beside one side."""
 
 CHANCE_LEARNED = 3e-2
 """As `CHANCE`, where the model is a cheap potential's Hessian and what was learned: that has none
-missed where those of `trust` have one missed at one of ten points (docs/measurements.md, "Proof by
-products"). It saves 0.7 gradients a proof."""
+missed where those of `trust` have one missed at one of ten points (docs/measurements/proofs.md,
+"Proof by products"). It saves 0.7 gradients a proof."""
 
 MOST_SHARE = 0.5
 """Of the gradients of a whole Hessian, 6 for each atom that moves; then the order stays open."""

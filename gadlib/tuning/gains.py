@@ -1,10 +1,10 @@
 """How sure a gain over the defaults is that was found on a few samples.
 
 A bootstrap of a few pairs that all gained about as much has hardly a width, and held the true gain
-in 69 to 91 % of the races that were replayed, where it says 95 (docs/measurements). So rates, which
-are bounded, have Gaffke's interval, which knows that the next sample may be the worst one (for what
-is met or not it is that of Clopper and Pearson; that it always covers is a conjecture), and costs
-have Student's.
+in 69 to 91 % of the races that were replayed, where it says 95 (docs/measurements/tuning.md). So
+rates, which are bounded, have Gaffke's interval, which knows that the next sample may be the worst
+one (for what is met or not it is that of Clopper and Pearson; that it always covers is a
+conjecture), and costs have Student's.
 
 References: Gaffke, Math. Methods Stat. 14, 451 (2005), and Learned-Miller and Thomas,
 arXiv:1905.06208; Student, Biometrika 6, 1 (1908).

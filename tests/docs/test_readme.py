@@ -28,7 +28,7 @@ def test_readme_shows_small_pictures_that_exist_one_for_each_notebook():
     shown = re.findall(r'<img src="([^"]+)"', README)
     on_pages = {
         (page.parent / path).resolve()
-        for page in (ROOT / "docs").glob("*.md")
+        for page in (ROOT / "docs").rglob("*.md")
         for path in re.findall(r'<img src="([^"]+)"', page.read_text())
     }
     pictures = set((ROOT / "notebooks/pictures").glob("*.png"))

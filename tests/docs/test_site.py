@@ -15,7 +15,7 @@ MAKE = runpy.run_path(str(ROOT / "docs/make_site.py"))
 
 def test_site_has_every_page():
     listed = {f"docs/{name}.md" for name in CONF["PAGES"]}
-    assert listed == {str(p.relative_to(ROOT)) for p in PAGES if p.parent == ROOT / "docs"}
+    assert listed == {str(p.relative_to(ROOT)) for p in PAGES if p.is_relative_to(ROOT / "docs")}
     for pattern in CONF["include_patterns"]:
         assert list(ROOT.glob(pattern)), pattern
 

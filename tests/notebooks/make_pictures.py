@@ -49,7 +49,7 @@ CALLS = {
     "n_steps_per_sample": 100,
     "workers": 1,
 }
-"""Of the first reactions in docs/measurements.md, "Searches on a cheap potential"."""
+"""Of the first reactions in docs/measurements/delta.md, "Searches on a cheap potential"."""
 
 FIGURES = {
     "00_tour": 1,

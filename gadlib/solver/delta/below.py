@@ -24,7 +24,7 @@ MISLED = 0.2
 """How much likelier, in its logarithm for each value, what was seen has to be without a cheap
 potential that misleads. Of 46 searches that end soon, on HF/3-21G, GFN2-xTB and PM6, none gets
 beyond 0.19 from six points on; most lose 0.3 to 1. Of five that do not end on HF/3-21G three do
-(docs/measurements.md, "Cheap potentials that mislead")."""
+(docs/measurements/delta.md, "Cheap potentials that mislead")."""
 
 
 def cheap_of(calculator: Calculator) -> Calculator:

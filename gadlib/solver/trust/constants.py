@@ -87,10 +87,10 @@ GENTLE_KICK, GENTLE_GROWTH, GENTLE_TRIES = 0.2, 2.0, 2
 """How far the farthest atom of a start that was a molecule is moved (A) for the first further try;
 the factor from one try to the next; how many there are before it is shaken and rebuilt. Noise of
 0.5 A in all coordinates lifts 30 atoms by 15 to 30 eV, and what is found from there is another
-reaction. Measured on RDB7's visible half (docs/measurements.md, "Aims"): of 29 searches that needed
-a second try 10 end at the saddle of their start, with such noise at once none, for 19 % more
-gradients; from 0.1 A in three tries 10 for 33 % more, from 0.3 A in one 7. From reactants, without
-shaking in the end, 6 of 98 find no saddle within 800 steps."""
+reaction. Measured on RDB7's visible half (docs/measurements/saddles.md, "Aims"): of 29 searches
+that needed a second try 10 end at the saddle of their start, with such noise at once none, for 19 %
+more gradients; from 0.1 A in three tries 10 for 33 % more, from 0.3 A in one 7. From reactants,
+without shaking in the end, 6 of 98 find no saddle within 800 steps."""
 
 LARGE, LOCAL_ATOMS = 24, 6
 """Atoms from which a molecule is large, and how many of it are shaken together. Noise in all
