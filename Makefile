@@ -1,11 +1,11 @@
-# Everything runs from .venv, which is built when missing or older than the pins.
+# Everything runs from .venv, which is built when missing or older than what it is made of.
 # PYTHON=/path/to/python chooses the interpreter it is built from, PIP_FLAGS goes to pip.
 
 USABLE = import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))
 PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
 	$$python -c '$(USABLE)' >/dev/null 2>&1 && echo $$python && break; done)
 TORCH := $(shell sed -n '/^torch==/p' constraints.txt)
-EXTRAS := test,lint,compare,tblite,pyscf,torchsim,geodesic,make-data,postgres,grpc,voila,browser
+EXTRAS := test,lint,compare,tblite,pyscf,torchsim,geodesic,make-data,postgres,grpc,voila,browser,docs
 INSTALL := .venv/bin/python -m pip install -q $(PIP_FLAGS) -c constraints.txt
 INSTALLED := .venv/.installed
 
@@ -34,7 +34,6 @@ page: $(INSTALLED) ## Serve notebooks/06_explore as a page of its own, with voil
 	JUPYTER_PATH=gadlib/explore .venv/bin/voila --template=offline notebooks/06_explore.ipynb
 
 site: $(INSTALLED) ## Make a web site of the pages and of executed notebooks, in runs/site
-	$(INSTALL) -e '.[docs]'
 	.venv/bin/python docs/make_site.py
 
 lint: $(INSTALLED) ## Check style, types, floors and that notebooks are stripped
@@ -59,7 +58,7 @@ lint: export PYRIGHT_PYTHON_IGNORE_WARNINGS = 1
 
 # The stamp comes last, so an interrupted build is taken up again. torch comes first: the largest
 # download fails early, and nothing else can choose its version.
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml constraints.txt Makefile
 	@rm -f $@
 	@if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then \
 		python='$(PYTHON)'; \
