@@ -113,7 +113,9 @@ def test_a_saddle_in_company_ends_as_alone(saddles, followed):
     (alone,) = irc.follow(Paired(PM6, DFTB0), saddles[0].batch, known=seen_by(saddles[0]))
     assert alone.calls == followed[0].calls
     for leg, other in zip(alone.legs, followed[0].legs, strict=True):
-        assert torch.allclose(leg.positions[-1], other.positions[-1], atol=1e-5)
+        assert len(leg.positions) == len(other.positions)
+        # Rounding of 2e-9 A at the saddle grows to 7e-5 along the way, by processor.
+        assert torch.allclose(leg.positions, other.positions, atol=1e-3)
 
 
 def test_energies_along_the_way_are_the_costly_ones_and_the_arc_grows(saddles, followed):
