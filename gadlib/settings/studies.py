@@ -43,7 +43,7 @@ class TuneSettings(ScreenSettings):
         json_schema_extra=CHOICE | shown_as("sample", words=("hardest", "strata")),
     )
     easy_share: float = Field(  # a fifth of the samples costs 6 % of the gradients for gad, and
-        0.2,  # 13 % for trust (docs/measurements/tuning.md); a lone one says little
+        0.2,  # 13 % for trust (docs/measurements/tuning.md); one of five says little
         ge=0,
         le=1,
         description="easy reactions, which the screening solved, that each trial which is not ended"
